@@ -1,0 +1,49 @@
+# Each target sets up what it needs. A laptop runs what CI runs: see .ci/run.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+QUIET_PIP := --quiet --disable-pip-version-check
+
+.PHONY: demo test slow lint format clean
+.DEFAULT_GOAL := help
+
+help:                     ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1 \t/' | expand -t 16
+
+demo: $(VENV)/.runtime    ## Search, train and combine networks on a small simulated survey (about 5 minutes)
+	$(BIN)/rookery demo demo
+
+test: $(VENV)/.dev lint   ## Static checks and all quick tests (about 2 minutes)
+	$(BIN)/python -m pytest -m "not slow"
+
+slow: $(VENV)/.dev        ## The slow tests: killed drivers, worker groups, clusters, the wheel, the demo
+	$(BIN)/python -m pytest -m slow --timeout 900 --durations 10
+
+lint: $(VENV)/.dev        ## Layout guard, ruff, mypy, import contracts
+	$(BIN)/python -P tests/layout_guard.py
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev      ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:                    ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("Rookery needs Python 3.11 or newer, but $(PYTHON) is %d.%d; set PYTHON=" % v[:2])'
+	@echo "Making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "Installing Rookery with the versions of constraints.txt (a few minutes at the first time)"
+	@$(BIN)/python -m pip install $(QUIET_PIP) -c constraints.txt -e '.[search,dashboard]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	@echo "Installing the developers' tools"
+	@$(BIN)/python -m pip install $(QUIET_PIP) -c constraints.txt -e '.[dev]'
+	@touch $@
