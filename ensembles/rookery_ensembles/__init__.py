@@ -1,0 +1,57 @@
+"""Ensembles from prediction files alone: read, select, combine, calibrate, score, bundle.
+
+A member is one trained network. What this package knows of it is a Parquet file of its
+predictions (`read_predictions`), so that any program can make members, and none of this needs a
+deep-learning library. The way of the data::
+
+    candidates = [CandidateMember(id, folder, configuration, read_predictions(file)), ...]
+    choice = choose(candidates)                      # greedy selection, then a temperature
+    bundle = write_bundle(target, members=choice.members, calibration=choice.calibration,
+                          class_names=choice.class_names, scores=choice.scores, provenance={})
+    probability_nk = bundle.combine(values_mnk)      # the members' predictions for new objects
+
+Array names end in their axes: m members, n objects, k classes or redshift bins. Input that
+breaks a rule raises `InputError`, whose message names the file, the row or key, the rule and the
+value found.
+"""
+
+from rookery_ensembles.build import CandidateMember, EnsembleChoice, choose
+from rookery_ensembles.bundle import Bundle, BundleMember, load_bundle, write_bundle
+from rookery_ensembles.calibrate import TemperatureCalibration
+from rookery_ensembles.combine import average
+from rookery_ensembles.errors import InputError
+from rookery_ensembles.metrics import classification_metrics, reliability_curve
+from rookery_ensembles.predictions import (
+    PredictionInfo,
+    Predictions,
+    Stack,
+    pool_folds,
+    read_predictions,
+    stack_members,
+    write_predictions,
+)
+from rookery_ensembles.select import GreedySelection, greedy_selection
+
+__all__ = [
+    "Bundle",
+    "BundleMember",
+    "CandidateMember",
+    "EnsembleChoice",
+    "GreedySelection",
+    "InputError",
+    "PredictionInfo",
+    "Predictions",
+    "Stack",
+    "TemperatureCalibration",
+    "average",
+    "choose",
+    "classification_metrics",
+    "greedy_selection",
+    "load_bundle",
+    "pool_folds",
+    "read_predictions",
+    "reliability_curve",
+    "stack_members",
+    "write_bundle",
+    "write_predictions",
+]

@@ -1,0 +1,163 @@
+"""The document of an ensemble bundle, ``ensemble.yaml``: its rules, its text, and the digest that ends it."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import yaml
+
+from rookery_ensembles._documents import Fields
+from rookery_ensembles.calibrate import TemperatureCalibration
+from rookery_ensembles.errors import fail
+from rookery_ensembles.probabilities import check_weights
+from rookery_ensembles.schema import check_columns
+
+MEMBER_FILES = ("weights.safetensors", "config.yaml", "card.json")
+
+_FORMAT = 1
+_POOLINGS = ("linear",)
+_KEYS = (
+    "format",
+    "kind",
+    "class_names",
+    "bin_edges",
+    "members",
+    "pooling",
+    "calibration",
+    "scores",
+    "provenance",
+)
+_DIGEST_KEY = "digest"
+# Neither a separator nor a leading dot: an id can be no path out of the bundle.
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class MemberEntry:
+    """What the document says of a member: its id, its weight, and the SHA-256 of each of its files."""
+
+    id: str
+    weight: float
+    digests: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class BundleDocument:
+    """The content of ``ensemble.yaml``; see `rookery_ensembles.bundle.Bundle` for its fields."""
+
+    kind: str
+    class_names: tuple[str, ...] | None
+    bin_edges: tuple[float, ...] | None
+    members: tuple[MemberEntry, ...]
+    pooling: str
+    calibration: TemperatureCalibration | None
+    scores: Mapping[str, Mapping[str, float]]
+    provenance: Mapping[str, object]
+
+    def check(self, where: str) -> None:
+        """Raise InputError, beginning with `where`, unless every rule of the document holds."""
+        check_columns(self.kind, self.class_names, self.bin_edges, where)
+        if self.pooling not in _POOLINGS:
+            raise fail(
+                where, f"the pooling must be one of {', '.join(_POOLINGS)}, but found {self.pooling!r}"
+            )
+        if self.calibration is not None and self.class_names is None:
+            raise fail(where, "a temperature is for class probabilities: redshift PDFs must have none")
+        if not self.members:
+            raise fail(where, "there must be at least one member, but found none")
+        seen: set[str] = set()
+        for i, member in enumerate(self.members):
+            place = f"{where}, key `members`[{i}]"
+            if not _ID.fullmatch(member.id):
+                rule = "`id` must be 1 to 100 of `A-Za-z0-9._-`, the first a letter or a digit"
+                raise fail(place, f"{rule}, but found {member.id!r}")
+            if member.id in seen:
+                raise fail(place, f"every `id` must occur once, but {member.id} occurs twice")
+            seen.add(member.id)
+            if not member.weight > 0:
+                raise fail(place, f"`weight` must be greater than 0, but is {member.weight}")
+        check_weights(
+            [member.weight for member in self.members], len(self.members), f"{where}, key `members`"
+        )
+
+    def to_text(self, where: str) -> str:
+        """Return the YAML text, with its digest on the last line."""
+        key = "bin_edges" if self.class_names is None else "class_names"
+        document = {
+            "format": _FORMAT,
+            "kind": self.kind,
+            key: list(self.class_names or self.bin_edges or ()),
+            "members": [
+                {"id": member.id, "weight": float(member.weight), "digests": dict(member.digests)}
+                for member in self.members
+            ],
+            "pooling": {"method": self.pooling},
+            "calibration": {"method": "none"} if self.calibration is None else self.calibration.to_dict(),
+            "scores": {
+                name: {metric: float(x) for metric, x in row.items()} for name, row in self.scores.items()
+            },
+            "provenance": dict(self.provenance),
+        }
+        try:
+            text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+        except yaml.YAMLError as error:
+            rule = "`provenance` must hold plain values: text, numbers, lists, mappings"
+            raise fail(where, f"{rule} ({error})") from error
+        return text + _digest_line(text.encode()).decode()
+
+    @classmethod
+    def from_text(cls, data: bytes, where: str) -> "tuple[BundleDocument, str]":
+        """Verify and read the bytes of a document; return it with its digest."""
+        body, mark, _ = data.rpartition(b"\n" + _DIGEST_KEY.encode() + b": ")
+        body += b"\n"
+        if not mark or data != body + _digest_line(body):
+            raise fail(where, "must end with the SHA-256 digest of its text: it was altered or cut short")
+        try:
+            content = yaml.safe_load(body.decode())
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise fail(where, f"must be YAML in UTF-8, but cannot be read ({error})") from error
+        fields = Fields(content, where, _KEYS)
+        if (version := fields.take("format", int)) != _FORMAT:
+            raise fail(fields.place("format"), f"must be {_FORMAT}, but found {version}")
+        document = cls(
+            kind=fields.take("kind", str),
+            class_names=fields.get_list("class_names", str),
+            bin_edges=fields.get_list("bin_edges", float),
+            members=_read_members(fields),
+            pooling=fields.section("pooling", ("method",)).take("method", str),
+            calibration=_read_calibration(fields),
+            scores=_read_scores(fields),
+            provenance=fields.mapping("provenance"),
+        )
+        document.check(where)
+        return document, hashlib.sha256(body).hexdigest()
+
+
+def _digest_line(body: bytes) -> bytes:
+    return f"{_DIGEST_KEY}: {hashlib.sha256(body).hexdigest()}\n".encode()
+
+
+def _read_members(fields: Fields) -> tuple[MemberEntry, ...]:
+    members = []
+    for entry in fields.sections("members", ("id", "weight", "digests")):
+        listed = entry.section("digests", MEMBER_FILES)
+        digests = {name: listed.take(name, str) for name in MEMBER_FILES}
+        for name, digest in digests.items():
+            if not _SHA256.fullmatch(digest):
+                raise fail(listed.place(name), f"must be 64 hexadecimal digits, but found {digest!r}")
+        members.append(MemberEntry(entry.take("id", str), entry.take("weight", float), digests))
+    return tuple(members)
+
+
+def _read_calibration(fields: Fields) -> TemperatureCalibration | None:
+    if fields.raw("calibration") == {"method": "none"}:
+        return None
+    return TemperatureCalibration.from_dict(fields.raw("calibration"), fields.place("calibration"))
+
+
+def _read_scores(fields: Fields) -> dict[str, dict[str, float]]:
+    names = tuple(fields.mapping("scores"))
+    table = fields.section("scores", names)
+    return {name: table.numbers(name) for name in names}

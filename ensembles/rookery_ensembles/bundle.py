@@ -1,0 +1,243 @@
+"""The ensemble bundle: a folder that holds all that prediction needs, and is safe to load.
+
+::
+
+    bundle/
+        ensemble.yaml
+        members/<id>/{weights.safetensors,config.yaml,card.json}
+
+``ensemble.yaml`` names the members with their weights and the SHA-256 of their files, and ends
+with the SHA-256 of its own text above. Loading executes nothing and reads nothing outside the
+folder: a stranger's bundle can be wrong, but not harmful. The digests guard against accidents;
+a forger could write them anew.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles._bundle_document import MEMBER_FILES, BundleDocument, MemberEntry
+from rookery_ensembles.calibrate import TemperatureCalibration
+from rookery_ensembles.combine import average
+from rookery_ensembles.errors import fail
+from rookery_ensembles.files import atomic_folder, sha256
+from rookery_ensembles.probabilities import normalised
+from rookery_ensembles.schema import KINDS, count_columns
+
+__all__ = ["MEMBER_FILES", "Bundle", "BundleMember", "load_bundle", "write_bundle"]
+
+_DOCUMENT = "ensemble.yaml"
+_MEMBERS = "members"
+
+
+@dataclass(frozen=True)
+class BundleMember:
+    """One member of an ensemble.
+
+    Parameters
+    ----------
+    id
+        Letters, digits, ``.``, ``_`` and ``-``; the name of the member's folder in the bundle.
+    folder
+        Where its files (`MEMBER_FILES`) are.
+    weight
+        Its share of the pool; greater than 0.
+    """
+
+    id: str
+    folder: Path
+    weight: float
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A finished ensemble, loaded and verified.
+
+    Parameters
+    ----------
+    path
+        Its folder.
+    kind, class_names, bin_edges
+        What it predicts, as in `PredictionInfo`.
+    members
+        Its members, whose folders are the bundle's own.
+    pooling
+        How the members are combined: ``"linear"``.
+    calibration
+        Applied after pooling; None for none.
+    scores
+        Validation metrics by what was scored: ``scores["selected"]["log_loss"]``.
+    provenance
+        Plain values on how the ensemble came about.
+    digest
+        SHA-256 of the document: the bundle's identity.
+    """
+
+    path: Path
+    kind: str
+    class_names: tuple[str, ...] | None
+    bin_edges: tuple[float, ...] | None
+    members: tuple[BundleMember, ...]
+    pooling: str
+    calibration: TemperatureCalibration | None
+    scores: Mapping[str, Mapping[str, float]]
+    provenance: Mapping[str, object]
+    digest: str
+
+    def member_folders(self) -> list[Path]:
+        """Return the members' folders, in the order in which `combine` takes their predictions."""
+        return [member.folder for member in self.members]
+
+    def combine(self, values_mnk: NDArray[Any] | Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+        """Pool and calibrate the members' predictions for N objects.
+
+        Parameters
+        ----------
+        values_mnk
+            M arrays (N, K), stacked or in a list, in the order of `members`.
+
+        Returns
+        -------
+        (N, K) in double precision.
+
+        Raises
+        ------
+        InputError
+            When there are more or fewer members or columns than the bundle has, or the values
+            are no probabilities or PDFs.
+        """
+        where = f"predictions for {self.path}"
+        if len(values_mnk) != len(self.members):
+            rule = f"there must be one array for each of {len(self.members)} members"
+            raise fail(where, f"{rule}, but found {len(values_mnk)}")
+        pooled = average(values_mnk, [member.weight for member in self.members])
+        k = count_columns(self.class_names, self.bin_edges)
+        if pooled.shape[1:] != (k,):
+            raise fail(where, f"the members' arrays must be objects by {k} columns, but are {pooled.shape}")
+        widths = None if self.bin_edges is None else np.diff(self.bin_edges)
+        pooled = normalised(pooled, where, bin_widths=widths)
+        return pooled if self.calibration is None else self.calibration.apply(pooled)
+
+
+def write_bundle(
+    target: str | Path,
+    *,
+    members: Sequence[BundleMember],
+    scores: Mapping[str, Mapping[str, float]],
+    provenance: Mapping[str, object],
+    class_names: Sequence[str] | None = None,
+    bin_edges: Sequence[float] | None = None,
+    pooling: str = "linear",
+    calibration: TemperatureCalibration | None = None,
+    replace: bool = False,
+) -> Bundle:
+    """Copy the members' files and write the document; the folder appears whole or not at all.
+
+    Parameters
+    ----------
+    target
+        The bundle's folder; it must not exist yet, unless `replace` is true.
+    members
+        The members and their weights, which sum to 1.
+    scores, provenance
+        As in `Bundle`; plain values only (text, numbers, lists, mappings).
+    class_names, bin_edges
+        What the ensemble predicts: exactly one of the two.
+    pooling, calibration
+        As in `Bundle`.
+    replace
+        Whether a former bundle may be replaced.
+
+    Returns
+    -------
+    The bundle, as loaded from `target`.
+
+    Raises
+    ------
+    InputError
+        When a member's file is missing, an argument breaks a rule, or `target` cannot be written.
+    """
+    where = str(target)
+    document = BundleDocument(
+        kind=KINDS[0] if class_names is not None else KINDS[1],
+        class_names=None if class_names is None else tuple(str(name) for name in class_names),
+        bin_edges=None if bin_edges is None else tuple(float(edge) for edge in bin_edges),
+        members=tuple(MemberEntry(str(m.id), float(m.weight), _digests(m)) for m in members),
+        pooling=pooling,
+        calibration=calibration,
+        scores=scores,
+        provenance=provenance,
+    )
+    document.check(where)
+    text = document.to_text(where)
+    with atomic_folder(target, replace=replace) as partial:
+        for member in members:
+            folder = partial / _MEMBERS / member.id
+            folder.mkdir(parents=True)
+            for name in MEMBER_FILES:
+                shutil.copyfile(member.folder / name, folder / name)
+        (partial / _DOCUMENT).write_text(text, encoding="utf-8", newline="\n")
+    return load_bundle(target)
+
+
+def load_bundle(path: str | Path) -> Bundle:
+    """Read a bundle and verify every file in it.
+
+    Raises
+    ------
+    InputError
+        When the folder lacks a file, holds a link or anything that does not belong to it, when a
+        byte was altered, or the document breaks a rule. The message names the file and the key.
+    """
+    path = Path(path)
+    file = path / _DOCUMENT
+    if not file.is_file():
+        raise fail(file, "the file is missing, which every ensemble bundle must have")
+    document, digest = BundleDocument.from_text(file.read_bytes(), str(file))
+    _verify_files(path, document.members)
+    members = tuple(
+        BundleMember(entry.id, path / _MEMBERS / entry.id, entry.weight) for entry in document.members
+    )
+    return Bundle(
+        path=path,
+        kind=document.kind,
+        class_names=document.class_names,
+        bin_edges=document.bin_edges,
+        members=members,
+        pooling=document.pooling,
+        calibration=document.calibration,
+        scores=document.scores,
+        provenance=document.provenance,
+        digest=digest,
+    )
+
+
+def _digests(member: BundleMember) -> dict[str, str]:
+    for name in MEMBER_FILES:
+        if not (member.folder / name).is_file():
+            raise fail(member.folder / name, f"the file is missing, which member {member.id} must have")
+    return {name: sha256(member.folder / name) for name in MEMBER_FILES}
+
+
+def _verify_files(path: Path, members: Sequence[MemberEntry]) -> None:
+    """Raise InputError unless the folder holds the members' files, unaltered, and nothing else."""
+    folders = [path / _MEMBERS / member.id for member in members]
+    expected = {path / _DOCUMENT, path / _MEMBERS, *folders}
+    expected |= {folder / name for folder in folders for name in MEMBER_FILES}
+    for entry in sorted(path.rglob("*")):
+        if entry not in expected:
+            raise fail(entry, "a bundle must hold its members' files and nothing else: remove this")
+        if entry.is_symlink():
+            raise fail(entry, "a bundle must not hold links")
+    for member, folder in zip(members, folders, strict=True):
+        for name, digest in member.digests.items():
+            file = folder / name
+            if not file.is_file():
+                raise fail(file, f"the file is missing, which {_DOCUMENT} lists for member {member.id}")
+            if (found := sha256(file)) != digest:
+                raise fail(file, f"must have the SHA-256 digest {digest}, but has {found}: it was altered")

@@ -1,0 +1,229 @@
+"""The schema of predictions: what they say about themselves, and the rules that their arrays keep."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles._documents import Fields
+from rookery_ensembles.errors import fail
+from rookery_ensembles.probabilities import class_indices, normalised
+
+KINDS = ("class_probability", "redshift_pdf")
+ROLES = ("train", "validation", "test", "unlabelled")
+
+
+@dataclass(frozen=True)
+class PredictionInfo:
+    """What predictions are of, and where they come from.
+
+    Parameters
+    ----------
+    kind
+        ``"class_probability"`` or ``"redshift_pdf"``.
+    class_names
+        Names of the K classes, in the order of the columns; for class probabilities only.
+    bin_edges
+        The K+1 increasing edges of the redshift bins; for redshift PDFs only.
+    member, bundle
+        What made the predictions: one network, or an ensemble. Exactly one of the two is given.
+    role
+        The objects' part of the split: train, validation, test or unlabelled.
+    fold
+        The fold that the member was validated on, from 0.
+    configuration
+        Hash of the member's configuration: the same for the members of all its folds.
+    survey
+        Checksum of the survey.
+    version
+        Version of the program that wrote the predictions.
+    """
+
+    kind: str
+    class_names: tuple[str, ...] | None = None
+    bin_edges: tuple[float, ...] | None = None
+    member: str | None = None
+    bundle: str | None = None
+    role: str | None = None
+    fold: int | None = None
+    configuration: str | None = None
+    survey: str | None = None
+    version: str | None = None
+
+    @property
+    def n_columns(self) -> int:
+        """K, the number of classes or of redshift bins."""
+        return count_columns(self.class_names, self.bin_edges)
+
+    @property
+    def column(self) -> str:
+        """Name of the values' column in a file: ``"probability"`` or ``"pdf"``."""
+        return "probability" if self.kind == "class_probability" else "pdf"
+
+    @property
+    def bin_widths(self) -> NDArray[np.float64] | None:
+        """(K,) widths of the redshift bins, or None for class probabilities."""
+        return None if self.bin_edges is None else np.diff(self.bin_edges)
+
+    @property
+    def maker(self) -> str:
+        """Name of the member or bundle that made the predictions."""
+        return self.member or self.bundle or "nameless"
+
+    def check(self, where: str) -> None:
+        """Raise InputError, beginning with `where`, unless every rule of this class holds."""
+        check_columns(self.kind, self.class_names, self.bin_edges, where)
+        if (self.member is None) == (self.bundle is None):
+            found = f"member={self.member!r} and bundle={self.bundle!r}"
+            raise fail(where, f"exactly one of `member` and `bundle` must be given, but found {found}")
+        if self.role is not None and self.role not in ROLES:
+            raise fail(where, f"`role` must be one of {', '.join(ROLES)}, but found {self.role!r}")
+        if self.fold is not None and self.fold < 0:
+            raise fail(where, f"`fold` must be 0 or more, but found {self.fold}")
+
+    def to_json(self) -> str:
+        """Return the JSON object that a file carries; absent fields are left out."""
+        return json.dumps({key: value for key, value in asdict(self).items() if value is not None})
+
+    @classmethod
+    def from_json(cls, text: bytes, where: str) -> "PredictionInfo":
+        """Read the JSON object of a file.
+
+        Raises
+        ------
+        InputError
+            Beginning with `where`: when the text is no JSON object, or breaks a rule of this class.
+        """
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise fail(where, f"must be a JSON object, but cannot be read ({error})") from error
+        given = Fields(document, where, [field.name for field in fields(cls)])
+        info = cls(
+            kind=given.take("kind", str),
+            class_names=given.get_list("class_names", str),
+            bin_edges=given.get_list("bin_edges", float),
+            member=given.get("member", str),
+            bundle=given.get("bundle", str),
+            role=given.get("role", str),
+            fold=given.get("fold", int),
+            configuration=given.get("configuration", str),
+            survey=given.get("survey", str),
+            version=given.get("version", str),
+        )
+        info.check(where)
+        return info
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Class probabilities, or redshift PDFs, of N objects.
+
+    Parameters
+    ----------
+    info
+        What the predictions are of, and where they come from.
+    object_id
+        (N,) text, all different.
+    truth
+        (N,) class names with None where unknown, or redshifts (float64) with NaN where unknown;
+        None when no object's truth is known.
+    values
+        (N, K) float32: probabilities that sum to 1, or densities per unit redshift that
+        integrate to 1 over ``info.bin_edges``.
+    """
+
+    info: PredictionInfo
+    object_id: NDArray[np.str_]
+    truth: NDArray[Any] | None
+    values: NDArray[np.float32]
+
+
+def check_predictions(predictions: Predictions, where: str) -> Predictions:
+    """Return predictions that keep every rule of the schema, normalised and in its types.
+
+    Raises
+    ------
+    InputError
+        Beginning with `where`, and naming the row, object and value that break a rule.
+    """
+    info = predictions.info
+    info.check(where)
+    object_id = _check_object_ids(np.asarray(predictions.object_id), where)
+    values = np.asarray(predictions.values, dtype=np.float32)
+    expected = (len(object_id), info.n_columns)
+    if values.shape != expected:
+        rule = f"`{info.column}` must hold {expected[1]} values for each of {expected[0]} objects"
+        raise fail(where, f"{rule}, but has the shape {values.shape}")
+    values = normalised(values, where, object_id=object_id, bin_widths=info.bin_widths)
+    truth = _check_truth(info, predictions.truth, len(object_id), where)
+    return Predictions(info=info, object_id=object_id, truth=truth, values=values)
+
+
+def count_columns(class_names: Sequence[str] | None, bin_edges: Sequence[float] | None) -> int:
+    """Return K, the number of classes or of redshift bins; 0 when neither is given."""
+    if class_names is not None:
+        return len(class_names)
+    return len(bin_edges) - 1 if bin_edges is not None else 0
+
+
+def check_columns(
+    kind: str, class_names: Sequence[str] | None, bin_edges: Sequence[float] | None, where: str
+) -> None:
+    """Raise InputError unless `kind` is known and has its own, valid description of columns.
+
+    Class probabilities have at least two different, non-empty class names and no bin edges;
+    redshift PDFs have at least two finite, increasing bin edges and no class names.
+    """
+    if kind not in KINDS:
+        raise fail(where, f"`kind` must be one of {', '.join(KINDS)}, but found {kind!r}")
+    needed, other = ("class_names", "bin_edges") if kind == KINDS[0] else ("bin_edges", "class_names")
+    given = {"class_names": class_names, "bin_edges": bin_edges}
+    if given[needed] is None or given[other] is not None:
+        raise fail(where, f"`{kind}` must come with `{needed}` and without `{other}`")
+    if class_names is not None:
+        if len(class_names) < 2 or len(set(class_names)) < len(class_names) or "" in class_names:
+            rule = "`class_names` must be two or more different, non-empty names"
+            raise fail(where, f"{rule}, but found {', '.join(map(repr, class_names))}")
+    elif bin_edges is not None:
+        if len(bin_edges) < 2:
+            raise fail(where, f"`bin_edges` must hold at least two edges, but holds {len(bin_edges)}")
+        for i, (low, high) in enumerate(pairwise(bin_edges)):
+            if not (math.isfinite(low) and math.isfinite(high) and low < high):
+                raise fail(where, f"`bin_edges` must be finite and increase, but found {low}, {high} at {i}")
+
+
+def _check_object_ids(object_id: NDArray[Any], where: str) -> NDArray[np.str_]:
+    if object_id.ndim != 1 or object_id.size == 0:
+        raise fail(where, f"`object_id` must list at least one object, but has the shape {object_id.shape}")
+    first_row: dict[object, int] = {}
+    for row, name in enumerate(object_id.tolist()):
+        if not isinstance(name, str) or not name:
+            raise fail(f"{where}, row {row}", f"`object_id` must be non-empty text, but found {name!r}")
+        if first_row.setdefault(name, row) != row:
+            rule = "every `object_id` must occur once"
+            raise fail(f"{where}, row {row}", f"{rule}, but {name!r} stands in row {first_row[name]} too")
+    return object_id.astype(np.str_)
+
+
+def _check_truth(info: PredictionInfo, truth: NDArray[Any] | None, n: int, where: str) -> NDArray[Any] | None:
+    if truth is None:
+        return None
+    if np.shape(truth) != (n,):
+        raise fail(
+            where, f"`truth` must hold one value for each of {n} objects, but has the shape {np.shape(truth)}"
+        )
+    if info.class_names is not None:
+        indices = class_indices(truth, info.class_names, f"{where}, `truth`")
+        names = np.array([*info.class_names, None], dtype=object)
+        return None if (indices < 0).all() else names[indices]
+    redshift = np.asarray(truth, dtype=np.float64)
+    if np.isinf(redshift).any():
+        row = int(np.flatnonzero(np.isinf(redshift))[0])
+        raise fail(f"{where}, row {row}", f"`truth` must be a finite redshift, but found {redshift[row]}")
+    return None if np.isnan(redshift).all() else redshift

@@ -1,0 +1,137 @@
+"""Greedy selection of members, with replacement (Caruana et al. 2004, "Ensemble selection").
+
+The log-loss of a linear pool depends on nothing but the probability that each member gives to
+what came true: a likelihood per member and object. Selection works on that table alone, so it
+serves probabilities and PDFs alike, at M x N numbers instead of M x N x K.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles.errors import fail
+from rookery_ensembles.probabilities import LOG_FLOOR, as_probabilities, check_truth_index
+
+# A smaller drop of the loss is rounding, not progress.
+_LEAST_GAIN = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class GreedySelection:
+    """What greedy selection chose.
+
+    Parameters
+    ----------
+    weights_m
+        (M,) each member's share of the picks; they sum to 1.
+    picks
+        Positions of the picked members, in the order of picking, with repetitions.
+    losses
+        Log-loss of the running mean after each pick.
+    """
+
+    weights_m: NDArray[np.float64]
+    picks: tuple[int, ...]
+    losses: tuple[float, ...]
+
+
+def greedy_selection(
+    values_mnk: NDArray[Any] | Sequence[NDArray[Any]],
+    truth_index_n: Sequence[int] | NDArray[Any],
+    *,
+    max_picks: int = 100,
+    patience: int = 20,
+) -> GreedySelection:
+    """Select members by the log-loss of their averaged class probabilities.
+
+    Parameters
+    ----------
+    values_mnk
+        M arrays (N, K) of out-of-sample probabilities, stacked or in a list.
+    truth_index_n
+        (N,) positions of the true classes.
+    max_picks, patience
+        As in `select_by_likelihood`.
+
+    Raises
+    ------
+    InputError
+        When there is no member, or probabilities or truth break their rules.
+    """
+    if len(values_mnk) == 0:
+        raise fail("members", "there must be at least one to select from, but found none")
+    n, k = np.shape(values_mnk[0])
+    index = check_truth_index(truth_index_n, n, k)
+    likelihood_mn = np.empty((len(values_mnk), n))
+    for i, values in enumerate(values_mnk):
+        probability = as_probabilities(values, f"member {i}")
+        if probability.shape != (n, k):
+            rule = f"all members must have the shape of the first, {(n, k)}"
+            raise fail("members", f"{rule}, but member {i} has {probability.shape}")
+        likelihood_mn[i] = probability[np.arange(n), index]
+    return select_by_likelihood(likelihood_mn, max_picks=max_picks, patience=patience)
+
+
+def select_by_likelihood(
+    likelihood_mn: NDArray[np.float64], *, max_picks: int = 100, patience: int = 20
+) -> GreedySelection:
+    """Pick, again and again, the member whose addition lowers the running mean's log-loss most.
+
+    Selection starts from nothing, so that the first pick is the best single member, and the
+    result is never worse than that one on the same data. It ends after `max_picks`, or when
+    `patience` picks in a row brought no progress; the picks after the best are then dropped.
+    Of equally good members the first is picked.
+
+    Parameters
+    ----------
+    likelihood_mn
+        (M, N) probability, or density, that each member gives to each object's truth.
+    max_picks
+        Most picks: weights are multiples of one over the number of picks.
+    patience
+        Picks without progress after which to stop.
+
+    Raises
+    ------
+    InputError
+        When the table is empty, or `max_picks` or `patience` is less than 1.
+    """
+    if likelihood_mn.ndim != 2 or likelihood_mn.size == 0:
+        raise fail(
+            "likelihood", f"must be a table of members by objects, but has the shape {likelihood_mn.shape}"
+        )
+    for name, value in (("max_picks", max_picks), ("patience", patience)):
+        if value < 1:
+            raise fail(name, f"must be 1 or more, but is {value}")
+    running_n = np.zeros(likelihood_mn.shape[1])
+    picks: list[int] = []
+    losses: list[float] = []
+    best_size = 0
+    while len(picks) < max_picks and len(picks) - best_size < patience:
+        losses_m = _losses_with_one_more(running_n, likelihood_mn, len(picks) + 1)
+        pick = int(losses_m.argmin())
+        running_n += likelihood_mn[pick]
+        picks.append(pick)
+        losses.append(float(losses_m[pick]))
+        if best_size == 0 or losses[-1] < losses[best_size - 1] - _LEAST_GAIN:
+            best_size = len(picks)
+    weights_m = np.bincount(picks[:best_size], minlength=len(likelihood_mn)) / best_size
+    return GreedySelection(weights_m, tuple(picks[:best_size]), tuple(losses[:best_size]))
+
+
+def _losses_with_one_more(
+    running_n: NDArray[np.float64], likelihood_mn: NDArray[np.float64], size: int
+) -> NDArray[np.float64]:
+    """Return (M,) log-losses of the mean over `size` picks, the last of which is each member in turn."""
+    losses_m = np.empty(len(likelihood_mn))
+    buffer_n = np.empty_like(running_n)
+    for i, likelihood_n in enumerate(likelihood_mn):
+        np.add(running_n, likelihood_n, out=buffer_n)
+        buffer_n /= size
+        np.maximum(buffer_n, LOG_FLOOR, out=buffer_n)
+        np.log(buffer_n, out=buffer_n)
+        losses_m[i] = -buffer_n.mean()
+    return losses_m

@@ -1,0 +1,149 @@
+"""Predictions of several members brought together: side by side for one set of objects, or end to end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles.errors import fail
+from rookery_ensembles.schema import PredictionInfo, Predictions
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Predictions of M members for the same N objects, in one order.
+
+    Parameters
+    ----------
+    members
+        M names.
+    kind, class_names, bin_edges
+        As in `PredictionInfo`; the same for all members.
+    object_id, truth
+        (N,) as in `Predictions`.
+    values
+        (M, N, K) float32.
+    """
+
+    members: tuple[str, ...]
+    kind: str
+    class_names: tuple[str, ...] | None
+    bin_edges: tuple[float, ...] | None
+    object_id: NDArray[np.str_]
+    truth: NDArray[Any] | None
+    values: NDArray[np.float32]
+
+
+def stack_members(predictions: Sequence[Predictions]) -> Stack:
+    """Stack the predictions of several members, with the objects in the first member's order.
+
+    Raises
+    ------
+    InputError
+        When none is given, two have the same name, or they differ in kind, in classes or bins,
+        in their objects, or in the truth of an object.
+    """
+    if not predictions:
+        raise fail("members", "there must be at least one to stack, but found none")
+    first = predictions[0]
+    info = first.info
+    truth: NDArray[Any] | None = None
+    names: list[str] = []
+    values = np.empty((len(predictions), *first.values.shape), dtype=np.float32)
+    for i, member in enumerate(predictions):
+        where = f"predictions of {member.info.maker}"
+        if member.info.maker in names:
+            raise fail(where, "a member must occur once in a stack, but this one occurs twice")
+        names.append(member.info.maker)
+        _require_same_columns(info, member.info, where)
+        rows = _rows_in_order(first.object_id, member.object_id, where, info.maker)
+        values[i] = member.values[rows]
+        if member.truth is not None:
+            own = member.truth[rows]
+            truth = own if truth is None else truth
+            _require_same_truth(truth, own, first.object_id, where)
+    columns = (info.kind, info.class_names, info.bin_edges)
+    return Stack(tuple(names), *columns, first.object_id, truth, values)
+
+
+def pool_folds(folds: Sequence[Predictions]) -> Predictions:
+    """Join the out-of-fold predictions of one configuration's members end to end.
+
+    With a single fold (hold-out validation) they are returned as they are. Otherwise the result
+    belongs to no fold, and its ``member`` is the configuration's hash, or the names of all the
+    members where there is none.
+
+    Raises
+    ------
+    InputError
+        When none is given, they differ in kind, in classes or bins, in configuration, role or
+        survey, some have truth and some not, or an object occurs in two of them.
+    """
+    if not folds:
+        raise fail("folds", "there must be at least one to pool, but found none")
+    first = folds[0]
+    if len(folds) == 1:
+        return first
+    fold_of: dict[str, int] = {}
+    for i, fold in enumerate(folds):
+        where = f"predictions of {fold.info.maker}"
+        _require_same_columns(first.info, fold.info, where, also=("configuration", "role", "survey"))
+        if (fold.truth is None) != (first.truth is None):
+            raise fail(
+                where, f"the truth must be known in all folds or in none, unlike in {first.info.maker}"
+            )
+        for name in fold.object_id.tolist():
+            if fold_of.setdefault(name, i) != i:
+                other = folds[fold_of[name]].info.maker
+                raise fail(where, f"folds must not share objects, but object {name} is in {other} too")
+    maker = first.info.configuration or "+".join(fold.info.maker for fold in folds)
+    truths = [fold.truth for fold in folds if fold.truth is not None]
+    return Predictions(
+        info=replace(first.info, member=maker, bundle=None, fold=None),
+        object_id=np.concatenate([fold.object_id for fold in folds]),
+        truth=np.concatenate(truths) if truths else None,
+        values=np.concatenate([fold.values for fold in folds]),
+    )
+
+
+def _require_same_columns(
+    expected: PredictionInfo, info: PredictionInfo, where: str, also: Sequence[str] = ()
+) -> None:
+    for key in ("kind", "class_names", "bin_edges", *also):
+        wanted, found = getattr(expected, key), getattr(info, key)
+        if wanted != found:
+            rule = f"`{key}` must equal that of {expected.maker}, {wanted!r:.200}"
+            raise fail(where, f"{rule}, but found {found!r:.200}")
+
+
+def _rows_in_order(
+    wanted: NDArray[np.str_], found: NDArray[np.str_], where: str, reference: str
+) -> NDArray[np.intp] | slice:
+    """Return the rows of `found` that put it into the order of `wanted`; both hold the same objects."""
+    if np.array_equal(wanted, found):
+        return slice(None)
+    order = np.argsort(found)
+    rank = np.searchsorted(found, wanted, sorter=order).clip(max=len(found) - 1)
+    rows: NDArray[np.intp] = order[rank]
+    missing = np.flatnonzero(found[rows] != wanted)
+    if missing.size:
+        raise fail(where, f"the objects must be those of {reference}, but {wanted[missing[0]]} is missing")
+    if len(found) != len(wanted):
+        extra = np.setdiff1d(found, wanted)[0]
+        raise fail(where, f"the objects must be those of {reference}, but {extra} is not among them")
+    return rows
+
+
+def _require_same_truth(
+    expected: NDArray[Any], found: NDArray[Any], object_id: NDArray[np.str_], where: str
+) -> None:
+    same = expected == found
+    if expected.dtype.kind == "f":
+        same |= np.isnan(expected) & np.isnan(found)
+    different = np.flatnonzero(~same)
+    if different.size:
+        row = int(different[0])
+        rule = f"the truth of object {object_id[row]} must be the same in all members"
+        raise fail(where, f"{rule}, but found {found[row]} and {expected[row]}")

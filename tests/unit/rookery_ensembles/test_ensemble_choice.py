@@ -1,0 +1,141 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rookery_ensembles import CandidateMember, InputError, choose, load_bundle, write_bundle
+from rookery_ensembles.probabilities import LOG_FLOOR
+
+N = 200
+
+
+@pytest.fixture
+def holdout(make_predictions, tmp_path: Path, make_member) -> list[CandidateMember]:
+    """Five networks, each a noisy look at the same truth, and each overconfident by a factor of two."""
+    rng = np.random.default_rng(5)
+    is_ia = rng.random(N) < 0.5
+    truth = np.where(is_ia, "Ia", "non-Ia").tolist()
+    candidates = []
+    for i, noise in enumerate((1.0, 1.2, 1.2, 1.5, 3.0)):
+        logit = 2 * (np.where(is_ia, 1, -1) + noise * rng.normal(size=N))
+        validation = make_predictions(1 / (1 + np.exp(-logit)), truth, member=f"m{i}", role="validation")
+        candidates.append(CandidateMember(f"m{i}", make_member(tmp_path, f"m{i}"), f"c{i}", validation))
+    return candidates
+
+
+def in_folds(candidates: list[CandidateMember], folds: int) -> list[CandidateMember]:
+    """Split every candidate into fold members that predict disjoint parts of the same objects."""
+    members = []
+    for candidate in candidates:
+        whole = candidate.validation
+        for fold in range(folds):
+            rows = slice(fold, None, folds)
+            info = replace(
+                whole.info, member=f"{candidate.id}-f{fold}", fold=fold, configuration=candidate.group
+            )
+            part = replace(
+                whole,
+                info=info,
+                object_id=whole.object_id[rows],
+                truth=whole.truth[rows],
+                values=whole.values[rows],
+            )
+            members.append(
+                CandidateMember(f"{candidate.id}-f{fold}", candidate.folder, candidate.group, part)
+            )
+    return members
+
+
+def test_the_scores_fall_as_more_is_done(holdout) -> None:
+    choice = choose(holdout)
+    loss = {name: row["log_loss"] for name, row in choice.scores.items()}
+    assert list(loss) == ["best_member", "average", "selected", "selected_calibrated"]
+    assert loss["selected"] < loss["best_member"]
+    assert loss["selected_calibrated"] < loss["selected"]
+    assert choice.picks[0] == choice.best_group
+    assert sum(choice.weights.values()) == pytest.approx(1)
+
+
+def test_the_best_member_is_the_one_of_least_log_loss(holdout) -> None:
+    def loss(candidate: CandidateMember) -> float:
+        p_ia = candidate.validation.values[:, 0].astype(float)
+        p_true = np.where(candidate.validation.truth == "Ia", p_ia, 1 - p_ia)
+        return float(-np.log(p_true.clip(LOG_FLOOR)).mean())
+
+    best = min(holdout, key=loss)
+    choice = choose(holdout)
+    assert (choice.best_member, choice.best_group) == (best.id, best.group)
+    assert choice.scores["best_member"]["log_loss"] == pytest.approx(loss(best), rel=1e-5)
+
+
+def test_the_choice_does_not_depend_on_the_candidates_order(holdout) -> None:
+    assert choose(holdout[::-1]) == choose(holdout)
+
+
+def test_one_candidate_is_chosen_whole(holdout) -> None:
+    choice = choose(holdout[:1])
+    assert choice.weights == {"m0": 1.0}
+    assert choice.scores["best_member"] == choice.scores["average"] == choice.scores["selected"]
+
+
+def test_folds_divide_their_configurations_weight_evenly(holdout) -> None:
+    whole, folded = choose(holdout), choose(in_folds(holdout, 4))
+    assert folded.picks == whole.picks
+    assert folded.calibration.temperature == pytest.approx(whole.calibration.temperature, rel=1e-4)
+    assert folded.best_member == f"{whole.best_member}-f0"
+    assert folded.weights == pytest.approx(
+        {f"{name}-f{fold}": weight / 4 for name, weight in whole.weights.items() for fold in range(4)}
+    )
+    for name, row in whole.scores.items():
+        assert folded.scores[name] == pytest.approx(row, rel=1e-4)
+
+
+def test_a_configuration_that_lacks_a_fold_is_named(holdout) -> None:
+    with pytest.raises(
+        InputError, match=r"predictions of c4: the objects must be those of c0, but .* is missing"
+    ):
+        choose(in_folds(holdout, 3)[:-1])
+
+
+def test_objects_without_a_truth_are_left_out(holdout) -> None:
+    blinded = []
+    for candidate in holdout:
+        truth = candidate.validation.truth.copy()
+        truth[: N // 2] = None
+        blinded.append(replace(candidate, validation=replace(candidate.validation, truth=truth)))
+    assert choose(blinded).scores["average"]["n"] == N // 2
+
+
+def test_a_choice_becomes_a_bundle(holdout, tmp_path: Path) -> None:
+    choice = choose(holdout)
+    write_bundle(
+        tmp_path / "bundle",
+        members=choice.members,
+        class_names=choice.class_names,
+        calibration=choice.calibration,
+        scores=choice.scores,
+        provenance={"picks": list(choice.picks)},
+    )
+    bundle = load_bundle(tmp_path / "bundle")
+    assert {member.id: member.weight for member in bundle.members} == choice.weights
+    assert bundle.scores == choice.scores
+    values = {candidate.id: candidate.validation.values for candidate in holdout}
+    p_true = np.take_along_axis(
+        bundle.combine([values[member.id] for member in bundle.members]),
+        (holdout[0].validation.truth != "Ia").astype(int)[:, None],
+        axis=1,
+    )
+    assert -np.log(p_true).mean() == pytest.approx(choice.scores["selected_calibrated"]["log_loss"])
+
+
+def test_candidates_that_cannot_be_chosen_from_are_refused(holdout) -> None:
+    with pytest.raises(InputError, match="at least one member"):
+        choose([])
+    with pytest.raises(InputError, match="m0 occurs twice"):
+        choose([holdout[0], holdout[0]])
+    with pytest.raises(InputError, match="folds must not share objects"):
+        choose([holdout[0], replace(holdout[1], group="c0")])
+    blind = replace(holdout[0], validation=replace(holdout[0].validation, truth=None))
+    with pytest.raises(InputError, match="with a known class, but found no truth"):
+        choose([blind])
