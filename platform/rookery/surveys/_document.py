@@ -1,0 +1,87 @@
+"""``survey.json``: the document that describes a survey folder and seals its tables."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rookery_ensembles.errors import fail
+from rookery_ensembles.files import sha256
+
+DOCUMENT, OBJECTS, OBSERVATIONS, TRUTH = (
+    "survey.json",
+    "objects.parquet",
+    "observations.parquet",
+    "truth.parquet",
+)
+ZERO_POINT = 27.5
+
+
+class SurveyInfo(BaseModel):
+    """What ``survey.json`` says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: Literal[1] = 1
+    """Version of the folder's layout."""
+    kind: Literal["light_curves"] = "light_curves"
+    """What the survey holds."""
+    name: str = Field(min_length=1)
+    """What people call it."""
+    bands: list[str] = Field(min_length=1, max_length=127)
+    """Bands in order of wavelength; a network's channels follow this order."""
+    flux_unit: Literal["FLUXCAL"] = "FLUXCAL"
+    """Unit of fluxes and their errors: flux = 10^(0.4 (zero_point - magnitude))."""
+    zero_point: float = ZERO_POINT
+    """AB magnitude of flux 1."""
+    time_unit: Literal["MJD"] = "MJD"
+    """Unit of dates."""
+    provenance: dict[str, Any]
+    """Where the data come from, and what was left out on the way."""
+    counts: dict[str, Any]
+    """Numbers of objects (also by type, and without a detection) and of observations."""
+    files: dict[str, str]
+    """SHA-256 of each table."""
+    checksum: str
+    """SHA-256 over the tables' digests, bands and zero point: two surveys with one checksum are equal."""
+
+
+def read_info(path: Path) -> SurveyInfo:
+    if not path.is_file():
+        raise fail(path.parent, f"is not a survey: it has no {path.name}")
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise fail(path, f"is not readable JSON ({error})") from error
+    try:
+        return SurveyInfo.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "document"
+        raise fail(path, f"key {key!r}: {first['msg']}, but found {str(first['input'])[:80]!r}") from error
+
+
+def verify_digests(path: Path, info: SurveyInfo) -> None:
+    for name in (OBJECTS, OBSERVATIONS):
+        if name not in info.files:
+            raise fail(path / DOCUMENT, f"key 'files' must name {name}; it names {', '.join(info.files)}")
+    if info.checksum != survey_checksum(info.files, info.bands, info.zero_point):
+        raise fail(
+            path / DOCUMENT, "was altered: its checksum does not belong to its files, bands and zero point"
+        )
+    for name, digest in info.files.items():
+        if Path(name).name != name:
+            raise fail(path / DOCUMENT, f"key 'files' must hold plain file names, but holds {name!r}")
+        if not (path / name).is_file():
+            raise fail(path / name, "is missing")
+        if (found := sha256(path / name)) != digest:
+            raise fail(path / name, f"was altered: its SHA-256 must be {digest}, but is {found}")
+
+
+def survey_checksum(digests: Mapping[str, str], bands: list[str], zero_point: float = ZERO_POINT) -> str:
+    lines = [f"{name} {digests[name]}" for name in sorted(digests)]
+    text = json.dumps([lines, bands, zero_point])
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,156 @@
+"""A split's file: written whole, and verified against its survey when opened."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rookery.surveys._tables import no_nulls, read_table, require_columns
+from rookery.surveys.store import Survey
+from rookery_ensembles.errors import fail
+from rookery_ensembles.files import atomic_file
+
+ROLES = ("train", "validation", "test", "unlabelled")
+_COLUMNS = {"object_id": pa.string(), "role": pa.string(), "fold": pa.int16()}
+_METADATA = b"rookery"
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """An opened split.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    object_id, role, fold
+        (N,) one entry per object of the survey, in the survey's order; `fold` is -1 where there is none.
+    """
+
+    name: str
+    object_id: NDArray[np.object_]
+    role: NDArray[np.object_]
+    fold: NDArray[np.int16]
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds; 0 for a hold-out split."""
+        return int(self.fold.max(initial=-1)) + 1
+
+    def indices(self, role: str, fold: int | None = None) -> NDArray[np.int64]:
+        """Return the rows of the survey's object table that have a role, in ascending order.
+
+        Parameters
+        ----------
+        role
+            One of `ROLES`.
+        fold
+            Only the objects dealt to this fold. For fold `f`, a trainer validates on
+            ``indices("train", f)`` and trains on the rest of ``indices("train")``.
+
+        Raises
+        ------
+        InputError
+            For an unknown role, or a fold that the split does not have.
+        """
+        if role not in ROLES:
+            raise fail(f"split {self.name}", f"role must be one of {', '.join(ROLES)}, but is {role!r}")
+        if fold is None:
+            return np.flatnonzero(self.role == role)
+        if not 0 <= fold < self.n_folds:
+            has = f"folds 0 to {self.n_folds - 1}" if self.n_folds else "no folds"
+            raise fail(f"split {self.name}", f"has {has}, but fold {fold} was asked for")
+        return np.flatnonzero((self.role == role) & (self.fold == fold))
+
+
+def open_split(survey: Survey, name: str) -> Split:
+    """Open a survey's split.
+
+    Raises
+    ------
+    InputError
+        When it is missing (those that exist are listed), was made for another survey, or names
+        an unknown, missing or repeated id, role or fold.
+    """
+    path = split_path(survey, name)
+    if not path.is_file():
+        existing = ", ".join(sorted(file.stem for file in path.parent.glob("*.parquet"))) or "none"
+        raise fail(path, f"no such split; the survey's splits are: {existing}")
+    table = read_table(path)
+    require_columns(table, _COLUMNS, path)
+    no_nulls(table, _COLUMNS, path)
+    _check_survey(table, survey, path)
+    frame = table.to_pandas()
+    role = frame["role"].to_numpy(dtype=object)
+    unknown_role = ~np.isin(role.astype(str), ROLES)
+    if unknown_role.any():
+        row = int(unknown_role.argmax())
+        raise fail(path, f"row {row}: role must be one of {', '.join(ROLES)}, but is {role[row]!r}")
+    order = _rows_in_survey_order(frame["object_id"].to_numpy(dtype=object), survey, path)
+    split = Split(
+        name, survey.objects["object_id"].to_numpy(dtype=object), role[order], frame["fold"].to_numpy()[order]
+    )
+    stray = ((split.fold >= 0) & (split.role != "train")) | (split.fold < -1)
+    if stray.any():
+        row = int(stray.argmax())
+        found = f"its role is {split.role[row]!r} and its fold {split.fold[row]}"
+        raise fail(
+            path, f"object {split.object_id[row]!r}: only 'train' objects may have a fold, but {found}"
+        )
+    return split
+
+
+def split_path(survey: Survey, name: str) -> Path:
+    """Return the file of a split, refusing names that would lead elsewhere."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise fail(
+            f"split name {name!r}", "must be letters, digits, '.', '_' and '-', the first a letter or digit"
+        )
+    return survey.path / "splits" / f"{name}.parquet"
+
+
+def write_split(
+    path: Path, survey: Survey, role: NDArray[np.object_], fold: NDArray[np.int16], arguments: dict[str, Any]
+) -> None:
+    metadata = {_METADATA: json.dumps({"survey": survey.checksum, "arguments": arguments})}
+    columns = {"object_id": survey.objects["object_id"].tolist(), "role": list(role), "fold": fold}
+    table = pa.table(columns, schema=pa.schema(list(_COLUMNS.items()), metadata=metadata))
+    with atomic_file(path) as partial:
+        pq.write_table(table, partial, compression="zstd")
+
+
+def _check_survey(table: pa.Table, survey: Survey, path: Path) -> None:
+    try:
+        metadata = json.loads((table.schema.metadata or {})[_METADATA])
+        checksum = metadata["survey"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise fail(
+            path, "must carry the survey's checksum in its metadata under 'rookery', but does not"
+        ) from error
+    if checksum != survey.checksum:
+        raise fail(
+            path,
+            f"belongs to another survey: made for checksum {checksum}, but the survey's is {survey.checksum}",
+        )
+
+
+def _rows_in_survey_order(object_id: NDArray[np.object_], survey: Survey, path: Path) -> NDArray[np.intp]:
+    """Return for each object of the survey its row in the split."""
+    ids = pd.Index(object_id, dtype=object)
+    if (repeated := ids.duplicated()).any():
+        raise fail(path, f"object ids must be unique, but {object_id[int(repeated.argmax())]!r} is repeated")
+    known = pd.Index(survey.objects["object_id"], dtype=object)
+    if (unknown := ~ids.isin(known)).any():
+        some = ", ".join(repr(name) for name in object_id[unknown][:3])
+        raise fail(path, f"names {unknown.sum()} objects that the survey does not have: {some}")
+    rows = ids.get_indexer(known)
+    if (absent := rows < 0).any():
+        raise fail(path, f"must give every object a role, but leaves out {known[int(absent.argmax())]!r}")
+    return rows

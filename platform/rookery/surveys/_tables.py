@@ -1,0 +1,59 @@
+"""Parquet tables: read with clear errors, checked against typed columns."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rookery_ensembles.errors import fail
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read a Parquet file.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, unreadable or not Parquet.
+    """
+    if not path.is_file():
+        raise fail(path, "is missing")
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise fail(path, f"is not a readable Parquet file ({error})") from error
+
+
+def require_columns(table: pa.Table, columns: Mapping[str, pa.DataType], where: str | Path) -> None:
+    """Hold a table to typed columns; further columns are allowed.
+
+    A dictionary-encoded column counts as its value type.
+
+    Raises
+    ------
+    InputError
+        Naming the column, the rule and the type found.
+    """
+    for name, wanted in columns.items():
+        if name not in table.column_names:
+            raise fail(where, f"must have a column {name!r}; its columns are {', '.join(table.column_names)}")
+        found = value_type(table.schema.field(name).type)
+        if not found.equals(wanted):
+            raise fail(where, f"column {name!r} must have type {wanted}, but has {found}")
+
+
+def value_type(kind: pa.DataType) -> pa.DataType:
+    """Return a column's type with dictionary encoding and the width of string offsets taken away."""
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.string() if pa.types.is_large_string(plain) else plain
+
+
+def no_nulls(table: pa.Table, columns: Mapping[str, Any], where: str | Path) -> None:
+    """Refuse nulls in the named columns, naming the first row that has one."""
+    for name in columns:
+        column = table.column(name)
+        if column.null_count:
+            row = column.is_null().index(True).as_py()
+            raise fail(where, f"row {row}: {name!r} must not be null")

@@ -1,0 +1,216 @@
+"""Splits: who trains, who validates, who tests, and who is seen without a label.
+
+A split is ``splits/<name>.parquet`` in the survey's folder, with the columns `object_id`,
+`role` and `fold`, and metadata that tie it to the survey's checksum.
+"""
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rookery.surveys._split_file import ROLES, Split, open_split, split_path, write_split
+from rookery.surveys._stratify import deal, draw
+from rookery.surveys.store import Survey
+from rookery_ensembles.errors import fail
+
+__all__ = ["ROLES", "Split", "open_split", "split_path", "split_survey"]
+
+_DEFAULT_VALIDATION = 0.2
+
+
+def split_survey(
+    survey: Survey,
+    name: str,
+    *,
+    train_ids: str | Path | None = None,
+    train_fraction: float | None = None,
+    validation_fraction: float | None = None,
+    folds: int = 0,
+    max_train: int | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> Path:
+    """Give every object of a survey a role, stratified by type, and write the split.
+
+    Objects of unknown type are "unlabelled". The others are the training part (chosen by
+    `train_ids`, by `train_fraction`, or, with folds alone, all of them) or "test".
+
+    Parameters
+    ----------
+    survey
+        The survey to split.
+    name
+        The split's name: letters, digits, ".", "_" and "-".
+    train_ids
+        A text file with the training part, one object per line, by `object_id` or by the name of
+        its source file (SPCC's ``spectro.list``); blank lines and those that start with "#" do not count.
+    train_fraction
+        Fraction of the typed objects that make the training part, above 0 and at most 1.
+    validation_fraction
+        Fraction of the training part that becomes "validation", 0 to below 1; 0.2 by default.
+        With folds each fold validates in its turn, so that it must be left out or 0.
+    folds
+        0 for a hold-out split, or the number of folds (2 or more) of the training part.
+    max_train
+        At most so many objects in the training part, drawn by type; the rest of it becomes
+        "unlabelled", so that the test objects do not depend on it.
+    seed
+        Seed of the draws.
+    overwrite
+        Whether a split of this name may be replaced.
+
+    Returns
+    -------
+    The file written.
+
+    Raises
+    ------
+    InputError
+        For arguments out of range, unknown or untyped ids, fewer than two types to train on, an
+        existing split, or a folder that cannot be written.
+    """
+    path = split_path(survey, name)
+    if path.exists() and not overwrite:
+        raise fail(path, "must not exist yet: a split is never overwritten unasked")
+    plan = _Plan(
+        None if train_ids is None else Path(train_ids),
+        train_fraction,
+        validation_fraction if validation_fraction is not None else (0.0 if folds else _DEFAULT_VALIDATION),
+        folds,
+        max_train,
+        seed,
+    )
+    _check_plan(name, plan)
+    role, fold = _assign(name, survey, plan)
+    _check_classes(name, survey.objects["type"].to_numpy(dtype=object), role, fold)
+    write_split(path, survey, role, fold, plan.arguments())
+    return path
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The arguments of a split."""
+
+    train_ids: Path | None
+    train_fraction: float | None
+    validation_fraction: float
+    folds: int
+    max_train: int | None
+    seed: int
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments as the file's metadata keep them."""
+        return asdict(self) | {"train_ids": None if self.train_ids is None else self.train_ids.name}
+
+
+def _check_plan(name: str, plan: _Plan) -> None:
+    """Check ranges and combinations."""
+    where = f"split {name}"
+    if plan.train_ids is not None and plan.train_fraction is not None:
+        raise fail(where, "train_ids and train_fraction exclude each other: give one")
+    if plan.train_ids is None and plan.train_fraction is None and not plan.folds:
+        raise fail(where, "needs one of train_ids, train_fraction or folds")
+    if plan.train_fraction is not None and not 0 < plan.train_fraction <= 1:
+        raise fail(where, f"0 < train_fraction <= 1 must hold, but it is {plan.train_fraction}")
+    if plan.folds < 0 or plan.folds == 1:
+        raise fail(where, f"folds must be 0 (none) or at least 2, but is {plan.folds}")
+    if plan.max_train is not None and plan.max_train < 2:
+        raise fail(where, f"max_train must be at least 2, but is {plan.max_train}")
+    if not 0 <= plan.validation_fraction < 1:
+        raise fail(where, f"0 <= validation_fraction < 1 must hold, but it is {plan.validation_fraction}")
+    if plan.folds and plan.validation_fraction:
+        raise fail(where, f"with folds validation_fraction must be 0, but is {plan.validation_fraction}")
+    if plan.seed < 0:
+        raise fail(where, f"seed must be at least 0, but is {plan.seed}")
+
+
+def _assign(name: str, survey: Survey, plan: _Plan) -> tuple[NDArray[np.object_], NDArray[np.int16]]:
+    """Return every object's role and fold."""
+    types = survey.objects["type"].to_numpy(dtype=object)
+    typed = pd.notna(types)
+    generator = np.random.default_rng(plan.seed)
+    if plan.train_ids is not None:
+        training = _training_ids(survey, plan.train_ids, typed)
+    else:
+        fraction = plan.train_fraction if plan.train_fraction is not None else 1.0
+        training = _subset(types, typed, round(fraction * int(typed.sum())), generator)
+    role = np.where(typed, np.where(training, "train", "test"), "unlabelled").astype(object)
+    if plan.max_train is not None and training.sum() > plan.max_train:
+        role[training] = "unlabelled"
+        training = _subset(types, training, plan.max_train, generator)
+        role[training] = "train"
+    number = int(training.sum())
+    fold = np.full(len(role), -1, np.int16)
+    if plan.folds > number:
+        raise fail(
+            f"split {name}", f"folds must not exceed the training objects, but {plan.folds} > {number}"
+        )
+    if plan.folds:
+        fold[training] = deal(list(types[training]), plan.folds, generator)
+    elif plan.validation_fraction:
+        share = round(plan.validation_fraction * number)
+        if not share:
+            rule = f"validation_fraction {plan.validation_fraction} of {number} training objects leaves none"
+            raise fail(f"split {name}", rule)
+        role[_subset(types, training, share, generator)] = "validation"
+    return role, fold
+
+
+def _subset(
+    types: NDArray[np.object_], candidates: NDArray[np.bool_], number: int, generator: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Mark `number` of the candidates, stratified by type."""
+    chosen = np.zeros(len(types), dtype=bool)
+    chosen[np.flatnonzero(candidates)[draw(list(types[candidates]), number, generator)]] = True
+    return chosen
+
+
+def _training_ids(survey: Survey, path: Path, typed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark the objects that a file names by id, or by a source file that no other object shares."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise fail(path, f"cannot be read as a list of ids ({error})") from error
+    entries = {
+        entry: number for number, line in enumerate(lines, 1) if (entry := line.strip()) and entry[0] != "#"
+    }
+    rows: dict[str, int] = {}
+    if "source_file" in survey.objects.columns:
+        files = survey.objects["source_file"].tolist()
+        times = Counter(files)
+        rows = {name: row for row, name in enumerate(files) if name is not None and times[name] == 1}
+    rows |= {name: row for row, name in enumerate(survey.objects["object_id"])}
+    unknown = [entry for entry in entries if entry not in rows]
+    if unknown:
+        some = ", ".join(repr(entry) for entry in unknown[:3])
+        rule = "every line must name an object_id or a source file of the survey"
+        raise fail(f"{path}, line {entries[unknown[0]]}", f"{rule}, but {len(unknown)} do not: {some}")
+    marked = np.zeros(len(survey), dtype=bool)
+    marked[[rows[entry] for entry in entries]] = True
+    untyped = marked & ~typed
+    if untyped.any():
+        first = survey.objects["object_id"][int(untyped.argmax())]
+        raise fail(
+            path,
+            f"training objects must have a type, but {untyped.sum()} have none, the first being {first!r}",
+        )
+    return marked
+
+
+def _check_classes(
+    name: str, types: NDArray[np.object_], role: NDArray[np.object_], fold: NDArray[np.int16]
+) -> None:
+    """Refuse training parts that teach no difference: fewer than two types, whichever fold is left out."""
+    n_folds = int(fold.max(initial=-1)) + 1
+    for left_out in range(n_folds) if n_folds else [None]:
+        training = role == "train" if left_out is None else (role == "train") & (fold != left_out)
+        found = sorted(set(types[training]))
+        if len(found) < 2:
+            which = "" if left_out is None else f" when fold {left_out} is left out"
+            has = f"has only {found[0]}" if found else "has no training object"
+            raise fail(f"split {name}", f"needs at least two types to train on{which}, but {has}")

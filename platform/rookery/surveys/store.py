@@ -1,0 +1,219 @@
+"""The survey store: a folder of Parquet tables with one JSON document, written whole and verified on opening.
+
+``survey.json``, ``objects.parquet``, ``observations.parquet``, ``truth.parquet`` (what only a
+simulator or a spectrograph knows, beyond type and redshift) and ``splits/``.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rookery.surveys import _objects, _observations
+from rookery.surveys._document import (
+    DOCUMENT,
+    OBJECTS,
+    OBSERVATIONS,
+    TRUTH,
+    SurveyInfo,
+    read_info,
+    survey_checksum,
+    verify_digests,
+)
+from rookery.surveys._observations import ObservationArrays
+from rookery.surveys._tables import no_nulls, read_table, require_columns
+from rookery_ensembles.errors import fail
+from rookery_ensembles.files import atomic_folder, sha256
+
+_log = logging.getLogger(__name__)
+
+# Signal-to-noise ratio from which one observation counts as a detection: chosen, the usual five sigma.
+DETECTION_SNR = 5.0
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """An opened survey.
+
+    Attributes
+    ----------
+    path
+        Its folder.
+    info
+        What ``survey.json`` says.
+    objects
+        One row per object: `object_id`, truth (`type`: str or None, `redshift`: NaN where unknown),
+        `source_file` where a reader kept it, and the covariates.
+    """
+
+    path: Path
+    info: SurveyInfo
+    objects: pd.DataFrame
+
+    def __len__(self) -> int:
+        """Return the number of objects."""
+        return len(self.objects)
+
+    @property
+    def checksum(self) -> str:
+        """The survey's checksum."""
+        return self.info.checksum
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """The bands, in the order of `band_index`."""
+        return tuple(self.info.bands)
+
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """Columns of `objects` that a network may see: neither identity nor truth."""
+        return tuple(_objects.covariate_columns(list(self.objects.columns)))
+
+    def observation_arrays(self) -> ObservationArrays:
+        """Return all observations as NumPy columns; read at the first call, then kept."""
+        return self._arrays
+
+    def truth(self) -> pd.DataFrame | None:
+        """Read the truth table (`object_id` and whatever the source knew), or None where there is none."""
+        path = self.path / TRUTH
+        return read_table(path).to_pandas() if TRUTH in self.info.files else None
+
+    @cached_property
+    def _arrays(self) -> ObservationArrays:
+        where = self.path / OBSERVATIONS
+        ids = self.objects["object_id"].tolist()
+        return _observations.arrays_from_table(read_table(where), ids, self.bands, where)
+
+
+def open_survey(path: str | Path, *, verify: bool = True) -> Survey:
+    """Open a survey folder.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    verify
+        Whether to compare every table with its digest and to check every row. Without it only
+        the schema is checked, and observations are read when first asked for; meant for workers
+        that open what their driver has just verified.
+
+    Raises
+    ------
+    InputError
+        When the folder is no survey, a table was altered, or a row breaks a rule; the message
+        names file, row or column, rule and value.
+    """
+    path = Path(path)
+    info = read_info(path / DOCUMENT)
+    if verify:
+        verify_digests(path, info)
+    where = path / OBJECTS
+    survey = Survey(path, info, _objects.frame_from_table(read_table(where), where))
+    if verify:
+        _objects.check_objects(survey.objects, where)
+        ids = survey.objects["object_id"].tolist()
+        _observations.check_observations(survey.observation_arrays(), ids, path / OBSERVATIONS)
+        if TRUTH in info.files:
+            _check_truth(read_table(path / TRUTH), ids, path / TRUTH)
+    return survey
+
+
+def write_survey(
+    path: str | Path,
+    *,
+    name: str,
+    bands: Sequence[str],
+    objects: pd.DataFrame,
+    observations: pd.DataFrame,
+    truth: pd.DataFrame | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    replace: bool = False,
+) -> Survey:
+    """Write a survey folder, whole or not at all, and open it.
+
+    Parameters
+    ----------
+    path
+        The folder to make; refused when it exists, unless `replace`.
+    name, bands, provenance
+        See :class:`SurveyInfo`.
+    objects
+        Columns `object_id`, `type` (missing where unknown), optionally `redshift` and
+        `source_file`; every other column is a covariate that networks may see.
+    observations
+        Columns `object_id`, `mjd`, `band`, `flux`, `flux_err`, in any order of rows. Categorical
+        ids and bands are fastest.
+    truth
+        `object_id` (as in `objects`) and any further columns that no network may see.
+    replace
+        Whether an existing folder may be replaced.
+
+    Raises
+    ------
+    InputError
+        When a table breaks a rule (nothing is written then), or the folder cannot be written.
+    """
+    path = Path(path)
+    refuse_existing(path, replace=replace)
+    if len(set(bands)) < len(bands):
+        raise fail(path / DOCUMENT, f"bands must be unique, but are {', '.join(bands)}")
+    frame = _objects.objects_frame(objects, path / OBJECTS)
+    ids = frame["object_id"].tolist()
+    arrays = _observations.arrays_from_frame(observations, ids, bands, path / OBSERVATIONS)
+    tables = {
+        OBJECTS: _objects.objects_table(frame),
+        OBSERVATIONS: _observations.table_from_arrays(arrays, ids, bands),
+    }
+    if truth is not None:
+        tables[TRUTH] = pa.Table.from_pandas(truth, preserve_index=False).replace_schema_metadata(None)
+        _check_truth(tables[TRUTH], ids, path / TRUTH)
+    counts = _counts(frame, arrays)
+    if counts["without_detection"]:
+        _log.warning(
+            "%s: %d of %d objects have no observation at %g sigma or more; they are kept",
+            path,
+            counts["without_detection"],
+            len(frame),
+            DETECTION_SNR,
+        )
+    document = {"name": name, "bands": list(bands), "provenance": dict(provenance or {}), "counts": counts}
+    with atomic_folder(path, replace=replace) as partial:
+        for file_name, table in tables.items():
+            pq.write_table(table, partial / file_name, compression="zstd")
+        digests = {file_name: sha256(partial / file_name) for file_name in sorted(tables)}
+        info = SurveyInfo(**document, files=digests, checksum=survey_checksum(digests, list(bands)))
+        (partial / DOCUMENT).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return open_survey(path)
+
+
+def refuse_existing(path: Path, *, replace: bool = False) -> None:
+    """Refuse to overwrite a folder, before long work is done for it."""
+    if path.exists() and not replace:
+        raise fail(path, "must not exist yet: a survey is never overwritten unasked")
+
+
+def _check_truth(table: pa.Table, ids: list[str], where: Path) -> None:
+    columns = {"object_id": pa.string()}
+    require_columns(table, columns, where)
+    no_nulls(table, columns, where)
+    if table.column("object_id").to_pylist() != ids:
+        raise fail(where, "must have the objects of the object table, in its order")
+
+
+def _counts(frame: pd.DataFrame, arrays: ObservationArrays) -> dict[str, Any]:
+    snr = arrays.flux.astype(np.float64) / arrays.flux_err
+    detected = np.maximum.reduceat(snr, arrays.offsets[:-1]) >= DETECTION_SNR
+    by_type = frame["type"].fillna("unknown").value_counts().sort_index()
+    return {
+        "objects": len(frame),
+        "observations": len(arrays),
+        "without_detection": int((~detected).sum()),
+        "by_type": {str(kind): int(number) for kind, number in by_type.items()},
+    }
