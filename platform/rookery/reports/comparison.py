@@ -1,0 +1,180 @@
+"""Several predictions side by side: one table, one page."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rookery.reports import figures as paper
+from rookery.reports import interactive
+from rookery.reports.assessment import Assessment
+from rookery.reports.curves import Curves, make_curves
+from rookery.reports.evaluation import (
+    describe_objects,
+    json_metrics,
+    one_class_notices,
+    recall_marks,
+    reliability_note,
+)
+from rookery.reports.folder import PAGE, refuse_foreign, write_report
+from rookery.reports.metric_names import COMPARED, metric
+from rookery.reports.pages import render, render_page
+from rookery.reports.palette import colour
+from rookery.reports.provenance import made_now, predictions_provenance, spoken, survey_provenance
+from rookery_ensembles.errors import fail
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Rows = Sequence[tuple[str, Mapping[str, float]]]
+
+
+def comparison_table(rows: Rows, *, title: str | None = None) -> "Table":
+    """Return a table for the terminal: one row per (name, metrics), the best value of a column in bold."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+    from rich.text import Text
+
+    # Narrow: on 80 columns the numbers must stay whole, and the names wrap.
+    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE, pad_edge=False, padding=0)
+    table.add_column("method", min_width=16)
+    for key in COMPARED:
+        name, _, precision = metric(key).short.partition("@")
+        arrow = "↑" if metric(key).higher_is_better else "↓"
+        table.add_column(f"{name}\n{precision} {arrow}", justify="right", no_wrap=True)
+    for name, cells in _cells(rows):
+        table.add_row(Text(name), *(Text(text, style="bold green" if best else "") for text, best in cells))
+    return table
+
+
+def comparison_html(rows: Rows) -> str:
+    """Return the same table as an HTML fragment."""
+    shown = [(name, colour(index), cells) for index, (name, cells) in enumerate(_cells(rows))]
+    return render("table.html.j2", metrics=[metric(key) for key in COMPARED], rows=shown)
+
+
+def write_comparison(
+    report: str | Path,
+    assessments: Sequence[Assessment],
+    *,
+    title: str = "Which method is best?",
+    notes: Sequence[str] = (),
+) -> Path:
+    """Write a page that compares assessments of the same objects, and return its path.
+
+    The folder holds ``index.html`` (one file, works offline), ``metrics.json`` and the overlaid
+    figures as PNG and PDF under ``figures/``. An earlier report there is replaced.
+
+    Parameters
+    ----------
+    report
+        Folder to write.
+    assessments
+        From :func:`rookery.reports.assessment.assess`, at least one; their names label the rows.
+    title
+        Heading of the page.
+    notes
+        Sentences to stand out above the table.
+
+    Raises
+    ------
+    InputError
+        When there is nothing to compare, the assessments are of different surveys, positive
+        classes or objects, or the folder holds other files or cannot be written.
+    """
+    report = Path(report)
+    refuse_foreign(report)
+    _check_comparable(assessments, report)
+    first, curves = assessments[0], [make_curves(assessment) for assessment in assessments]
+    document = {
+        "kind": "comparison",
+        "simulated": first.simulated,
+        "positive": first.positive,
+        "methods": [
+            {
+                "name": assessment.name,
+                "metrics": json_metrics(assessment.metrics),
+                "predictions": predictions_provenance(assessment),
+            }
+            for assessment in assessments
+        ],
+        "survey": survey_provenance(first.survey),
+        "restriction": first.restriction or None,
+        **made_now(),
+    }
+    page = _page(assessments, curves, document, title, notes)
+    with paper.paper_style():
+        drawn = {
+            "roc": paper.draw_roc(curves),
+            "precision_recall": paper.draw_precision_recall(curves),
+            "reliability": paper.draw_reliability(curves),
+        }
+    write_report(report, page, document, drawn)
+    return report / PAGE
+
+
+def _page(
+    assessments: Sequence[Assessment],
+    curves: Sequence[Curves],
+    document: Mapping[str, Any],
+    title: str,
+    notes: Sequence[str],
+) -> str:
+    from markupsafe import Markup
+
+    first, marks = assessments[0], [recall_marks(assessment) for assessment in assessments]
+    sources = [
+        (method["name"], f"{made['file']} · SHA-256 {made['sha256']}")
+        for method in document["methods"]
+        if (made := method["predictions"])["file"] is not None
+    ]
+    return render_page(
+        "comparison.html.j2",
+        {
+            "roc": interactive.roc_figure(curves),
+            "precision_recall": interactive.precision_recall_figure(curves, marks),
+            "reliability": interactive.reliability_figure(curves),
+        },
+        title=title,
+        lead=f"{len(assessments)} methods on {describe_objects(first)}",
+        simulated=first.simulated,
+        notices=[*notes, *one_class_notices(first)],
+        table=Markup(comparison_html([(assessment.name, assessment.metrics) for assessment in assessments])),
+        positive=first.positive,
+        reliability_note=reliability_note(first),
+        metrics=[metric(key) for key in COMPARED],
+        provenance=[
+            *sources,
+            *spoken("survey:", document["survey"]),
+            *spoken("", {"date": document["date"], "versions": document["versions"]}),
+        ],
+    )
+
+
+def _cells(rows: Rows) -> list[tuple[str, list[tuple[str, bool]]]]:
+    """Return each row's name, and per column the text and whether it is the column's best."""
+    best: dict[str, str] = {}
+    for key in COMPARED:
+        defined = [metrics[key] for _, metrics in rows if metrics[key] == metrics[key]]
+        if defined and len(rows) > 1:
+            # Compared as shown: what looks equal is equally good.
+            best[key] = metric(key).format(max(defined) if metric(key).higher_is_better else min(defined))
+    texts = [(name, [(key, metric(key).format(metrics[key])) for key in COMPARED]) for name, metrics in rows]
+    return [(name, [(text, best.get(key) == text) for key, text in cells]) for name, cells in texts]
+
+
+def _check_comparable(assessments: Sequence[Assessment], report: Path) -> None:
+    if not assessments:
+        raise fail(report, "there must be at least one assessment to compare, but there is none")
+    first = assessments[0]
+    for other in assessments[1:]:
+        pair = f"{first.name!r} and {other.name!r}"
+        if other.survey.checksum != first.survey.checksum:
+            raise fail(report, f"all assessments must be of one survey, but {pair} are of two")
+        if other.positive != first.positive:
+            found = f"{first.positive} and {other.positive}"
+            raise fail(report, f"all assessments must have one positive class, but {pair} have {found}")
+        if set(other.row) != set(first.row):
+            found = f"{len(first.row)} and {len(other.row)}"
+            raise fail(
+                report, f"all assessments must be of the same objects, but {pair} differ ({found} objects)"
+            )

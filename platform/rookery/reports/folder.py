@@ -1,0 +1,74 @@
+"""A report's folder: written whole, and never over anything but an earlier report."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rookery_ensembles.errors import fail
+from rookery_ensembles.files import atomic_folder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PAGE, DOCUMENT, FIGURES = "index.html", "metrics.json", "figures"
+FORMAT = "rookery-report"
+
+
+def refuse_foreign(target: Path) -> None:
+    """Refuse a target that holds anything but an earlier report, before work is done for it.
+
+    Raises
+    ------
+    InputError
+        When `target` is a file, or a folder with files that no report wrote.
+    """
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise fail(target, "must be a folder to write a report to, but is a file")
+    known = _known_files(target)
+    found = sorted(str(path.relative_to(target)) for path in target.rglob("*") if not path.is_dir())
+    foreign = [name for name in found if name not in known]
+    if foreign:
+        rule = "only an earlier report may be replaced, but this folder holds"
+        raise fail(
+            target, f"{rule} {foreign[0]} and {len(foreign) - 1} other such files; choose another folder"
+        )
+
+
+def write_report(
+    target: Path, page: str, document: Mapping[str, Any], figures: "Mapping[str, Figure]"
+) -> None:
+    """Write page, document and figures as one folder, in place of an earlier report.
+
+    Raises
+    ------
+    InputError
+        When `target` holds other files, or cannot be written.
+    """
+    from rookery.reports.figures import paper_style, save_figure
+
+    refuse_foreign(target)
+    pictures = [f"{FIGURES}/{name}.{suffix}" for name in figures for suffix in ("pdf", "png")]
+    header = {"format": FORMAT, "format_version": 1, "files": sorted([PAGE, DOCUMENT, *pictures])}
+    text = json.dumps({**header, **document}, indent=2, allow_nan=False) + "\n"
+    with atomic_folder(target, replace=True) as partial:
+        (partial / PAGE).write_text(page, encoding="utf-8")
+        (partial / DOCUMENT).write_text(text, encoding="utf-8")
+        (partial / FIGURES).mkdir()
+        with paper_style():
+            for name, figure in figures.items():
+                save_figure(figure, partial / FIGURES, name)
+
+
+def _known_files(target: Path) -> set[str]:
+    """Return the files that an earlier report says it wrote; none where there is no such report."""
+    try:
+        document = json.loads((target / DOCUMENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return set()
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        return set()
+    files = document.get("files")
+    return {name for name in files if isinstance(name, str)} if isinstance(files, list) else set()

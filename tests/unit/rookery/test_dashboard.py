@@ -1,0 +1,223 @@
+import hashlib
+import json
+import socket
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rookery.dashboard import Dashboard, make_server, serve
+from rookery_ensembles.errors import InputError
+
+optuna = pytest.importorskip("optuna", reason="needs the extra rookery[dashboard]")
+pytest.importorskip("optuna_dashboard", reason="needs the extra rookery[dashboard]")
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def make_study(folder: Path, database: str = "study.db") -> Any:
+    study = optuna.create_study(
+        storage=f"sqlite:///{folder / database}",
+        study_name="rookery",
+        sampler=optuna.samplers.RandomSampler(0),
+    )
+    study.optimize(lambda trial: trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True), n_trials=3)
+    return study
+
+
+@pytest.fixture(scope="module")
+def study_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "x"
+    folder.mkdir()
+    (folder / "study.yaml").write_text("family: pelican\n")
+    make_study(folder)
+    return folder
+
+
+@contextmanager
+def running(server: Dashboard) -> Iterator[Dashboard]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def get_json(server: Dashboard, path: str, method: str = "GET") -> Any:
+    request = urllib.request.Request(server.url + path, method=method)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.load(answer)
+
+
+def test_studies_are_listed_over_http(study_folder: Path) -> None:
+    with running(make_server(study_folder, port=0)) as server:
+        (study,) = get_json(server, "api/studies")["study_summaries"]
+        assert study["study_name"] == "rookery"
+        detail = get_json(server, f"api/studies/{study['study_id']}")
+        assert [trial["state"] for trial in detail["trials"]] == ["Complete"] * 3
+
+
+def test_opening_the_address_leads_to_the_page_of_the_study(study_folder: Path) -> None:
+    server = make_server(study_folder, port=0)
+    with running(server), urllib.request.urlopen(server.url, timeout=20) as page:
+        assert page.url.endswith("/dashboard/studies/1")
+        assert b"Optuna Dashboard" in page.read()
+
+
+def test_server_listens_on_this_machine_only(study_folder: Path) -> None:
+    with make_server(study_folder, port=0) as server:
+        assert server.server_address[0] == "127.0.0.1"
+
+
+def test_looking_changes_no_byte_of_the_study(study_folder: Path) -> None:
+    def fingerprint() -> dict[str, str]:
+        return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in study_folder.iterdir()}
+
+    before = fingerprint()
+    with running(make_server(study_folder, port=0)) as server:
+        study_id = get_json(server, "api/studies")["study_summaries"][0]["study_id"]
+        get_json(server, f"api/studies/{study_id}")
+    assert fingerprint() == before
+
+
+@pytest.mark.parametrize(("method", "path"), [("DELETE", "api/studies/1"), ("POST", "api/studies/1/rename")])
+def test_requests_that_would_change_the_study_are_refused(study_folder: Path, method: str, path: str) -> None:
+    with running(make_server(study_folder, port=0)) as server:
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            get_json(server, path, method)
+        refusal.value.close()
+        assert refusal.value.code == 403
+        assert get_json(server, "api/studies")["study_summaries"]
+
+
+def test_a_search_goes_on_writing_while_the_dashboard_reads(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("family: pelican\n")
+    study = make_study(tmp_path)
+    with running(make_server(tmp_path, port=0)) as server:
+        stop, answers = threading.Event(), []
+
+        def look() -> None:
+            while not stop.is_set():
+                answers.append(get_json(server, "api/studies/1"))
+
+        reader = threading.Thread(target=look)
+        reader.start()
+        study.optimize(lambda trial: trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True), n_trials=5)
+        stop.set()
+        reader.join()
+    assert len(study.trials) == 8
+    assert answers
+
+
+def test_storage_of_the_study_document_is_used(tmp_path: Path) -> None:
+    make_study(tmp_path, "team.db")
+    (tmp_path / "study.yaml").write_text(f"storage: sqlite:///{tmp_path}/team.db\n")
+    with running(make_server(tmp_path, port=0)) as server:
+        assert get_json(server, "api/studies")["study_summaries"][0]["study_name"] == "rookery"
+    assert not (tmp_path / "study.db").exists()
+
+
+def test_folder_with_an_odd_name_is_served(tmp_path: Path) -> None:
+    folder = tmp_path / "half & half? 100% #1"
+    folder.mkdir()
+    (folder / "study.yaml").write_text("family: pelican\n")
+    make_study(tmp_path)
+    (tmp_path / "study.db").rename(folder / "study.db")
+    with running(make_server(folder, port=0)) as server:
+        assert get_json(server, "api/studies")["study_summaries"][0]["study_name"] == "rookery"
+
+
+def test_folder_without_study_document_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is no study: it must hold a study\.yaml"):
+        make_server(tmp_path, port=0)
+
+
+def test_missing_database_is_refused_and_not_created(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("family: pelican\n")
+    with pytest.raises(InputError, match=r"study\.db: the study's storage does not exist yet"):
+        make_server(tmp_path, port=0)
+    assert [file.name for file in tmp_path.iterdir()] == ["study.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"study\.db.*holds no study yet"),
+        (b"not a database, but long enough to be read as one" * 40, "file is not a database"),
+    ],
+)
+def test_file_that_is_no_study_database_is_refused_unchanged(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "study.yaml").write_text("family: pelican\n")
+    (tmp_path / "study.db").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        make_server(tmp_path, port=0)
+    assert (tmp_path / "study.db").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("- a list", "must be a mapping, but is list"),
+        ("storage: [", "cannot be read as YAML"),
+        ("storage: 5", "`storage` must be the URL of a database, but is 5"),
+        ("storage: somewhere", "`storage` must be the URL of a database"),
+        ("storage: nosuchdb://host/name", "cannot be opened"),
+    ],
+)
+def test_bad_study_document_is_refused(tmp_path: Path, document: str, message: str) -> None:
+    (tmp_path / "study.yaml").write_text(document)
+    with pytest.raises(InputError, match=message):
+        make_server(tmp_path, port=0)
+
+
+def test_password_of_a_storage_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("storage: nosuchdb://ann:secret@host/name")
+    with pytest.raises(InputError) as caught:
+        make_server(tmp_path, port=0)
+    assert "secret" not in str(caught.value)
+
+
+def test_taken_port_is_refused(study_folder: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=rf"port {port}: cannot be listened on .*choose another port"):
+            make_server(study_folder, port=port)
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_port_out_of_range_is_refused(study_folder: Path, port: int) -> None:
+    with pytest.raises(InputError, match=f"port {port}: cannot be listened on"):
+        make_server(study_folder, port=port)
+
+
+def test_absent_optuna_dashboard_names_the_extra(study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
+    with pytest.raises(InputError, match=r"pip install 'rookery\[dashboard\]'"):
+        make_server(study_folder, port=0)
+
+
+def test_serving_announces_its_address_and_ends_on_interrupt(
+    study_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: Dashboard) -> None:
+        raise KeyboardInterrupt
+
+    opened: list[str] = []
+    monkeypatch.setattr(Dashboard, "serve_forever", interrupted)
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    announced: list[str] = []
+    serve(study_folder, port=0, open_browser=True, announce=announced.append)
+    assert announced == opened
+    assert announced[0].startswith("http://127.0.0.1:")
