@@ -1,0 +1,332 @@
+"""The command line: parses first, imports late."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+app = typer.Typer(
+    name="rookery",
+    help="Search for, train and combine deep networks for cosmological surveys.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with `rookery demo`. Every verb is also a function of rookery.api.",
+)
+ingest_app = typer.Typer(help="Read survey files into a survey store.", no_args_is_help=True)
+simulate_app = typer.Typer(help="Simulate a survey.", no_args_is_help=True)
+app.add_typer(ingest_app, name="ingest")
+app.add_typer(simulate_app, name="simulate")
+
+SurveyOption = Annotated[Path, typer.Option("--survey", help="Survey store.")]
+SplitOption = Annotated[str, typer.Option("--split", help="Name of a split of the survey.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of everything random.")]
+ClassesOption = Annotated[str, typer.Option(help="Classes to tell apart; `non-X` takes every other type.")]
+PositiveOption = Annotated[str, typer.Option(help="Class whose recall at fixed precision is reported.")]
+DeviceOption = Annotated[str | None, typer.Option(help="Torch device; by default a GPU where there is one.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import rookery
+
+        typer.echo(f"rookery {rookery.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the library logs.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    import logging
+
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s %(message)s", force=True)
+
+
+@ingest_app.command("snana")
+def ingest_snana(
+    path: Annotated[Path, typer.Argument(help="Folder or tar archive of SNANA ascii light curves.")],
+    out: Annotated[Path, typer.Argument(help="Survey store to make.")],
+    on_error: Annotated[
+        Literal["stop", "skip"], typer.Option(help="At a broken file: stop, or skip and count it.")
+    ] = "stop",
+    name: Annotated[str | None, typer.Option(help="The survey's name; by default that of PATH.")] = None,
+    band: Annotated[
+        list[str] | None,
+        typer.Option(help="Alias OLD=NEW of a band; may be repeated. `DES-g` is `g` unasked."),
+    ] = None,
+) -> None:
+    """Read SNANA ascii light curves into a survey store."""
+    from rookery import api
+
+    aliases = _pairs(band, "--band")
+    report = api.ingest_snana(path, out, on_error=on_error, name=name, band_aliases=aliases)
+    _say(f"{report.n_read} light curves read, {report.n_skipped} skipped")
+    _describe_survey(report.survey)
+
+
+@simulate_app.command("supernovae")
+def simulate_supernovae(
+    out: Annotated[Path, typer.Argument(help="Survey store to make.")],
+    n: Annotated[int, typer.Option("--n", help="Number of detected supernovae.")],
+    seed: SeedOption = 0,
+) -> None:
+    """Simulate light curves of supernovae in griz."""
+    from rookery import api
+
+    _describe_survey(api.simulate_supernovae(out, n=n, seed=seed))
+
+
+@app.command()
+def split(
+    survey: Annotated[Path, typer.Argument(help="Survey store.")],
+    name: Annotated[str, typer.Argument(help="Name of the split to make.")],
+    train_ids: Annotated[
+        Path | None, typer.Option(help="File with an object id or source file name per line.")
+    ] = None,
+    train_fraction: Annotated[float | None, typer.Option(help="Fraction that trains and validates.")] = None,
+    validation_fraction: Annotated[
+        float | None, typer.Option(help="Fraction of the training part that validates; 0.2 without folds.")
+    ] = None,
+    folds: Annotated[int, typer.Option(help="Number of folds of the training part; 0 for none.")] = 0,
+    max_train: Annotated[
+        int | None, typer.Option(help="At most so many objects in the training part.")
+    ] = None,
+    seed: SeedOption = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a split of that name.")] = False,
+) -> None:
+    """Give every object of a survey a role, stratified by type."""
+    from rookery import api
+    from rookery.surveys import open_split, open_survey
+
+    api.split(
+        survey,
+        name,
+        train_ids=train_ids,
+        train_fraction=train_fraction,
+        validation_fraction=validation_fraction,
+        folds=folds,
+        max_train=max_train,
+        seed=seed,
+        overwrite=overwrite,
+    )
+    opened = open_split(open_survey(survey, verify=False), name)
+    roles = {role: int((opened.role == role).sum()) for role in ("train", "validation", "test", "unlabelled")}
+    _say(f"{name}: " + ", ".join(f"{count} {role}" for role, count in roles.items() if count))
+
+
+@app.command()
+def search(
+    space: Annotated[str, typer.Argument(help="Search space: a YAML file, or the name of one that ships.")],
+    survey: SurveyOption,
+    split: SplitOption,
+    study: Annotated[Path, typer.Option(help="Study folder; one that exists is continued.")],
+    trials: Annotated[int, typer.Option(help="Trials the study shall have, earlier ones counted.", min=1)],
+    concurrent: Annotated[int | None, typer.Option(help="Trials at once; by default as many as fit.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="A running Ray cluster: auto, HOST:6379, ray://HOST:10001.")
+    ] = None,
+    execution: Annotated[
+        Literal["auto", "train", "actor"],
+        typer.Option(help="Train in Ray Train worker groups, or in Tune actors; auto: by GPUs."),
+    ] = "auto",
+    sampler: Annotated[Literal["tpe", "random"], typer.Option(help="Who proposes configurations.")] = "tpe",
+    pruner: Annotated[
+        Literal["median", "asha", "none"], typer.Option(help="Who stops bad trials.")
+    ] = "median",
+    classes: ClassesOption = "Ia,non-Ia",
+    fix: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE: do not search this parameter; repeatable.")
+    ] = None,
+    cpus_per_trial: Annotated[float, typer.Option(help="CPU cores of a trial.")] = 1,
+    gpus_per_trial: Annotated[
+        float | None, typer.Option(help="GPUs of a trial; by default 1 if any.")
+    ] = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Search a space of networks on Ray; kill it whenever you like and call it again."""
+    import yaml
+
+    from rookery import api
+
+    result = api.search(
+        space,
+        survey=survey,
+        split=split,
+        study=study,
+        trials=trials,
+        concurrent=concurrent,
+        address=address,
+        execution=execution,
+        sampler=sampler,
+        pruner=pruner,
+        seed=seed,
+        class_names=classes.split(","),
+        fixed={name: yaml.safe_load(value) for name, value in _pairs(fix, "--set").items()},
+        cpus_per_trial=cpus_per_trial,
+        gpus_per_trial=gpus_per_trial,
+    )
+    from rookery.search.progress import describe
+
+    _say(f"{study}: {describe(result.tally, result.study.space.objective.metric)}")
+    if result.tally.first_error:
+        _say(f"First error: {result.tally.first_error}")
+    if not result.tally.complete:
+        _say("No trial was completed, so there is nothing to combine.")
+        raise typer.Exit(1)
+    _say(f"Next: rookery ensemble {study}")
+
+
+@app.command()
+def ensemble(
+    study: Annotated[Path, typer.Argument(help="Study folder.")],
+    out: Annotated[Path | None, typer.Option(help="Bundle to make; by default STUDY/ensemble.")] = None,
+    positive: PositiveOption = "Ia",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle made before.")] = False,
+) -> None:
+    """Select, average and calibrate a study's members; write an ensemble bundle."""
+    from rookery import api
+    from rookery.reports import comparison_table
+
+    built = api.ensemble(study, out, positive=positive, overwrite=overwrite)
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in sorted(built.choice.weights.items()))
+    _say(f"{built.bundle.path}: {len(built.bundle.members)} members ({weights}), {built.choice.calibration}")
+    console = _console()
+    console.print(comparison_table(_rows(built.choice.scores), title="Validation objects (chosen by these)"))
+    if built.test_scores:
+        console.print(comparison_table(_rows(built.test_scores), title="Test objects"))
+
+
+@app.command()
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="Ensemble bundle.")],
+    survey: Annotated[Path, typer.Argument(help="Survey store.")],
+    out: Annotated[Path, typer.Argument(help="Prediction file (Parquet) to write.")],
+    device: DeviceOption = None,
+) -> None:
+    """Predict every object of a survey with an ensemble."""
+    from rookery import api
+
+    predictions = api.predict(bundle, survey, out, device=device)
+    _say(f"{out}: {len(predictions.object_id)} objects")
+
+
+@app.command()
+def evaluate(
+    predictions: Annotated[Path, typer.Argument(help="Prediction file (Parquet).")],
+    survey: Annotated[Path, typer.Argument(help="Survey store that knows the truth.")],
+    report: Annotated[Path, typer.Option(help="Folder of the report.")],
+    split: Annotated[str | None, typer.Option(help="Judge only objects of this split.")] = None,
+    role: Annotated[str | None, typer.Option(help="Role to judge within the split; test by default.")] = None,
+    positive: PositiveOption = "Ia",
+) -> None:
+    """Judge predictions: metrics.json, figures, and an HTML report."""
+    from rookery import api
+    from rookery.reports import comparison_table
+
+    metrics = api.evaluate(predictions, survey, report, split=split, role=role, positive=positive)
+    _console().print(comparison_table([(predictions.stem, metrics)]))
+    _say(f"Report: {report / 'index.html'}")
+
+
+@app.command()
+def baseline(
+    name: Annotated[str, typer.Argument(help="Which classical method, for example binned-trees.")],
+    survey: SurveyOption,
+    split: SplitOption,
+    out: Annotated[Path, typer.Argument(help="Prediction file (Parquet) to write.")],
+    classes: ClassesOption = "Ia,non-Ia",
+    seed: SeedOption = 0,
+) -> None:
+    """Train a classical method on a split and predict its test objects."""
+    from rookery import api
+
+    predictions = api.baseline(name, survey, split, out, class_names=classes.split(","), seed=seed)
+    _say(f"{out}: {len(predictions.object_id)} objects")
+
+
+@app.command()
+def dashboard(
+    study: Annotated[Path, typer.Argument(help="Study folder.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+) -> None:
+    """Serve optuna-dashboard on a study, running or finished."""
+    from rookery import api
+
+    api.dashboard(
+        study, host=host, port=port, announce=lambda url: _say(f"{url} shows {study}; end with Ctrl-C")
+    )
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Argument(help="Folder to make.")] = Path("demo"), seed: SeedOption = 1
+) -> None:
+    """Run everything once on a small simulated survey (a few minutes on 2 cores)."""
+    from rookery import api
+
+    api.demo(out, seed=seed)
+
+
+def main() -> None:
+    """Run the command line; bad input becomes one line on standard error and exit status 2."""
+    try:
+        app()
+    except ValueError as error:
+        from rookery_ensembles.errors import InputError  # not above: it would slow `--help` down
+
+        if not isinstance(error, InputError):
+            raise
+        _fail(str(error))
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("torch", "ray", "optuna", "safetensors"):
+            raise
+        _fail(f"this needs `{error.name}`: pip install 'rookery[search]'")
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(2)
+
+
+def _pairs(given: list[str] | None, option: str) -> Mapping[str, str]:
+    """Split NAME=VALUE options."""
+    from rookery_ensembles.errors import InputError
+
+    for item in given or []:
+        if "=" not in item:
+            raise InputError(f"{option} must be NAME=VALUE, but is {item!r}")
+    return dict(item.split("=", 1) for item in given or [])
+
+
+def _rows(scores: Mapping[str, Mapping[str, float]]) -> list[tuple[str, Mapping[str, float]]]:
+    return [(name.replace("_", " "), metrics) for name, metrics in scores.items()]
+
+
+def _describe_survey(survey: Any) -> None:
+    counts = survey.info.counts
+    types = ", ".join(f"{count} {name}" for name, count in counts["by_type"].items())
+    _say(f"{survey.path}: {counts['objects']} objects ({types}), {counts['observations']} observations")
+    _say(f"bands {' '.join(survey.bands)}, checksum {survey.checksum[:12]}")
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console()
+
+
+def _say(text: str) -> None:
+    typer.echo(text)

@@ -1,0 +1,112 @@
+"""YAML documents at the border: validated once by pydantic, with file, line and key in every message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rookery_ensembles.errors import InputError, fail
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Document(BaseModel):
+    """A strict, immutable document: an unknown key is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Source:
+    """A parsed YAML file that remembers the line of each key."""
+
+    def __init__(self, path: str | Path, text: str) -> None:
+        self.path = Path(path)
+        try:
+            self._root = yaml.compose(text, Loader=yaml.SafeLoader)
+            self.data: Any = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            place = f"{path}, line {mark.line + 1}" if mark else str(path)
+            raise fail(place, f"is not valid YAML ({getattr(error, 'problem', None) or error})") from error
+        except ValueError as error:  # a date or number that has the form of one and is none
+            raise fail(path, f"is not valid YAML ({error})") from error
+        for key, line in self._repeated(self._root, (), set()):
+            raise fail(f"{path}, line {line}", f"key `{key}` stands twice")
+        if not isinstance(self.data, dict):
+            raise fail(path, f"must hold a mapping of keys to values, not {type(self.data).__name__}")
+
+    @classmethod
+    def read(cls, path: str | Path) -> Source:
+        """Read and parse `path`; raises `InputError` if it cannot be read or is not YAML."""
+        try:
+            return cls(path, Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise fail(path, f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+
+    def error(self, key: tuple[str | int, ...], rule: str) -> InputError:
+        """Build the error that names this file, the line of `key` (or of its nearest parent) and `rule`."""
+        dotted, line = self._locate(key)
+        return fail(f"{self.path}, line {line}", f"`{dotted}`: {rule}" if dotted else rule)
+
+    def _locate(self, key: tuple[str | int, ...]) -> tuple[str, int]:
+        """Return the dotted name of `key` and its line, or that of its nearest parent in the file.
+
+        Parts that the file lacks are left out: they are names that pydantic gives to a union's branches.
+        """
+        node, line, named = self._root, 1, []
+        for part in key:
+            if isinstance(node, yaml.MappingNode):
+                found = [(k, v) for k, v in node.value if k.value == str(part)]
+                if not found:
+                    continue
+                line, node = found[0][0].start_mark.line + 1, found[0][1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+                line = node.start_mark.line + 1
+            else:
+                continue
+            named.append(str(part))
+        return ".".join(named), line
+
+    def _repeated(self, node: Any, path: tuple[str, ...], visited: set[int]) -> Iterator[tuple[str, int]]:
+        if id(node) in visited:  # an alias, which may even lead back to the mapping that it stands in
+            return
+        visited.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                here = (*path, str(key.value))
+                if key.value in seen:
+                    yield ".".join(here), key.start_mark.line + 1
+                seen.add(key.value)
+                yield from self._repeated(value, here, visited)
+        elif isinstance(node, yaml.SequenceNode):
+            for item in node.value:
+                yield from self._repeated(item, path, visited)
+
+    def validate(self, model: type[Model]) -> Model:
+        """Return the document as `model`; the first broken rule is raised as an `InputError`."""
+        try:
+            return model.model_validate(self.data)
+        except ValidationError as error:
+            problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+            raise self.error(problems[0]["loc"], explain(problems[0])) from error
+
+
+def explain(problem: Any) -> str:
+    """Turn one pydantic problem into "<rule>, but found <value>"."""
+    if problem["type"] == "extra_forbidden":
+        return "is not a known key"
+    if problem["type"] == "missing":
+        return f"`{problem['loc'][-1]}` is required"
+    message = problem["msg"].removeprefix("Value error, ")
+    return message if problem["type"] == "value_error" else f"{message}, but found {problem['input']!r}"
+
+
+def dump(data: Any) -> str:
+    """Return `data` (plain values) as YAML text in the order given."""
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)

@@ -1,0 +1,157 @@
+"""From the members of a study to an ensemble bundle."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+import rookery
+from rookery.search.study import Study
+from rookery.training.member import read_card
+from rookery_ensembles import (
+    Bundle,
+    CandidateMember,
+    EnsembleChoice,
+    Predictions,
+    average,
+    choose,
+    classification_metrics,
+    read_predictions,
+    stack_members,
+    write_bundle,
+)
+from rookery_ensembles.errors import fail
+from rookery_ensembles.metrics import log_loss
+from rookery_ensembles.probabilities import class_indices
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StudyEnsemble:
+    """An ensemble and how it compares.
+
+    Attributes
+    ----------
+    bundle
+        The finished bundle.
+    choice
+        How it was chosen; its `scores` are those on the validation objects.
+    test_predictions
+        Predictions for the split's test objects by the same names, and those of
+        ``best_member_in_hindsight``: the configuration with the least log-loss on the test objects
+        themselves, which no honest choice can know. Empty when the split has no test objects.
+    test_scores
+        Metrics of each. Nothing was chosen by them.
+    """
+
+    bundle: Bundle
+    choice: EnsembleChoice
+    test_predictions: dict[str, Predictions]
+    test_scores: dict[str, dict[str, float]]
+
+
+def study_candidates(study: Study) -> list[CandidateMember]:
+    """Return the members of every trial whose folds are all finished.
+
+    Raises
+    ------
+    InputError
+        When there is none, or a member belongs to another survey.
+    """
+    folders = sorted(path.parent for path in study.members_folder.glob("*/card.json"))
+    groups: dict[str, list[Path]] = defaultdict(list)
+    for folder in folders:
+        groups[folder.name.split("-")[0]].append(folder)
+    complete = {name: found for name, found in groups.items() if len(found) == len(study.folds())}
+    if not complete:
+        raise fail(study.members_folder, "has no finished member yet; `rookery search` makes them")
+    candidates = []
+    for name, found in complete.items():
+        for folder in found:
+            card = read_card(folder)
+            if card.survey != study.document.survey.checksum:
+                rule = f"`survey`: the member belongs to another survey (checksum {card.survey[:12]})"
+                raise fail(folder / "card.json", rule)
+            validation = read_predictions(folder / "predictions-validation.parquet")
+            candidates.append(CandidateMember(folder.name, folder, name, validation))
+    return candidates
+
+
+def build_ensemble(
+    study: Study, out: str | Path, *, positive: str = "Ia", overwrite: bool = False
+) -> StudyEnsemble:
+    """Select, average and calibrate a study's members on validation objects; write the bundle.
+
+    Parameters
+    ----------
+    out
+        Folder of the bundle; refused when it exists, unless `overwrite`.
+    positive
+        Class whose recall at fixed precision is reported.
+    """
+    candidates = study_candidates(study)
+    choice = choose(candidates, positive=positive)
+    test_predictions = _test_predictions(candidates, choice)
+    test_scores = {
+        name: classification_metrics(choice.class_names, found.truth, found.values, positive)
+        for name, found in test_predictions.items()
+        if found.truth is not None
+    }
+    document = study.document
+    bundle = write_bundle(
+        out,
+        members=choice.members,
+        class_names=choice.class_names,
+        calibration=choice.calibration,
+        scores=choice.scores,
+        provenance={
+            "study": study.path.name,
+            "survey": document.survey.checksum,
+            "split": document.split.name,
+            "candidates": len(candidates),
+            "picks": list(choice.picks),
+            "version": rookery.__version__,
+        },
+        replace=overwrite,
+    )
+    return StudyEnsemble(bundle, choice, test_predictions, test_scores)
+
+
+def _test_predictions(
+    candidates: Sequence[CandidateMember], choice: EnsembleChoice
+) -> dict[str, Predictions]:
+    """Combine what the members predicted for the test objects in each of the compared ways."""
+    files = [candidate.folder / "predictions-test.parquet" for candidate in candidates]
+    if not all(file.is_file() for file in files):
+        return {}
+    read = [read_predictions(file) for file in files]
+    stack = stack_members(read)
+    if stack.truth is None:
+        return {}
+    position = {name: row for row, name in enumerate(stack.members)}
+    rows: dict[str, list[int]] = defaultdict(list)
+    for candidate in candidates:
+        rows[candidate.group].append(position[candidate.id])
+    configurations = {group: average(stack.values[members]) for group, members in rows.items()}
+    index = class_indices(stack.truth, choice.class_names)
+    known = index >= 0
+    losses = {g: log_loss(values[known], index[known]) for g, values in configurations.items()}
+    selected = average(stack.values, [choice.weights.get(name, 0.0) for name in stack.members])
+    combined = {
+        "best_member": configurations[choice.best_group],
+        "best_member_in_hindsight": configurations[min(losses, key=lambda group: losses[group])],
+        "average": average(stack.values),
+        "selected": selected,
+        "selected_calibrated": choice.calibration.apply(selected),
+    }
+    info = replace(read[0].info, member=None, fold=None, configuration=None)
+    return {
+        name: Predictions(replace(info, bundle=name), stack.object_id, stack.truth, values.astype(np.float32))
+        for name, values in combined.items()
+    }

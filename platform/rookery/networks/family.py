@@ -1,0 +1,81 @@
+"""What a family of networks is, and how one is found by name.
+
+A family is a folder ``networks/<name>/`` whose ``__init__`` holds ``FAMILY``, and a search space
+``search_spaces/<name>.yaml``. Nothing else names it.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from abc import ABC, abstractmethod
+from importlib import import_module
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from rookery.networks.configuration import TrainingConfiguration
+from rookery.surveys import Survey
+from rookery_ensembles.errors import InputError
+
+C = TypeVar("C", bound=TrainingConfiguration)
+Inputs = dict[str, Tensor]
+
+
+class Family(ABC, Generic[C]):
+    """One kind of network. Stateless: configuration and network are passed to every method.
+
+    Shapes: B objects of a batch, N objects of a survey, K outputs (classes or redshift bins).
+    """
+
+    name: ClassVar[str]
+    survey_kind: ClassVar[str]
+    """The `kind` of survey it learns from."""
+    prediction_kind: ClassVar[str]
+    """``class_probability`` or ``redshift_pdf``."""
+    configuration: type[C]
+    """Its hyperparameters."""
+
+    @abstractmethod
+    def encode(self, survey: Survey, configuration: C, bands: tuple[str, ...]) -> Inputs:
+        """Return a survey as tensors of first dimension N, channels in the order of `bands`.
+
+        Bands that the survey lacks are marked as unobserved.
+        """
+
+    @abstractmethod
+    def build(self, configuration: C, n_bands: int, n_outputs: int) -> nn.Module:
+        """Return a network with fresh weights drawn from torch's global generator."""
+
+    def augment(self, inputs: Inputs, configuration: C, generator: torch.Generator) -> Inputs:
+        """Return a randomly varied copy of a training batch. The default changes nothing."""
+        return inputs
+
+    @abstractmethod
+    def loss_terms(self, network: nn.Module, inputs: Inputs, target_b: Tensor, configuration: C) -> Inputs:
+        """Return each weighted term of the loss per object, shape (B,); their sum is minimised.
+
+        One of them is `cross_entropy`, the term that validation is judged by.
+        """
+
+    @abstractmethod
+    def predict(self, network: nn.Module, inputs: Inputs) -> Tensor:
+        """Return normalised probabilities (B, K) of a network in evaluation mode."""
+
+    def configure(self, values: dict[str, Any]) -> C:
+        """Return `values` as a configuration, defaults added; pydantic's error names a wrong key."""
+        return self.configuration.model_validate(values)
+
+
+def family_names() -> list[str]:
+    """Return the names of all families."""
+    package = import_module("rookery.networks")
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)
+
+
+def load_family(name: str) -> Family[Any]:
+    """Return the family called `name`; raises `InputError` with the names that exist."""
+    if name not in family_names():
+        raise InputError(f"`{name}` is no family of networks; those are {', '.join(family_names())}")
+    family: Family[Any] = import_module(f"rookery.networks.{name}").FAMILY
+    return family

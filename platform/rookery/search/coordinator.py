@@ -1,0 +1,207 @@
+"""The driver's one voice to the Optuna study: asks for trials, tells results, and mends what a crash left.
+
+Nothing here is kept anywhere but in the Optuna storage and the member folders, so a driver that was
+killed at any moment is continued by a new one from the study folder alone:
+
+- a trial still RUNNING whose members are all finished is told COMPLETE with their value;
+- any other RUNNING trial is taken up again under its own number; its members resume from their
+  checkpoints, and values reported twice are told once;
+- a trial taken up too often is told FAIL, so that one that kills its driver cannot do so for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from rookery.networks.family import load_family
+from rookery.search.study import Study
+from rookery.training import TrainingJob
+from rookery.training.member import Card
+
+logger = logging.getLogger(__name__)
+MAX_ATTEMPTS = 5
+
+
+@dataclass
+class Tally:
+    """How many trials are in which state, and the best value so far."""
+
+    complete: int = 0
+    pruned: int = 0
+    failed: int = 0
+    running: int = 0
+    best: float | None = None
+    best_trial: int | None = None
+    first_error: str | None = None
+    """First line of the error of the first failed trial."""
+
+    @property
+    def finished(self) -> int:
+        """Trials that need no more work."""
+        return self.complete + self.pruned + self.failed
+
+
+@dataclass
+class _Live:
+    trial: optuna.Trial
+    reported: set[int] = field(default_factory=set)
+    pruned: bool = False
+
+
+class Coordinator:
+    """See the module's text. Used by one thread of one driver; not shared with workers."""
+
+    def __init__(self, study: Study, n_trials: int) -> None:
+        self.study = study
+        self.n_trials = n_trials
+        self.family = load_family(study.document.family)
+        self.optuna = study.optuna_study(pruner=make_pruner(study.document.pruner))
+        existing = self.optuna.get_trials(deepcopy=False)
+        self._enqueue_published(existing)
+        self.tally = Tally()
+        self._orphans = self._reconcile(existing)
+        self._asked = sum(trial.state is not TrialState.WAITING for trial in existing)
+        # A sampler with the same seed at each start would repeat its first suggestions.
+        self.optuna.sampler = make_sampler(study.document.sampler, study.document.seed + 7919 * self._asked)
+        self._live: dict[str, _Live] = {}
+
+    @property
+    def nothing_left(self) -> bool:
+        """Whether the study has its trials, all finished."""
+        return not self._orphans and not self._live and self._asked >= self.n_trials
+
+    def suggest(self, key: str) -> dict[str, Any] | None:
+        """Return the plan of the next trial, to be known as `key`; None when none is left."""
+        if self._orphans:
+            trial = optuna.Trial(self.optuna, self._orphans.pop(0)._trial_id)
+        elif self._asked < self.n_trials:
+            trial = self.optuna.ask()
+            self._asked += 1
+        else:
+            return None
+        trial.set_user_attr("attempts", trial.user_attrs.get("attempts", 0) + 1)
+        reported = self.optuna._storage.get_trial(trial._trial_id).intermediate_values
+        self._live[key] = _Live(trial, set(reported))
+        self.tally.running = len(self._live)
+        values = self.study.space.suggest(trial)
+        return {
+            "trial": trial.number,
+            "jobs": [job.model_dump(mode="json") for job in self._jobs(trial, values)],
+        }
+
+    def report(self, key: str, step: int, value: float) -> bool:
+        """Record an intermediate value; return whether the pruner stops the trial."""
+        live = self._live[key]
+        if step not in live.reported:
+            live.reported.add(step)
+            live.trial.report(value, step)
+        live.pruned = live.trial.should_prune()
+        return live.pruned
+
+    def finish(self, key: str, *, value: float | None = None, error: str | None = None) -> None:
+        """Tell how a trial ended: with a value, pruned, or with an error's text.
+
+        Only the first word counts: Tune reports some deaths twice.
+        """
+        live = self._live.pop(key, None)
+        if live is None:
+            logger.info("Tune trial %s ended again: ignored", key)
+        elif value is not None:
+            self._tell(live.trial, TrialState.COMPLETE, value)
+        elif live.pruned and error is None:
+            self._tell(live.trial, TrialState.PRUNED)
+        else:
+            live.trial.set_user_attr("error", error or "the trial ended without a result")
+            self._tell(live.trial, TrialState.FAIL)
+
+    def _tell(self, trial: optuna.Trial, state: TrialState, value: float | None = None) -> None:
+        told = self.optuna.tell(trial, value, state=state, skip_if_finished=True)
+        self._count(told)
+        self.tally.running = len(self._live)
+
+    def _count(self, trial: FrozenTrial) -> None:
+        tally = self.tally
+        if trial.state is TrialState.COMPLETE:
+            tally.complete += 1
+            minimize = self.study.space.objective.direction == "minimize"
+            assert trial.value is not None
+            if tally.best is None or (trial.value < tally.best if minimize else trial.value > tally.best):
+                tally.best, tally.best_trial = trial.value, trial.number
+        elif trial.state is TrialState.PRUNED:
+            tally.pruned += 1
+        elif trial.state is TrialState.FAIL:
+            tally.failed += 1
+            error = str(trial.user_attrs.get("error", "")).strip()
+            tally.first_error = tally.first_error or f"trial {trial.number}: {error.splitlines()[0]}"
+
+    def _enqueue_published(self, existing: list[FrozenTrial]) -> None:
+        """Queue the published points of a new study. Idempotent: a crash in between changes nothing."""
+        if any(trial.state is not TrialState.WAITING for trial in existing):
+            return
+        for point in self.study.space.published:
+            self.optuna.enqueue_trial(self.study.space.searched(point), skip_if_exists=True)
+
+    def _reconcile(self, existing: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Count what is finished and return the trials to take up again."""
+        orphans = []
+        for trial in existing:
+            if trial.state is not TrialState.RUNNING:
+                self._count(trial)
+                continue
+            cards = self.study.finished(trial.number)
+            if cards is not None:
+                logger.info("trial %d was finished before its driver stopped: told now", trial.number)
+                self._count(self.optuna.tell(trial.number, trial_value(cards)))
+            elif trial.user_attrs.get("attempts", 0) >= MAX_ATTEMPTS:
+                rule = f"its driver or worker died {MAX_ATTEMPTS} times while it ran"
+                self.optuna._storage.set_trial_user_attr(trial._trial_id, "error", rule)
+                self._count(self.optuna.tell(trial.number, state=TrialState.FAIL))
+            else:
+                logger.info("trial %d was running when its driver stopped: taken up again", trial.number)
+                orphans.append(trial)
+        return orphans
+
+    def _jobs(self, trial: optuna.Trial, values: dict[str, Any]) -> list[TrainingJob]:
+        document, objective = self.study.document, self.study.space.objective
+        return [
+            TrainingJob(
+                member=self.study.member_name(trial.number, fold),
+                family=document.family,
+                configuration=values,
+                survey=document.survey.path,
+                survey_checksum=document.survey.checksum,
+                split=document.split.name,
+                fold=fold,
+                class_names=document.class_names,
+                metric=objective.metric,
+                direction=objective.direction,
+                seed=document.seed * 1_000_003 + trial.number * 101 + (fold or 0),
+            )
+            for fold in self.study.folds()
+        ]
+
+
+def trial_value(cards: list[Card]) -> float:
+    """Return a trial's objective: the mean over its folds."""
+    return sum(card.value for card in cards) / len(cards)
+
+
+def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
+    """Return an Optuna sampler by the name used in ``study.yaml``."""
+    if name == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    return optuna.samplers.TPESampler(seed=seed)
+
+
+def make_pruner(name: str) -> optuna.pruners.BasePruner:
+    """Return an Optuna pruner by the name used in ``study.yaml``."""
+    if name == "median":
+        return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=8)
+    if name == "asha":
+        return optuna.pruners.SuccessiveHalvingPruner(min_resource=4, reduction_factor=3)
+    return optuna.pruners.NopPruner()

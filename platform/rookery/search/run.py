@@ -1,0 +1,207 @@
+"""Run a search: Ray Tune over a study until it has the wanted number of trials."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+
+from rich.console import Console
+
+import rookery
+from rookery.search.coordinator import Coordinator, Tally
+from rookery.search.planner import ResourcePlan, live_nodes, plan_resources
+from rookery.search.progress import SearchProgress
+from rookery.search.study import Study, driver_lock
+from rookery_ensembles.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """How a study stands after a search."""
+
+    study: Study
+    tally: Tally
+    plan: ResourcePlan | None
+    """None when nothing was left to do."""
+
+
+def run_search(
+    study: Study,
+    *,
+    n_trials: int,
+    concurrent: int | None = None,
+    cpus_per_trial: float = 1,
+    gpus_per_trial: float | None = None,
+    address: str | None = None,
+    console: Console | None = None,
+) -> SearchResult:
+    """Bring a study to `n_trials` trials, those of earlier runs counted.
+
+    May be killed at any moment and called again: see :mod:`rookery.search.coordinator`.
+
+    Parameters
+    ----------
+    study
+        From :func:`rookery.search.study.create_or_open_study`.
+    concurrent, cpus_per_trial, gpus_per_trial
+        See :func:`rookery.search.planner.plan_resources`.
+    address
+        Of a running Ray cluster (``auto``, ``HOST:6379``, ``ray://HOST:10001``); by default a Ray of
+        this machine's own is started and ended with the search.
+    console
+        Where progress is shown; by default standard error.
+
+    Raises
+    ------
+    InputError
+        When another driver holds the study, the cluster cannot be reached, or no trial fits on it.
+    """
+    console = console or Console(stderr=True)
+    with driver_lock(study):
+        coordinator = Coordinator(study, n_trials)
+        if coordinator.nothing_left:
+            console.print(
+                f"{study.path}: all {n_trials} trials are finished", highlight=False, soft_wrap=True
+            )
+            return SearchResult(study, coordinator.tally, None)
+        with ray_session(address) as nodes:
+            plan = plan_resources(
+                nodes,
+                study.document.execution,
+                concurrent=concurrent,
+                cpus_per_trial=cpus_per_trial,
+                gpus_per_trial=gpus_per_trial,
+            )
+            console.print(f"{study.path}: {plan.text}", highlight=False, soft_wrap=True)
+            with SearchProgress(n_trials, console, metric=study.space.objective.metric) as progress:
+                _tune(coordinator, plan, progress)
+    return SearchResult(study, coordinator.tally, plan)
+
+
+def _tune(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress) -> None:
+    """Run Ray Tune until the coordinator has no trial left."""
+    from ray import tune
+
+    from rookery.search.trial import run_trial
+    from rookery.search.tune_adapters import ProgressCallback, PrunerScheduler, StudySearcher
+
+    study = coordinator.study
+    sessions = study.path / "tune"
+    number = 1 + sum(1 for _ in sessions.glob("session-*")) if sessions.is_dir() else 1
+    tuner = tune.Tuner(
+        tune.with_resources(run_trial, plan.tune_resources()),
+        tune_config=tune.TuneConfig(
+            num_samples=-1,  # the searcher says when it has finished
+            search_alg=StudySearcher(coordinator, plan, progress),
+            scheduler=PrunerScheduler(coordinator),
+            max_concurrent_trials=plan.concurrent,
+            # A Tune actor that waits for a stopped worker group cannot be reused.
+            reuse_actors=not plan.in_worker_group,
+            trial_dirname_creator=lambda trial: f"trial-{trial.config['plan']['trial']:04d}-{trial.trial_id}",
+        ),
+        run_config=tune.RunConfig(
+            name=f"session-{number:03d}",
+            storage_path=str(sessions.resolve()),
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=3),
+            callbacks=[ProgressCallback(coordinator, progress)],
+        ),
+    )
+    progress.update(coordinator.tally)
+    tuner.fit()
+    progress.update(coordinator.tally)
+
+
+@contextmanager
+def ray_session(address: str | None) -> Iterator[list[dict[str, float]]]:
+    """Connect to a cluster, or start a Ray of this process's own; yields the nodes' resources.
+
+    A Ray that this process is already connected to is used and left running.
+
+    Raises
+    ------
+    InputError
+        When no cluster answers at `address`, or it refuses this user's token.
+    """
+    # Read when Ray is imported: no TensorBoard, CSV and JSON logs beside the study's own.
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+    if address is not None:
+        _refuse_silence(address)
+        _learn_authentication(address)
+    import ray
+
+    mine = not ray.is_initialized()
+    if mine:
+        own = {"include_dashboard": False} if address is None else {}
+        try:
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+        except (ConnectionError, ray.exceptions.AuthenticationError) as error:
+            raise InputError(f"--address {address}: the Ray cluster does not let us in ({error})") from error
+    try:
+        if address is not None:
+            _refuse_strangers(address)
+        yield live_nodes(ray.nodes())
+    finally:
+        if mine:
+            ray.shutdown()
+
+
+def _refuse_silence(address: str) -> None:
+    """Fail at once where nobody listens: Ray itself would try for two minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host:
+        return  # `auto` and the like: Ray finds the cluster by its own files
+    try:
+        with socket.create_connection((host, int(port)), timeout=10):
+            pass
+    except (OSError, ValueError) as error:
+        raise InputError(f"--address {address}: no Ray cluster answers there ({error})") from error
+
+
+def _learn_authentication(address: str) -> None:
+    """Find out whether the cluster asks for this user's Ray token, unless RAY_AUTH_MODE says so.
+
+    Ray 2.60 starts a cluster with a token where the user has one, but joins a cluster without
+    showing it; and a driver that shows it to a cluster without loses its workers. So we ask first.
+    """
+    if "RAY_AUTH_MODE" in os.environ or address.startswith("ray://"):
+        return
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+    try:
+        asked = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InputError(
+            f"--address {address}: no Ray cluster answers there within {error.timeout:.0f} s"
+        ) from error
+    if "AuthenticationError" in asked.stderr:
+        os.environ["RAY_AUTH_MODE"] = "token"
+
+
+def _refuse_strangers(address: str) -> None:
+    """Fail when a worker of the cluster has no Rookery, or another version of it."""
+    import ray
+
+    here = rookery.__version__
+    if here == rookery.NOT_INSTALLED:
+        return
+    try:
+        there = ray.get(ray.remote(num_cpus=0)(metadata.version).remote("rookery"))
+    except metadata.PackageNotFoundError as error:
+        rule = f"its workers have no `rookery`; install rookery[search] {here} on every node"
+        raise InputError(f"--address {address}: {rule}") from error
+    if there != here:
+        raise InputError(f"--address {address}: its workers have rookery {there}, but this is {here}")

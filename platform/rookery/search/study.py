@@ -1,0 +1,220 @@
+"""A study folder: what was asked (``study.yaml``), what is known (``study.db``), what was trained."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from rookery.documents import Document, Source, dump
+from rookery.search.space import SearchSpace
+from rookery.surveys import Survey, open_split
+from rookery.training.member import Card, read_card
+from rookery_ensembles.errors import fail
+from rookery_ensembles.files import sha256, write_text
+
+if TYPE_CHECKING:
+    import optuna
+
+logger = logging.getLogger(__name__)
+
+OPTUNA_NAME = "rookery"
+"""Name of the Optuna study in the storage."""
+Sampler = Literal["tpe", "random"]
+Pruner = Literal["median", "asha", "none"]
+Execution = Literal["auto", "train", "actor"]
+
+
+class SurveyReference(Document):
+    """Which survey a study learns from."""
+
+    path: str
+    checksum: str
+
+
+class SplitReference(Document):
+    """Which split of the survey, and the digest of its file."""
+
+    name: str
+    digest: str
+    folds: int = Field(ge=0)
+    """Number of folds; 0 for a split with a validation role."""
+
+
+class StudyDocument(Document):
+    """What ``study.yaml`` says: everything that must stay the same while a study grows."""
+
+    family: str
+    survey: SurveyReference
+    split: SplitReference
+    class_names: tuple[str, ...] = Field(min_length=2)
+    sampler: Sampler
+    pruner: Pruner
+    seed: int
+    execution: Execution
+    """Where a network trains: `train` is a Ray Train worker group, `actor` the trial's own process."""
+    space: dict[str, Any]
+    """The search space as it was read."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """An opened study folder."""
+
+    path: Path
+    document: StudyDocument
+    space: SearchSpace
+
+    @property
+    def members_folder(self) -> Path:
+        """Where finished members lie."""
+        return self.path / "members"
+
+    def member_name(self, trial: int, fold: int | None) -> str:
+        """Return a member's name from its trial's number and its fold."""
+        return f"{trial:04d}" if fold is None else f"{trial:04d}-f{fold}"
+
+    def folds(self) -> list[int | None]:
+        """Return the folds that each trial trains: [None] for a split with a validation role."""
+        return list(range(self.document.split.folds)) or [None]
+
+    def checkpoint(self, member: str) -> Path:
+        """Return where a running member keeps its progress."""
+        return self.path / "running" / f"{member}.safetensors"
+
+    def finished(self, trial: int) -> list[Card] | None:
+        """Return the cards of a trial's members, or None unless every fold is finished."""
+        folders = [self.members_folder / self.member_name(trial, fold) for fold in self.folds()]
+        if not all((folder / "card.json").is_file() for folder in folders):
+            return None
+        return [read_card(folder) for folder in folders]
+
+    def optuna_study(self, sampler: Any = None, pruner: Any = None) -> optuna.Study:
+        """Open the Optuna study, or create it. `sampler` and `pruner` are Optuna's own objects."""
+        import optuna
+        from sqlalchemy.exc import SQLAlchemyError
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        database = self.path / "study.db"
+        try:
+            storage = optuna.storages.RDBStorage(
+                f"sqlite:///{database.resolve()}", engine_kwargs={"connect_args": {"timeout": 60}}
+            )
+            return optuna.create_study(
+                study_name=OPTUNA_NAME,
+                storage=storage,
+                sampler=sampler,
+                pruner=pruner,
+                direction=self.space.objective.direction,
+                load_if_exists=True,
+            )
+        except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+            raise fail(
+                database, f"cannot be used as a SQLite database ({error.__cause__ or error})"
+            ) from error
+
+
+def open_study(path: str | Path) -> Study:
+    """Open an existing study folder; raises `InputError` when it is none."""
+    path = Path(path)
+    if not (path / "study.yaml").is_file():
+        raise fail(path, "is no study: it has no study.yaml (`rookery search` makes one)")
+    source = Source.read(path / "study.yaml")
+    document = source.validate(StudyDocument)
+    return Study(path, document, SearchSpace.model_validate(document.space))
+
+
+def create_or_open_study(
+    path: str | Path,
+    space: SearchSpace,
+    survey: Survey,
+    split: str,
+    *,
+    class_names: tuple[str, ...],
+    sampler: Sampler = "tpe",
+    pruner: Pruner = "median",
+    seed: int = 0,
+    execution: Execution = "auto",
+) -> Study:
+    """Open the study at `path` to go on with it, or create it.
+
+    Raises
+    ------
+    InputError
+        When the folder holds a study of another survey, split, search space or settings. The
+        message names the key and both values; nothing is changed.
+    """
+    path = Path(path)
+    opened = open_split(survey, split)
+    split_file = survey.path / "splits" / f"{split}.parquet"
+    wanted = StudyDocument(
+        family=space.family,
+        survey=SurveyReference(path=str(survey.path.resolve()), checksum=survey.checksum),
+        split=SplitReference(name=split, digest=sha256(split_file), folds=int(opened.fold.max()) + 1),
+        class_names=class_names,
+        sampler=sampler,
+        pruner=pruner,
+        seed=seed,
+        execution=execution,
+        space=space.model_dump(mode="json"),
+    )
+    if not (path / "study.yaml").is_file():
+        if path.exists() and any(path.iterdir()):
+            raise fail(path, "is not empty and holds no study.yaml; a new study needs a folder of its own")
+        write_text(path / "study.yaml", dump(wanted.model_dump(mode="json")))
+        return Study(path, wanted, space)
+    study = open_study(path)
+    _refuse_other(study, wanted)
+    return Study(path, study.document.model_copy(update={"survey": wanted.survey}), study.space)
+
+
+def _refuse_other(study: Study, wanted: StudyDocument) -> None:
+    """Refuse to go on with a study under other terms. The survey's folder may have moved."""
+    old, new = study.document, wanted
+    where = study.path / "study.yaml"
+    if old.survey.checksum != new.survey.checksum:
+        raise fail(
+            where,
+            f"`survey.checksum`: the study belongs to another survey ({old.survey.path}, checksum "
+            f"{old.survey.checksum[:12]}), not to {new.survey.path} (checksum {new.survey.checksum[:12]})",
+        )
+    if old.split != new.split:
+        raise fail(where, f"`split`: the study was made with {old.split}, not with {new.split}")
+    for key in ("family", "class_names", "sampler", "pruner", "seed", "execution", "space"):
+        before, now = getattr(old, key), getattr(new, key)
+        if before != now and key == "space":
+            raise fail(
+                where, f"`space`: the study was made with another search space ({_changes(before, now)})"
+            )
+        if before != now:
+            raise fail(where, f"`{key}`: the study was made with {before!r}, not with {now!r}")
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Name what differs between two search spaces."""
+    old, new = before["parameters"], now["parameters"]
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    names += [key for key in ("objective", "published") if before[key] != now[key]]
+    return f"changed: {', '.join(names)}"
+
+
+@contextmanager
+def driver_lock(study: Study) -> Iterator[None]:
+    """Hold the study for one driver; the operating system frees it however the driver ends."""
+    path = study.path / "driver.lock"
+    try:
+        stream = path.open("a")
+    except OSError as error:
+        raise fail(path, f"cannot be written ({error.strerror})") from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise fail(study.path, "another `rookery search` is running on this study") from error
+        yield

@@ -1,0 +1,105 @@
+"""What a trial does on a worker: train its members and report, under Ray Train or in its own Tune actor."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rookery.documents import Document
+from rookery.training.job import TrainingJob
+
+logger = logging.getLogger(__name__)
+
+FINISHED, FAILED, STEP, VALUE = "rookery_finished", "rookery_failed", "rookery_step", "rookery_value"
+"""Keys of what a trial reports: a value per step, then its final value or its error's text."""
+Send = Callable[[dict[str, Any]], None]
+
+
+class TrialPlan(Document):
+    """One trial as the driver hands it to a worker."""
+
+    trial: int
+    jobs: tuple[TrainingJob, ...]
+    """One job per fold."""
+    study: str
+    """The study's folder."""
+    in_worker_group: bool
+    """Whether a Ray Train worker group trains, rather than the Tune actor itself."""
+    cpus: float
+    gpus: float
+
+
+def run_trial(config: dict[str, Any]) -> None:
+    """Ray Tune's entry point: run the plan found under ``config["plan"]``."""
+    plan = TrialPlan.model_validate(config["plan"])
+    if plan.in_worker_group:
+        _run_in_worker_group(plan)
+    else:
+        import ray.tune
+
+        run_plan(plan, ray.tune.report)
+
+
+def _run_in_worker_group(plan: TrialPlan) -> None:
+    """Start a Ray Train worker group of one worker and pass its reports on to Tune."""
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    resources = {"CPU": plan.cpus} | ({"GPU": plan.gpus} if plan.gpus else {})
+    TorchTrainer(
+        _worker_loop,
+        train_loop_config={"plan": plan.model_dump(mode="json")},
+        scaling_config=ScalingConfig(num_workers=1, use_gpu=plan.gpus > 0, resources_per_worker=resources),
+        run_config=RunConfig(
+            name=f"trial-{plan.trial:04d}",
+            storage_path=str(Path(plan.study) / "train"),
+            callbacks=[TuneReportCallback()],
+            # A worker or node that dies is replaced and resumes; errors of ours never come this far.
+            failure_config=FailureConfig(max_failures=3),
+        ),
+    ).fit()
+
+
+def _worker_loop(config: dict[str, Any]) -> None:
+    import ray.train
+
+    run_plan(TrialPlan.model_validate(config["plan"]), ray.train.report)
+
+
+def run_plan(plan: TrialPlan, send: Send) -> None:
+    """Train every member of a trial; `send` gets a value per epoch and at last the trial's value.
+
+    Any error of the training itself is sent as text and ends the trial alone: the worker lives on
+    for the next one. Reports of later folds go on counting steps where the fold before ended.
+    """
+    import torch
+
+    from rookery.training.loop import Metrics, Progress
+    from rookery.training.member import train_member
+
+    torch.set_num_threads(max(1, int(plan.cpus)))
+    study = Path(plan.study)
+    cards, done = [], 0
+    try:
+        for job in plan.jobs:
+
+            def report(
+                metrics: Metrics, progress: Progress, job: TrainingJob = job, done: int = done
+            ) -> None:
+                values = {STEP: done + progress.epoch, VALUE: metrics[job.metric]}
+                send({**values, "fold": job.fold, "epoch": progress.epoch})
+
+            folder = study / "members" / job.member
+            checkpoint = study / "running" / f"{job.member}.safetensors"
+            cards.append(train_member(job, folder, checkpoint, report))
+            done += cards[-1].epochs
+    except Exception as error:
+        logger.exception("trial %d failed", plan.trial)
+        send({FAILED: f"{type(error).__name__}: {error}\n{traceback.format_exc()}"})
+        return
+    value = sum(card.value for card in cards) / len(cards)
+    send({FINISHED: value, "device_seconds": sum(card.device_seconds for card in cards)})

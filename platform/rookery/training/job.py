@@ -1,0 +1,44 @@
+"""A training job: everything that decides what a network becomes, as plain data that Ray can carry."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from rookery.documents import Document
+
+
+class TrainingJob(Document):
+    """One network to train."""
+
+    member: str
+    """Identity of the member, unique in its study."""
+    family: str
+    """Family of networks."""
+    configuration: dict[str, Any]
+    """Hyperparameters; the family's defaults stand for those that are absent."""
+    survey: str
+    """Folder of the survey store."""
+    survey_checksum: str
+    """What that survey's checksum must be."""
+    split: str
+    """Name of a split of the survey."""
+    fold: int | None = None
+    """Validate on this fold and train on the others; None takes the split's validation role."""
+    class_names: tuple[str, ...]
+    """Classes in the order of the outputs."""
+    metric: str = "validation_log_loss"
+    """The epoch with the best value of this metric gives the weights."""
+    direction: str = "minimize"
+    """Whether small or large values of `metric` are good."""
+    seed: int
+    """Seeds weights, order of objects, dropout and augmentation."""
+
+    def digest(self) -> str:
+        """Return a hash of the job: a checkpoint of another job is never taken up.
+
+        Where the survey lies does not count, only its checksum.
+        """
+        text = json.dumps(self.model_dump(mode="json", exclude={"survey"}), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()

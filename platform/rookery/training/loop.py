@@ -1,0 +1,223 @@
+"""The one training loop. It knows only a `report` given from outside, never who runs it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rookery.networks.configuration import TrainingConfiguration
+from rookery.networks.family import Family
+from rookery.training.data import TrainingData
+from rookery.training.job import TrainingJob
+
+_SEEDS = 2**63  # torch takes no larger ones
+Metrics = dict[str, float]
+State = dict[str, Tensor]
+
+
+@dataclass
+class Progress:
+    """All that training needs to go on from the end of an epoch; a checkpoint is this, saved.
+
+    Attributes
+    ----------
+    history
+        One row per finished epoch: `epoch` (from 1), each loss term as `train_<term>`, their sum
+        `train_loss`, `validation_log_loss`, `validation_accuracy`, `learning_rate`, `seconds`.
+    best_epoch, best_value
+        Epoch with the best value of the job's metric, and that value.
+    network, best, optimizer
+        Weights now, weights of the best epoch, and AdamW's moments, by flat names.
+    """
+
+    history: list[Metrics] = field(default_factory=list)
+    best_epoch: int = 0
+    best_value: float = math.nan
+    network: State = field(default_factory=dict)
+    best: State = field(default_factory=dict)
+    optimizer: State = field(default_factory=dict)
+
+    @property
+    def epoch(self) -> int:
+        """Number of finished epochs."""
+        return len(self.history)
+
+    def better(self, value: float, direction: str) -> bool:
+        """Whether `value` beats the best one so far; anything beats none, and NaN beats nothing."""
+        if math.isnan(self.best_value):
+            return not math.isnan(value)
+        return value < self.best_value if direction == "minimize" else value > self.best_value
+
+
+Report = Callable[[Metrics, Progress], None]
+"""Called after each epoch with that epoch's row of the history and the state to resume from."""
+
+
+class DivergedError(RuntimeError):
+    """The training loss is no longer finite."""
+
+
+def train(
+    job: TrainingJob,
+    family: Family[Any],
+    configuration: TrainingConfiguration,
+    data: TrainingData,
+    report: Report,
+    resume: Progress | None = None,
+) -> tuple[nn.Module, Progress]:
+    """Train one network to its best epoch.
+
+    Every epoch seeds its own generators from (seed, epoch), so that a run that was interrupted and
+    resumed gives the same weights as one that was not.
+
+    Parameters
+    ----------
+    report
+        Receives metrics and progress after each epoch; it may raise to stop training.
+    resume
+        Progress of an earlier run of the same job.
+
+    Returns
+    -------
+    network, progress
+        The network with the weights of its best epoch, and the final progress.
+
+    Raises
+    ------
+    DivergedError
+        When the loss is not finite, with epoch and step.
+    """
+    progress = resume or Progress()
+    device = data.target_n.device
+    torch.manual_seed(job.seed % _SEEDS)
+    network = family.build(configuration, len(data.survey.bands), len(job.class_names)).to(device)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=configuration.learning_rate, weight_decay=configuration.weight_decay
+    )
+    if progress.epoch:
+        network.load_state_dict(progress.network)
+        _load_optimizer(optimizer, progress.optimizer)
+    trainer = _Trainer(job, family, configuration, data, network, optimizer)
+    while progress.epoch < configuration.epochs:
+        if progress.epoch - progress.best_epoch >= configuration.patience:
+            break
+        metrics = trainer.epoch(progress.epoch)
+        progress.history.append(metrics)
+        progress.network = _snapshot(network)
+        if progress.better(metrics[job.metric], job.direction):
+            progress.best_epoch, progress.best_value = progress.epoch, metrics[job.metric]
+            progress.best = progress.network
+        progress.optimizer = _optimizer_tensors(optimizer)
+        report(metrics, progress)
+    if not progress.best:
+        raise DivergedError(f"{job.member}: `{job.metric}` was never a number in {progress.epoch} epochs")
+    network.load_state_dict(progress.best)
+    return network.eval(), progress
+
+
+@dataclass
+class _Trainer:
+    """What one epoch needs."""
+
+    job: TrainingJob
+    family: Family[Any]
+    configuration: TrainingConfiguration
+    data: TrainingData
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+
+    def epoch(self, number: int) -> Metrics:
+        """Train for one epoch and validate."""
+        start = time.perf_counter()
+        rows = self.data.rows["train"]
+        seed = (self.job.seed * 100_003 + number) % _SEEDS
+        torch.manual_seed(seed)
+        generator = torch.Generator(device=rows.device).manual_seed(seed)
+        order = rows[torch.randperm(len(rows), generator=generator, device=rows.device)]
+        batches = _batches(order, self.configuration.batch_size)
+        self.network.train()
+        sums: dict[str, Tensor] = {}
+        for step, batch in enumerate(batches):
+            self._set_learning_rate(number * len(batches) + step, len(batches) * self.configuration.epochs)
+            for name, total in self._step(batch, generator, number, step).items():
+                sums[name] = sums.get(name, torch.zeros((), device=rows.device)) + total
+        terms = {f"train_{name}": float(total) / len(rows) for name, total in sums.items()}
+        rate = self.optimizer.param_groups[0]["lr"]
+        metrics = {"epoch": number + 1, **terms, "train_loss": sum(terms.values()), **self.validate()}
+        return {**metrics, "learning_rate": rate, "seconds": time.perf_counter() - start}
+
+    def _step(self, batch: Tensor, generator: torch.Generator, epoch: int, step: int) -> State:
+        inputs = self.family.augment(self.data.batch(batch), self.configuration, generator)
+        terms = self.family.loss_terms(self.network, inputs, self.data.target_n[batch], self.configuration)
+        loss = torch.stack(list(terms.values())).sum(0).mean()
+        if not torch.isfinite(loss):
+            raise DivergedError(
+                f"{self.job.member}: loss is {loss.item()} in epoch {epoch + 1}, step {step + 1}"
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        return {name: term.detach().sum() for name, term in terms.items()}
+
+    def _set_learning_rate(self, step: int, steps: int) -> None:
+        """Linear warm-up, then a cosine to zero; a function of the step alone, so nothing to save."""
+        c = self.configuration
+        rise = c.warmup_fraction * steps
+        factor = (
+            (step + 1) / rise
+            if step < rise
+            else 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise)))
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = c.learning_rate * min(1.0, factor)
+
+    def validate(self) -> Metrics:
+        """Return log-loss and accuracy on the validation objects."""
+        from rookery.training.data import predict_rows
+
+        rows = self.data.rows["validation"]
+        probability = predict_rows(self.network, self.family, self.data.inputs, rows)
+        target = self.data.target_n[rows].cpu().numpy()
+        return validation_metrics(probability, target)
+
+
+def validation_metrics(probability_nk: Any, target_n: Any) -> Metrics:
+    """Return `validation_log_loss` and `validation_accuracy` of class probabilities."""
+    import numpy as np
+
+    chosen = np.clip(probability_nk[np.arange(len(target_n)), target_n].astype(np.float64), 1e-12, 1)
+    return {
+        "validation_log_loss": float(-np.log(chosen).mean()),
+        "validation_accuracy": float((probability_nk.argmax(1) == target_n).mean()),
+    }
+
+
+def _batches(order: Tensor, size: int) -> list[Tensor]:
+    """Cut into batches of `size`; a rest of one object joins the batch before (batch norm needs two)."""
+    batches = list(torch.split(order, size))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
+def _snapshot(network: nn.Module) -> State:
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> State:
+    state = optimizer.state_dict()["state"]
+    return {f"{index}.{name}": value for index, values in state.items() for name, value in values.items()}
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: State) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

@@ -1,0 +1,252 @@
+"""A member: one trained network as a folder that a person can open and any program can load.
+
+``weights.safetensors``, ``config.yaml``, ``history.parquet``, ``predictions-validation.parquet``,
+``predictions-test.parquet`` (when the split has test objects) and ``card.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+import rookery
+from rookery.documents import Document, Source, dump
+from rookery.networks.configuration import TrainingConfiguration, configuration_hash
+from rookery.networks.family import Family, family_names, load_family
+from rookery.training.checkpoint import load_checkpoint, save_checkpoint
+from rookery.training.data import TrainingData, load_data, predict_rows
+from rookery.training.job import TrainingJob
+from rookery.training.loop import Metrics, Progress, Report, train
+from rookery_ensembles.errors import fail
+from rookery_ensembles.files import atomic_folder
+from rookery_ensembles.predictions import PredictionInfo, Predictions, write_predictions
+
+WEIGHTS, CONFIG, HISTORY, CARD = "weights.safetensors", "config.yaml", "history.parquet", "card.json"
+
+
+class Card(Document):
+    """What ``card.json`` says of a member."""
+
+    member: str
+    family: str
+    configuration: str
+    """Hash of family and hyperparameters."""
+    class_names: tuple[str, ...]
+    bands: tuple[str, ...]
+    """Bands in the order of the network's channels."""
+    survey: str
+    """Checksum of the survey it was trained on."""
+    split: str
+    fold: int | None
+    seed: int
+    metric: str
+    value: float
+    """Value of `metric` at the best epoch."""
+    best_epoch: int
+    epochs: int
+    """Epochs trained, the best and all after it included."""
+    parameters: int
+    device: str
+    device_seconds: float
+    """Time spent in training epochs on that device, over all runs of the member."""
+    versions: dict[str, str]
+    finished: str
+    """UTC, ISO 8601."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """An opened member: its card, its family and configuration, and the network ready to predict."""
+
+    card: Card
+    family: Family[Any]
+    configuration: TrainingConfiguration
+    network: nn.Module
+
+
+def train_member(
+    job: TrainingJob, folder: Path, checkpoint: Path, report: Report, *, device: str | None = None
+) -> Card:
+    """Train `job` and write its member folder; resumes from `checkpoint` and removes it at the end.
+
+    Parameters
+    ----------
+    folder
+        The member folder to make. A member that is finished there is not trained again; one of
+        another configuration, seed, survey or split raises `InputError`.
+    checkpoint
+        Where progress is kept after every epoch.
+    report
+        See :func:`rookery.training.loop.train`; called after the checkpoint is safe.
+    device
+        A torch device; by default the first GPU that this process sees, else the CPU.
+    """
+    family = load_family(job.family)
+    configuration = family.configure(job.configuration)
+    if (folder / CARD).is_file():
+        return _finished(folder, job, configuration_hash(family.name, configuration))
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    data = load_data(job, family, configuration, place)
+
+    def keep_and_report(metrics: Metrics, progress: Progress) -> None:
+        save_checkpoint(checkpoint, job, progress)
+        report(metrics, progress)
+
+    resume = load_checkpoint(checkpoint, job)
+    if resume is not None:
+        report(resume.history[-1], resume)  # the driver may have died before it heard of this epoch
+    network, progress = train(job, family, configuration, data, keep_and_report, resume)
+    card = _card(job, family, configuration, data, network, progress, place)
+    with atomic_folder(folder) as partial:
+        _write(partial, job, family, configuration, data, network, progress, card)
+    checkpoint.unlink(missing_ok=True)
+    return card
+
+
+def _finished(folder: Path, job: TrainingJob, configuration: str) -> Card:
+    """Return the card of a finished member, refusing one that `job` did not make."""
+    card = read_card(folder)
+    wanted = (
+        ("configuration", configuration),
+        ("survey", job.survey_checksum),
+        ("split", job.split),
+        ("class_names", job.class_names),
+        ("fold", job.fold),
+        ("seed", job.seed),
+    )
+    for key, value in wanted:
+        found = getattr(card, key)
+        if found != value:
+            rule = f"a member with {found!r} is finished here, but one with {value!r} is wanted"
+            raise fail(folder / CARD, f"`{key}`: {rule}")
+    return card
+
+
+def read_card(folder: Path) -> Card:
+    """Read a member's ``card.json``."""
+    path = folder / CARD
+    try:
+        return Card.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise fail(path, f"cannot be read ({error.strerror})") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise fail(path, f"`{'.'.join(map(str, problem['loc']))}`: {problem['msg']}") from error
+
+
+def open_member(folder: str | Path, device: str = "cpu") -> Member:
+    """Open a member folder (in a study or a bundle) for prediction.
+
+    Raises
+    ------
+    InputError
+        When a file is missing or unreadable, or weights and configuration do not fit.
+    """
+    folder = Path(folder)
+    card = read_card(folder)
+    if card.family not in family_names():
+        raise fail(
+            folder / CARD, f"`family`: must be one of {', '.join(family_names())}, but is {card.family!r}"
+        )
+    family = load_family(card.family)
+    configuration: TrainingConfiguration = Source.read(folder / CONFIG).validate(family.configuration)
+    network = family.build(configuration, len(card.bands), len(card.class_names))
+    try:
+        network.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise fail(folder / WEIGHTS, f"does not fit the network of {CONFIG} ({reason})") from error
+    return Member(card, family, configuration, network.to(device).eval())
+
+
+def _card(
+    job: TrainingJob,
+    family: Family[Any],
+    configuration: TrainingConfiguration,
+    data: TrainingData,
+    network: nn.Module,
+    progress: Progress,
+    device: torch.device,
+) -> Card:
+    return Card(
+        member=job.member,
+        family=family.name,
+        configuration=configuration_hash(family.name, configuration),
+        class_names=job.class_names,
+        bands=data.survey.bands,
+        survey=job.survey_checksum,
+        split=job.split,
+        fold=job.fold,
+        seed=job.seed,
+        metric=job.metric,
+        value=progress.best_value,
+        best_epoch=progress.best_epoch,
+        epochs=progress.epoch,
+        parameters=sum(p.numel() for p in network.parameters()),
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({platform.machine()})",
+        device_seconds=sum(row["seconds"] for row in progress.history),
+        versions={
+            "rookery": rookery.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _write(
+    folder: Path,
+    job: TrainingJob,
+    family: Family[Any],
+    configuration: TrainingConfiguration,
+    data: TrainingData,
+    network: nn.Module,
+    progress: Progress,
+    card: Card,
+) -> None:
+    save_file(
+        {name: value.cpu().contiguous() for name, value in network.state_dict().items()}, folder / WEIGHTS
+    )
+    (folder / CONFIG).write_text(dump(configuration.model_dump(mode="json")), encoding="utf-8")
+    pd.DataFrame(progress.history).to_parquet(folder / HISTORY, index=False)
+    for role in ("validation", "test"):
+        if len(data.rows[role]):
+            predictions = _predictions(role, job, family, data, network, card)
+            write_predictions(predictions, folder / f"predictions-{role}.parquet")
+    (folder / CARD).write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
+
+
+def _predictions(
+    role: str, job: TrainingJob, family: Family[Any], data: TrainingData, network: nn.Module, card: Card
+) -> Predictions:
+    rows = data.rows[role]
+    index = rows.cpu().numpy()
+    target = data.target_n[rows].cpu().numpy()
+    info = PredictionInfo(
+        kind=family.prediction_kind,
+        class_names=job.class_names,
+        member=job.member,
+        role=role,
+        fold=job.fold,
+        configuration=card.configuration,
+        survey=job.survey_checksum,
+        version=rookery.__version__,
+    )
+    names = [*job.class_names, None]  # index -1 is the last: unknown
+    return Predictions(
+        info=info,
+        object_id=data.survey.objects["object_id"].to_numpy()[index].astype(str),
+        truth=pd.array([names[k] for k in target], dtype=object).to_numpy(),
+        values=predict_rows(network, family, data.inputs, rows),
+    )

@@ -1,0 +1,37 @@
+"""One Ray for all tests of a session, and small surveys to search on."""
+
+import logging
+import os
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def ray_session():
+    """An embedded Ray with two CPUs; searches of this process use it instead of starting their own."""
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
+    import ray
+
+    ray.init(
+        address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+    )
+    yield ray
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def survey(tiny_survey):
+    """The small simulated survey, as tests of searches call it."""
+    return tiny_survey
+
+
+@pytest.fixture(scope="session")
+def other_survey(tmp_path_factory):
+    """A survey of other objects, with a split of the same name."""
+    from rookery.surveys import simulate_supernovae, split_survey
+
+    other = simulate_supernovae(tmp_path_factory.mktemp("surveys") / "other", n=80, seed=9)
+    split_survey(other, "half", train_fraction=0.5, seed=1)
+    return other

@@ -1,0 +1,103 @@
+"""Drivers and workers killed in the middle of a study, on a real Ray; the study ends complete."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import optuna
+import psutil
+import pytest
+
+from rookery.search.study import open_study
+
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
+N_TRIALS = 5
+
+
+@pytest.fixture
+def command(survey, tmp_path):
+    """A search of five trials of about a second each, as a user types it."""
+    fixed = {"epochs": 60, "days_per_column": 8, "temporal_blocks": 1, "merged_blocks": 2, "patience": 60}
+    return [
+        sys.executable, "-m", "rookery", "search", "pelican", "--survey", str(survey.path), "--split", "half",
+        "--study", str(tmp_path / "study"), "--trials", str(N_TRIALS), "--pruner", "none",
+        *[f"--set={name}={value}" for name, value in fixed.items()],
+    ]  # fmt: skip
+
+
+def start(command):
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def wait_for(condition, seconds=180):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def descendants(process):
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def assert_complete(study):
+    finished = open_study(study).optuna_study().trials
+    assert [t.number for t in finished] == list(range(N_TRIALS))
+    assert {t.state for t in finished} == {optuna.trial.TrialState.COMPLETE}
+    assert sorted(p.name for p in (study / "members").iterdir()) == [f"{n:04d}" for n in range(N_TRIALS)]
+    assert list((study / "running").iterdir()) == []
+    for trial in finished:
+        card = json.loads((study / "members" / f"{trial.number:04d}" / "card.json").read_text())
+        assert trial.value == pytest.approx(card["value"])
+        assert card["epochs"] == 60
+        assert sorted(trial.intermediate_values) == list(range(1, 61))
+
+
+def test_a_killed_driver_loses_and_repeats_no_finished_trial(command, tmp_path):
+    study = tmp_path / "study"
+    members, running = study / "members", study / "running"
+    done_before = {}
+    # Killed twice: once early, with checkpoints and no member, once after the first members.
+    for members_wanted in (0, 2):
+        driver = start(command)
+        workers = []
+
+        def ready(wanted=members_wanted):
+            return len(list(members.glob("*/card.json"))) >= wanted and any(running.glob("*.safetensors"))
+
+        try:
+            wait_for(ready)
+            workers = descendants(driver)
+        finally:
+            os.kill(driver.pid, signal.SIGKILL)
+            driver.communicate()
+        psutil.wait_procs(workers, timeout=60)
+        for card in members.glob("*/card.json"):
+            done_before[card.parent.name] = card.read_bytes()
+    assert len(done_before) >= 2
+
+    final = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    assert final.returncode == 0, final.stderr
+    assert_complete(study)
+    for name, card in done_before.items():
+        assert (members / name / "card.json").read_bytes() == card, f"member {name} was trained again"
+
+
+def test_a_killed_training_actor_is_replaced_and_resumes(command, tmp_path):
+    study = tmp_path / "study"
+    driver = start(command)
+    try:
+        wait_for(lambda: any((study / "running").glob("*.safetensors")))
+        actors = [p for p in descendants(driver) if "ImplicitFunc" in " ".join(p.cmdline())]
+        assert actors, "no training actor was found"
+        actors[0].kill()
+        output, _ = driver.communicate(timeout=400)
+    finally:
+        driver.kill()
+    assert driver.returncode == 0, output
+    assert_complete(study)

@@ -1,0 +1,180 @@
+"""Searches on a real Ray, from the survey to the report."""
+
+import json
+
+import optuna
+import pandas as pd
+import pytest
+
+from rookery import api
+from rookery.inference.ensemble import study_candidates
+from rookery.search.study import open_study
+from rookery_ensembles import InputError, read_predictions
+
+pytestmark = pytest.mark.ray
+
+TINY = {
+    "epochs": 2,
+    "days_per_column": 8,
+    "temporal_blocks": 1,
+    "temporal_filters": 4,
+    "band_filters": 32,
+    "merged_filters": 12,
+    "features": 32,
+    "merged_blocks": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def study(survey, ray_session, tmp_path_factory):
+    """A finished study of three trials."""
+    path = tmp_path_factory.mktemp("runs") / "study"
+    search(survey, path, trials=3)
+    return path
+
+
+def search(survey, path, *, split="half", **options):
+    options = {"trials": 3, "pruner": "none", "fixed": TINY, **options}
+    return api.search("pelican", survey=survey.path, split=split, study=path, **options)
+
+
+def trials(path):
+    return open_study(path).optuna_study().trials
+
+
+def test_every_trial_ends_complete_with_its_value_from_its_card(study):
+    for trial in trials(study):
+        card = json.loads((study / "members" / f"{trial.number:04d}" / "card.json").read_text())
+        assert trial.state is optuna.trial.TrialState.COMPLETE
+        assert trial.value == pytest.approx(card["value"])
+        assert sorted(trial.intermediate_values) == [1, 2]
+        assert card["device_seconds"] > 0
+
+
+def test_members_hold_history_and_out_of_sample_predictions(study, survey):
+    member = study / "members" / "0001"
+    history = pd.read_parquet(member / "history.parquet")
+    assert history["epoch"].tolist() == [1, 2]
+    validation = read_predictions(member / "predictions-validation.parquet")
+    test = read_predictions(member / "predictions-test.parquet")
+    assert validation.info.survey == survey.checksum
+    assert not set(validation.object_id) & set(test.object_id)
+    assert list((study / "running").iterdir()) == []
+
+
+def test_continuing_adds_trials_and_repeats_none(survey, ray_session, tmp_path):
+    search(survey, tmp_path / "study", trials=1)
+    before = trials(tmp_path / "study")
+    result = search(survey, tmp_path / "study", trials=2)
+    after = trials(tmp_path / "study")
+    assert result.tally.complete == 2
+    assert after[0].datetime_complete == before[0].datetime_complete
+    assert after[0].params != after[1].params
+
+
+def test_a_study_with_all_its_trials_starts_nothing(study, survey):
+    result = search(survey, study, trials=3)
+    assert result.plan is None
+    assert result.tally.complete == 3
+
+
+def test_a_failing_trial_records_its_error_and_stops_nothing(survey, ray_session, tmp_path):
+    # Three halvings of 176 / 44 = 4 columns cannot be: the configuration of each such trial is refused.
+    space = tmp_path / "space.yaml"
+    space.write_text(
+        "family: pelican\n"
+        "objective: {metric: validation_log_loss, direction: minimize}\n"
+        "parameters:\n"
+        "  merged_blocks: {type: categorical, choices: [3, 1]}\n"
+        "  days_per_column: 44\n"
+        "  epochs: 1\n"
+        "  learning_rate: {type: float, low: 0.001, high: 0.002}\n"
+        "published:\n"
+        "  - {merged_blocks: 3}\n"
+        "  - {merged_blocks: 1}\n"
+    )
+    result = api.search(space, survey=survey.path, split="half", study=tmp_path / "study", trials=2)
+    assert (result.tally.failed, result.tally.complete) == (1, 1)
+    failed = next(t for t in trials(tmp_path / "study") if t.state is optuna.trial.TrialState.FAIL)
+    assert "halves time 3 times" in failed.user_attrs["error"]
+
+
+def test_a_pruned_trial_keeps_its_intermediate_values(survey, ray_session, tmp_path):
+    # The smallest accuracy is sought, so that networks which learn lose to the first, which cannot.
+    space = tmp_path / "space.yaml"
+    space.write_text(
+        "family: pelican\n"
+        "objective: {metric: validation_accuracy, direction: minimize}\n"
+        "parameters: {epochs: 8, days_per_column: 8, merged_blocks: 2,\n"
+        "  learning_rate: {type: float, low: 1.0e-7, high: 0.01, log: true}}\n"
+        "published: [{learning_rate: 1.0e-7}, {learning_rate: 0.008}, {learning_rate: 0.009}]\n"
+    )
+    options = {"survey": survey.path, "split": "half", "study": tmp_path / "study", "pruner": "asha"}
+    result = api.search(space, trials=3, concurrent=1, **options)
+    pruned = [t for t in trials(tmp_path / "study") if t.state is optuna.trial.TrialState.PRUNED]
+    assert result.tally.pruned == len(pruned) >= 1
+    assert all(0 < len(t.intermediate_values) < 8 for t in pruned)
+    assert not (tmp_path / "study" / "members" / f"{pruned[0].number:04d}").exists()
+
+
+def test_folds_give_each_development_object_one_out_of_fold_prediction(survey, ray_session, tmp_path):
+    search(survey, tmp_path / "study", split="folds", trials=1)
+    candidates = study_candidates(open_study(tmp_path / "study"))
+    assert [c.id for c in candidates] == ["0000-f0", "0000-f1", "0000-f2"]
+    ids = [i for c in candidates for i in c.validation.object_id]
+    assert len(ids) == len(set(ids)) > 0
+    ensemble = api.ensemble(tmp_path / "study")
+    assert [m.weight for m in ensemble.bundle.members] == pytest.approx([1 / 3] * 3)
+
+
+def test_from_members_to_a_report(study, survey, tmp_path):
+    ensemble = api.ensemble(study, tmp_path / "bundle")
+    predictions = api.predict(tmp_path / "bundle", survey.path, tmp_path / "all.parquet")
+    assert len(predictions.object_id) == len(survey)
+    metrics = api.evaluate(tmp_path / "all.parquet", survey.path, tmp_path / "report", split="half")
+    # The bundle, run anew over the survey, is the ensemble that was scored from prediction files.
+    assert metrics["log_loss"] == pytest.approx(
+        ensemble.test_scores["selected_calibrated"]["log_loss"], rel=1e-4
+    )
+    assert json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert (tmp_path / "report" / "index.html").is_file()
+
+
+def test_a_study_of_another_survey_is_refused_and_nothing_is_lost(study, other_survey):
+    before = (study / "study.yaml").read_bytes()
+    with pytest.raises(InputError, match=r"study\.yaml: `survey\.checksum`: .* another survey"):
+        search(other_survey, study, trials=9)
+    assert (study / "study.yaml").read_bytes() == before
+    assert len(trials(study)) == 3
+
+
+def test_more_trials_at_once_than_fit_are_refused(survey, ray_session, tmp_path):
+    with pytest.raises(InputError, match="only 2 fit"):
+        search(survey, tmp_path / "study", concurrent=5)
+
+
+@pytest.mark.slow
+def test_a_worker_group_trains_the_same_network_as_an_actor(survey, ray_session, tmp_path):
+    search(survey, tmp_path / "actor", trials=1, execution="actor")
+    result = search(survey, tmp_path / "train", trials=1, execution="train")
+    assert result.plan.in_worker_group
+    values = [trials(tmp_path / name)[0].value for name in ("actor", "train")]
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+    assert sorted(trials(tmp_path / "train")[0].intermediate_values) == [1, 2]
+
+
+@pytest.mark.slow
+def test_a_pruned_trial_in_a_worker_group_frees_its_place(survey, ray_session, tmp_path):
+    space = tmp_path / "space.yaml"
+    space.write_text(
+        "family: pelican\n"
+        "objective: {metric: validation_accuracy, direction: minimize}\n"
+        "parameters: {epochs: 30, days_per_column: 8, merged_blocks: 2, patience: 30,\n"
+        "  learning_rate: {type: float, low: 1.0e-7, high: 0.01, log: true}}\n"
+        "published: [{learning_rate: 1.0e-7}, {learning_rate: 0.008}, {learning_rate: 0.009}]\n"
+    )
+    options = {"survey": survey.path, "split": "half", "study": tmp_path / "study", "pruner": "asha"}
+    result = api.search(space, trials=3, concurrent=1, execution="train", **options)
+    assert result.tally.finished == 3
+    assert result.tally.pruned >= 1
+    assert result.tally.failed == 0
