@@ -35,7 +35,9 @@ def comparison_table(rows: Rows, *, title: str | None = None) -> "Table":
     from rich.text import Text
 
     # Narrow: on 80 columns the numbers must stay whole, and the names wrap.
-    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE, pad_edge=False, padding=0)
+    table = Table(
+        title=title, title_justify="left", header_style="bold", box=SIMPLE, pad_edge=False, padding=0
+    )
     table.add_column("method", min_width=16)
     for key in COMPARED:
         name, _, precision = metric(key).short.partition("@")

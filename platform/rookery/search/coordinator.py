@@ -69,6 +69,8 @@ class Coordinator:
         # A sampler with the same seed at each start would repeat its first suggestions.
         self.optuna.sampler = make_sampler(study.document.sampler, study.document.seed + 7919 * self._asked)
         self._live: dict[str, _Live] = {}
+        self.halted: str | None = None
+        """Why no trial can go on here (a full disk), once one has said so."""
 
     @property
     def nothing_left(self) -> bool:
@@ -77,6 +79,8 @@ class Coordinator:
 
     def suggest(self, key: str) -> dict[str, Any] | None:
         """Return the plan of the next trial, to be known as `key`; None when none is left."""
+        if self.halted is not None:
+            return None
         if self._orphans:
             trial = optuna.Trial(self.optuna, self._orphans.pop(0)._trial_id)
         elif self._asked < self.n_trials:
@@ -102,6 +106,12 @@ class Coordinator:
             live.trial.report(value, step)
         live.pruned = live.trial.should_prune()
         return live.pruned
+
+    def halt(self, key: str, reason: str) -> None:
+        """Stop asking for trials. The trial known as `key` stays RUNNING, to be taken up by a later run."""
+        del self._live[key]
+        self.halted = self.halted or reason
+        self.tally.running = len(self._live)
 
     def finish(self, key: str, *, value: float | None = None, error: str | None = None) -> None:
         """Tell how a trial ended: with a value, pruned, or with an error's text.

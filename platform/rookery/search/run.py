@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 
+import optuna
 from rich.console import Console
 
 import rookery
 from rookery.search.coordinator import Coordinator, Tally
+from rookery.search.faults import storage_fault
 from rookery.search.planner import ResourcePlan, live_nodes, plan_resources
 from rookery.search.progress import SearchProgress
 from rookery.search.study import Study, driver_lock
@@ -83,8 +85,24 @@ def run_search(
             )
             console.print(f"{study.path}: {plan.text}", highlight=False, soft_wrap=True)
             with SearchProgress(n_trials, console, metric=study.space.objective.metric) as progress:
-                _tune(coordinator, plan, progress)
+                _tune_or_halt(coordinator, plan, progress)
+            if coordinator.halted is not None:
+                rule = "the study stopped, and the same command continues it"
+                raise InputError(f"{coordinator.halted}; {rule}")
     return SearchResult(study, coordinator.tally, plan)
+
+
+def _tune_or_halt(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress) -> None:
+    """Run Tune; a disk that fails under the driver halts the study as one that fails under a worker does."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        _tune(coordinator, plan, progress)
+    except (OSError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        fault = storage_fault(error)
+        if fault is None:
+            raise
+        coordinator.halted = f"{coordinator.study.path}: cannot be written ({fault})"
 
 
 def _tune(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress) -> None:

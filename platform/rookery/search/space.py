@@ -182,7 +182,11 @@ class SearchSpace(Document):
         """Names with every parent before its children."""
         done: list[str] = []
         while len(done) < len(self.parameters):
-            done += [n for n in self.parameters if n not in done and set(self._parents(n)) <= set(done)]
+            ready = [n for n in self.parameters if n not in done and set(self._parents(n)) <= set(done)]
+            if not ready:
+                stuck = ", ".join(sorted(set(self.parameters) - set(done)))
+                raise InputError(f"the conditions of {stuck} lead in a circle or to no parameter")
+            done += ready
         return done
 
     def _parents(self, name: str) -> list[str]:
@@ -213,11 +217,14 @@ class SearchSpace(Document):
     def fix(self, values: dict[str, Scalar]) -> SearchSpace:
         """Return a copy in which some parameters have one value only, in published points too.
 
-        Raises `InputError` for a name that is no parameter. The value may lie outside the range.
+        Raises `InputError` for a name that is no parameter or a value that is not plain. The value may
+        lie outside the range.
         """
-        for name in values:
+        for name, value in values.items():
             if name not in self.parameters:
                 raise InputError(f"`{name}` is no parameter; those are {', '.join(self.parameters)}")
+            if not isinstance(value, bool | int | float | str):
+                raise InputError(f"`{name}` must be fixed at a plain value, not at {value!r}")
         fixed = {name: FixedParameter(value=value) for name, value in values.items()}
         kept = [{n: v for n, v in point.items() if n not in values} for point in self.published]
         return self.model_copy(update={"parameters": {**self.parameters, **fixed}, "published": kept})

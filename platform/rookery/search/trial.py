@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from rookery.documents import Document
+from rookery.search.faults import storage_fault
 from rookery.training.job import TrainingJob
 
 logger = logging.getLogger(__name__)
 
-FINISHED, FAILED, STEP, VALUE = "rookery_finished", "rookery_failed", "rookery_step", "rookery_value"
-"""Keys of what a trial reports: a value per step, then its final value or its error's text."""
+STEP, VALUE = "rookery_step", "rookery_value"
+"""Keys of what a trial reports after each epoch."""
+FINISHED, FAILED, HALTED = "rookery_finished", "rookery_failed", "rookery_halted"
+"""Key of a trial's last report: its value, its error's text, or why no trial can go on here."""
 Send = Callable[[dict[str, Any]], None]
 
 
@@ -99,7 +102,10 @@ def run_plan(plan: TrialPlan, send: Send) -> None:
             done += cards[-1].epochs
     except Exception as error:
         logger.exception("trial %d failed", plan.trial)
-        send({FAILED: f"{type(error).__name__}: {error}\n{traceback.format_exc()}"})
+        if storage_fault(error):
+            send({HALTED: str(error)})
+        else:
+            send({FAILED: f"{type(error).__name__}: {error}\n{traceback.format_exc()}"})
         return
     value = sum(card.value for card in cards) / len(cards)
     send({FINISHED: value, "device_seconds": sum(card.device_seconds for card in cards)})

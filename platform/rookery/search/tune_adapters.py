@@ -15,7 +15,7 @@ from ray.tune.search import Searcher
 from rookery.search.coordinator import Coordinator
 from rookery.search.planner import ResourcePlan
 from rookery.search.progress import SearchProgress
-from rookery.search.trial import FAILED, FINISHED, STEP, VALUE
+from rookery.search.trial import FAILED, FINISHED, HALTED, STEP, VALUE
 
 
 class StudySearcher(Searcher):
@@ -45,6 +45,8 @@ class StudySearcher(Searcher):
         """Tell the trial's end; an error that reached Tune (a dead worker) was told by the scheduler."""
         if not error:
             result = result or {}
+            if HALTED in result:
+                self._coordinator.halt(trial_id, result[HALTED])
             self._coordinator.finish(trial_id, value=result.get(FINISHED), error=result.get(FAILED))
         self._progress.update(self._coordinator.tally)
 
@@ -67,7 +69,7 @@ class PrunerScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Pass a value on and answer whether the trial goes on."""
-        if STEP not in result or FINISHED in result or FAILED in result:
+        if STEP not in result or not {FINISHED, FAILED, HALTED}.isdisjoint(result):
             return TrialScheduler.CONTINUE
         stop = self._coordinator.report(trial.trial_id, int(result[STEP]), float(result[VALUE]))
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE

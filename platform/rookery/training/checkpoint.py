@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from rookery.training.job import TrainingJob
 from rookery.training.loop import Progress
@@ -31,7 +31,7 @@ def save_checkpoint(path: Path, job: TrainingJob, progress: Progress) -> None:
         "best_value": progress.best_value,
     }
     with atomic_file(path) as partial:
-        save_file(tensors, partial, metadata={"rookery": json.dumps(facts)})
+        partial.write_bytes(save(tensors, metadata={"rookery": json.dumps(facts)}))
 
 
 def load_checkpoint(path: Path, job: TrainingJob) -> Progress | None:

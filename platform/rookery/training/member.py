@@ -10,14 +10,16 @@ import json
 import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 import rookery
@@ -107,9 +109,9 @@ def train_member(
     if resume is not None:
         report(resume.history[-1], resume)  # the driver may have died before it heard of this epoch
     network, progress = train(job, family, configuration, data, keep_and_report, resume)
-    card = _card(job, family, configuration, data, network, progress, place)
+    trained = _Trained(job, family, configuration, data, network, progress)
     with atomic_folder(folder) as partial:
-        _write(partial, job, family, configuration, data, network, progress, card)
+        card = trained.write(partial)
     checkpoint.unlink(missing_ok=True)
     return card
 
@@ -170,83 +172,78 @@ def open_member(folder: str | Path, device: str = "cpu") -> Member:
     return Member(card, family, configuration, network.to(device).eval())
 
 
-def _card(
-    job: TrainingJob,
-    family: Family[Any],
-    configuration: TrainingConfiguration,
-    data: TrainingData,
-    network: nn.Module,
-    progress: Progress,
-    device: torch.device,
-) -> Card:
-    return Card(
-        member=job.member,
-        family=family.name,
-        configuration=configuration_hash(family.name, configuration),
-        class_names=job.class_names,
-        bands=data.survey.bands,
-        survey=job.survey_checksum,
-        split=job.split,
-        fold=job.fold,
-        seed=job.seed,
-        metric=job.metric,
-        value=progress.best_value,
-        best_epoch=progress.best_epoch,
-        epochs=progress.epoch,
-        parameters=sum(p.numel() for p in network.parameters()),
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu ({platform.machine()})",
-        device_seconds=sum(row["seconds"] for row in progress.history),
-        versions={
-            "rookery": rookery.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
+@dataclass(frozen=True)
+class _Trained:
+    """A network at the end of its training, on its way to a member folder."""
+
+    job: TrainingJob
+    family: Family[Any]
+    configuration: TrainingConfiguration
+    data: TrainingData
+    network: nn.Module
+    progress: Progress
+
+    def write(self, folder: Path) -> Card:
+        """Write every file of the member; the card last."""
+        card = self._card()
+        weights = {name: value.cpu().contiguous() for name, value in self.network.state_dict().items()}
+        (folder / WEIGHTS).write_bytes(save(weights))
+        (folder / CONFIG).write_text(dump(self.configuration.model_dump(mode="json")), encoding="utf-8")
+        pd.DataFrame(self.progress.history).to_parquet(folder / HISTORY, index=False)
+        for role in ("validation", "test"):
+            if len(self.data.rows[role]):
+                write_predictions(self._predictions(role, card), folder / f"predictions-{role}.parquet")
+        text = json.dumps(card.model_dump(mode="json"), indent=2)
+        (folder / CARD).write_text(text + "\n", encoding="utf-8")
+        return card
+
+    def _card(self) -> Card:
+        job, progress, device = self.job, self.progress, self.data.target_n.device
+        on_gpu = device.type == "cuda"
+        return Card(
+            member=job.member,
+            family=self.family.name,
+            configuration=configuration_hash(self.family.name, self.configuration),
+            class_names=job.class_names,
+            bands=self.data.survey.bands,
+            survey=job.survey_checksum,
+            split=job.split,
+            fold=job.fold,
+            seed=job.seed,
+            metric=job.metric,
+            value=progress.best_value,
+            best_epoch=progress.best_epoch,
+            epochs=progress.epoch,
+            parameters=sum(p.numel() for p in self.network.parameters()),
+            device=torch.cuda.get_device_name(device) if on_gpu else f"cpu ({platform.machine()})",
+            device_seconds=sum(row["seconds"] for row in progress.history),
+            versions={name: _version(name) for name in ("rookery", "torch", "numpy", "python")},
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def _predictions(self, role: str, card: Card) -> Predictions:
+        rows = self.data.rows[role]
+        names = np.array([*self.job.class_names, None], dtype=object)  # index -1 is the last: unknown
+        info = PredictionInfo(
+            kind=self.family.prediction_kind,
+            class_names=self.job.class_names,
+            member=self.job.member,
+            role=role,
+            fold=self.job.fold,
+            configuration=card.configuration,
+            survey=card.survey,
+            version=card.versions["rookery"],
+        )
+        return Predictions(
+            info=info,
+            object_id=self.data.survey.objects["object_id"].to_numpy()[rows.cpu().numpy()].astype(str),
+            truth=names[self.data.target_n[rows].cpu().numpy()],
+            values=predict_rows(self.network, self.family, self.data.inputs, rows),
+        )
 
 
-def _write(
-    folder: Path,
-    job: TrainingJob,
-    family: Family[Any],
-    configuration: TrainingConfiguration,
-    data: TrainingData,
-    network: nn.Module,
-    progress: Progress,
-    card: Card,
-) -> None:
-    save_file(
-        {name: value.cpu().contiguous() for name, value in network.state_dict().items()}, folder / WEIGHTS
-    )
-    (folder / CONFIG).write_text(dump(configuration.model_dump(mode="json")), encoding="utf-8")
-    pd.DataFrame(progress.history).to_parquet(folder / HISTORY, index=False)
-    for role in ("validation", "test"):
-        if len(data.rows[role]):
-            predictions = _predictions(role, job, family, data, network, card)
-            write_predictions(predictions, folder / f"predictions-{role}.parquet")
-    (folder / CARD).write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
-
-
-def _predictions(
-    role: str, job: TrainingJob, family: Family[Any], data: TrainingData, network: nn.Module, card: Card
-) -> Predictions:
-    rows = data.rows[role]
-    index = rows.cpu().numpy()
-    target = data.target_n[rows].cpu().numpy()
-    info = PredictionInfo(
-        kind=family.prediction_kind,
-        class_names=job.class_names,
-        member=job.member,
-        role=role,
-        fold=job.fold,
-        configuration=card.configuration,
-        survey=job.survey_checksum,
-        version=rookery.__version__,
-    )
-    names = [*job.class_names, None]  # index -1 is the last: unknown
-    return Predictions(
-        info=info,
-        object_id=data.survey.objects["object_id"].to_numpy()[index].astype(str),
-        truth=pd.array([names[k] for k in target], dtype=object).to_numpy(),
-        values=predict_rows(network, family, data.inputs, rows),
-    )
+def _version(name: str) -> str:
+    """Return the version of a library, of Python, or of Rookery."""
+    if name == "rookery":
+        return rookery.__version__
+    return platform.python_version() if name == "python" else metadata.version(name)

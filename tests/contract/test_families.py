@@ -1,0 +1,248 @@
+"""What every family of networks keeps. A new family is covered by being found, without a line here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+import pytest
+import torch
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from rookery.networks.configuration import TrainingConfiguration, configuration_hash
+from rookery.networks.family import Family, Inputs, family_names, load_family
+from rookery.search.space import SearchSpace, find_space, load_space
+from rookery.surveys import Survey
+from rookery.training import TrainingJob
+from rookery.training.data import load_data
+from rookery.training.loop import train
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+N_OUTPUTS = 3
+POINTS = range(5)
+BATCH = slice(0, 6)
+
+
+@dataclass
+class Case:
+    """A family with its search space, and inputs of a survey that it can learn from."""
+
+    family: Family[Any]
+    space: SearchSpace
+    survey: Survey
+
+    def sampled(self, n: int) -> list[dict[str, Any]]:
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        return [self.space.suggest(study.ask()) for _ in range(n)]
+
+    def point(self, number: int) -> TrainingConfiguration:
+        """Return the `number`-th random configuration of the space."""
+        configuration: TrainingConfiguration = self.family.configure(self.sampled(number + 1)[number])
+        return configuration
+
+    def network(self, configuration: TrainingConfiguration, seed: int = 0) -> nn.Module:
+        torch.manual_seed(seed)
+        return self.family.build(configuration, len(self.survey.bands), N_OUTPUTS)
+
+    def inputs(self, configuration: TrainingConfiguration) -> Inputs:
+        return self.family.encode(self.survey, configuration, self.survey.bands)
+
+    def batch(self, configuration: TrainingConfiguration, rows: slice = BATCH) -> Inputs:
+        return {name: values[rows] for name, values in self.inputs(configuration).items()}
+
+    def predict(self, network: nn.Module, inputs: Inputs) -> Tensor:
+        with torch.inference_mode():
+            return self.family.predict(network.eval(), inputs)
+
+
+@pytest.fixture(params=family_names())
+def case(request: pytest.FixtureRequest, one_thread: None) -> Case:
+    family = load_family(request.param)
+    surveys = {"light_curves": "tiny_survey"}
+    assert family.survey_kind in surveys, f"name a fixture that makes a survey of {family.survey_kind}"
+    space = load_space(find_space(family.name), family.configuration)
+    return Case(family, space, request.getfixturevalue(surveys[family.survey_kind]))
+
+
+@pytest.fixture(params=POINTS)
+def number(request: pytest.FixtureRequest) -> int:
+    """Which of the sampled configurations."""
+    return int(request.param)
+
+
+def test_family_and_its_space_go_by_the_name_of_their_folder(case: Case) -> None:
+    assert case.family.name in family_names()
+    assert case.space.family == case.family.name
+
+
+def test_search_space_names_every_hyperparameter_and_nothing_else(case: Case) -> None:
+    assert set(case.space.parameters) == set(case.family.configuration.model_fields)
+
+
+def test_every_hyperparameter_is_explained_under_its_field(case: Case) -> None:
+    fields = case.family.configuration.model_fields
+    assert [name for name, field in fields.items() if not field.description] == []
+
+
+def test_published_points_are_valid_configurations_once_completed(case: Case) -> None:
+    assert case.space.published, "a family shows where its search starts"
+    study = optuna.create_study()
+    for point in case.space.published:
+        study.enqueue_trial(case.space.searched(point))
+        values = case.space.suggest(study.ask())
+        assert point.items() <= values.items()
+        case.family.configure(values)
+
+
+def test_random_points_of_the_space_are_valid_configurations(case: Case) -> None:
+    configurations = [case.family.configure(values) for values in case.sampled(30)]
+    assert len({configuration_hash(case.family.name, c) for c in configurations}) == 30
+
+
+def test_unknown_family_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(
+        ValueError, match=rf"`penguin` is no family of networks; those are {', '.join(family_names())}"
+    ):
+        load_family("penguin")
+
+
+def test_inputs_have_a_row_per_object_and_are_finite(case: Case, number: int) -> None:
+    inputs = case.inputs(case.point(number))
+    assert all(len(values) == len(case.survey) for values in inputs.values())
+    assert all(values.isfinite().all() for values in inputs.values())
+
+
+def test_outputs_are_finite_and_normalised(case: Case, number: int) -> None:
+    configuration = case.point(number)
+    probability = case.predict(case.network(configuration), case.inputs(configuration))
+    assert probability.shape == (len(case.survey), N_OUTPUTS)
+    assert probability.isfinite().all()
+    assert (probability >= 0).all()
+    torch.testing.assert_close(probability.sum(1), torch.ones(len(case.survey)))
+
+
+def test_object_without_any_observation_has_finite_outputs_too(case: Case, number: int) -> None:
+    configuration = case.point(number)
+    empty = {name: torch.zeros_like(values) for name, values in case.batch(configuration).items()}
+    assert case.predict(case.network(configuration), empty).isfinite().all()
+
+
+def test_values_under_the_mask_do_not_matter(case: Case, number: int) -> None:
+    configuration = case.point(number)
+    inputs, network = case.batch(configuration), case.network(configuration)
+    if "mask" not in inputs:
+        pytest.skip(f"{case.family.name} has no mask")
+    hidden = inputs["mask"] == 0
+    assert hidden.any()
+    garbage = {
+        name: values if name == "mask" else torch.where(hidden, 1 + 1e3 * torch.rand(values.shape), values)
+        for name, values in inputs.items()
+    }
+    assert torch.equal(case.predict(network, inputs), case.predict(network, garbage))
+
+
+def test_other_objects_of_a_batch_do_not_matter_in_prediction(case: Case, number: int) -> None:
+    configuration = case.point(number)
+    inputs, network = case.inputs(configuration), case.network(configuration)
+    among_all = case.predict(network, inputs)[BATCH]
+    alone = torch.cat([case.predict(network, case.batch(configuration, slice(i, i + 1))) for i in range(6)])
+    torch.testing.assert_close(alone, among_all, rtol=1e-4, atol=1e-6)
+
+
+def test_weights_saved_and_loaded_predict_the_same(case: Case, number: int) -> None:
+    configuration = case.point(number)
+    inputs, network, other = (
+        case.batch(configuration),
+        case.network(configuration),
+        case.network(configuration, 1),
+    )
+    before = case.predict(network, inputs)
+    assert not torch.equal(before, case.predict(other, inputs)), "another seed draws other weights"
+    state = {name: value.contiguous() for name, value in network.state_dict().items()}
+    other.load_state_dict(load(save(state)))
+    assert torch.equal(before, case.predict(other, inputs))
+
+
+def test_the_same_seed_builds_the_same_network(case: Case, number: int) -> None:
+    configuration = case.point(number)
+    inputs = case.batch(configuration)
+    first, second = (case.predict(case.network(configuration, 7), inputs) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_loss_terms_are_per_object_and_finite(case: Case, number: int) -> None:
+    configuration = case.point(number)
+    target = torch.tensor([0, 1, 2, 0, 1, 2])
+    network = case.network(configuration)
+    terms = case.family.loss_terms(network, case.batch(configuration), target, configuration)
+    assert "cross_entropy" in terms
+    assert all(term.shape == (6,) and term.isfinite().all() for term in terms.values())
+
+
+def test_cross_entropy_is_that_of_the_predicted_probabilities(case: Case, number: int) -> None:
+    configuration = case.point(number)
+    inputs, network, target = (
+        case.batch(configuration),
+        case.network(configuration),
+        torch.tensor([0, 1, 2] * 2),
+    )
+    probability = case.predict(network, inputs)
+    with torch.inference_mode():
+        terms = case.family.loss_terms(network.eval(), inputs, target, configuration)
+    wanted = -probability[torch.arange(6), target].log()
+    torch.testing.assert_close(terms["cross_entropy"], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_gradient_reaches_every_parameter(case: Case, number: int) -> None:
+    configuration = case.point(number)
+    network = case.network(configuration)
+    target = torch.arange(60) % N_OUTPUTS
+    terms = case.family.loss_terms(network, case.batch(configuration, slice(0, 60)), target, configuration)
+    torch.stack(list(terms.values())).sum(0).mean().backward()
+    gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
+    assert [name for name, grad in gradients.items() if grad is None or not grad.isfinite().all()] == []
+    assert [name for name, grad in gradients.items() if grad.ndim > 1 and not grad.any()] == []
+
+
+def test_augmentation_keeps_shapes_and_invents_nothing_where_the_mask_is_empty(
+    case: Case, number: int
+) -> None:
+    configuration = case.point(number)
+    inputs = case.inputs(configuration)
+    before = {name: values.clone() for name, values in inputs.items()}
+    varied = case.family.augment(inputs, configuration, torch.Generator().manual_seed(1))
+    assert {name: values.shape for name, values in varied.items()} == {n: v.shape for n, v in inputs.items()}
+    assert all(values.isfinite().all() for values in varied.values())
+    assert all(torch.equal(before[name], inputs[name]) for name in inputs), "the batch itself must not change"
+    if "mask" in varied:
+        assert set(varied["mask"].unique().tolist()) <= {0.0, 1.0}
+        assert (varied["mask"].flatten(1).sum(1) <= inputs["mask"].flatten(1).sum(1)).all()
+        assert all((values[varied["mask"] == 0] == 0).all() for values in varied.values())
+
+
+def test_augmentation_is_decided_by_its_generator_alone(case: Case, number: int) -> None:
+    configuration = case.point(number)
+    inputs = case.batch(configuration)
+    results = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(len(results))
+        results.append(case.family.augment(inputs, configuration, torch.Generator().manual_seed(seed)))
+    first, again, other = results
+    assert all(torch.equal(first[name], again[name]) for name in inputs)
+    if any(not torch.equal(first[name], inputs[name]) for name in inputs):
+        assert any(not torch.equal(first[name], other[name]) for name in inputs)
+
+
+def test_a_tiny_fit_lowers_the_loss(case: Case, make_job: Callable[..., TrainingJob]) -> None:
+    values = case.sampled(1)[0] | {"epochs": 6, "learning_rate": 3e-3}
+    job = make_job(family=case.family.name).model_copy(update={"configuration": values})
+    configuration = case.family.configure(values)
+    data = load_data(job, case.family, configuration, torch.device("cpu"))
+    _, progress = train(job, case.family, configuration, data, lambda metrics, progress: None)
+    losses = [row["train_loss"] for row in progress.history]
+    assert min(losses[3:]) < losses[0]
+    assert progress.best_value < math.log(2), "better than giving both classes one half"

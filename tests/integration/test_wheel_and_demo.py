@@ -1,0 +1,45 @@
+"""What a user gets: the wheel in an empty environment, and the demo."""
+
+import json
+import subprocess
+import sys
+import venv
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def run(*command, **options):
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_wheel_runs_and_finds_its_search_spaces_in_an_empty_environment(project_root, tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    tracked = run("git", "ls-files", cwd=project_root).split("\n")
+    subprocess.run(["cp", "--parents", *[t for t in tracked if t], str(source)], cwd=project_root, check=True)
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path / "dist"), str(source))
+    wheel = next((tmp_path / "dist").glob("*.whl"))
+
+    venv.create(tmp_path / "empty", with_pip=True)
+    python = str(tmp_path / "empty" / "bin" / "python")
+    constraints = str(project_root / "constraints.txt")
+    run(python, "-m", "pip", "install", "--quiet", "-c", constraints, str(wheel))
+    version = run(str(tmp_path / "empty" / "bin" / "rookery"), "--version", cwd=tmp_path)
+    assert version.startswith("rookery ")
+    code = "from rookery.search.space import find_space, load_space; p = find_space('pelican'); "
+    code += "print(p, load_space(p).family); from rookery.reports import comparison_html; comparison_html([])"
+    path, family = run(python, "-c", code, cwd=tmp_path).split()
+    assert "site-packages" in path
+    assert family == "pelican"
+
+
+def test_the_demo_goes_the_whole_way(tmp_path):
+    printed = run(sys.executable, "-m", "rookery", "demo", "demo", cwd=tmp_path, timeout=900)
+    assert "selected, calibrated" in printed
+    assert (tmp_path / "demo" / "report" / "index.html").is_file()
+    metrics = json.loads((tmp_path / "demo" / "report" / "metrics.json").read_text())
+    assert metrics

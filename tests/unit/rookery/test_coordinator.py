@@ -1,0 +1,411 @@
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna.trial import TrialState
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from rookery.search.coordinator import MAX_ATTEMPTS, Coordinator
+from rookery.search.space import SearchSpace
+from rookery.search.study import Study, create_or_open_study, open_study
+from rookery.surveys import Survey
+from rookery.training import TrainingJob, train_member
+
+MakeStudy = Callable[..., Study]
+SEARCHED = {
+    "learning_rate": {"type": "float", "low": 1e-3, "high": 1e-1, "log": True},
+    "features": {"type": "int", "low": 4, "high": 12, "step": 4},
+}
+PUBLISHED = [{"learning_rate": 0.02, "features": 8}, {"learning_rate": 0.01, "features": 4}]
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+def space(configuration: dict[str, Any], **changes: Any) -> SearchSpace:
+    fixed = {name: {"value": value} for name, value in configuration.items() if name not in SEARCHED}
+    document = {
+        "family": "pelican",
+        "objective": {"metric": "validation_log_loss", "direction": "minimize"},
+        "parameters": {**SEARCHED, **fixed},
+    }
+    return SearchSpace.model_validate({**document, **changes})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """Let SQLite hand its writes to the operating system: a killed program loses nothing by it."""
+
+    def hurry(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA synchronous=OFF")
+
+    event.listen(Engine, "connect", hurry)
+    yield
+    event.remove(Engine, "connect", hurry)
+
+
+@pytest.fixture(scope="module")
+def empty_database(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Survey) -> Path:
+    """A database with a study to minimise and no trial; to copy one is faster than to make one."""
+    folder = tmp_path_factory.mktemp("template") / "study"
+    study = create_or_open_study(
+        folder, space({"epochs": 1}), tiny_survey, "half", class_names=("Ia", "non-Ia")
+    )
+    study.optuna_study()
+    return folder / "study.db"
+
+
+@pytest.fixture
+def make_study(
+    tmp_path: Path,
+    tiny_survey: Survey,
+    tiny_configuration: dict[str, Any],
+    empty_database: Path,
+    one_thread: None,
+) -> MakeStudy:
+    def make(split: str = "half", sampler: str = "random", pruner: str = "none", **changes: Any) -> Study:
+        study = create_or_open_study(
+            tmp_path / "study",
+            space(tiny_configuration, **changes),
+            tiny_survey,
+            split,
+            class_names=("Ia", "non-Ia"),
+            sampler=sampler,
+            pruner=pruner,
+        )
+        if study.space.objective.direction == "minimize":
+            shutil.copy(empty_database, study.path / "study.db")
+        return study
+
+    return make
+
+
+def trials(study: Study) -> list[optuna.trial.FrozenTrial]:
+    """Read the trials as another program would."""
+    return study.optuna_study().trials
+
+
+def after_kill(study: Study, n_trials: int) -> Coordinator:
+    """Return what a new driver has when the one before was killed: the folder and nothing else."""
+    return Coordinator(open_study(study.path), n_trials)
+
+
+def run_all(coordinator: Coordinator, value: float = 0.5) -> list[dict[str, Any]]:
+    """Finish trials one after the other until none is left; return their plans."""
+    plans = []
+    while (plan := coordinator.suggest(f"key{len(plans)}")) is not None:
+        coordinator.finish(f"key{len(plans)}", value=value)
+        plans.append(plan)
+    return plans
+
+
+def searched(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return the searched values of a plan's first job."""
+    return {name: plan["jobs"][0]["configuration"][name] for name in SEARCHED}
+
+
+def train_jobs(study: Study, plan: dict[str, Any], folds: slice = slice(None)) -> list[float]:
+    """Train members of a plan as a worker would; return their values."""
+    jobs = [TrainingJob.model_validate(job) for job in plan["jobs"]][folds]
+    return [
+        train_member(
+            job, study.members_folder / job.member, study.checkpoint(job.member), lambda *_: None
+        ).value
+        for job in jobs
+    ]
+
+
+def test_exactly_the_asked_number_of_trials_runs_and_published_points_come_first(
+    make_study: MakeStudy,
+) -> None:
+    study = make_study(published=PUBLISHED)
+    coordinator = Coordinator(study, 4)
+    assert not coordinator.nothing_left
+    plans = run_all(coordinator)
+    assert [plan["trial"] for plan in plans] == [0, 1, 2, 3]
+    assert [searched(plan) for plan in plans[:2]] == PUBLISHED
+    assert coordinator.nothing_left
+    assert coordinator.suggest("more") is None
+    assert [trial.state for trial in trials(study)] == [TrialState.COMPLETE] * 4
+
+
+def test_published_point_not_reached_yet_comes_first_after_a_restart_and_none_comes_twice(
+    make_study: MakeStudy,
+) -> None:
+    study = make_study(published=[*PUBLISHED, PUBLISHED[0]])
+    first = run_all(Coordinator(study, 1))
+    later = run_all(after_kill(study, 4))
+    assert [searched(plan) for plan in first + later[:1]] == PUBLISHED
+    assert [plan["trial"] for plan in later] == [1, 2, 3]
+    assert all(searched(plan) not in PUBLISHED for plan in later[1:])
+
+
+def test_jobs_hold_all_that_training_needs(make_study: MakeStudy, tiny_survey: Survey) -> None:
+    study = make_study()
+    coordinator = Coordinator(study, 2)
+    jobs = [TrainingJob.model_validate(job) for key in "ab" for job in coordinator.suggest(key)["jobs"]]
+    first, second = jobs
+    assert (first.member, second.member) == ("0000", "0001")
+    assert first.seed != second.seed
+    assert (first.survey, first.survey_checksum) == (str(tiny_survey.path), tiny_survey.checksum)
+    assert (first.split, first.fold, first.metric) == ("half", None, "validation_log_loss")
+    assert set(first.configuration) == set(study.space.parameters)
+    assert coordinator.family.configure(first.configuration).batch_size == 32
+
+
+def test_trial_of_a_split_with_folds_has_a_job_per_fold_each_with_its_own_seed(make_study: MakeStudy) -> None:
+    jobs = Coordinator(make_study(split="folds"), 1).suggest("a")["jobs"]
+    assert [(job["member"], job["fold"]) for job in jobs] == [("0000-f0", 0), ("0000-f1", 1), ("0000-f2", 2)]
+    assert len({job["seed"] for job in jobs}) == 3
+    assert jobs[0]["configuration"] == jobs[1]["configuration"] == jobs[2]["configuration"]
+
+
+def test_ends_of_trials_are_told_with_value_intermediate_values_and_error(make_study: MakeStudy) -> None:
+    study = make_study()
+    coordinator = Coordinator(study, 3)
+    for key in "abc":
+        coordinator.suggest(key)
+    assert coordinator.tally.running == 3
+    for step, value in ((1, 0.7), (2, 0.6)):
+        assert not coordinator.report("a", step, value)
+    coordinator.finish("c", error="ValueError: no\nTraceback ...")
+    coordinator.finish("a", value=0.6)
+    coordinator.finish("b")
+    complete, silent, failed = trials(study)
+    assert (complete.state, complete.value) == (TrialState.COMPLETE, 0.6)
+    assert complete.intermediate_values == {1: 0.7, 2: 0.6}
+    assert (failed.state, failed.user_attrs["error"]) == (TrialState.FAIL, "ValueError: no\nTraceback ...")
+    assert (silent.state, silent.user_attrs["error"]) == (TrialState.FAIL, "the trial ended without a result")
+
+
+def test_only_the_first_end_of_a_trial_counts(make_study: MakeStudy) -> None:
+    study = make_study()
+    coordinator = Coordinator(study, 1)
+    coordinator.suggest("a")
+    coordinator.finish("a", value=0.4)
+    coordinator.finish("a", error="its actor died when it was no longer needed")
+    (trial,) = trials(study)
+    assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.4)
+    assert (coordinator.tally.complete, coordinator.tally.failed) == (1, 0)
+
+
+def test_hopeless_trial_is_pruned_and_keeps_its_intermediate_values(make_study: MakeStudy) -> None:
+    study = make_study(pruner="median")
+    coordinator = Coordinator(study, 6)
+    for key, value in zip("abcde", (0.5, 0.5, 0.5, 0.5, 0.4), strict=True):
+        coordinator.suggest(key)
+        assert not coordinator.report(key, 8, value)
+        coordinator.finish(key, value=value)
+    coordinator.suggest("bad")
+    answers = [coordinator.report("bad", step, 0.9) for step in range(1, 9)]
+    assert answers == [False] * 7 + [True], "epoch 8 is the first that may stop a trial"
+    coordinator.finish("bad")
+    trial = trials(study)[5]
+    assert trial.state is TrialState.PRUNED
+    assert trial.intermediate_values == dict.fromkeys(range(1, 9), 0.9)
+    assert (coordinator.tally.complete, coordinator.tally.pruned) == (5, 1)
+
+
+def test_trial_that_fails_after_the_pruner_stopped_it_counts_as_failed(make_study: MakeStudy) -> None:
+    study = make_study(pruner="median")
+    coordinator = Coordinator(study, 5)
+    for key in "abcd":
+        coordinator.suggest(key)
+        coordinator.report(key, 9, 0.5)
+        coordinator.finish(key, value=0.5)
+    coordinator.suggest("bad")
+    assert coordinator.report("bad", 9, 0.9)
+    coordinator.finish("bad", error="out of memory")
+    assert trials(study)[4].state is TrialState.FAIL
+
+
+def test_trial_of_a_killed_driver_is_taken_up_with_its_number_parameters_and_seed(
+    make_study: MakeStudy,
+) -> None:
+    study = make_study()
+    first = Coordinator(study, 3)
+    plans = [first.suggest(key) for key in "ab"]
+    first.report("a", 1, 0.7)
+    first.report("a", 2, 0.6)
+
+    second = after_kill(study, 3)
+    assert not second.nothing_left
+    assert [second.suggest(key) for key in "xy"] == plans
+    # The member resumes from its checkpoint and tells its last epoch again.
+    second.report("x", 2, 123.0)
+    second.report("x", 3, 0.5)
+    second.finish("x", value=0.5)
+    assert trials(study)[0].intermediate_values == {1: 0.7, 2: 0.6, 3: 0.5}
+    assert second.suggest("z")["trial"] == 2
+
+
+def test_trial_whose_driver_died_before_it_had_parameters_is_taken_up(make_study: MakeStudy) -> None:
+    study = make_study(published=PUBLISHED)
+    Coordinator(study, 1)
+    study.optuna_study().ask()
+    plans = run_all(after_kill(study, 2))
+    assert [plan["trial"] for plan in plans] == [0, 1]
+    assert [searched(plan) for plan in plans] == PUBLISHED
+
+
+@pytest.mark.parametrize("split", ["half", "folds"])
+def test_trial_whose_members_are_all_finished_is_told_complete_with_their_mean(
+    make_study: MakeStudy, split: str
+) -> None:
+    study = make_study(split=split)
+    values = train_jobs(study, Coordinator(study, 1).suggest("a"))
+    coordinator = after_kill(study, 1)
+    assert coordinator.nothing_left
+    assert coordinator.suggest("b") is None
+    (trial,) = trials(study)
+    assert trial.state is TrialState.COMPLETE
+    assert trial.value == pytest.approx(sum(values) / len(values))
+    assert coordinator.tally.best == trial.value
+
+
+def test_trial_with_one_fold_left_to_train_is_taken_up(make_study: MakeStudy) -> None:
+    study = make_study(split="folds")
+    plan = Coordinator(study, 1).suggest("a")
+    train_jobs(study, plan, slice(0, 2))
+    assert after_kill(study, 1).suggest("b") == plan
+    assert trials(study)[0].state is TrialState.RUNNING
+
+
+def test_trial_that_kills_its_driver_again_and_again_is_told_failed(make_study: MakeStudy) -> None:
+    study = make_study()
+    for _ in range(MAX_ATTEMPTS):
+        assert after_kill(study, 1).suggest("a")["trial"] == 0
+    coordinator = after_kill(study, 1)
+    assert coordinator.nothing_left
+    assert coordinator.tally.failed == 1
+    (trial,) = trials(study)
+    assert trial.state is TrialState.FAIL
+    assert trial.user_attrs["error"] == f"its driver or worker died {MAX_ATTEMPTS} times while it ran"
+
+
+def test_members_finished_at_the_last_attempt_still_count(make_study: MakeStudy) -> None:
+    study = make_study()
+    for _ in range(MAX_ATTEMPTS):
+        plan = after_kill(study, 1).suggest("a")
+    train_jobs(study, plan)
+    assert after_kill(study, 1).tally.complete == 1
+
+
+def test_nothing_is_left_only_when_every_asked_trial_has_ended(make_study: MakeStudy) -> None:
+    study = make_study()
+    coordinator = Coordinator(study, 1)
+    coordinator.suggest("a")
+    assert coordinator.suggest("b") is None, "no trial to give"
+    assert not coordinator.nothing_left, "but one to wait for"
+    coordinator.finish("a", value=1.0)
+    assert coordinator.nothing_left
+    assert after_kill(study, 1).nothing_left
+    assert not after_kill(study, 2).nothing_left
+
+
+def test_finished_study_goes_on_when_more_trials_are_asked_for(make_study: MakeStudy) -> None:
+    study = make_study()
+    run_all(Coordinator(study, 2))
+    assert [plan["trial"] for plan in run_all(after_kill(study, 5))] == [2, 3, 4]
+    assert run_all(after_kill(study, 3)) == []
+    assert len(trials(study)) == 5
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_suggestions_after_a_restart_do_not_repeat_earlier_ones(make_study: MakeStudy, sampler: str) -> None:
+    study = make_study(sampler=sampler)
+    plans = [plan for n in range(1, 5) for plan in run_all(after_kill(study, n))]
+    assert len(plans) == 4
+    assert len({plan["jobs"][0]["configuration"]["learning_rate"] for plan in plans}) == 4
+
+
+def test_two_studies_with_the_same_seed_ask_the_same(make_study: MakeStudy) -> None:
+    study = make_study()
+    first = run_all(Coordinator(study, 3))
+    shutil.rmtree(study.path)
+    assert run_all(Coordinator(make_study(), 3)) == first
+
+
+@pytest.mark.parametrize(("direction", "best", "best_trial"), [("minimize", 0.2, 1), ("maximize", 0.9, 2)])
+def test_tally_counts_every_end_and_knows_the_best_also_after_a_restart(
+    make_study: MakeStudy, direction: str, best: float, best_trial: int
+) -> None:
+    metric = "validation_log_loss" if direction == "minimize" else "validation_accuracy"
+    study = make_study(objective={"metric": metric, "direction": direction})
+    coordinator = Coordinator(study, 6)
+    for key, value in zip("abcd", (0.5, 0.2, 0.9, 0.2), strict=True):
+        coordinator.suggest(key)
+        coordinator.finish(key, value=value)
+    coordinator.suggest("e")
+    coordinator.finish("e", error="ValueError: too bad\nTraceback")
+    coordinator.suggest("f")
+    assert coordinator.tally.running == 1
+    for tally in (coordinator.tally, after_kill(study, 6).tally):
+        assert (tally.complete, tally.pruned, tally.failed, tally.finished) == (4, 0, 1, 5)
+        assert (tally.best, tally.best_trial) == (best, best_trial)
+        assert tally.first_error == "trial 4: ValueError: too bad"
+
+
+ACTIONS = st.lists(
+    st.tuples(st.sampled_from(["suggest", "suggest", "report", "finish", "fail", "kill"]), st.integers(0, 9)),
+    max_size=14,
+)
+
+
+@settings(max_examples=6, deadline=None)
+@given(actions=ACTIONS)
+def test_any_order_of_events_and_kills_ends_with_every_trial_finished_once(
+    actions: list[tuple[str, int]], empty_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    n_trials = 3
+    path = Path(shutil.copytree(empty_database.parent, tmp_path_factory.mktemp("runs") / "study"))
+    coordinator, live, jobs, ended = Coordinator(open_study(path), n_trials), {}, {}, []
+    reported: dict[int, dict[int, float]] = {}
+
+    def suggest(key: str) -> bool:
+        plan = coordinator.suggest(key)
+        if plan is None:
+            return False
+        number = plan["trial"]
+        assert number not in ended, "a finished trial must never run again"
+        assert number not in live.values(), "no trial may run twice at once"
+        assert jobs.setdefault(number, plan["jobs"]) == plan["jobs"], "a trial must keep its jobs"
+        live[key] = number
+        return True
+
+    def finish(key: str, **end: Any) -> None:
+        coordinator.finish(key, **end)
+        ended.append(live.pop(key))
+
+    for turn, (action, choice) in enumerate(actions):
+        key = sorted(live)[choice % len(live)] if live else None
+        if action == "suggest":
+            suggest(f"key{turn}")
+        elif action == "kill":
+            coordinator, live = Coordinator(open_study(path), n_trials), {}
+        elif key is not None and action == "report":
+            # The value tells when it was reported: only the first one for a step may stand.
+            reported.setdefault(live[key], {}).setdefault(choice, turn)
+            coordinator.report(key, choice, turn)
+        elif key is not None:
+            finish(key, **({"value": 0.5} if action == "finish" else {"error": "bad luck"}))
+    for key in sorted(live):
+        finish(key, value=0.5)
+    while suggest("last"):
+        finish("last", value=0.5)
+
+    assert coordinator.nothing_left
+    assert sorted(ended) == list(range(n_trials))
+    kept = trials(open_study(path))
+    assert [trial.number for trial in kept] == list(range(n_trials))
+    assert all(trial.state in FINISHED for trial in kept)
+    assert {t.number: t.intermediate_values for t in kept if t.intermediate_values} == reported
+    tally = Coordinator(open_study(path), n_trials).tally
+    assert (tally.complete, tally.failed) == (
+        sum(trial.state is TrialState.COMPLETE for trial in kept),
+        sum(trial.state is TrialState.FAIL for trial in kept),
+    )

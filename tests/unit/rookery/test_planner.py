@@ -1,0 +1,121 @@
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rookery.search.planner import live_nodes, plan_resources
+from rookery_ensembles.errors import InputError
+
+LAPTOP = [{"CPU": 2.0}]
+GPU_NODES = [{"CPU": 16.0, "GPU": 4.0}, {"CPU": 16.0, "GPU": 2.0}]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "execution", "gpus_per_trial", "in_worker_group", "gpus"),
+    [
+        (LAPTOP, "auto", None, False, 0),
+        (LAPTOP, "train", None, True, 0),
+        (LAPTOP, "actor", None, False, 0),
+        (GPU_NODES, "auto", None, True, 1),
+        (GPU_NODES, "train", 0.5, True, 0.5),
+        (GPU_NODES, "actor", None, False, 1),
+        (GPU_NODES, "auto", 0, False, 0),
+    ],
+)
+def test_worker_groups_are_the_default_where_a_network_takes_a_gpu(
+    nodes: list, execution: str, gpus_per_trial: float | None, in_worker_group: bool, gpus: float
+) -> None:
+    plan = plan_resources(nodes, execution, gpus_per_trial=gpus_per_trial)
+    assert (plan.in_worker_group, plan.gpus) == (in_worker_group, gpus)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "asked", "concurrent"),
+    [
+        (LAPTOP, {}, 2),
+        ([{"CPU": 1.0}, {"CPU": 1.0}], {}, 2),
+        ([{"CPU": 3.0}, {"CPU": 3.0}], {"cpus_per_trial": 2}, 2),  # not 6 / 2 = 3: no trial spans nodes
+        (GPU_NODES, {}, 6),
+        (GPU_NODES, {"cpus_per_trial": 8}, 4),
+        (GPU_NODES, {"gpus_per_trial": 0.5}, 12),
+        (GPU_NODES, {"gpus_per_trial": 0, "cpus_per_trial": 4}, 8),
+        (LAPTOP, {"cpus_per_trial": 0.1}, 20),
+        ([{"CPU": 0.3}], {"cpus_per_trial": 0.1}, 3),  # 0.3 / 0.1 is 2.9999999999999996
+        ([{"GPU": 1.0}, {"CPU": 2.0}], {"gpus_per_trial": 0}, 2),
+        (LAPTOP, {"concurrent": 1}, 1),
+    ],
+)
+def test_as_many_trials_run_at_once_as_fit_node_by_node(nodes: list, asked: dict, concurrent: int) -> None:
+    assert plan_resources(nodes, "auto", **asked).concurrent == concurrent
+
+
+@pytest.mark.parametrize(
+    ("nodes", "asked", "message"),
+    [
+        (
+            [{"CPU": 1.0}] * 2,
+            {"cpus_per_trial": 2},
+            r"needs 2 CPU on one node.*1 CPU / 0 GPU, 1 CPU / 0 GPU.*never",
+        ),
+        (
+            LAPTOP,
+            {"gpus_per_trial": 1},
+            r"needs 1 CPU and 1 GPU on one node.*2 CPU / 0 GPU: it can never be placed",
+        ),
+        ([{"CPU": 4.0}, {"GPU": 1.0}], {}, r"needs 1 CPU and 1 GPU on one node"),
+        ([], {}, r"the cluster has no node"),
+        (
+            LAPTOP,
+            {"concurrent": 3},
+            r"3 trials at once of 1 CPU each were asked for, but only 2 fit on .*2 CPU",
+        ),
+        (LAPTOP, {"concurrent": 0}, r"`concurrent` must be at least 1, but is 0"),
+        (LAPTOP, {"cpus_per_trial": 0}, r"`cpus_per_trial` must be above 0, but is 0"),
+        (LAPTOP, {"cpus_per_trial": -1}, r"`cpus_per_trial` must be above 0, but is -1"),
+        (LAPTOP, {"cpus_per_trial": math.nan}, r"`cpus_per_trial` must be above 0, but is nan"),
+        (GPU_NODES, {"gpus_per_trial": -1}, r"`gpus_per_trial` must be at least 0, but is -1"),
+    ],
+)
+def test_plan_that_cannot_run_is_refused_with_what_is_asked_and_what_there_is(
+    nodes: list, asked: dict, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        plan_resources(nodes, "auto", **asked)
+
+
+def test_trial_that_waits_for_its_worker_group_holds_no_cpu() -> None:
+    held = plan_resources(GPU_NODES, "train").tune_resources()
+    assert held["cpu"] == 0
+    assert "gpu" not in held
+    assert any(amount > 0 for amount in held.values()), "Ray refuses a demand for nothing at all"
+
+
+@pytest.mark.parametrize(("gpus", "held"), [(0, {"cpu": 0.5}), (0.25, {"cpu": 0.5, "gpu": 0.25})])
+def test_trial_that_trains_in_its_actor_holds_what_it_needs(gpus: float, held: dict[str, float]) -> None:
+    plan = plan_resources(GPU_NODES, "actor", cpus_per_trial=0.5, gpus_per_trial=gpus)
+    assert plan.tune_resources() == held
+
+
+def test_dead_nodes_do_not_count() -> None:
+    nodes: list[dict[str, Any]] = [
+        {"Alive": True, "Resources": {"CPU": 2.0}},
+        {"Alive": False, "Resources": {"CPU": 64.0}},
+    ]
+    assert live_nodes(nodes) == [{"CPU": 2.0}]
+
+
+@given(
+    nodes=st.lists(st.fixed_dictionaries({"CPU": st.integers(0, 9), "GPU": st.integers(0, 3)}), max_size=4),
+    cpus=st.sampled_from([0.25, 0.5, 1, 2, 3]),
+    gpus=st.sampled_from([0, 0.5, 1]),
+)
+def test_no_plan_asks_for_more_than_the_nodes_have(nodes: list, cpus: float, gpus: float) -> None:
+    try:
+        plan = plan_resources(nodes, "actor", cpus_per_trial=cpus, gpus_per_trial=gpus)
+    except InputError:
+        assert all(node["CPU"] < cpus or node["GPU"] < gpus for node in nodes)
+        return
+    assert 1 <= plan.concurrent <= sum(node["CPU"] for node in nodes) / cpus
+    assert plan.concurrent * gpus <= sum(node["GPU"] for node in nodes)

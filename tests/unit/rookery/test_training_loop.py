@@ -1,0 +1,316 @@
+import logging
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from rookery.networks.configuration import TrainingConfiguration
+from rookery.networks.family import Family, Inputs, load_family
+from rookery.surveys import Survey
+from rookery.training import Progress, TrainingJob, train
+from rookery.training.checkpoint import load_checkpoint, save_checkpoint
+from rookery.training.data import TrainingData, load_data
+from rookery.training.loop import DivergedError, validation_metrics
+
+MakeJob = Callable[..., TrainingJob]
+CPU = torch.device("cpu")
+
+
+class DeadWorkerError(Exception):
+    """What a worker's death looks like to the loop."""
+
+
+def run(job: TrainingJob, report: Callable = lambda metrics, progress: None, resume: Progress | None = None):
+    family = load_family(job.family)
+    configuration = family.configure(job.configuration)
+    data = load_data(job, family, configuration, CPU)
+    return train(job, family, configuration, data, report, resume)
+
+
+def weights(network: nn.Module) -> dict[str, Tensor]:
+    return dict(network.state_dict())
+
+
+def assert_same_weights(a: dict[str, Tensor], b: dict[str, Tensor]) -> None:
+    assert set(a) == set(b)
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def without_time(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
+
+
+def test_a_short_training_lowers_the_loss(make_job: MakeJob) -> None:
+    _, progress = run(make_job(configuration={"epochs": 8}))
+    assert progress.history[-1]["train_loss"] < 0.9 * progress.history[0]["train_loss"]
+    assert progress.best_value < progress.history[0]["validation_log_loss"]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_gives_others(make_job: MakeJob) -> None:
+    torch.manual_seed(1)
+    first, progress = run(make_job(seed=5))
+    torch.manual_seed(2)  # what ran before in this process must not count
+    second, again = run(make_job(seed=5))
+    assert_same_weights(weights(first), weights(second))
+    assert without_time(progress.history) == without_time(again.history)
+    other, _ = run(make_job(seed=6))
+    assert any(not torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
+
+
+def test_seeds_of_any_size_train(make_job: MakeJob) -> None:
+    run(make_job(seed=2**62, configuration={"epochs": 1}))
+
+
+@pytest.mark.parametrize(("epoch", "autoencoder"), [(1, True), (2, False), (2, True), (5, False)])
+def test_training_interrupted_and_resumed_equals_training_undisturbed_bit_for_bit(
+    make_job: MakeJob, tmp_path: Path, epoch: int, autoencoder: bool
+) -> None:
+    job = make_job(configuration={"epochs": 5, "autoencoder": autoencoder, "dropout": 0.3})
+    undisturbed, whole = run(job)
+    path = tmp_path / "running.safetensors"
+
+    def report(metrics: dict[str, float], progress: Progress) -> None:
+        save_checkpoint(path, job, progress)
+        if progress.epoch == epoch:
+            raise DeadWorkerError
+
+    with pytest.raises(DeadWorkerError):
+        run(job, report)
+    torch.manual_seed(99)
+    saved = load_checkpoint(path, job)
+    assert saved is not None
+    assert saved.epoch == epoch
+    resumed, progress = run(job, resume=saved)
+    assert_same_weights(weights(undisturbed), weights(resumed))
+    assert_same_weights(whole.network, progress.network)
+    assert_same_weights(whole.optimizer, progress.optimizer)
+    assert without_time(progress.history) == without_time(whole.history)
+    assert (progress.best_epoch, progress.best_value) == (whole.best_epoch, whole.best_value)
+
+
+def test_survey_that_has_moved_keeps_its_checkpoints(make_job: MakeJob, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "c", make_job(), Progress([{"epoch": 1}], 1, 0.5))
+    assert load_checkpoint(tmp_path / "c", make_job(survey="/somewhere/else")) is not None
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 4}, {"fold": 1}, {"survey_checksum": "0"}, {"configuration": {"epochs": 9}}]
+)
+def test_checkpoint_of_another_job_is_ignored_with_a_warning(
+    make_job: MakeJob, tmp_path: Path, caplog: pytest.LogCaptureFixture, change: dict[str, Any]
+) -> None:
+    path = tmp_path / "running.safetensors"
+    save_checkpoint(path, make_job(), Progress([{"epoch": 1}], 1, 0.5))
+    with caplog.at_level(logging.WARNING):
+        assert load_checkpoint(path, make_job(**change)) is None
+    assert f"{path}: belongs to another job" in caplog.text
+
+
+@pytest.mark.parametrize("damage", ["garbage", "truncated", "empty", "without metadata"])
+def test_damaged_checkpoint_is_ignored_with_a_warning(
+    make_job: MakeJob, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    path = tmp_path / "running.safetensors"
+    save_checkpoint(path, make_job(), Progress([{"epoch": 1}], 1, 0.5, network={"w": torch.ones(9)}))
+    whole = path.read_bytes()
+    content = {"garbage": b"no safetensors" * 9, "truncated": whole[:-9], "empty": b""}
+    if damage in content:
+        path.write_bytes(content[damage])
+    else:
+        save_file({"network/w": torch.ones(9)}, path)
+    with caplog.at_level(logging.WARNING):
+        assert load_checkpoint(path, make_job()) is None
+    assert f"{path}: is no readable checkpoint" in caplog.text
+
+
+def test_absent_checkpoint_is_none_without_a_word(
+    make_job: MakeJob, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert load_checkpoint(tmp_path / "absent", make_job()) is None
+    assert not caplog.records
+
+
+class SliderConfiguration(TrainingConfiguration):
+    best_at: float = 1e9
+    """Weight at which the validation loss is least."""
+    infinite_at: float = 1e9
+    """Weight from which the training loss is infinite."""
+
+
+class Slider(Family[SliderConfiguration]):
+    """One weight, pushed upwards by a constant gradient: AdamW then moves it by the learning rate a step.
+
+    With every probability known as a function of the weight, so are the best epoch and its loss.
+    """
+
+    name: ClassVar[str] = "slider"
+    survey_kind: ClassVar[str] = "light_curves"
+    prediction_kind: ClassVar[str] = "class_probability"
+    configuration = SliderConfiguration
+
+    def encode(self, survey: Survey, configuration: SliderConfiguration, bands: tuple[str, ...]) -> Inputs:
+        return {"row": torch.arange(len(survey))}
+
+    def build(self, configuration: SliderConfiguration, n_bands: int, n_outputs: int) -> nn.Module:
+        network = nn.Linear(1, 1, bias=False)
+        nn.init.zeros_(network.weight)
+        network.best_at, network.batches = configuration.best_at, []
+        return network
+
+    def loss_terms(
+        self, network: nn.Module, inputs: Inputs, target_b: Tensor, configuration: SliderConfiguration
+    ) -> Inputs:
+        network.batches.append(inputs["row"])
+        loss = -network.weight.squeeze().expand(len(target_b))
+        return {"cross_entropy": loss if loss[0] > -configuration.infinite_at else loss * math.inf}
+
+    def predict(self, network: nn.Module, inputs: Inputs) -> Tensor:
+        """Give class 0 a logit of minus the squared distance to the best weight."""
+        logit = -((network.weight.squeeze() - network.best_at) ** 2)
+        return torch.stack([logit, torch.zeros(())]).softmax(0).expand(len(inputs["row"]), 2)
+
+
+def slide(
+    survey: Survey, make_job: MakeJob, **values: Any
+) -> tuple[nn.Module, Progress, list[dict[str, float]]]:
+    """Train a slider on 8 objects in batches of 4, without decay or warm-up unless told."""
+    family, reports = Slider(), []
+    configuration = SliderConfiguration(
+        **{
+            "epochs": 10,
+            "batch_size": 4,
+            "learning_rate": 0.1,
+            "warmup_fraction": 0,
+            "weight_decay": 0,
+            **values,
+        }
+    )
+    rows = {"train": torch.arange(8), "validation": torch.arange(8, 12), "test": torch.arange(0)}
+    inputs = family.encode(survey, configuration, survey.bands)
+    data = TrainingData(survey, inputs, torch.zeros(len(survey), dtype=torch.int64), rows)
+    network, progress = train(
+        make_job(), family, configuration, data, lambda metrics, progress: reports.append(metrics)
+    )
+    return network, progress, reports
+
+
+def rates(epochs: int, warmup: float = 0, largest: float = 0.1) -> list[float]:
+    """Return the learning rate of each of two steps an epoch: a linear rise, then half a cosine."""
+    steps = 2 * epochs
+    rise = warmup * steps
+    falling = [0.5 * largest * (1 + math.cos(math.pi * (s - rise) / (steps - rise))) for s in range(steps)]
+    return [largest * (s + 1) / rise if s < rise else falling[s] for s in range(steps)]
+
+
+def weight_after(epoch: int, epochs: int) -> float:
+    return sum(rates(epochs)[: 2 * epoch])
+
+
+@pytest.mark.parametrize("warmup", [0, 0.2, 0.5])
+def test_learning_rate_rises_linearly_then_falls_as_a_cosine(
+    tiny_survey: Survey, make_job: MakeJob, warmup: float
+) -> None:
+    _, progress, _ = slide(tiny_survey, make_job, warmup_fraction=warmup)
+    wanted = rates(10, warmup)
+    assert [row["learning_rate"] for row in progress.history] == pytest.approx(wanted[1::2])
+    assert progress.network["weight"].item() == pytest.approx(sum(wanted), rel=1e-5)
+
+
+def test_weights_are_those_of_the_best_epoch_and_progress_keeps_the_last(
+    tiny_survey: Survey, make_job: MakeJob
+) -> None:
+    network, progress, reports = slide(tiny_survey, make_job, best_at=weight_after(4, 10) + 0.01)
+    assert progress.best_epoch == 4
+    assert network.weight.item() == pytest.approx(weight_after(4, 10), rel=1e-5)
+    assert progress.network["weight"].item() == pytest.approx(weight_after(10, 10), rel=1e-5)
+    assert progress.best_value == min(row["validation_log_loss"] for row in reports)
+    # Logits -1e-4 and 0: a log-loss of log(1 + exp(1e-4)).
+    assert progress.best_value == pytest.approx(math.log1p(math.exp(1e-4)), rel=1e-5)
+    assert not network.training
+
+
+@pytest.mark.parametrize("patience", [1, 3, 5])
+def test_training_stops_after_as_many_epochs_without_gain_as_its_patience(
+    tiny_survey: Survey, make_job: MakeJob, patience: int
+) -> None:
+    best_at = weight_after(2, 10)
+    _, progress, reports = slide(tiny_survey, make_job, best_at=best_at, patience=patience)
+    assert (progress.best_epoch, progress.epoch) == (2, 2 + patience)
+    assert [row["epoch"] for row in reports] == list(range(1, 3 + patience))
+
+
+def test_diverging_loss_is_reported_with_epoch_and_step(tiny_survey: Survey, make_job: MakeJob) -> None:
+    # The loss is taken before the step: the second step of epoch 3 sees the weight after five steps.
+    infinite_at = sum(rates(10)[:5]) - 1e-4
+    with pytest.raises(DivergedError, match=r"0000: loss is -inf in epoch 3, step 2"):
+        slide(tiny_survey, make_job, infinite_at=infinite_at)
+
+
+def test_validation_that_is_never_a_number_is_reported(tiny_survey: Survey, make_job: MakeJob) -> None:
+    with pytest.raises(DivergedError, match="`validation_log_loss` was never a number in 3 epochs"):
+        slide(tiny_survey, make_job, best_at=math.nan, patience=3)
+
+
+@pytest.mark.parametrize(
+    ("direction", "best", "value", "better"),
+    [
+        ("minimize", 0.5, 0.4, True),
+        ("minimize", 0.5, 0.5, False),
+        ("maximize", 0.5, 0.6, True),
+        ("maximize", 0.5, 0.4, False),
+        ("minimize", math.nan, 9.0, True),
+        ("minimize", math.nan, math.nan, False),
+        ("minimize", 0.5, math.nan, False),
+        ("maximize", 0.5, math.nan, False),
+    ],
+)
+def test_what_is_better_follows_the_direction_and_nan_never_is(
+    direction: str, best: float, value: float, better: bool
+) -> None:
+    assert Progress(best_value=best).better(value, direction) is better
+
+
+def test_validation_metrics_of_known_probabilities() -> None:
+    probability = torch.tensor([[0.5, 0.5], [0.25, 0.75], [0.75, 0.25], [1.0, 0.0]]).numpy()
+    metrics = validation_metrics(probability, torch.tensor([0, 1, 1, 0]).numpy())
+    assert metrics["validation_accuracy"] == 0.75
+    assert metrics["validation_log_loss"] == pytest.approx(math.log(2 * 4 / 3 * 4 * 1) / 4)
+
+
+def test_impossible_truth_costs_much_but_not_infinity() -> None:
+    assert validation_metrics(torch.tensor([[1.0, 0.0]]).numpy(), torch.tensor([1]).numpy())[
+        "validation_log_loss"
+    ] == pytest.approx(12 * math.log(10))
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "sizes"), [(4, [4, 4]), (3, [3, 3, 2]), (7, [8]), (8, [8]), (64, [8])]
+)
+def test_every_object_counts_once_an_epoch_and_none_is_a_batch_of_its_own(
+    tiny_survey: Survey, make_job: MakeJob, batch_size: int, sizes: list[int]
+) -> None:
+    network, _, _ = slide(tiny_survey, make_job, batch_size=batch_size, epochs=2)
+    assert [len(batch) for batch in network.batches] == 2 * sizes
+    seen = torch.cat(network.batches).tolist()
+    first, second = seen[:8], seen[8:]
+    assert sorted(first) == sorted(second) == list(range(8))
+    assert first != second, "each epoch has its own order"
+
+
+def test_folds_validate_on_their_own_objects_and_train_on_the_rest(make_job: MakeJob) -> None:
+    family = load_family("pelican")
+    seen = []
+    for fold in range(3):
+        job = make_job(split="folds", fold=fold)
+        rows = load_data(job, family, family.configure(job.configuration), CPU).rows
+        sets = {role: set(values.tolist()) for role, values in rows.items()}
+        assert not sets["train"] & sets["validation"]
+        assert not sets["test"] & (sets["train"] | sets["validation"])
+        assert len(sets["train"] | sets["validation"]) == 100
+        seen += sets["validation"]
+    assert len(seen) == len(set(seen)) == 100, "each training object validates once"
