@@ -5,7 +5,7 @@ predictions (`read_predictions`), so that any program can make members, and none
 deep-learning library. The way of the data::
 
     candidates = [CandidateMember(id, folder, configuration, read_predictions(file)), ...]
-    choice = choose(candidates)                      # greedy selection, then a temperature
+    choice = choose(candidates)                      # bagged greedy selection, then a temperature
     bundle = write_bundle(target, members=choice.members, calibration=choice.calibration,
                           class_names=choice.class_names, scores=choice.scores, provenance={})
     probability_nk = bundle.combine(values_mnk)      # the members' predictions for new objects
@@ -30,7 +30,7 @@ from rookery_ensembles.predictions import (
     stack_members,
     write_predictions,
 )
-from rookery_ensembles.select import GreedySelection, greedy_selection
+from rookery_ensembles.select import GreedySelection, bagged_selection, greedy_selection
 
 __all__ = [
     "Bundle",
@@ -44,6 +44,7 @@ __all__ = [
     "Stack",
     "TemperatureCalibration",
     "average",
+    "bagged_selection",
     "choose",
     "classification_metrics",
     "greedy_selection",

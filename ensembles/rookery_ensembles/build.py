@@ -13,9 +13,9 @@ from rookery_ensembles.calibrate import TemperatureCalibration
 from rookery_ensembles.combine import average
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metrics import classification_metrics
-from rookery_ensembles.probabilities import class_indices
+from rookery_ensembles.probabilities import LOG_FLOOR, class_indices
 from rookery_ensembles.schema import Predictions
-from rookery_ensembles.select import greedy_selection
+from rookery_ensembles.select import bagged_selection, likelihoods, select_by_likelihood
 from rookery_ensembles.stack import Stack, pool_folds, stack_members
 
 
@@ -62,8 +62,8 @@ class EnsembleChoice:
         Configuration of the least log-loss.
     best_member
         Its member; with folds, its first.
-    picks
-        Configurations in the order in which they were picked, with repetitions.
+    losses
+        Log-loss of each configuration alone, on the validation objects.
     """
 
     class_names: tuple[str, ...]
@@ -72,7 +72,7 @@ class EnsembleChoice:
     scores: Mapping[str, Mapping[str, float]]
     best_group: str
     best_member: str
-    picks: tuple[str, ...]
+    losses: Mapping[str, float]
 
     @property
     def weights(self) -> dict[str, float]:
@@ -80,10 +80,8 @@ class EnsembleChoice:
         return {member.id: member.weight for member in self.members}
 
 
-def choose(
-    candidates: Sequence[CandidateMember], *, positive: str = "Ia", max_picks: int = 100
-) -> EnsembleChoice:
-    """Choose an ensemble by out-of-sample log-loss: greedy selection, then a temperature.
+def choose(candidates: Sequence[CandidateMember], *, positive: str = "Ia", bags: int = 20) -> EnsembleChoice:
+    """Choose an ensemble by out-of-sample log-loss: bagged greedy selection, then a temperature.
 
     Selection runs over configurations, each with the pooled predictions of its fold members, so
     that all are compared on the same objects; a configuration's weight is divided evenly over its
@@ -100,8 +98,8 @@ def choose(
         At least one.
     positive
         As in `classification_metrics`.
-    max_picks
-        As in `select_by_likelihood`.
+    bags
+        As in `bagged_selection`; 0 for one greedy selection on all objects.
 
     Raises
     ------
@@ -119,20 +117,26 @@ def choose(
         )
     index_n = class_indices(truth, class_names)
     known = index_n >= 0
-    values_mnk, index_n = stack.values[:, known], index_n[known]
+    order = np.argsort(stack.object_id[known], kind="stable")  # bags must not depend on the files' order
+    values_mnk, index_n = stack.values[:, known][:, order], index_n[known][order]
 
     def score(probability_nk: NDArray[np.float64]) -> dict[str, float]:
-        return classification_metrics(class_names, truth[known], probability_nk, positive)
+        return classification_metrics(class_names, truth[known][order], probability_nk, positive)
 
-    selection = greedy_selection(values_mnk, index_n, max_picks=max_picks)
-    best = selection.picks[0]
-    selected_nk = average(values_mnk, selection.weights_m)
+    likelihood_mn = likelihoods(values_mnk, index_n)
+    losses_m = -np.log(np.maximum(likelihood_mn, LOG_FLOOR)).mean(axis=1)
+    best = int(losses_m.argmin())
+    if bags > 0:
+        weights_m = bagged_selection(likelihood_mn, bags=bags)
+    else:
+        weights_m = select_by_likelihood(likelihood_mn).weights_m
+    selected_nk = average(values_mnk, weights_m)
     calibration = TemperatureCalibration.fit(selected_nk, index_n)
     return EnsembleChoice(
         class_names=class_names,
         members=tuple(
             BundleMember(member.id, member.folder, weight / len(groups[name]))
-            for name, weight in zip(stack.members, selection.weights_m.tolist(), strict=True)
+            for name, weight in zip(stack.members, weights_m.tolist(), strict=True)
             if weight > 0
             for member in groups[name]
         ),
@@ -145,7 +149,7 @@ def choose(
         },
         best_group=stack.members[best],
         best_member=groups[stack.members[best]][0].id,
-        picks=tuple(stack.members[pick] for pick in selection.picks),
+        losses=dict(zip(stack.members, losses_m.tolist(), strict=True)),
     )
 
 

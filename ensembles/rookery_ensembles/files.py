@@ -17,6 +17,11 @@ def _partial_name(target: Path) -> Path:
     return target.with_name(f".{target.name}{_MARK}{uuid4().hex[:8]}")
 
 
+def is_partial(path: Path) -> bool:
+    """Whether a path is the temporary name of an output that was not finished."""
+    return path.name.startswith(".") and _MARK in path.name
+
+
 @contextmanager
 def atomic_file(target: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `target`; on success it replaces `target`, on failure it vanishes.

@@ -95,7 +95,7 @@ def search(
     address: str | None = None,
     execution: Literal["auto", "train", "actor"] = "auto",
     sampler: Literal["tpe", "random"] = "tpe",
-    pruner: Literal["median", "asha", "none"] = "median",
+    pruner: Literal["percentile", "median", "asha", "none"] = "percentile",
     seed: int = 0,
     class_names: Sequence[str] = BINARY,
     fixed: Mapping[str, Any] | None = None,
@@ -132,7 +132,7 @@ def search(
     path = find_space(space)
     loaded = load_space(path)
     family = load_family(loaded.family)
-    loaded = load_space(path, family.configuration).fix(dict(fixed or {}))
+    loaded = load_space(path, family.configuration).fix(dict(fixed or {}), family.configuration)
     opened = create_or_open_study(
         study,
         loaded,

@@ -143,8 +143,8 @@ def search(
     ] = "auto",
     sampler: Annotated[Literal["tpe", "random"], typer.Option(help="Who proposes configurations.")] = "tpe",
     pruner: Annotated[
-        Literal["median", "asha", "none"], typer.Option(help="Who stops bad trials.")
-    ] = "median",
+        Literal["percentile", "median", "asha", "none"], typer.Option(help="Who stops bad trials.")
+    ] = "percentile",
     classes: ClassesOption = "Ia,non-Ia",
     fix: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE: do not search this parameter; repeatable.")

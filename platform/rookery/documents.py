@@ -93,12 +93,31 @@ class Source:
         try:
             return model.model_validate(self.data)
         except ValidationError as error:
-            problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-            raise self.error(problems[0]["loc"], explain(problems[0])) from error
+            problem = first_problem(error)
+            raise self.error(problem["loc"], explain(problem, model)) from error
 
 
-def explain(problem: Any) -> str:
-    """Turn one pydantic problem into "<rule>, but found <value>"."""
+def build(model: type[Model], values: dict[str, Any], where: str | Path) -> Model:
+    """Return `values` as `model`; the first broken rule is an `InputError` that begins with `where`."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problem = first_problem(error)
+        key = ".".join(str(part) for part in problem["loc"])
+        raise fail(
+            where, f"`{key}`: {explain(problem, model)}" if key else explain(problem, model)
+        ) from error
+
+
+def first_problem(error: ValidationError) -> Any:
+    """Return the problem to show: an unknown key first, since it explains a missing one."""
+    return min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+
+
+def explain(problem: Any, model: type[BaseModel]) -> str:
+    """Turn one of pydantic's problems with a `model` into "<rule>, but found <value>"."""
+    if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1:
+        return f"is not a known key; those are {', '.join(model.model_fields)}"
     if problem["type"] == "extra_forbidden":
         return "is not a known key"
     if problem["type"] == "missing":

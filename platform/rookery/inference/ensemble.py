@@ -115,7 +115,7 @@ def build_ensemble(
             "survey": document.survey.checksum,
             "split": document.split.name,
             "candidates": len(candidates),
-            "picks": list(choice.picks),
+            "validation_log_loss": dict(choice.losses),
             "version": rookery.__version__,
         },
         replace=overwrite,

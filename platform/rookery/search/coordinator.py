@@ -12,6 +12,7 @@ killed at any moment is continued by a new one from the study folder alone:
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,7 +105,7 @@ class Coordinator:
         if step not in live.reported:
             live.reported.add(step)
             live.trial.report(value, step)
-        live.pruned = live.trial.should_prune()
+        live.pruned = bool(live.trial.should_prune())
         return live.pruned
 
     def halt(self, key: str, reason: str) -> None:
@@ -121,7 +122,7 @@ class Coordinator:
         live = self._live.pop(key, None)
         if live is None:
             logger.info("Tune trial %s ended again: ignored", key)
-        elif value is not None:
+        elif value is not None and not math.isnan(value):
             self._tell(live.trial, TrialState.COMPLETE, value)
         elif live.pruned and error is None:
             self._tell(live.trial, TrialState.PRUNED)
@@ -146,7 +147,7 @@ class Coordinator:
             tally.pruned += 1
         elif trial.state is TrialState.FAIL:
             tally.failed += 1
-            error = str(trial.user_attrs.get("error", "")).strip()
+            error = str(trial.user_attrs.get("error") or "failed without a word").strip()
             tally.first_error = tally.first_error or f"trial {trial.number}: {error.splitlines()[0]}"
 
     def _enqueue_published(self, existing: list[FrozenTrial]) -> None:
@@ -210,6 +211,9 @@ def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
 
 def make_pruner(name: str) -> optuna.pruners.BasePruner:
     """Return an Optuna pruner by the name used in ``study.yaml``."""
+    if name == "percentile":
+        # Gentle: what trains to its end can join the ensemble.
+        return optuna.pruners.PercentilePruner(75.0, n_startup_trials=4, n_warmup_steps=8)
     if name == "median":
         return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=8)
     if name == "asha":

@@ -1,19 +1,11 @@
-"""The grammar of search spaces: YAML in, validated parameters out.
+"""Search spaces: a YAML file in, what to ask Optuna for out.
 
-A search space is pure data::
+A search space is pure data; docs/search_spaces.md explains every key. In short::
 
     family: pelican
     objective: {metric: validation_log_loss, direction: minimize}
-
-Parameters
-----------
-      learning_rate: {type: float, low: 1.0e-4, high: 1.0e-2, log: true}
-      depth: {type: int, low: 1, high: 4}
-      autoencoder: {type: categorical, choices: [true, false]}
-      autoencoder_weight: {type: float, low: 0.01, high: 1, log: true, when: {autoencoder: true}}
-      epochs: 40                       # a plain value is fixed
-    published:                         # points tried before any other
-      - {learning_rate: 1.0e-3, depth: 2}
+    parameters: {learning_rate: {type: float, low: 1.0e-4, high: 1.0e-2, log: true}, epochs: 40}
+    published: [{learning_rate: 1.0e-3}]
 
 Keys and their meaning are those of :mod:`optuna.distributions`. A parameter whose `when` does
 not hold is left out, and the family's default stands in its place.
@@ -22,144 +14,16 @@ not hold is left out, and the family's default stands in its place.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError
 
-from rookery.documents import Document, Source
+from rookery.documents import Document, Source, explain
+from rookery.search.parameters import CategoricalParameter, FixedParameter, Parameter, Scalar, as_list
 from rookery_ensembles.errors import InputError, fail
 
 if TYPE_CHECKING:
     import optuna
-
-Scalar = bool | int | float | str
-
-
-class _Searched(Document):
-    when: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
-    """Values of other parameters under which this one is searched."""
-
-    def active(self, chosen: dict[str, Any]) -> bool:
-        """Whether every condition holds among the values `chosen` so far."""
-        return all(
-            parent in chosen and any(_same(chosen[parent], value) for value in _as_list(wanted))
-            for parent, wanted in self.when.items()
-        )
-
-
-class FloatParameter(_Searched):
-    """A real number in [low, high]."""
-
-    type: Literal["float"]
-    low: float = Field(allow_inf_nan=False)
-    high: float = Field(allow_inf_nan=False)
-    step: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    log: bool = False
-
-    @model_validator(mode="after")
-    def _check(self) -> FloatParameter:
-        _check_range(self.low, self.high, self.step, self.log)
-        return self
-
-    def suggest(self, trial: optuna.Trial, name: str) -> float:
-        """Ask `trial` for a value."""
-        return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
-
-    def contains(self, value: Any) -> bool:
-        """Whether `value` is a number in the range, and on its grid where there is one."""
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and self.low <= value <= self.high and _on_grid(value, self.low, self.step)
-
-    def describe(self) -> str:
-        """Return the range in words."""
-        return f"a number in [{self.low}, {self.high}]" + (f" in steps of {self.step}" if self.step else "")
-
-
-class IntParameter(_Searched):
-    """A whole number in [low, high]."""
-
-    type: Literal["int"]
-    low: int
-    high: int
-    step: int = Field(default=1, gt=0)
-    log: bool = False
-
-    @model_validator(mode="after")
-    def _check(self) -> IntParameter:
-        _check_range(self.low, self.high, None if self.step == 1 else self.step, self.log)
-        return self
-
-    def suggest(self, trial: optuna.Trial, name: str) -> int:
-        """Ask `trial` for a value."""
-        return trial.suggest_int(name, self.low, self.high, step=self.step, log=self.log)
-
-    def contains(self, value: Any) -> bool:
-        """Whether `value` is a whole number in the range and on its grid."""
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        return whole and self.low <= value <= self.high and _on_grid(value, self.low, self.step)
-
-    def describe(self) -> str:
-        """Return the range in words."""
-        grid = f" in steps of {self.step}" if self.step > 1 else ""
-        return f"a whole number in [{self.low}, {self.high}]{grid}"
-
-
-class CategoricalParameter(_Searched):
-    """One of a list of values."""
-
-    type: Literal["categorical"]
-    choices: list[Scalar] = Field(min_length=1)
-
-    @field_validator("choices")
-    @classmethod
-    def _distinct(cls, choices: list[Scalar]) -> list[Scalar]:
-        for position, value in enumerate(choices):
-            if value in choices[:position]:  # true and 1 too: Optuna's storage does not tell them apart
-                raise ValueError(f"choices must differ, but {value!r} stands twice in {choices}")
-        return choices
-
-    def suggest(self, trial: optuna.Trial, name: str) -> Scalar:
-        """Ask `trial` for a value."""
-        chosen = trial.suggest_categorical(name, self.choices)
-        assert chosen is not None
-        return chosen
-
-    def contains(self, value: Any) -> bool:
-        """Whether `value` is one of the choices, of the same type."""
-        return any(_same(value, choice) for choice in self.choices)
-
-    def describe(self) -> str:
-        """Return the choices in words."""
-        return f"one of {self.choices}"
-
-
-class FixedParameter(Document):
-    """A plain value of the file: not searched."""
-
-    value: Scalar
-
-    def contains(self, value: Any) -> bool:
-        """Whether `value` is the fixed one."""
-        return _same(value, self.value)
-
-    def describe(self) -> str:
-        """Return the value in words."""
-        return f"{self.value!r} (it is fixed)"
-
-
-def _kind(value: Any) -> str:
-    """Tell which parameter a plain or already validated value is."""
-    found = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    return str(found or "fixed")
-
-
-Parameter = Annotated[
-    Annotated[FloatParameter, Tag("float")]
-    | Annotated[IntParameter, Tag("int")]
-    | Annotated[CategoricalParameter, Tag("categorical")]
-    | Annotated[FixedParameter, Tag("fixed")],
-    Discriminator(_kind),
-]
 
 
 class Objective(Document):
@@ -214,17 +78,19 @@ class SearchSpace(Document):
         """Return `point` without the values that are fixed: what Optuna may enqueue."""
         return {n: v for n, v in point.items() if not isinstance(self.parameters[n], FixedParameter)}
 
-    def fix(self, values: dict[str, Scalar]) -> SearchSpace:
+    def fix(self, values: dict[str, Scalar], known: type[BaseModel] | None = None) -> SearchSpace:
         """Return a copy in which some parameters have one value only, in published points too.
 
-        Raises `InputError` for a name that is no parameter or a value that is not plain. The value may
-        lie outside the range.
+        Raises `InputError` for a name that is no parameter, a value that is not plain, or one that
+        the family's configuration, `known`, refuses. The value may lie outside the range.
         """
         for name, value in values.items():
             if name not in self.parameters:
                 raise InputError(f"`{name}` is no parameter; those are {', '.join(self.parameters)}")
             if not isinstance(value, bool | int | float | str):
                 raise InputError(f"`{name}` must be fixed at a plain value, not at {value!r}")
+            if known is not None and (problem := _refusal(known, name, value)):
+                raise InputError(f"`{name}` cannot be fixed: {problem}")
         fixed = {name: FixedParameter(value=value) for name, value in values.items()}
         kept = [{n: v for n, v in point.items() if n not in values} for point in self.published]
         return self.model_copy(update={"parameters": {**self.parameters, **fixed}, "published": kept})
@@ -293,22 +159,6 @@ def _wrap_fixed(source: Source) -> None:
             raise source.error(("parameters", name, "type"), rule)
 
 
-def _check_range(low: float, high: float, step: float | None, log: bool) -> None:
-    if not low <= high:
-        raise ValueError(f"`low <= high` must hold, but low={low}, high={high}")
-    if log and low <= 0:
-        raise ValueError(f"`low > 0` must hold on a log scale, but low={low}")
-    if log and step is not None:
-        raise ValueError(f"`step` and `log` exclude each other, but step={step}, log=true")
-    if not _on_grid(high, low, step):
-        raise ValueError(f"`high` must be `low` plus whole steps, but low={low}, high={high}, step={step}")
-
-
-def _on_grid(value: float, low: float, step: float | None) -> bool:
-    """Whether whole steps lead from `low` to `value`, within Optuna's tolerance."""
-    return step is None or abs((value - low) / step - round((value - low) / step)) < 1e-8
-
-
 def _check_conditions(source: Source, space: SearchSpace) -> None:
     for name, parameter in space.parameters.items():
         if isinstance(parameter, FixedParameter):
@@ -318,7 +168,7 @@ def _check_conditions(source: Source, space: SearchSpace) -> None:
             if parent not in space.parameters:
                 raise source.error(key, f"is no parameter; those are {', '.join(space.parameters)}")
             rule = space.parameters[parent]
-            for value in _as_list(wanted):
+            for value in as_list(wanted):
                 if not rule.contains(value):
                     raise source.error(key, f"`{parent}` is {rule.describe()}, so it is never {value!r}")
     for name in space.parameters:
@@ -347,18 +197,29 @@ def _check_published(source: Source, space: SearchSpace) -> None:
 
 
 def _check_fields(source: Source, space: SearchSpace, known: type[BaseModel]) -> None:
-    for name in space.parameters:
+    """Hold every name, and every value that the file spells out, against the family's configuration."""
+    for name, parameter in space.parameters.items():
         if name not in known.model_fields:
             names = ", ".join(known.model_fields)
-            raise source.error(
-                ("parameters", name), f"is no hyperparameter of `{space.family}`; those are {names}"
-            )
+            rule = f"is no hyperparameter of `{space.family}`; those are {names}"
+            raise source.error(("parameters", name), rule)
+        named: dict[tuple[str | int, ...], Scalar]
+        if isinstance(parameter, FixedParameter):
+            named = {(): parameter.value}
+        elif isinstance(parameter, CategoricalParameter):
+            named = {("choices", n): choice for n, choice in enumerate(parameter.choices)}
+        else:
+            named = {("low",): parameter.low, ("high",): parameter.high}
+        for key, value in named.items():
+            if problem := _refusal(known, name, value):
+                raise source.error(("parameters", name, *key), problem)
 
 
-def _same(a: Any, b: Any) -> bool:
-    """Equality that tells True from 1, as YAML and Optuna do."""
-    return isinstance(a, bool) == isinstance(b, bool) and a == b
-
-
-def _as_list(value: Scalar | list[Scalar]) -> list[Scalar]:
-    return value if isinstance(value, list) else [value]
+def _refusal(known: type[BaseModel], name: str, value: Scalar) -> str | None:
+    """Return why a configuration refuses `value` for a field, whatever the other fields hold."""
+    try:
+        known.model_validate({name: value})
+    except ValidationError as error:
+        problems = [problem for problem in error.errors() if problem["loc"][:1] == (name,)]
+        return explain(problems[0], known) if problems else None
+    return None

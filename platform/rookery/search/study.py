@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from rookery.documents import Document, Source, dump
+from rookery.documents import Document, Source, build, dump
 from rookery.search.space import SearchSpace
 from rookery.surveys import Survey, open_split
+from rookery.surveys.labels import class_indices
 from rookery.training.member import Card, read_card
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import sha256, write_text
+from rookery_ensembles.files import is_partial, sha256, write_text
 
 if TYPE_CHECKING:
     import optuna
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 OPTUNA_NAME = "rookery"
 """Name of the Optuna study in the storage."""
 Sampler = Literal["tpe", "random"]
-Pruner = Literal["median", "asha", "none"]
+Pruner = Literal["percentile", "median", "asha", "none"]
 Execution = Literal["auto", "train", "actor"]
 
 
@@ -56,11 +57,18 @@ class StudyDocument(Document):
     class_names: tuple[str, ...] = Field(min_length=2)
     sampler: Sampler
     pruner: Pruner
-    seed: int
+    seed: int = Field(ge=0, lt=2**31)
     execution: Execution
     """Where a network trains: `train` is a Ray Train worker group, `actor` the trial's own process."""
-    space: dict[str, Any]
+    space: SearchSpace
     """The search space as it was read."""
+
+    @field_validator("class_names")
+    @classmethod
+    def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError(f"classes must differ, but are {', '.join(names)}")
+        return names
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,11 @@ class Study:
 
     path: Path
     document: StudyDocument
-    space: SearchSpace
+
+    @property
+    def space(self) -> SearchSpace:
+        """What the study searches."""
+        return self.document.space
 
     @property
     def members_folder(self) -> Path:
@@ -125,9 +137,7 @@ def open_study(path: str | Path) -> Study:
     path = Path(path)
     if not (path / "study.yaml").is_file():
         raise fail(path, "is no study: it has no study.yaml (`rookery search` makes one)")
-    source = Source.read(path / "study.yaml")
-    document = source.validate(StudyDocument)
-    return Study(path, document, SearchSpace.model_validate(document.space))
+    return Study(path, Source.read(path / "study.yaml").validate(StudyDocument))
 
 
 def create_or_open_study(
@@ -138,7 +148,7 @@ def create_or_open_study(
     *,
     class_names: tuple[str, ...],
     sampler: Sampler = "tpe",
-    pruner: Pruner = "median",
+    pruner: Pruner = "percentile",
     seed: int = 0,
     execution: Execution = "auto",
 ) -> Study:
@@ -153,25 +163,29 @@ def create_or_open_study(
     path = Path(path)
     opened = open_split(survey, split)
     split_file = survey.path / "splits" / f"{split}.parquet"
-    wanted = StudyDocument(
-        family=space.family,
-        survey=SurveyReference(path=str(survey.path.resolve()), checksum=survey.checksum),
-        split=SplitReference(name=split, digest=sha256(split_file), folds=int(opened.fold.max()) + 1),
-        class_names=class_names,
-        sampler=sampler,
-        pruner=pruner,
-        seed=seed,
-        execution=execution,
-        space=space.model_dump(mode="json"),
-    )
-    if not (path / "study.yaml").is_file():
-        if path.exists() and any(path.iterdir()):
-            raise fail(path, "is not empty and holds no study.yaml; a new study needs a folder of its own")
-        write_text(path / "study.yaml", dump(wanted.model_dump(mode="json")))
-        return Study(path, wanted, space)
-    study = open_study(path)
-    _refuse_other(study, wanted)
-    return Study(path, study.document.model_copy(update={"survey": wanted.survey}), study.space)
+    values = {
+        "family": space.family,
+        "survey": {"path": str(survey.path.resolve()), "checksum": survey.checksum},
+        "split": {"name": split, "digest": sha256(split_file), "folds": opened.n_folds},
+        "class_names": class_names,
+        "sampler": sampler,
+        "pruner": pruner,
+        "seed": seed,
+        "execution": execution,
+        "space": space,
+    }
+    wanted = build(StudyDocument, values, path)
+    class_indices(survey.objects["type"], class_names, survey.path)
+    if (path / "study.yaml").is_file():
+        study = open_study(path)
+        _refuse_other(study, wanted)
+        return Study(path, study.document.model_copy(update={"survey": wanted.survey}))
+    if path.exists() and not path.is_dir():
+        raise fail(path, "is a file; a study needs a folder")
+    if path.exists() and any(not is_partial(entry) for entry in path.iterdir()):
+        raise fail(path, "is not empty and holds no study.yaml; a new study needs a folder of its own")
+    write_text(path / "study.yaml", dump(wanted.model_dump(mode="json")))
+    return Study(path, wanted)
 
 
 def _refuse_other(study: Study, wanted: StudyDocument) -> None:
@@ -189,18 +203,17 @@ def _refuse_other(study: Study, wanted: StudyDocument) -> None:
     for key in ("family", "class_names", "sampler", "pruner", "seed", "execution", "space"):
         before, now = getattr(old, key), getattr(new, key)
         if before != now and key == "space":
-            raise fail(
-                where, f"`space`: the study was made with another search space ({_changes(before, now)})"
-            )
+            changes = _changes(old.space, new.space)
+            raise fail(where, f"`space`: the study was made with another search space ({changes})")
         if before != now:
             raise fail(where, f"`{key}`: the study was made with {before!r}, not with {now!r}")
 
 
-def _changes(before: dict[str, Any], now: dict[str, Any]) -> str:
+def _changes(before: SearchSpace, now: SearchSpace) -> str:
     """Name what differs between two search spaces."""
-    old, new = before["parameters"], now["parameters"]
+    old, new = before.parameters, now.parameters
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    names += [key for key in ("objective", "published") if before[key] != now[key]]
+    names += [key for key in ("objective", "published") if getattr(before, key) != getattr(now, key)]
     return f"changed: {', '.join(names)}"
 
 

@@ -31,7 +31,7 @@ from rookery.training.data import TrainingData, load_data, predict_rows
 from rookery.training.job import TrainingJob
 from rookery.training.loop import Metrics, Progress, Report, train
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import atomic_folder
+from rookery_ensembles.files import atomic_folder, sha256
 from rookery_ensembles.predictions import PredictionInfo, Predictions, write_predictions
 
 WEIGHTS, CONFIG, HISTORY, CARD = "weights.safetensors", "config.yaml", "history.parquet", "card.json"
@@ -59,6 +59,8 @@ class Card(Document):
     epochs: int
     """Epochs trained, the best and all after it included."""
     parameters: int
+    weights: str
+    """SHA-256 of the weights' file."""
     device: str
     device_seconds: float
     """Time spent in training epochs on that device, over all runs of the member."""
@@ -153,7 +155,7 @@ def open_member(folder: str | Path, device: str = "cpu") -> Member:
     Raises
     ------
     InputError
-        When a file is missing or unreadable, or weights and configuration do not fit.
+        When a file is missing, unreadable or altered, or weights and configuration do not fit.
     """
     folder = Path(folder)
     card = read_card(folder)
@@ -164,6 +166,9 @@ def open_member(folder: str | Path, device: str = "cpu") -> Member:
     family = load_family(card.family)
     configuration: TrainingConfiguration = Source.read(folder / CONFIG).validate(family.configuration)
     network = family.build(configuration, len(card.bands), len(card.class_names))
+    if (folder / WEIGHTS).is_file() and (found := sha256(folder / WEIGHTS)) != card.weights:
+        rule = f"must have the SHA-256 that {CARD} names, {card.weights[:12]}..., but has {found[:12]}..."
+        raise fail(folder / WEIGHTS, f"{rule}: it was altered")
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as error:
@@ -185,9 +190,9 @@ class _Trained:
 
     def write(self, folder: Path) -> Card:
         """Write every file of the member; the card last."""
-        card = self._card()
         weights = {name: value.cpu().contiguous() for name, value in self.network.state_dict().items()}
         (folder / WEIGHTS).write_bytes(save(weights))
+        card = self._card(sha256(folder / WEIGHTS))
         (folder / CONFIG).write_text(dump(self.configuration.model_dump(mode="json")), encoding="utf-8")
         pd.DataFrame(self.progress.history).to_parquet(folder / HISTORY, index=False)
         for role in ("validation", "test"):
@@ -197,7 +202,7 @@ class _Trained:
         (folder / CARD).write_text(text + "\n", encoding="utf-8")
         return card
 
-    def _card(self) -> Card:
+    def _card(self, weights: str) -> Card:
         job, progress, device = self.job, self.progress, self.data.target_n.device
         on_gpu = device.type == "cuda"
         return Card(
@@ -215,6 +220,7 @@ class _Trained:
             best_epoch=progress.best_epoch,
             epochs=progress.epoch,
             parameters=sum(p.numel() for p in self.network.parameters()),
+            weights=weights,
             device=torch.cuda.get_device_name(device) if on_gpu else f"cpu ({platform.machine()})",
             device_seconds=sum(row["seconds"] for row in progress.history),
             versions={name: _version(name) for name in ("rookery", "torch", "numpy", "python")},

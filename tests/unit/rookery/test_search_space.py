@@ -8,14 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.networks.pelican import PelicanConfiguration
-from rookery.search.space import (
-    CategoricalParameter,
-    FloatParameter,
-    IntParameter,
-    SearchSpace,
-    find_space,
-    load_space,
-)
+from rookery.search.parameters import CategoricalParameter, FloatParameter, IntParameter
+from rookery.search.space import SearchSpace, find_space, load_space
 from rookery_ensembles.errors import InputError
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

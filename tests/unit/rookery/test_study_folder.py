@@ -131,7 +131,7 @@ def changed(**parameters: Any) -> SearchSpace:
             r"`class_names`: .*with \('Ia', 'non-Ia'\), not with \('non-Ia', 'Ia'\)",
         ),
         ({"sampler": "random"}, "`sampler`: the study was made with 'tpe', not with 'random'"),
-        ({"pruner": "none"}, "`pruner`: the study was made with 'median', not with 'none'"),
+        ({"pruner": "none"}, "`pruner`: the study was made with 'percentile', not with 'none'"),
         ({"seed": 1}, "`seed`: the study was made with 0, not with 1"),
         ({"execution": "train"}, "`execution`: the study was made with 'auto', not with 'train'"),
         ({"space": SPACE.fix({"learning_rate": 0.02})}, r"`space`: .*\(changed: learning_rate, published\)"),

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rookery_ensembles import CandidateMember, InputError, choose, load_bundle, write_bundle
+from rookery_ensembles import CandidateMember, InputError, choose, greedy_selection, load_bundle, write_bundle
 from rookery_ensembles.probabilities import LOG_FLOOR
 
 N = 200
@@ -53,8 +53,17 @@ def test_the_scores_fall_as_more_is_done(holdout) -> None:
     assert list(loss) == ["best_member", "average", "selected", "selected_calibrated"]
     assert loss["selected"] < loss["best_member"]
     assert loss["selected_calibrated"] < loss["selected"]
-    assert choice.picks[0] == choice.best_group
+    assert min(choice.losses, key=choice.losses.get) == choice.best_group
+    assert choice.losses[choice.best_group] == pytest.approx(loss["best_member"])
     assert sum(choice.weights.values()) == pytest.approx(1)
+
+
+def test_no_bags_is_one_greedy_selection(holdout) -> None:
+    values = np.array([candidate.validation.values for candidate in holdout])
+    truth = np.where(holdout[0].validation.truth == "Ia", 0, 1)
+    expected = greedy_selection(values, truth).weights_m
+    chosen = choose(holdout, bags=0).weights
+    assert [chosen.get(c.id, 0.0) for c in holdout] == pytest.approx(expected.tolist(), abs=1e-12)
 
 
 def test_the_best_member_is_the_one_of_least_log_loss(holdout) -> None:
@@ -81,7 +90,7 @@ def test_one_candidate_is_chosen_whole(holdout) -> None:
 
 def test_folds_divide_their_configurations_weight_evenly(holdout) -> None:
     whole, folded = choose(holdout), choose(in_folds(holdout, 4))
-    assert folded.picks == whole.picks
+    assert folded.losses == pytest.approx(whole.losses)
     assert folded.calibration.temperature == pytest.approx(whole.calibration.temperature, rel=1e-4)
     assert folded.best_member == f"{whole.best_member}-f0"
     assert folded.weights == pytest.approx(
@@ -115,7 +124,7 @@ def test_a_choice_becomes_a_bundle(holdout, tmp_path: Path) -> None:
         class_names=choice.class_names,
         calibration=choice.calibration,
         scores=choice.scores,
-        provenance={"picks": list(choice.picks)},
+        provenance={"losses": dict(choice.losses)},
     )
     bundle = load_bundle(tmp_path / "bundle")
     assert {member.id: member.weight for member in bundle.members} == choice.weights

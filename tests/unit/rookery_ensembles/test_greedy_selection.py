@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from rookery_ensembles import InputError, average, greedy_selection
+from rookery_ensembles import InputError, average, bagged_selection, greedy_selection
 from rookery_ensembles.metrics import log_loss
 from rookery_ensembles.select import select_by_likelihood
 
@@ -103,3 +104,28 @@ def test_invalid_input_is_refused(values: list, truth: list[int], message: str) 
 def test_limits_below_one_are_refused() -> None:
     with pytest.raises(InputError, match="max_picks: must be 1 or more, but is 0"):
         select_by_likelihood(np.ones((1, 1)), max_picks=0)
+
+
+@given(likelihoods=arrays(np.float64, (4, 30), elements=st.floats(0.01, 1)), bags=st.integers(1, 5))
+@settings(max_examples=20, deadline=None)
+def test_bagged_weights_lie_on_the_simplex(likelihoods, bags) -> None:
+    weights = bagged_selection(likelihoods, bags=bags)
+    assert weights.min() >= 0
+    assert weights.sum() == pytest.approx(1)
+
+
+def test_bags_spread_what_luck_gives_to_one_of_equal_members() -> None:
+    likelihood = np.random.default_rng(0).uniform(0.2, 1, (6, 200))
+    alone = select_by_likelihood(likelihood).weights_m
+    bagged = bagged_selection(likelihood, bags=40)
+    assert np.square(bagged).sum() < np.square(alone).sum()
+
+
+def test_a_member_that_is_best_everywhere_takes_all_in_every_bag() -> None:
+    likelihood = np.array([[0.9] * 50, [0.5] * 50, [0.6] * 50])
+    assert bagged_selection(likelihood).tolist() == [1, 0, 0]
+
+
+def test_bags_must_be_one_or_more() -> None:
+    with pytest.raises(InputError, match="bags: must be 1 or more, but is 0"):
+        bagged_selection(np.ones((1, 2)), bags=0)
