@@ -15,8 +15,8 @@ from rookery_ensembles.errors import fail
 logger = logging.getLogger(__name__)
 
 N_OBJECTS = 2400
-N_TRIALS = 8
-FIXED = {"epochs": 24, "days_per_column": 4, "patience": 12}
+N_TRIALS = 10
+FIXED = {"epochs": 40, "days_per_column": 4}
 """What the demo does not search, so that it ends within minutes on two cores."""
 MARKER = "survey"
 

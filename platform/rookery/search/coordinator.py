@@ -132,6 +132,8 @@ class Coordinator:
 
     def _tell(self, trial: optuna.Trial, state: TrialState, value: float | None = None) -> None:
         told = self.optuna.tell(trial, value, state=state, skip_if_finished=True)
+        for fold in self.study.folds():  # of a pruned or failed trial there may be some left
+            self.study.checkpoint(self.study.member_name(trial.number, fold)).unlink(missing_ok=True)
         self._count(told)
         self.tally.running = len(self._live)
 

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family
-from rookery.training.data import TrainingData
+from rookery.training.data import TrainingData, predict_rows
 from rookery.training.job import TrainingJob
+from rookery_ensembles.metrics import accuracy, log_loss
 
 _SEEDS = 2**63  # torch takes no larger ones
 Metrics = dict[str, float]
@@ -179,23 +180,13 @@ class _Trainer:
 
     def validate(self) -> Metrics:
         """Return log-loss and accuracy on the validation objects."""
-        from rookery.training.data import predict_rows
-
         rows = self.data.rows["validation"]
         probability = predict_rows(self.network, self.family, self.data.inputs, rows)
         target = self.data.target_n[rows].cpu().numpy()
-        return validation_metrics(probability, target)
-
-
-def validation_metrics(probability_nk: Any, target_n: Any) -> Metrics:
-    """Return `validation_log_loss` and `validation_accuracy` of class probabilities."""
-    import numpy as np
-
-    chosen = np.clip(probability_nk[np.arange(len(target_n)), target_n].astype(np.float64), 1e-12, 1)
-    return {
-        "validation_log_loss": float(-np.log(chosen).mean()),
-        "validation_accuracy": float((probability_nk.argmax(1) == target_n).mean()),
-    }
+        return {
+            "validation_log_loss": log_loss(probability, target),
+            "validation_accuracy": accuracy(probability, target),
+        }
 
 
 def _batches(order: Tensor, size: int) -> list[Tensor]:

@@ -15,7 +15,7 @@ from rookery.surveys import Survey
 from rookery.training import Progress, TrainingJob, train
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, load_data
-from rookery.training.loop import DivergedError, validation_metrics
+from rookery.training.loop import DivergedError
 
 MakeJob = Callable[..., TrainingJob]
 CPU = torch.device("cpu")
@@ -273,13 +273,6 @@ def test_what_is_better_follows_the_direction_and_nan_never_is(
     direction: str, best: float, value: float, better: bool
 ) -> None:
     assert Progress(best_value=best).better(value, direction) is better
-
-
-def test_validation_metrics_of_known_probabilities() -> None:
-    probability = torch.tensor([[0.5, 0.5], [0.25, 0.75], [0.75, 0.25], [1.0, 0.0]]).numpy()
-    metrics = validation_metrics(probability, torch.tensor([0, 1, 1, 0]).numpy())
-    assert metrics["validation_accuracy"] == 0.75
-    assert metrics["validation_log_loss"] == pytest.approx(math.log(2 * 4 / 3 * 4 * 1) / 4)
 
 
 def test_impossible_truth_costs_much_but_not_infinity() -> None:
