@@ -33,12 +33,13 @@ format: $(VENV)/.dev      ## Format the code
 clean:                    ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(VENV)/bin/python:
+$(VENV)/.made:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("Rookery needs Python 3.11 or newer, but $(PYTHON) is %d.%d; set PYTHON=" % v[:2])'
 	@echo "Making a virtual environment in $(VENV)"
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
 
-$(VENV)/.runtime: $(VENV)/bin/python pyproject.toml constraints.txt
+$(VENV)/.runtime: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing Rookery with the versions of constraints.txt (a few minutes at the first time)"
 	@$(BIN)/python -m pip install $(QUIET_PIP) -c constraints.txt -e '.[search,dashboard]'
 	@touch $@

@@ -36,8 +36,7 @@ def atomic_file(target: str | Path) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield partial
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
+        _flush(partial)
         partial.replace(target)
     except OSError as error:
         raise fail(target, f"cannot be written ({error.strerror or error})") from error
@@ -73,11 +72,20 @@ def atomic_folder(target: str | Path, *, replace: bool = False) -> Iterator[Path
     try:
         partial.mkdir(parents=True)
         yield partial
+        for entry in partial.rglob("*"):
+            if entry.is_file():
+                _flush(entry)
         _take_name(partial, target)
     except OSError as error:
         raise fail(target, f"cannot be written ({error.strerror or error})") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _flush(file: Path) -> None:
+    """Wait until a file's bytes are on the disk, so that a power cut cannot leave its name without them."""
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
 
 
 def _take_name(partial: Path, target: Path) -> None:

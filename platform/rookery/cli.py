@@ -27,7 +27,7 @@ app.add_typer(simulate_app, name="simulate")
 
 SurveyOption = Annotated[Path, typer.Option("--survey", help="Survey store.")]
 SplitOption = Annotated[str, typer.Option("--split", help="Name of a split of the survey.")]
-SeedOption = Annotated[int, typer.Option(help="Seed of everything random.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of everything random.", min=0, max=2**31 - 1)]
 ClassesOption = Annotated[str, typer.Option(help="Classes to tell apart; `non-X` takes every other type.")]
 PositiveOption = Annotated[str, typer.Option(help="Class whose recall at fixed precision is reported.")]
 DeviceOption = Annotated[str | None, typer.Option(help="Torch device; by default a GPU where there is one.")]
@@ -66,12 +66,22 @@ def ingest_snana(
         list[str] | None,
         typer.Option(help="Alias OLD=NEW of a band; may be repeated. `DES-g` is `g` unasked."),
     ] = None,
+    type_code: Annotated[
+        list[str] | None,
+        typer.Option("--type", help="CODE=NAME of an SNTYPE, beside the usual ones; may be repeated."),
+    ] = None,
 ) -> None:
     """Read SNANA ascii light curves into a survey store."""
     from rookery import api
 
-    aliases = _pairs(band, "--band")
-    report = api.ingest_snana(path, out, on_error=on_error, name=name, band_aliases=aliases)
+    report = api.ingest_snana(
+        path,
+        out,
+        on_error=on_error,
+        name=name,
+        band_aliases=_pairs(band, "--band"),
+        type_map=_type_codes(type_code),
+    )
     _say(f"{report.n_read} light curves read, {report.n_skipped} skipped")
     _describe_survey(report.survey)
 
@@ -133,9 +143,12 @@ def search(
     split: SplitOption,
     study: Annotated[Path, typer.Option(help="Study folder; one that exists is continued.")],
     trials: Annotated[int, typer.Option(help="Trials the study shall have, earlier ones counted.", min=1)],
-    concurrent: Annotated[int | None, typer.Option(help="Trials at once; by default as many as fit.")] = None,
+    concurrent: Annotated[
+        int | None, typer.Option(help="Trials at once; by default all that fit.", min=1)
+    ] = None,
     address: Annotated[
-        str | None, typer.Option(help="A running Ray cluster: auto, HOST:6379, ray://HOST:10001.")
+        str | None,
+        typer.Option(help="A Ray cluster that this machine belongs to: auto or HOST:6379."),
     ] = None,
     execution: Annotated[
         Literal["auto", "train", "actor"],
@@ -156,8 +169,6 @@ def search(
     seed: SeedOption = 0,
 ) -> None:
     """Search a space of networks on Ray; kill it whenever you like and call it again."""
-    import yaml
-
     from rookery import api
 
     result = api.search(
@@ -172,8 +183,8 @@ def search(
         sampler=sampler,
         pruner=pruner,
         seed=seed,
-        class_names=classes.split(","),
-        fixed={name: yaml.safe_load(value) for name, value in _pairs(fix, "--set").items()},
+        class_names=_classes(classes),
+        fixed={name: _plain_value(name, value) for name, value in _pairs(fix, "--set").items()},
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
     )
@@ -252,7 +263,7 @@ def baseline(
     """Train a classical method on a split and predict its test objects."""
     from rookery import api
 
-    predictions = api.baseline(name, survey, split, out, class_names=classes.split(","), seed=seed)
+    predictions = api.baseline(name, survey, split, out, class_names=_classes(classes), seed=seed)
     _say(f"{out}: {len(predictions.object_id)} objects")
 
 
@@ -290,6 +301,9 @@ def main() -> None:
         if not isinstance(error, InputError):
             raise
         _fail(str(error))
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on", err=True)
+        sys.exit(130)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("torch", "ray", "optuna", "safetensors"):
             raise
@@ -313,6 +327,32 @@ def _pairs(given: list[str] | None, option: str) -> Mapping[str, str]:
 
 def _rows(scores: Mapping[str, Mapping[str, float]]) -> list[tuple[str, Mapping[str, float]]]:
     return [(name.replace("_", " "), metrics) for name, metrics in scores.items()]
+
+
+def _plain_value(name: str, text: str) -> Any:
+    """Read the value of a `--set` as YAML does: 3, 0.1, true, relu."""
+    import yaml
+
+    from rookery_ensembles.errors import InputError
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {name}={text}: is no plain value") from error
+
+
+def _type_codes(given: list[str] | None) -> dict[int, str]:
+    from rookery_ensembles.errors import InputError
+
+    codes = _pairs(given, "--type")
+    for code in codes:
+        if not code.isdigit():
+            raise InputError(f"--type must be CODE=NAME with a number for CODE, but is {code}={codes[code]}")
+    return {int(code): name for code, name in codes.items()}
+
+
+def _classes(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
 
 
 def _describe_survey(survey: Any) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from rich.console import Console
 
 from rookery_ensembles import Predictions
 from rookery_ensembles.errors import fail
+from rookery_ensembles.files import write_text
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +22,8 @@ N_OBJECTS = 2400
 N_TRIALS = 10
 FIXED = {"epochs": 40, "days_per_column": 4}
 """What the demo does not search, so that it ends within minutes on two cores."""
-MARKER = "survey"
+MARKER = "demo.json"
+"""Tells a demo's folder from any other, and what it was made with."""
 
 
 def run_demo(out: Path, *, seed: int = 1) -> Path:
@@ -47,12 +52,12 @@ def run_demo(out: Path, *, seed: int = 1) -> Path:
     def say(step: str) -> None:
         console.print(f"[dim]{time.monotonic() - start:4.0f} s[/dim]  {step}", highlight=False)
 
-    _prepare(out)
+    _prepare(out, seed)
     survey_path, study = out / "survey", out / "study"
     if not survey_path.exists():
         say(f"Simulating {N_OBJECTS} supernovae into {survey_path}")
         api.simulate_supernovae(survey_path, n=N_OBJECTS, seed=seed)
-        api.split(survey_path, "half", train_fraction=0.5, seed=seed)
+    api.split(survey_path, "half", train_fraction=0.5, seed=seed, overwrite=True)
     say(f"Searching {N_TRIALS} networks of the `pelican` family into {study} (Ray starts first)")
     api.search(
         "pelican", survey=survey_path, split="half", study=study, trials=N_TRIALS, seed=seed, fixed=FIXED
@@ -86,24 +91,36 @@ def run_demo(out: Path, *, seed: int = 1) -> Path:
     return page
 
 
-def _prepare(out: Path) -> None:
-    """Make room: a finished demo is made anew, an unfinished one goes on, anything else is refused."""
-    if not out.exists() or not any(out.iterdir()):
-        return
-    if not (out / MARKER / "survey.json").is_file():
+def _prepare(out: Path, seed: int) -> None:
+    """Make room: an unfinished demo of the same settings goes on, any other is made anew.
+
+    Nothing is removed but what a demo has made, and only where its marker says that it was one.
+    """
+    settings = {"objects": N_OBJECTS, "trials": N_TRIALS, "fixed": FIXED, "seed": seed}
+    if out.exists() and not out.is_dir():
+        raise fail(out, "is a file; the demo needs a folder")
+    marker = out / MARKER
+    if out.exists() and any(out.iterdir()) and not marker.is_file():
         raise fail(out, "is not empty and holds no earlier demo; choose another folder")
-    if (out / "report" / "index.html").is_file():
-        shutil.rmtree(out)
+    finished = (out / "report" / "index.html").is_file()
+    if marker.is_file() and (finished or json.loads(marker.read_text(encoding="utf-8")) != settings):
+        for name in ("survey", "study", "report", "report-ensemble"):
+            shutil.rmtree(out / name, ignore_errors=True)
+        for name in ("predictions.parquet", "baseline.parquet"):
+            (out / name).unlink(missing_ok=True)
+    write_text(marker, json.dumps(settings, indent=2) + "\n")
 
 
 def _say_what_is_next(console: Console, out: Path, page: Path, seconds: float) -> None:
+    program = Path(sys.executable).parent / "rookery"
+    rookery = "rookery" if shutil.which("rookery") else os.path.relpath(program)
     console.print(f"\nDone in {seconds:.0f} s. Open [bold]{page}[/bold] in a browser. Then try:")
     for command, purpose in (
-        (f"rookery dashboard {out}/study", "look at the search"),
+        (f"{rookery} dashboard {out}/study", "look at the search"),
         (
             f"rookery search pelican --survey {out}/survey --split half --study runs/x --trials 20",
             "search on",
         ),
-        ("rookery ingest snana PATH SURVEY", "bring your own light curves"),
+        (f"{rookery} ingest snana PATH SURVEY", "bring your own light curves"),
     ):
         console.print(f"  {command}   [dim]# {purpose}[/dim]", highlight=False, soft_wrap=True)

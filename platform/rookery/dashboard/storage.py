@@ -32,7 +32,8 @@ def storage_url(study: Path) -> "URL":
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise fail(path, f"cannot be read as YAML ({error})") from error
+        reason = " ".join(str(error).split())
+        raise fail(path, f"cannot be read as YAML ({reason})") from error
     if not isinstance(document, dict):
         raise fail(path, f"must be a mapping, but is {type(document).__name__}")
     text = document.get("storage")

@@ -12,7 +12,6 @@ import numpy as np
 
 import rookery
 from rookery.search.study import Study
-from rookery.training.member import read_card
 from rookery_ensembles import (
     Bundle,
     CandidateMember,
@@ -64,22 +63,18 @@ def study_candidates(study: Study) -> list[CandidateMember]:
     InputError
         When there is none, or a member belongs to another survey.
     """
-    folders = sorted(path.parent for path in study.members_folder.glob("*/card.json"))
-    groups: dict[str, list[Path]] = defaultdict(list)
-    for folder in folders:
-        groups[folder.name.split("-")[0]].append(folder)
-    complete = {name: found for name, found in groups.items() if len(found) == len(study.folds())}
+    complete = study.complete_trials()
     if not complete:
         raise fail(study.members_folder, "has no finished member yet; `rookery search` makes them")
     candidates = []
-    for name, found in complete.items():
-        for folder in found:
-            card = read_card(folder)
+    for trial, cards in complete.items():
+        for card in cards:
+            folder = study.members_folder / card.member
             if card.survey != study.document.survey.checksum:
                 rule = f"`survey`: the member belongs to another survey (checksum {card.survey[:12]})"
                 raise fail(folder / "card.json", rule)
             validation = read_predictions(folder / "predictions-validation.parquet")
-            candidates.append(CandidateMember(folder.name, folder, name, validation))
+            candidates.append(CandidateMember(card.member, folder, f"{trial:04d}", validation))
     return candidates
 
 
@@ -95,6 +90,9 @@ def build_ensemble(
     positive
         Class whose recall at fixed precision is reported.
     """
+    if positive not in study.document.class_names:
+        names = ", ".join(study.document.class_names)
+        raise fail(study.path, f"the positive class must be one of {names}, but is {positive}")
     candidates = study_candidates(study)
     choice = choose(candidates, positive=positive)
     test_predictions = _test_predictions(candidates, choice)
@@ -114,6 +112,7 @@ def build_ensemble(
             "study": study.path.name,
             "survey": document.survey.checksum,
             "split": document.split.name,
+            "split_digest": document.split.digest,
             "candidates": len(candidates),
             "validation_log_loss": dict(choice.losses),
             "version": rookery.__version__,

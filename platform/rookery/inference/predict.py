@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import rookery
 from rookery.surveys import Survey, open_survey
 from rookery.surveys.labels import class_indices
-from rookery.training.data import predict_rows
+from rookery.training.data import find_device, predict_rows
 from rookery.training.member import open_member
 from rookery_ensembles import Bundle, PredictionInfo, Predictions, load_bundle, write_predictions
 from rookery_ensembles.errors import InputError, fail
@@ -43,7 +43,7 @@ def predict_survey(
     """
     loaded = load_bundle(bundle)
     opened = open_survey(survey)
-    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    place = find_device(device)
     values_mnk = [_member_values(folder, opened, place) for folder in loaded.member_folders()]
     predictions = Predictions(
         info=PredictionInfo(
@@ -62,7 +62,7 @@ def predict_survey(
     return predictions
 
 
-def _member_values(folder: Path, survey: Survey, device: str) -> NDArray[np.float32]:
+def _member_values(folder: Path, survey: Survey, device: torch.device) -> NDArray[np.float32]:
     member = open_member(folder, device)
     if survey.info.kind != member.family.survey_kind:
         needed = f"`{member.card.family}` needs a survey of {member.family.survey_kind}"

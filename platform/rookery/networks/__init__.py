@@ -1,1 +1,1 @@
-"""."""
+"""Families of networks, each a folder that is found by its name."""

@@ -24,7 +24,7 @@ class TrainingConfiguration(Document):
     weight_decay: float = Field(default=1e-2, ge=0)
     """Decoupled weight decay of AdamW."""
     patience: int = Field(default=15, ge=1)
-    """Epochs without a better validation loss after which training stops."""
+    """Epochs without a better value of the objective's metric after which training stops."""
 
 
 def configuration_hash(family: str, configuration: TrainingConfiguration) -> str:

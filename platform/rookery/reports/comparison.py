@@ -11,7 +11,7 @@ from rookery.reports.curves import Curves, make_curves
 from rookery.reports.evaluation import (
     describe_objects,
     json_metrics,
-    one_class_notices,
+    notices,
     recall_marks,
     reliability_note,
 )
@@ -139,7 +139,7 @@ def _page(
         title=title,
         lead=f"{len(assessments)} methods on {describe_objects(first)}",
         simulated=first.simulated,
-        notices=[*notes, *one_class_notices(first)],
+        notices=[*notes, *notices(first)],
         table=Markup(comparison_html([(assessment.name, assessment.metrics) for assessment in assessments])),
         positive=first.positive,
         reliability_note=reliability_note(first),

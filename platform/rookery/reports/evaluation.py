@@ -114,13 +114,19 @@ def reliability_note(assessment: Assessment) -> str:
     return f"How often {what} comes true, in bins of equal width. Below the dotted line: too confident of it."
 
 
-def one_class_notices(assessment: Assessment) -> list[str]:
-    """Return what to say when all objects are of one class, so that half of the metrics mean nothing."""
+def notices(assessment: Assessment) -> list[str]:
+    """Return what a reader must know before the numbers: what is undefined, and what flatters."""
+    found = []
+    if assessment.info.bundle and not assessment.restriction:
+        found.append(
+            "Judged on every predicted object. If the ensemble was trained on some of them, these numbers "
+            "flatter it: name the split (--split) to judge test objects alone."
+        )
     if not assessment.outcome.any():
-        return [f"No object here is of type {assessment.positive}: curves and recalls are undefined."]
+        found.append(f"No object here is of type {assessment.positive}: curves and recalls are undefined.")
     if assessment.outcome.all():
-        return [f"All objects here are of type {assessment.positive}: the ROC curve is undefined."]
-    return []
+        found.append(f"All objects here are of type {assessment.positive}: the ROC curve is undefined.")
+    return found
 
 
 def _page(assessment: Assessment, curves: Curves, origin: dict[str, Any]) -> str:
@@ -138,7 +144,7 @@ def _page(assessment: Assessment, curves: Curves, origin: dict[str, Any]) -> str
         title=assessment.name,
         lead=f"{positive} against {others} for {describe_objects(assessment)}",
         simulated=assessment.simulated,
-        notices=one_class_notices(assessment) + ([missing] if assessment.n_missing else []),
+        notices=notices(assessment) + ([missing] if assessment.n_missing else []),
         tiles=[(metric(key).label, metric(key).format(assessment.metrics[key])) for key in _TILES],
         positive=positive,
         class_names=names,

@@ -6,7 +6,8 @@ killed at any moment is continued by a new one from the study folder alone:
 - a trial still RUNNING whose members are all finished is told COMPLETE with their value;
 - any other RUNNING trial is taken up again under its own number; its members resume from their
   checkpoints, and values reported twice are told once;
-- a trial taken up too often is told FAIL, so that one that kills its driver cannot do so for ever.
+- a trial taken up too often without finishing one more epoch is told FAIL, so that one that kills
+  its driver cannot do so for ever.
 """
 
 from __future__ import annotations
@@ -20,9 +21,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from rookery.networks.family import load_family
-from rookery.search.study import Study
+from rookery.search.study import Study, checkpoint, trial_value
 from rookery.training import TrainingJob
-from rookery.training.member import Card
 
 logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 5
@@ -52,6 +52,7 @@ class _Live:
     trial: optuna.Trial
     reported: set[int] = field(default_factory=set)
     pruned: bool = False
+    progressed: bool = False
 
 
 class Coordinator:
@@ -73,7 +74,6 @@ class Coordinator:
         self.halted: str | None = None
         """Why no trial can go on here (a full disk), once one has said so."""
 
-    @property
     def nothing_left(self) -> bool:
         """Whether the study has its trials, all finished."""
         return not self._orphans and not self._live and self._asked >= self.n_trials
@@ -103,6 +103,9 @@ class Coordinator:
         """Record an intermediate value; return whether the pruner stops the trial."""
         live = self._live[key]
         if step not in live.reported:
+            if not live.progressed:  # it goes on: what its drivers died of was not this trial
+                live.progressed = True
+                live.trial.set_user_attr("attempts", 0)
             live.reported.add(step)
             live.trial.report(value, step)
         live.pruned = bool(live.trial.should_prune())
@@ -132,10 +135,14 @@ class Coordinator:
 
     def _tell(self, trial: optuna.Trial, state: TrialState, value: float | None = None) -> None:
         told = self.optuna.tell(trial, value, state=state, skip_if_finished=True)
-        for fold in self.study.folds():  # of a pruned or failed trial there may be some left
-            self.study.checkpoint(self.study.member_name(trial.number, fold)).unlink(missing_ok=True)
-        self._count(told)
+        self._end(told)
         self.tally.running = len(self._live)
+
+    def _end(self, trial: FrozenTrial) -> None:
+        """Count a trial that has ended, and remove the checkpoints that it may have left."""
+        for fold in self.study.folds():
+            checkpoint(self.study.path, self.study.member_name(trial.number, fold)).unlink(missing_ok=True)
+        self._count(trial)
 
     def _count(self, trial: FrozenTrial) -> None:
         tally = self.tally
@@ -169,11 +176,11 @@ class Coordinator:
             cards = self.study.finished(trial.number)
             if cards is not None:
                 logger.info("trial %d was finished before its driver stopped: told now", trial.number)
-                self._count(self.optuna.tell(trial.number, trial_value(cards)))
+                self._end(self.optuna.tell(trial.number, trial_value(cards)))
             elif trial.user_attrs.get("attempts", 0) >= MAX_ATTEMPTS:
                 rule = f"its driver or worker died {MAX_ATTEMPTS} times while it ran"
                 self.optuna._storage.set_trial_user_attr(trial._trial_id, "error", rule)
-                self._count(self.optuna.tell(trial.number, state=TrialState.FAIL))
+                self._end(self.optuna.tell(trial.number, state=TrialState.FAIL))
             else:
                 logger.info("trial %d was running when its driver stopped: taken up again", trial.number)
                 orphans.append(trial)
@@ -197,11 +204,6 @@ class Coordinator:
             )
             for fold in self.study.folds()
         ]
-
-
-def trial_value(cards: list[Card]) -> float:
-    """Return a trial's objective: the mean over its folds."""
-    return sum(card.value for card in cards) / len(cards)
 
 
 def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EACCES)
 _SQLITE = ("database or disk is full", "attempt to write a readonly database", "disk I/O error")
 
 

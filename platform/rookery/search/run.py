@@ -57,20 +57,24 @@ def run_search(
     concurrent, cpus_per_trial, gpus_per_trial
         See :func:`rookery.search.planner.plan_resources`.
     address
-        Of a running Ray cluster (``auto``, ``HOST:6379``, ``ray://HOST:10001``); by default a Ray of
-        this machine's own is started and ended with the search.
+        Of a running Ray cluster that this machine belongs to (``auto`` or ``HOST:6379``); by default
+        a Ray of this machine's own is started and ended with the search.
     console
         Where progress is shown; by default standard error.
 
     Raises
     ------
     InputError
-        When another driver holds the study, the cluster cannot be reached, or no trial fits on it.
+        When another driver holds the study, the cluster cannot be reached, no trial fits on it, or
+        no trial can go on (a full disk, a survey that changed).
+    KeyboardInterrupt
+        At Ctrl-C; the same call goes on with the study.
     """
     console = console or Console(stderr=True)
     with driver_lock(study):
+        study.sweep()
         coordinator = Coordinator(study, n_trials)
-        if coordinator.nothing_left:
+        if coordinator.nothing_left():
             console.print(
                 f"{study.path}: all {n_trials} trials are finished", highlight=False, soft_wrap=True
             )
@@ -89,6 +93,8 @@ def run_search(
             if coordinator.halted is not None:
                 rule = "the study stopped, and the same command continues it"
                 raise InputError(f"{coordinator.halted}; {rule}")
+            if not coordinator.nothing_left():
+                raise KeyboardInterrupt  # Tune catches Ctrl-C and returns as if all were well
     return SearchResult(study, coordinator.tally, plan)
 
 
@@ -128,7 +134,7 @@ def _tune(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress
         ),
         run_config=tune.RunConfig(
             name=f"session-{number:03d}",
-            storage_path=str(sessions.resolve()),
+            storage_path=str(sessions.absolute()),
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=3),
             callbacks=[ProgressCallback(coordinator, progress)],
@@ -155,7 +161,7 @@ def ray_session(address: str | None) -> Iterator[list[dict[str, float]]]:
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
     if address is not None:
-        _refuse_silence(address)
+        _check_address(address)
         _learn_authentication(address)
     import ray
 
@@ -164,7 +170,8 @@ def ray_session(address: str | None) -> Iterator[list[dict[str, float]]]:
         own = {"include_dashboard": False} if address is None else {}
         try:
             ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
-        except (ConnectionError, ray.exceptions.AuthenticationError) as error:
+        except (ConnectionError, RuntimeError, ray.exceptions.AuthenticationError) as error:
+            # RuntimeError: Ray's word for another version of Ray or Python on the cluster.
             raise InputError(f"--address {address}: the Ray cluster does not let us in ({error})") from error
     try:
         if address is not None:
@@ -175,15 +182,20 @@ def ray_session(address: str | None) -> Iterator[list[dict[str, float]]]:
             ray.shutdown()
 
 
-def _refuse_silence(address: str) -> None:
+def _check_address(address: str) -> None:
     """Fail at once where nobody listens: Ray itself would try for two minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host:
-        return  # `auto` and the like: Ray finds the cluster by its own files
+    if address == "auto":
+        return  # Ray finds the cluster by its own files
+    if address.startswith("ray://"):
+        rule = "the driver of a search must run on a node of the cluster, not at the end of Ray Client"
+        raise InputError(f"--address {address}: {rule}; take HOST:6379 or auto")
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise InputError(f"--address {address}: must be `auto` or HOST:PORT")
     try:
         with socket.create_connection((host, int(port)), timeout=10):
             pass
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise InputError(f"--address {address}: no Ray cluster answers there ({error})") from error
 
 
@@ -193,7 +205,7 @@ def _learn_authentication(address: str) -> None:
     Ray 2.60 starts a cluster with a token where the user has one, but joins a cluster without
     showing it; and a driver that shows it to a cluster without loses its workers. So we ask first.
     """
-    if "RAY_AUTH_MODE" in os.environ or address.startswith("ray://"):
+    if "RAY_AUTH_MODE" in os.environ:
         return
     command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator
 
 from rookery.documents import Document, Source, build, dump
+from rookery.networks.family import load_family
 from rookery.search.space import SearchSpace
 from rookery.surveys import Survey, open_split
-from rookery.surveys.labels import class_indices
+from rookery.training.data import role_rows
 from rookery.training.member import Card, read_card
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import is_partial, sha256, write_text
@@ -96,16 +98,29 @@ class Study:
         """Return the folds that each trial trains: [None] for a split with a validation role."""
         return list(range(self.document.split.folds)) or [None]
 
-    def checkpoint(self, member: str) -> Path:
-        """Return where a running member keeps its progress."""
-        return self.path / "running" / f"{member}.safetensors"
-
     def finished(self, trial: int) -> list[Card] | None:
         """Return the cards of a trial's members, or None unless every fold is finished."""
-        folders = [self.members_folder / self.member_name(trial, fold) for fold in self.folds()]
+        folders = [member_folder(self.path, self.member_name(trial, fold)) for fold in self.folds()]
         if not all((folder / "card.json").is_file() for folder in folders):
             return None
         return [read_card(folder) for folder in folders]
+
+    def complete_trials(self) -> dict[int, list[Card]]:
+        """Return the cards of the members of every COMPLETE trial, by the trial's number."""
+        import optuna
+
+        if not (self.path / "study.db").is_file():
+            return {}
+        trials = self.optuna_study().get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+        found = {trial.number: self.finished(trial.number) for trial in trials}
+        return {number: cards for number, cards in found.items() if cards is not None}
+
+    def sweep(self) -> None:
+        """Remove what a killed worker left half written. Only the driver that holds the lock may."""
+        for folder in (self.members_folder, self.path / "running"):
+            for entry in folder.iterdir() if folder.is_dir() else ():
+                if is_partial(entry):
+                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def optuna_study(self, sampler: Any = None, pruner: Any = None) -> optuna.Study:
         """Open the Optuna study, or create it. `sampler` and `pruner` are Optuna's own objects."""
@@ -130,6 +145,21 @@ class Study:
             raise fail(
                 database, f"cannot be used as a SQLite database ({error.__cause__ or error})"
             ) from error
+
+
+def member_folder(study: Path, member: str) -> Path:
+    """Return where a study keeps a finished member."""
+    return study / "members" / member
+
+
+def checkpoint(study: Path, member: str) -> Path:
+    """Return where a study keeps the progress of a member in training."""
+    return study / "running" / f"{member}.safetensors"
+
+
+def trial_value(cards: list[Card]) -> float:
+    """Return a trial's objective: the mean over its folds."""
+    return sum(card.value for card in cards) / len(cards)
 
 
 def open_study(path: str | Path) -> Study:
@@ -157,15 +187,16 @@ def create_or_open_study(
     Raises
     ------
     InputError
-        When the folder holds a study of another survey, split, search space or settings. The
-        message names the key and both values; nothing is changed.
+        When the family cannot learn from survey and split, or the folder holds a study of another
+        survey, split, search space or settings: the message names the key and both values, and
+        nothing is changed.
     """
     path = Path(path)
     opened = open_split(survey, split)
     split_file = survey.path / "splits" / f"{split}.parquet"
     values = {
         "family": space.family,
-        "survey": {"path": str(survey.path.resolve()), "checksum": survey.checksum},
+        "survey": {"path": str(survey.path.absolute()), "checksum": survey.checksum},
         "split": {"name": split, "digest": sha256(split_file), "folds": opened.n_folds},
         "class_names": class_names,
         "sampler": sampler,
@@ -175,7 +206,9 @@ def create_or_open_study(
         "space": space,
     }
     wanted = build(StudyDocument, values, path)
-    class_indices(survey.objects["type"], class_names, survey.path)
+    family = load_family(wanted.family)
+    for fold in range(opened.n_folds) or (None,):
+        role_rows(survey, split, fold, wanted.class_names, family)
     if (path / "study.yaml").is_file():
         study = open_study(path)
         _refuse_other(study, wanted)

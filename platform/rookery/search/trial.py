@@ -11,6 +11,7 @@ from typing import Any
 from rookery.documents import Document
 from rookery.search.faults import storage_fault
 from rookery.training.job import TrainingJob
+from rookery_ensembles.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -77,35 +78,36 @@ def run_plan(plan: TrialPlan, send: Send) -> None:
     """Train every member of a trial; `send` gets a value per epoch and at last the trial's value.
 
     Any error of the training itself is sent as text and ends the trial alone: the worker lives on
-    for the next one. Reports of later folds go on counting steps where the fold before ended.
+    for the next one. Steps count epochs, each fold's from where the fold before could have ended, so
+    that a step means the same in every trial.
     """
     import torch
 
+    from rookery.networks.family import load_family
+    from rookery.search.study import checkpoint, member_folder, trial_value
     from rookery.training.loop import Metrics, Progress
     from rookery.training.member import train_member
 
     torch.set_num_threads(max(1, int(plan.cpus)))
     study = Path(plan.study)
-    cards, done = [], 0
+    cards = []
     try:
-        for job in plan.jobs:
+        for number, job in enumerate(plan.jobs):
+            first = number * load_family(job.family).configure(job.configuration).epochs
 
-            def report(
-                metrics: Metrics, progress: Progress, job: TrainingJob = job, done: int = done
-            ) -> None:
-                values = {STEP: done + progress.epoch, VALUE: metrics[job.metric]}
-                send({**values, "fold": job.fold, "epoch": progress.epoch})
+            def report(metrics: Metrics, _: Progress, job: TrainingJob = job, first: int = first) -> None:
+                epoch = int(metrics["epoch"])
+                send({STEP: first + epoch, VALUE: metrics[job.metric], "fold": job.fold, "epoch": epoch})
 
-            folder = study / "members" / job.member
-            checkpoint = study / "running" / f"{job.member}.safetensors"
-            cards.append(train_member(job, folder, checkpoint, report))
-            done += cards[-1].epochs
+            cards.append(
+                train_member(job, member_folder(study, job.member), checkpoint(study, job.member), report)
+            )
     except Exception as error:
         logger.exception("trial %d failed", plan.trial)
-        if storage_fault(error):
+        # Bad input here is no fault of the configuration: the survey is gone or altered on this node.
+        if storage_fault(error) or isinstance(error, InputError):
             send({HALTED: str(error)})
         else:
             send({FAILED: f"{type(error).__name__}: {error}\n{traceback.format_exc()}"})
         return
-    value = sum(card.value for card in cards) / len(cards)
-    send({FINISHED: value, "device_seconds": sum(card.device_seconds for card in cards)})
+    send({FINISHED: trial_value(cards), "device_seconds": sum(card.device_seconds for card in cards)})

@@ -32,7 +32,7 @@ class StudySearcher(Searcher):
             return Searcher.FINISHED
         self._progress.update(self._coordinator.tally)
         where = {
-            "study": str(self._coordinator.study.path.resolve()),
+            "study": str(self._coordinator.study.path.absolute()),
             "in_worker_group": self._resources.in_worker_group,
             "cpus": self._resources.cpus,
             "gpus": self._resources.gpus,

@@ -16,7 +16,7 @@ from rookery.networks.family import Family, Inputs
 from rookery.surveys import Survey, open_split, open_survey
 from rookery.surveys.labels import class_indices
 from rookery.training.job import TrainingJob
-from rookery_ensembles.errors import fail
+from rookery_ensembles.errors import InputError, fail
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,17 @@ class TrainingData:
         return {name: values[rows] for name, values in self.inputs.items()}
 
 
+def find_device(name: str | None = None) -> torch.device:
+    """Return the torch device called `name`; by default the first GPU that this process sees, or the CPU."""
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device `{name}` cannot be used here ({reason})") from error
+    return device
+
+
 def load_data(
     job: TrainingJob, family: Family[Any], configuration: TrainingConfiguration, device: torch.device
 ) -> TrainingData:
@@ -51,30 +62,47 @@ def load_data(
     Raises
     ------
     InputError
-        When the survey is not the one the job was made for, is of the wrong kind, or training
-        lacks a class.
+        When the survey is not the one the job was made for, or as :func:`role_rows` does.
     """
     survey = _survey(job.survey, job.survey_checksum)
-    if survey.info.kind != family.survey_kind:
-        found = f"but this one holds {survey.info.kind}"
-        raise fail(job.survey, f"`{family.name}` learns from {family.survey_kind}, {found}")
-    types = survey.objects["type"].tolist()
-    target = class_indices(types, job.class_names)
-    split = open_split(survey, job.split)
-    validation = split.indices("validation") if job.fold is None else split.indices("train", fold=job.fold)
-    train = np.setdiff1d(split.indices("train"), validation)
-    rows = {"train": train, "validation": validation, "test": split.indices("test")}
-    _check_roles(job, target, rows)
+    target, rows = role_rows(survey, job.split, job.fold, job.class_names, family)
     inputs = family.encode(survey, configuration, survey.bands)
     return TrainingData(
         survey=survey,
         inputs={name: values.to(device) for name, values in inputs.items()},
         target_n=torch.from_numpy(target).to(device),
-        rows={
-            role: torch.from_numpy(np.asarray(index, dtype=np.int64)).to(device)
-            for role, index in rows.items()
-        },
+        rows={role: torch.from_numpy(index).to(device) for role, index in rows.items()},
     )
+
+
+def role_rows(
+    survey: Survey, split_name: str, fold: int | None, class_names: tuple[str, ...], family: Family[Any]
+) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
+    """Return every object's class (-1 where unknown) and the rows of each role.
+
+    Parameters
+    ----------
+    fold
+        Fold that validates while the others train; None for the split's validation role.
+
+    Raises
+    ------
+    InputError
+        When the family cannot learn from this survey and split: the survey is of another kind, a
+        type fits no class, nothing trains or validates, a class has nothing to learn from.
+    """
+    if survey.info.kind != family.survey_kind:
+        found = f"but this one holds {survey.info.kind}"
+        raise fail(survey.path, f"`{family.name}` learns from {family.survey_kind}, {found}")
+    target = class_indices(survey.objects["type"], class_names, survey.path)
+    split = open_split(survey, split_name)
+    validation = split.indices("validation") if fold is None else split.indices("train", fold=fold)
+    train = np.setdiff1d(split.indices("train"), validation)
+    found_rows = {"train": train, "validation": validation, "test": split.indices("test")}
+    rows = {role: np.asarray(index, dtype=np.int64) for role, index in found_rows.items()}
+    fold_text = "" if fold is None else f" (fold {fold} validates)"
+    _check_roles(f"split `{split_name}` of {survey.path}{fold_text}", class_names, target, rows)
+    return target, rows
 
 
 def predict_rows(
@@ -99,16 +127,16 @@ def _survey(path: str, checksum: str) -> Survey:
     return survey
 
 
-def _check_roles(job: TrainingJob, target: NDArray[np.int64], rows: dict[str, NDArray[np.int64]]) -> None:
-    where = f"split `{job.split}` of {job.survey}"
+def _check_roles(
+    where: str, class_names: tuple[str, ...], target: NDArray[np.int64], rows: dict[str, NDArray[np.int64]]
+) -> None:
     for role in ("train", "validation"):
         if len(rows[role]) == 0:
-            fold = "" if job.fold is None else f" for fold {job.fold}"
-            raise fail(where, f"has no object to take for the {role} role{fold}")
+            raise fail(where, f"has no object to take for the {role} role")
         unknown = np.flatnonzero(target[rows[role]] < 0)
         if len(unknown):
             raise fail(where, f"every object of role {role} needs a type, but {len(unknown)} have none")
-    missing = sorted(set(range(len(job.class_names))) - set(target[rows["train"]].tolist()))
+    missing = sorted(set(range(len(class_names))) - set(target[rows["train"]].tolist()))
     if missing:
-        names = ", ".join(job.class_names[index] for index in missing)
+        names = ", ".join(class_names[index] for index in missing)
         raise fail(where, f"every class needs training objects, but there are none of {names}")

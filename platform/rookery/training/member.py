@@ -27,7 +27,7 @@ from rookery.documents import Document, Source, dump
 from rookery.networks.configuration import TrainingConfiguration, configuration_hash
 from rookery.networks.family import Family, family_names, load_family
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
-from rookery.training.data import TrainingData, load_data, predict_rows
+from rookery.training.data import TrainingData, find_device, load_data, predict_rows
 from rookery.training.job import TrainingJob
 from rookery.training.loop import Metrics, Progress, Report, train
 from rookery_ensembles.errors import fail
@@ -98,9 +98,10 @@ def train_member(
     """
     family = load_family(job.family)
     configuration = family.configure(job.configuration)
+    digest = configuration_hash(family.name, configuration)
     if (folder / CARD).is_file():
-        return _finished(folder, job, configuration_hash(family.name, configuration))
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        return _finished(folder, job, digest)
+    place = find_device(device)
     data = load_data(job, family, configuration, place)
 
     def keep_and_report(metrics: Metrics, progress: Progress) -> None:
@@ -109,8 +110,11 @@ def train_member(
 
     resume = load_checkpoint(checkpoint, job)
     if resume is not None:
-        report(resume.history[-1], resume)  # the driver may have died before it heard of this epoch
+        for row in resume.history:  # the driver may have died before it heard of the last ones
+            report(row, resume)
     network, progress = train(job, family, configuration, data, keep_and_report, resume)
+    if (folder / CARD).is_file():  # a worker of a driver that died was faster
+        return _finished(folder, job, digest)
     trained = _Trained(job, family, configuration, data, network, progress)
     with atomic_folder(folder) as partial:
         card = trained.write(partial)
@@ -149,7 +153,7 @@ def read_card(folder: Path) -> Card:
         raise fail(path, f"`{'.'.join(map(str, problem['loc']))}`: {problem['msg']}") from error
 
 
-def open_member(folder: str | Path, device: str = "cpu") -> Member:
+def open_member(folder: str | Path, device: str | torch.device = "cpu") -> Member:
     """Open a member folder (in a study or a bundle) for prediction.
 
     Raises

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Engine
 from rookery.search.coordinator import MAX_ATTEMPTS, Coordinator
 from rookery.search.space import SearchSpace
 from rookery.search.study import Study, create_or_open_study, open_study
+from rookery.search.study import checkpoint as checkpoint_path
 from rookery.surveys import Survey
 from rookery.training import TrainingJob, train_member
 
@@ -113,7 +114,7 @@ def train_jobs(study: Study, plan: dict[str, Any], folds: slice = slice(None)) -
     jobs = [TrainingJob.model_validate(job) for job in plan["jobs"]][folds]
     return [
         train_member(
-            job, study.members_folder / job.member, study.checkpoint(job.member), lambda *_: None
+            job, study.members_folder / job.member, checkpoint_path(study.path, job.member), lambda *_: None
         ).value
         for job in jobs
     ]
@@ -124,11 +125,11 @@ def test_exactly_the_asked_number_of_trials_runs_and_published_points_come_first
 ) -> None:
     study = make_study(published=PUBLISHED)
     coordinator = Coordinator(study, 4)
-    assert not coordinator.nothing_left
+    assert not coordinator.nothing_left()
     plans = run_all(coordinator)
     assert [plan["trial"] for plan in plans] == [0, 1, 2, 3]
     assert [searched(plan) for plan in plans[:2]] == PUBLISHED
-    assert coordinator.nothing_left
+    assert coordinator.nothing_left()
     assert coordinator.suggest("more") is None
     assert [trial.state for trial in trials(study)] == [TrialState.COMPLETE] * 4
 
@@ -233,7 +234,7 @@ def test_trial_of_a_killed_driver_is_taken_up_with_its_number_parameters_and_see
     first.report("a", 2, 0.6)
 
     second = after_kill(study, 3)
-    assert not second.nothing_left
+    assert not second.nothing_left()
     assert [second.suggest(key) for key in "xy"] == plans
     # The member resumes from its checkpoint and tells its last epoch again.
     second.report("x", 2, 123.0)
@@ -259,7 +260,7 @@ def test_trial_whose_members_are_all_finished_is_told_complete_with_their_mean(
     study = make_study(split=split)
     values = train_jobs(study, Coordinator(study, 1).suggest("a"))
     coordinator = after_kill(study, 1)
-    assert coordinator.nothing_left
+    assert coordinator.nothing_left()
     assert coordinator.suggest("b") is None
     (trial,) = trials(study)
     assert trial.state is TrialState.COMPLETE
@@ -280,7 +281,7 @@ def test_trial_that_kills_its_driver_again_and_again_is_told_failed(make_study: 
     for _ in range(MAX_ATTEMPTS):
         assert after_kill(study, 1).suggest("a")["trial"] == 0
     coordinator = after_kill(study, 1)
-    assert coordinator.nothing_left
+    assert coordinator.nothing_left()
     assert coordinator.tally.failed == 1
     (trial,) = trials(study)
     assert trial.state is TrialState.FAIL
@@ -300,11 +301,11 @@ def test_nothing_is_left_only_when_every_asked_trial_has_ended(make_study: MakeS
     coordinator = Coordinator(study, 1)
     coordinator.suggest("a")
     assert coordinator.suggest("b") is None, "no trial to give"
-    assert not coordinator.nothing_left, "but one to wait for"
+    assert not coordinator.nothing_left(), "but one to wait for"
     coordinator.finish("a", value=1.0)
-    assert coordinator.nothing_left
-    assert after_kill(study, 1).nothing_left
-    assert not after_kill(study, 2).nothing_left
+    assert coordinator.nothing_left()
+    assert after_kill(study, 1).nothing_left()
+    assert not after_kill(study, 2).nothing_left()
 
 
 def test_finished_study_goes_on_when_more_trials_are_asked_for(make_study: MakeStudy) -> None:
@@ -398,7 +399,7 @@ def test_any_order_of_events_and_kills_ends_with_every_trial_finished_once(
     while suggest("last"):
         finish("last", value=0.5)
 
-    assert coordinator.nothing_left
+    assert coordinator.nothing_left()
     assert sorted(ended) == list(range(n_trials))
     kept = trials(open_study(path))
     assert [trial.number for trial in kept] == list(range(n_trials))
@@ -409,3 +410,48 @@ def test_any_order_of_events_and_kills_ends_with_every_trial_finished_once(
         sum(trial.state is TrialState.COMPLETE for trial in kept),
         sum(trial.state is TrialState.FAIL for trial in kept),
     )
+
+
+def test_only_members_of_complete_trials_are_candidates_for_an_ensemble(make_study: MakeStudy) -> None:
+    study = make_study()
+    coordinator = Coordinator(study, 3)
+    for key, outcome in (("a", {"value": 0.4}), ("b", {"error": "late"}), ("c", {"value": 0.5})):
+        plan = coordinator.suggest(key)
+        assert plan is not None
+        if key != "c":  # as when the files of a complete trial were deleted by hand
+            train_jobs(study, plan)
+        coordinator.finish(key, **outcome)
+    (study.members_folder / ".0007.partial-0123abcd").mkdir()
+    (study.members_folder / ".0007.partial-0123abcd" / "card.json").write_text("{}")
+    assert list(study.complete_trials()) == [0]
+
+
+def test_trial_that_goes_on_is_taken_up_as_often_as_its_drivers_die(make_study: MakeStudy) -> None:
+    study = make_study()
+    for step in range(1, MAX_ATTEMPTS + 3):
+        coordinator = after_kill(study, 1)
+        assert coordinator.suggest("again") is not None
+        coordinator.report("again", step, 0.5)
+    assert trials(study)[0].state is TrialState.RUNNING
+
+
+def test_halted_study_asks_no_more_and_its_trial_is_taken_up_later(make_study: MakeStudy) -> None:
+    study = make_study()
+    coordinator = Coordinator(study, 2)
+    coordinator.suggest("a")
+    coordinator.halt("a", "disk full")
+    coordinator.finish("a")
+    assert coordinator.suggest("b") is None
+    assert coordinator.halted == "disk full"
+    plan = after_kill(study, 2).suggest("c")
+    assert plan is not None
+    assert plan["trial"] == 0
+
+
+def test_value_that_is_no_number_fails_its_trial(make_study: MakeStudy) -> None:
+    study = make_study()
+    coordinator = Coordinator(study, 1)
+    coordinator.suggest("a")
+    coordinator.finish("a", value=float("nan"))
+    assert trials(study)[0].state is TrialState.FAIL
+    assert "without a result" in trials(study)[0].user_attrs["error"]

@@ -146,7 +146,7 @@ def test_killed_member_goes_on_from_its_checkpoint_and_ends_the_same(
     again, path, epochs = tmp_path / "again", tmp_path / "running" / "again.safetensors", []
 
     def report(metrics: dict[str, float], progress: Progress) -> None:
-        epochs.append(progress.epoch)
+        epochs.append(metrics["epoch"])
         if epochs == [1, 2]:
             raise KeyboardInterrupt
 
@@ -154,7 +154,7 @@ def test_killed_member_goes_on_from_its_checkpoint_and_ends_the_same(
         train_member(job, again, path, report)
     assert not again.exists()
     resumed = train_member(job, again, path, report)
-    assert epochs == [1, 2, 2, 3, 4], "the last epoch is told again: the driver may not have heard of it"
+    assert epochs == [1, 2, 1, 2, 3, 4], "what was trained is told again: the driver may not have heard of it"
     assert (resumed.value, resumed.best_epoch, resumed.epochs) == (card.value, card.best_epoch, card.epochs)
     assert (again / "weights.safetensors").read_bytes() == (folder / "weights.safetensors").read_bytes()
 
@@ -323,6 +323,6 @@ def test_full_disk_is_named_and_keeps_the_checkpoint(
     assert [file.name for file in tmp_path.iterdir()] == ["running.safetensors"]
     monkeypatch.undo()
     reported: list[int] = []
-    card = train_member(job, tmp_path / "0000", path, lambda _, progress: reported.append(progress.epoch))
-    assert reported == [4], "the last epoch is told again, and none is trained"
+    card = train_member(job, tmp_path / "0000", path, lambda row, _: reported.append(row["epoch"]))
+    assert reported == [1, 2, 3, 4], "what was trained is told again"
     assert card.epochs == 4

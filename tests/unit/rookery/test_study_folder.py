@@ -246,3 +246,52 @@ def test_lock_is_freed_when_its_driver_fails(create: Create) -> None:
         raise ZeroDivisionError
     with driver_lock(study):
         pass
+
+
+def test_folder_with_nothing_but_a_half_written_document_becomes_a_study(
+    create: Create, tmp_path: Path
+) -> None:
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / ".study.yaml.partial-0123abcd").write_text("family: pel")
+    assert create().space == SPACE
+
+
+def test_study_path_that_is_a_file_is_refused(create: Create, tmp_path: Path) -> None:
+    (tmp_path / "study").write_text("mine")
+    with pytest.raises(InputError, match="study: is a file"):
+        create()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"class_names": ("Ia", "Ia", "non-Ia")}, "`class_names`: classes must differ"),
+        ({"class_names": ("Ia", "II")}, "every type must be one of the classes Ia, II"),
+        ({"class_names": ("Ia",)}, "`class_names`: .*at least 2 items"),
+        ({"execution": "cloud"}, "`execution`: .*'train'.*but found 'cloud'"),
+        ({"seed": -1}, "`seed`: .*greater than or equal to 0, but found -1"),
+    ],
+)
+def test_impossible_terms_are_refused_and_nothing_is_written(
+    create: Create, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        create(**change)
+    assert not (tmp_path / "study").exists()
+
+
+def test_what_a_killed_worker_left_half_written_is_swept(create: Create) -> None:
+    study = create()
+    left = [
+        study.members_folder / ".0003.partial-0123abcd",
+        study.path / "running" / ".0004.partial-0123abcd",
+    ]
+    left[0].mkdir(parents=True)
+    (left[0] / "card.json").write_text("{}")
+    left[1].parent.mkdir()
+    left[1].write_bytes(b"half")
+    (study.members_folder / "0002").mkdir()
+    study.sweep()
+    assert not left[0].exists()
+    assert not left[1].exists()
+    assert (study.members_folder / "0002").is_dir()

@@ -275,12 +275,6 @@ def test_what_is_better_follows_the_direction_and_nan_never_is(
     assert Progress(best_value=best).better(value, direction) is better
 
 
-def test_impossible_truth_costs_much_but_not_infinity() -> None:
-    assert validation_metrics(torch.tensor([[1.0, 0.0]]).numpy(), torch.tensor([1]).numpy())[
-        "validation_log_loss"
-    ] == pytest.approx(12 * math.log(10))
-
-
 @pytest.mark.parametrize(
     ("batch_size", "sizes"), [(4, [4, 4]), (3, [3, 3, 2]), (7, [8]), (8, [8]), (64, [8])]
 )

@@ -1,0 +1,144 @@
+"""The command line as a user types it: every verb once, and one clear line for each mistake."""
+
+import inspect
+import json
+import subprocess
+import sys
+
+import pytest
+
+from rookery import api, cli
+from rookery.training import train_member
+
+
+def rookery(*words, **options):
+    command = [sys.executable, "-m", "rookery", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=200, **options)
+
+
+def succeed(*words, **options):
+    done = rookery(*words, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory, project_root):
+    """Light curves of Foundation in SNANA ascii."""
+    folder = project_root.parent / "shared" / "data" / "real_snia" / "Foundation_DJ17"
+    if not folder.is_dir():
+        pytest.skip(f"real light curves are absent: there is no {folder}")
+    return folder
+
+
+@pytest.mark.ray
+def test_every_verb_from_simulation_to_report(tmp_path):
+    def run(line):
+        return succeed(*line.split(), cwd=tmp_path)
+
+    assert "120 objects" in run("simulate supernovae survey --n 120 --seed 3")
+    assert "train" in run("split survey half --train-fraction 0.5")
+    fixed = "--set epochs=2 --set days_per_column=8 --set merged_blocks=2 --set autoencoder=false"
+    assert "2 done" in run(f"search pelican --survey survey --split half --study runs/x --trials 2 {fixed}")
+    assert "selected calibrated" in run("ensemble runs/x")
+    assert "120 objects" in run("predict runs/x/ensemble survey all.parquet")
+    assert "AUC" in run("evaluate all.parquet survey --split half --report report")
+    assert "baseline.parquet" in run("baseline binned-trees --survey survey --split half baseline.parquet")
+    assert json.loads((tmp_path / "report" / "metrics.json").read_text())
+
+
+def test_real_light_curves_are_ingested(archive, tmp_path):
+    printed = succeed("ingest", "snana", archive, tmp_path / "foundation", "--name", "Foundation")
+    assert "242 light curves read, 0 skipped" in printed
+    assert "bands g r i z" in printed
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("ingest snana nowhere out", "nowhere"),
+        ("ingest snana nowhere out --band g", "--band must be NAME=VALUE"),
+        ("ingest snana nowhere out --type Ia=1", "--type must be CODE=NAME"),
+        ("split nowhere half --train-fraction 0.5", "nowhere"),
+        ("split {survey} half --train-fraction 0.5", "half"),
+        ("split {survey} other --train-fraction 1.5", "1.5"),
+        ("search pelikan --survey {survey} --split half --study s --trials 1", "pelican"),
+        ("search pelican --survey nowhere --split half --study s --trials 1", "nowhere"),
+        ("search pelican --survey {survey} --split nosplit --study s --trials 1", "nosplit"),
+        (
+            "search pelican --survey {survey} --split half --study s --trials 1 --set epochs=[1",
+            "--set epochs",
+        ),
+        ("search pelican --survey {survey} --split half --study s --trials 1 --set epochs=no", "`epochs`"),
+        ("search pelican --survey {survey} --split half --study s --trials 1 --set epoch=1", "`epoch`"),
+        ("search pelican --survey {survey} --split half --study s --trials 1 --classes Ia,II", "II"),
+        ("search pelican --survey {survey} --split half --study s --trials 1 --classes Ia", "class_names"),
+        ("search pelican --survey {survey} --split half --study {survey} --trials 1", "not empty"),
+        ("search pelican --survey {survey} --split half --study s --trials 1 --address foo", "HOST:PORT"),
+        (
+            "search pelican --survey {survey} --split half --study s --trials 1 --address ray://h:1",
+            "ray://h:1",
+        ),
+        ("ensemble nowhere", "is no study"),
+        ("predict nowhere {survey} out.parquet", "nowhere"),
+        ("evaluate nowhere.parquet {survey} --report report", "nowhere.parquet"),
+        ("baseline forest --survey {survey} --split half out.parquet", "binned-trees"),
+        ("dashboard nowhere", "is no study"),
+        ("demo {survey}", "choose another folder"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_status_2(line, message, tiny_survey, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["rookery", *line.format(survey=tiny_survey.path).split()])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    printed = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert printed.startswith("error: ")
+    assert message in printed
+    assert len(printed.strip().splitlines()) == 1
+
+
+def test_an_unknown_device_is_one_error(make_job, tmp_path):
+    with pytest.raises(ValueError, match="device `abacus` cannot be used here"):
+        train_member(make_job(), tmp_path / "m", tmp_path / "c", lambda *_: None, device="abacus")
+
+
+def test_a_split_without_validation_is_refused_before_anything_starts(tiny_survey, tmp_path):
+    succeed("split", tiny_survey.path, "unvalidated", "--train-fraction", "0.5", "--validation-fraction", "0")
+    study = tmp_path / "study"
+    words = ["--survey", tiny_survey.path, "--split", "unvalidated", "--study", study, "--trials", "1"]
+    done = rookery("search", "pelican", *words)
+    assert done.returncode == 2
+    assert "has no object to take for the validation role" in done.stderr
+    assert not study.exists()
+
+
+def test_training_on_one_class_only_is_one_error(tiny_survey, tmp_path):
+    objects = tiny_survey.objects
+    ids = objects["object_id"][objects["type"] != "Ia"].head(40)
+    (tmp_path / "ids.txt").write_text("\n".join(ids))
+    succeed("split", tiny_survey.path, "no-ia", "--train-ids", tmp_path / "ids.txt")
+    words = ["--survey", tiny_survey.path, "--split", "no-ia", "--study", tmp_path / "study", "--trials", "1"]
+    done = rookery("search", "pelican", *words)
+    assert done.returncode == 2
+    assert "every class needs training objects, but there are none of Ia" in done.stderr
+
+
+def test_every_verb_has_a_function_with_the_same_options():
+    renamed = {
+        "ingest_snana": {"band": "band_aliases", "type_code": "type_map"},
+        "search": {"classes": "class_names", "fix": "fixed"},
+        "baseline": {"classes": "class_names"},
+        "dashboard": {},
+    }
+    verbs = [
+        *cli.app.registered_commands,
+        *cli.ingest_app.registered_commands,
+        *cli.simulate_app.registered_commands,
+    ]
+    assert len(verbs) == 10
+    for verb in verbs:
+        name = verb.callback.__name__
+        options = {renamed.get(name, {}).get(o, o) for o in inspect.signature(verb.callback).parameters}
+        assert options <= set(inspect.signature(getattr(api, name)).parameters), name
