@@ -126,10 +126,10 @@ def choose(candidates: Sequence[CandidateMember], *, positive: str = "Ia", bags:
     likelihood_mn = likelihoods(values_mnk, index_n)
     losses_m = -np.log(np.maximum(likelihood_mn, LOG_FLOOR)).mean(axis=1)
     best = int(losses_m.argmin())
-    if bags > 0:
-        weights_m = bagged_selection(likelihood_mn, bags=bags)
-    else:
-        weights_m = select_by_likelihood(likelihood_mn).weights_m
+    whole = bags == 0
+    weights_m = (
+        select_by_likelihood(likelihood_mn).weights_m if whole else bagged_selection(likelihood_mn, bags=bags)
+    )
     selected_nk = average(values_mnk, weights_m)
     calibration = TemperatureCalibration.fit(selected_nk, index_n)
     return EnsembleChoice(

@@ -8,6 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from rookery.cli_options import (
+    ClassesOption,
+    DeviceOption,
+    PositiveOption,
+    SeedOption,
+    SplitOption,
+    SurveyOption,
+    class_list,
+    pairs,
+    plain_value,
+    type_codes,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -24,13 +37,6 @@ ingest_app = typer.Typer(help="Read survey files into a survey store.", no_args_
 simulate_app = typer.Typer(help="Simulate a survey.", no_args_is_help=True)
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(simulate_app, name="simulate")
-
-SurveyOption = Annotated[Path, typer.Option("--survey", help="Survey store.")]
-SplitOption = Annotated[str, typer.Option("--split", help="Name of a split of the survey.")]
-SeedOption = Annotated[int, typer.Option(help="Seed of everything random.", min=0, max=2**31 - 1)]
-ClassesOption = Annotated[str, typer.Option(help="Classes to tell apart; `non-X` takes every other type.")]
-PositiveOption = Annotated[str, typer.Option(help="Class whose recall at fixed precision is reported.")]
-DeviceOption = Annotated[str | None, typer.Option(help="Torch device; by default a GPU where there is one.")]
 
 
 def _version(wanted: bool) -> None:
@@ -79,8 +85,8 @@ def ingest_snana(
         out,
         on_error=on_error,
         name=name,
-        band_aliases=_pairs(band, "--band"),
-        type_map=_type_codes(type_code),
+        band_aliases=pairs(band, "--band"),
+        type_map=type_codes(type_code),
     )
     _say(f"{report.n_read} light curves read, {report.n_skipped} skipped")
     _describe_survey(report.survey)
@@ -183,8 +189,8 @@ def search(
         sampler=sampler,
         pruner=pruner,
         seed=seed,
-        class_names=_classes(classes),
-        fixed={name: _plain_value(name, value) for name, value in _pairs(fix, "--set").items()},
+        class_names=class_list(classes),
+        fixed={name: plain_value(name, value) for name, value in pairs(fix, "--set").items()},
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
     )
@@ -263,7 +269,7 @@ def baseline(
     """Train a classical method on a split and predict its test objects."""
     from rookery import api
 
-    predictions = api.baseline(name, survey, split, out, class_names=_classes(classes), seed=seed)
+    predictions = api.baseline(name, survey, split, out, class_names=class_list(classes), seed=seed)
     _say(f"{out}: {len(predictions.object_id)} objects")
 
 
@@ -315,44 +321,8 @@ def _fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def _pairs(given: list[str] | None, option: str) -> Mapping[str, str]:
-    """Split NAME=VALUE options."""
-    from rookery_ensembles.errors import InputError
-
-    for item in given or []:
-        if "=" not in item:
-            raise InputError(f"{option} must be NAME=VALUE, but is {item!r}")
-    return dict(item.split("=", 1) for item in given or [])
-
-
 def _rows(scores: Mapping[str, Mapping[str, float]]) -> list[tuple[str, Mapping[str, float]]]:
     return [(name.replace("_", " "), metrics) for name, metrics in scores.items()]
-
-
-def _plain_value(name: str, text: str) -> Any:
-    """Read the value of a `--set` as YAML does: 3, 0.1, true, relu."""
-    import yaml
-
-    from rookery_ensembles.errors import InputError
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {name}={text}: is no plain value") from error
-
-
-def _type_codes(given: list[str] | None) -> dict[int, str]:
-    from rookery_ensembles.errors import InputError
-
-    codes = _pairs(given, "--type")
-    for code in codes:
-        if not code.isdigit():
-            raise InputError(f"--type must be CODE=NAME with a number for CODE, but is {code}={codes[code]}")
-    return {int(code): name for code, name in codes.items()}
-
-
-def _classes(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",")]
 
 
 def _describe_survey(survey: Any) -> None:

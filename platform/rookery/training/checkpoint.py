@@ -44,7 +44,7 @@ def load_checkpoint(path: Path, job: TrainingJob) -> Progress | None:
     try:
         with safe_open(path, framework="pt") as stream:
             facts = json.loads((stream.metadata() or {})["rookery"])
-            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118 (no mapping)
+            tensors = {key: stream.get_tensor(key) for key in list(stream.keys())}
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         logger.warning("%s: is no readable checkpoint (%s); training starts again", path, error)
         return None

@@ -1,0 +1,53 @@
+"""Options that several verbs of the command line share, and how their texts are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+SurveyOption = Annotated[Path, typer.Option("--survey", help="Survey store.")]
+SplitOption = Annotated[str, typer.Option("--split", help="Name of a split of the survey.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of everything random.", min=0, max=2**31 - 1)]
+ClassesOption = Annotated[str, typer.Option(help="Classes to tell apart; `non-X` takes every other type.")]
+PositiveOption = Annotated[str, typer.Option(help="Class whose recall at fixed precision is reported.")]
+DeviceOption = Annotated[str | None, typer.Option(help="Torch device; by default a GPU where there is one.")]
+
+
+def pairs(given: list[str] | None, option: str) -> dict[str, str]:
+    """Split NAME=VALUE options."""
+    from rookery_ensembles.errors import InputError
+
+    for item in given or []:
+        if "=" not in item:
+            raise InputError(f"{option} must be NAME=VALUE, but is {item!r}")
+    return dict(item.split("=", 1) for item in given or [])
+
+
+def plain_value(name: str, text: str) -> Any:
+    """Read the value of a `--set` as YAML does: 3, 0.1, true, relu."""
+    import yaml
+
+    from rookery_ensembles.errors import InputError
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {name}={text}: is no plain value") from error
+
+
+def type_codes(given: list[str] | None) -> dict[int, str]:
+    """Read CODE=NAME options of SNANA's types."""
+    from rookery_ensembles.errors import InputError
+
+    codes = pairs(given, "--type")
+    for code in codes:
+        if not code.isdigit():
+            raise InputError(f"--type must be CODE=NAME with a number for CODE, but is {code}={codes[code]}")
+    return {int(code): name for code, name in codes.items()}
+
+
+def class_list(text: str) -> list[str]:
+    """Read a comma-separated list of class names."""
+    return [name.strip() for name in text.split(",")]
