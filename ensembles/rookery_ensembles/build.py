@@ -126,10 +126,7 @@ def choose(candidates: Sequence[CandidateMember], *, positive: str = "Ia", bags:
     likelihood_mn = likelihoods(values_mnk, index_n)
     losses_m = -np.log(np.maximum(likelihood_mn, LOG_FLOOR)).mean(axis=1)
     best = int(losses_m.argmin())
-    whole = bags == 0
-    weights_m = (
-        select_by_likelihood(likelihood_mn).weights_m if whole else bagged_selection(likelihood_mn, bags=bags)
-    )
+    weights_m = _select(likelihood_mn, bags)
     selected_nk = average(values_mnk, weights_m)
     calibration = TemperatureCalibration.fit(selected_nk, index_n)
     return EnsembleChoice(
@@ -151,6 +148,12 @@ def choose(candidates: Sequence[CandidateMember], *, positive: str = "Ia", bags:
         best_member=groups[stack.members[best]][0].id,
         losses=dict(zip(stack.members, losses_m.tolist(), strict=True)),
     )
+
+
+def _select(likelihood_mn: NDArray[np.float64], bags: int) -> NDArray[np.float64]:
+    if bags == 0:
+        return select_by_likelihood(likelihood_mn).weights_m
+    return bagged_selection(likelihood_mn, bags=bags)
 
 
 def _grouped(candidates: Sequence[CandidateMember]) -> dict[str, list[CandidateMember]]:

@@ -63,7 +63,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others(make_job:
 
 
 def test_seeds_of_any_size_train(make_job: MakeJob) -> None:
-    run(make_job(seed=2**62, configuration={"epochs": 1}))
+    _, progress = run(make_job(seed=2**62, configuration={"epochs": 1}))
+    assert progress.epoch == 1
 
 
 @pytest.mark.parametrize(("epoch", "autoencoder"), [(1, True), (2, False), (2, True), (5, False)])
