@@ -14,7 +14,7 @@ demo: $(VENV)/.runtime    ## Search, train and combine networks on a small simul
 	$(BIN)/rookery demo demo
 
 test: $(VENV)/.dev lint   ## Static checks and all quick tests (about 2 minutes)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
 
 slow: $(VENV)/.dev        ## The slow tests: killed drivers, worker groups, clusters, the wheel, the demo
 	$(BIN)/python -m pytest -m slow --timeout 900 --durations 10

@@ -32,6 +32,7 @@ def archive(tmp_path_factory, project_root):
 
 
 @pytest.mark.ray
+@pytest.mark.xdist_group("ray")
 def test_every_verb_from_simulation_to_report(tmp_path):
     def run(line):
         return succeed(*line.split(), cwd=tmp_path)

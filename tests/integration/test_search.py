@@ -11,7 +11,7 @@ from rookery.inference.ensemble import study_candidates
 from rookery.search.study import open_study
 from rookery_ensembles import InputError, read_predictions
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
 
 TINY = {
     "epochs": 2,

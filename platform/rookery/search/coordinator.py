@@ -53,6 +53,8 @@ class _Live:
     reported: set[int] = field(default_factory=set)
     pruned: bool = False
     progressed: bool = False
+    death: str = "its worker died"
+    """What its worker died of last."""
 
 
 class Coordinator:
@@ -111,6 +113,16 @@ class Coordinator:
         live.pruned = bool(live.trial.should_prune())
         return live.pruned
 
+    def note_death(self, key: str, error: str) -> None:
+        """Keep what a trial's worker died of; it may yet be replaced."""
+        if key in self._live:
+            self._live[key].death = error
+
+    def give_up(self, key: str) -> None:
+        """Tell that a trial failed because its workers died."""
+        if key in self._live:
+            self.finish(key, error=self._live[key].death)
+
     def halt(self, key: str, reason: str) -> None:
         """Stop asking for trials. The trial known as `key` stays RUNNING, to be taken up by a later run."""
         del self._live[key]
@@ -118,10 +130,7 @@ class Coordinator:
         self.tally.running = len(self._live)
 
     def finish(self, key: str, *, value: float | None = None, error: str | None = None) -> None:
-        """Tell how a trial ended: with a value, pruned, or with an error's text.
-
-        Only the first word counts: Tune reports some deaths twice.
-        """
+        """Tell how a trial ended: with a value, pruned, or with an error's text. The first word counts."""
         live = self._live.pop(key, None)
         if live is None:
             logger.info("Tune trial %s ended again: ignored", key)

@@ -42,8 +42,10 @@ class StudySearcher(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Tell the trial's end; an error that reached Tune (a dead worker) was told by the scheduler."""
-        if not error:
+        """Tell the trial's end. With `error`, its worker died once more than Tune replaces it."""
+        if error:
+            self._coordinator.give_up(trial_id)
+        else:
             result = result or {}
             if HALTED in result:
                 self._coordinator.halt(trial_id, result[HALTED])
@@ -75,9 +77,8 @@ class PrunerScheduler(FIFOScheduler):
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Tell a trial whose worker died too often; Tune calls this before the searcher."""
-        error = trial.get_error()
-        self._coordinator.finish(trial.trial_id, error=str(error or "the worker died without a word"))
+        """Note what a worker died of. Tune calls this at every death, also when it tries again."""
+        self._coordinator.note_death(trial.trial_id, str(trial.get_error() or "died without a word"))
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

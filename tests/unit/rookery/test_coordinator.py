@@ -455,3 +455,18 @@ def test_value_that_is_no_number_fails_its_trial(make_study: MakeStudy) -> None:
     coordinator.finish("a", value=float("nan"))
     assert trials(study)[0].state is TrialState.FAIL
     assert "without a result" in trials(study)[0].user_attrs["error"]
+
+
+def test_trial_whose_worker_died_goes_on_until_it_is_given_up(make_study: MakeStudy) -> None:
+    study = make_study()
+    coordinator = Coordinator(study, 2)
+    coordinator.suggest("replaced")
+    coordinator.note_death("replaced", "killed once")
+    coordinator.report("replaced", 1, 0.5)
+    coordinator.finish("replaced", value=0.4)
+    coordinator.suggest("lost")
+    coordinator.note_death("lost", "killed for good")
+    coordinator.give_up("lost")
+    first, second = trials(study)
+    assert (first.state, first.value) == (TrialState.COMPLETE, 0.4)
+    assert (second.state, second.user_attrs["error"]) == (TrialState.FAIL, "killed for good")
