@@ -10,7 +10,7 @@ QUIET_PIP := --quiet --disable-pip-version-check
 help:                     ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1 \t/' | expand -t 16
 
-demo: $(VENV)/.runtime    ## Search, train and combine networks on a small simulated survey (about 5 minutes)
+demo: $(VENV)/.runtime    ## Search, train and combine networks on a small simulated survey (about 3 minutes)
 	$(BIN)/rookery demo demo
 
 test: $(VENV)/.dev lint   ## Static checks and all quick tests (about 2 minutes)

@@ -307,9 +307,6 @@ def main() -> None:
         if not isinstance(error, InputError):
             raise
         _fail(str(error))
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on", err=True)
-        sys.exit(130)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("torch", "ray", "optuna", "safetensors"):
             raise

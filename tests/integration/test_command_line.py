@@ -31,8 +31,8 @@ def archive(tmp_path_factory, project_root):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.ray
-@pytest.mark.xdist_group("ray")
 def test_every_verb_from_simulation_to_report(tmp_path):
     def run(line):
         return succeed(*line.split(), cwd=tmp_path)

@@ -94,7 +94,9 @@ def run_search(
                 rule = "the study stopped, and the same command continues it"
                 raise InputError(f"{coordinator.halted}; {rule}")
             if not coordinator.nothing_left():
-                raise KeyboardInterrupt  # Tune catches Ctrl-C and returns as if all were well
+                # Tune catches Ctrl-C and returns as if all were well.
+                console.print(f"{study.path}: stopped; the same command goes on with it", soft_wrap=True)
+                raise KeyboardInterrupt
     return SearchResult(study, coordinator.tally, plan)
 
 
