@@ -41,7 +41,7 @@ $(VENV)/.made:
 
 $(VENV)/.runtime: $(VENV)/.made pyproject.toml constraints.txt
 	@echo "Installing Rookery with the versions of constraints.txt (a few minutes at the first time)"
-	@$(BIN)/python -m pip install $(QUIET_PIP) -c constraints.txt -e '.[search,dashboard]'
+	@$(BIN)/python -m pip install $(QUIET_PIP) -c constraints.txt -e '.[search,dashboard,simulate]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime
