@@ -37,7 +37,7 @@ def light_curves_per_second(configuration: PelicanConfiguration) -> float:
         batch = FAMILY.augment(inputs, configuration, generator)
         terms = FAMILY.loss_terms(network, batch, target, configuration)
         optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum(0).mean().backward()
+        torch.stack([term.mean() for term in terms.values()]).sum().backward()
         optimizer.step()
 
     best = float("inf")

@@ -139,7 +139,9 @@ def test_values_under_the_mask_do_not_matter(case: Case, number: int) -> None:
     hidden = inputs["mask"] == 0
     assert hidden.any()
     garbage = {
-        name: values if name == "mask" else torch.where(hidden, 1 + 1e3 * torch.rand(values.shape), values)
+        name: torch.where(hidden, 1 + 1e3 * torch.rand(values.shape), values)
+        if name != "mask" and values.shape == hidden.shape
+        else values
         for name, values in inputs.items()
     }
     assert torch.equal(case.predict(network, inputs), case.predict(network, garbage))
@@ -183,6 +185,14 @@ def test_loss_terms_are_per_object_and_finite(case: Case, number: int) -> None:
     assert all(term.shape == (6,) and term.isfinite().all() for term in terms.values())
 
 
+def test_unlabelled_objects_of_a_batch_have_no_cross_entropy(case: Case, number: int) -> None:
+    configuration = case.point(number)
+    network, target = case.network(configuration), torch.tensor([0, 1, 2, 0])
+    terms = case.family.loss_terms(network, case.batch(configuration), target, configuration)
+    assert terms["cross_entropy"].shape == (4,)
+    assert all(term.shape in ((4,), (6,)) and term.isfinite().all() for term in terms.values())
+
+
 def test_cross_entropy_is_that_of_the_predicted_probabilities(case: Case, number: int) -> None:
     configuration = case.point(number)
     inputs, network, target = (
@@ -202,7 +212,7 @@ def test_gradient_reaches_every_parameter(case: Case, number: int) -> None:
     network = case.network(configuration)
     target = torch.arange(60) % N_OUTPUTS
     terms = case.family.loss_terms(network, case.batch(configuration, slice(0, 60)), target, configuration)
-    torch.stack(list(terms.values())).sum(0).mean().backward()
+    torch.stack([term.mean() for term in terms.values()]).sum().backward()
     gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
     assert [name for name, grad in gradients.items() if grad is None or not grad.isfinite().all()] == []
     assert [name for name, grad in gradients.items() if grad.ndim > 1 and not grad.any()] == []
@@ -215,13 +225,14 @@ def test_augmentation_keeps_shapes_and_invents_nothing_where_the_mask_is_empty(
     inputs = case.inputs(configuration)
     before = {name: values.clone() for name, values in inputs.items()}
     varied = case.family.augment(inputs, configuration, torch.Generator().manual_seed(1))
-    assert {name: values.shape for name, values in varied.items()} == {n: v.shape for n, v in inputs.items()}
+    assert {name: varied[name].shape for name in inputs} == {n: v.shape for n, v in inputs.items()}
     assert all(values.isfinite().all() for values in varied.values())
     assert all(torch.equal(before[name], inputs[name]) for name in inputs), "the batch itself must not change"
     if "mask" in varied:
         assert set(varied["mask"].unique().tolist()) <= {0.0, 1.0}
         assert (varied["mask"].flatten(1).sum(1) <= inputs["mask"].flatten(1).sum(1)).all()
-        assert all((values[varied["mask"] == 0] == 0).all() for values in varied.values())
+        images = [name for name, values in inputs.items() if values.shape == inputs["mask"].shape]
+        assert all((varied[name][varied["mask"] == 0] == 0).all() for name in images)
 
 
 def test_augmentation_is_decided_by_its_generator_alone(case: Case, number: int) -> None:

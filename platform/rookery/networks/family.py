@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import pkgutil
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, ClassVar, Generic, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rookery.networks.configuration import TrainingConfiguration
@@ -51,11 +54,40 @@ class Family(ABC, Generic[C]):
         """Return a randomly varied copy of a training batch. The default changes nothing."""
         return inputs
 
-    @abstractmethod
-    def loss_terms(self, network: nn.Module, inputs: Inputs, target_b: Tensor, configuration: C) -> Inputs:
-        """Return each weighted term of the loss per object, shape (B,); their sum is minimised.
+    def copies(
+        self,
+        survey: Survey,
+        configuration: C,
+        bands: tuple[str, ...],
+        rows: Mapping[str, NDArray[np.int64]],
+        seed: int,
+    ) -> tuple[Inputs, NDArray[np.int64]] | None:
+        """Return further training objects made from those of a survey, or None, the default.
 
-        One of them is `cross_entropy`, the term that validation is judged by.
+        Parameters
+        ----------
+        rows
+            Row numbers of the roles `train` and `unlabelled`, the objects to classify.
+        seed
+            Seed of the draws.
+
+        Returns
+        -------
+        inputs, source
+            Tensors as :meth:`encode` makes them, first dimension C, and the row whose label each has.
+        """
+        return None
+
+    def uses_unlabelled(self, configuration: C) -> bool:
+        """Whether training batches shall also hold unlabelled objects; by default not."""
+        return False
+
+    @abstractmethod
+    def loss_terms(self, network: nn.Module, inputs: Inputs, target_l: Tensor, configuration: C) -> Inputs:
+        """Return each weighted term of the loss per object; the sum of their means is minimised.
+
+        The first L = len(target_l) of the B objects are labelled. A term is of shape (L,) or (B,). One of
+        them is `cross_entropy` (L,), the term that validation is judged by.
         """
 
     @abstractmethod

@@ -6,19 +6,31 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rookery.surveys import Survey
+from rookery.surveys import ObservationArrays
 
 Images = dict[str, torch.Tensor]
 
 
 def light_curve_images(
-    survey: Survey, bands: tuple[str, ...], *, days_per_column: float, n_columns: int
+    arrays: ObservationArrays,
+    observed: tuple[str, ...],
+    bands: tuple[str, ...],
+    *,
+    days_per_column: float,
+    n_columns: int,
 ) -> Images:
-    """Return every light curve of a survey on a grid of bands and days.
+    """Return every light curve on a grid of bands and days.
 
     The grid's first column holds the start of the window of ``days_per_column * n_columns`` days
     with the most signal (see :func:`window_starts`). Observations that share a pixel are averaged
     with inverse-variance weights; those of bands not in `bands` or outside the window are left out.
+
+    Parameters
+    ----------
+    arrays, observed
+        The N objects' observations, and the bands that their `band_index` counts.
+    bands
+        Bands of the image, in the order of its rows.
 
     Returns
     -------
@@ -26,9 +38,8 @@ def light_curve_images(
         `flux` and `error` (FLUXCAL, float32) and `mask` (1 where observed, else 0, where flux and
         error are 0 too), each (N, n_bands, n_columns).
     """
-    arrays = survey.observation_arrays()
-    n_objects, n_bands = len(survey), len(bands)
-    row_of = np.array([bands.index(b) if b in bands else -1 for b in survey.bands])
+    n_objects, n_bands = len(arrays.offsets) - 1, len(bands)
+    row_of = np.array([bands.index(band) if band in bands else -1 for band in observed])
     start = window_starts(
         arrays.object_index, arrays.mjd, arrays.flux / arrays.flux_err, n_objects, days_per_column * n_columns
     )

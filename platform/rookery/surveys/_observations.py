@@ -55,6 +55,16 @@ class ObservationArrays:
         """Return the rows that belong to object `index`."""
         return slice(int(self.offsets[index]), int(self.offsets[index + 1]))
 
+    def rows_of(self, objects: NDArray[np.integer]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return (owner, row) of every observation of some objects, repeats allowed.
+
+        `owner` counts the entries of `objects`, `row` the observations.
+        """
+        start, count = self.offsets[:-1][objects], np.diff(self.offsets)[objects]
+        owner = np.repeat(np.arange(len(objects)), count)
+        within = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+        return owner, start[owner] + within
+
 
 def arrays_from_frame(
     frame: pd.DataFrame, object_ids: Sequence[str], bands: Sequence[str], where: str | Path
@@ -79,7 +89,7 @@ def arrays_from_frame(
         flux, flux_err = (
             frame[name].to_numpy(np.float64)[order].astype(np.float32) for name in ("flux", "flux_err")
         )
-    arrays = _assemble(object_index[order], mjd[order], band_index[order], flux, flux_err, len(object_ids))
+    arrays = assemble(object_index[order], mjd[order], band_index[order], flux, flux_err, len(object_ids))
     check_observations(arrays, object_ids, where)
     return arrays
 
@@ -97,7 +107,7 @@ def arrays_from_table(
     band_index = _positions(categories["band"], bands, "band", f"one of {', '.join(bands)}", where)
     # Copies, since Arrow's memory is read-only, which torch.from_numpy warns about.
     mjd, flux, flux_err = (np.array(table.column(name).to_numpy()) for name in ("mjd", "flux", "flux_err"))
-    return _assemble(object_index, mjd, band_index, flux, flux_err, len(object_ids))
+    return assemble(object_index, mjd, band_index, flux, flux_err, len(object_ids))
 
 
 def table_from_arrays(arrays: ObservationArrays, object_ids: Sequence[str], bands: Sequence[str]) -> pa.Table:
@@ -142,7 +152,7 @@ def check_observations(arrays: ObservationArrays, object_ids: Sequence[str], whe
         )
 
 
-def _assemble(
+def assemble(
     object_index: NDArray[Any],
     mjd: NDArray[np.float64],
     band_index: NDArray[Any],
@@ -150,6 +160,7 @@ def _assemble(
     flux_err: NDArray[np.float32],
     n_objects: int,
 ) -> ObservationArrays:
+    """Return arrays from columns that are sorted by object, then time."""
     offsets = np.zeros(n_objects + 1, np.int64)
     np.cumsum(np.bincount(object_index, minlength=n_objects), out=offsets[1:])
     return ObservationArrays(

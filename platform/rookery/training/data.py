@@ -21,16 +21,17 @@ from rookery_ensembles.errors import InputError, fail
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Tensors of all N objects of a survey, and row numbers per role.
+    """Tensors of all N objects of a survey, those of copies behind them, and row numbers per role.
 
     Attributes
     ----------
     inputs
-        The family's tensors, first dimension N.
+        The family's tensors, first dimension N plus the number of copies.
     target_n
-        Class index, -1 where unknown, int64.
+        Class index, -1 where unknown, int64, of the same length.
     rows
-        For `train`, `validation` and `test`: row numbers, int64.
+        For `train` (copies included), `validation`, `test` and `unlabelled`: row numbers, int64. The
+        last are all objects to classify, those of the roles test and unlabelled.
     """
 
     survey: Survey
@@ -67,12 +68,27 @@ def load_data(
     survey = _survey(job.survey, job.survey_checksum)
     target, rows = role_rows(survey, job.split, job.fold, job.class_names, family)
     inputs = family.encode(survey, configuration, survey.bands)
+    if (copied := _copies(job, family, configuration, survey, rows)) is not None:
+        made, source = copied
+        rows["train"] = np.concatenate([rows["train"], len(survey) + np.arange(len(source))])
+        inputs = {name: torch.cat([values, made[name]]) for name, values in inputs.items()}
+        target = np.concatenate([target, target[source]])
     return TrainingData(
         survey=survey,
         inputs={name: values.to(device) for name, values in inputs.items()},
         target_n=torch.from_numpy(target).to(device),
         rows={role: torch.from_numpy(index).to(device) for role, index in rows.items()},
     )
+
+
+def _copies(
+    job: TrainingJob,
+    family: Family[Any],
+    configuration: TrainingConfiguration,
+    survey: Survey,
+    rows: dict[str, NDArray[np.int64]],
+) -> tuple[Inputs, NDArray[np.int64]] | None:
+    return family.copies(survey, configuration, survey.bands, rows, job.seed % 2**32)
 
 
 def role_rows(
@@ -98,7 +114,9 @@ def role_rows(
     split = open_split(survey, split_name)
     validation = split.indices("validation") if fold is None else split.indices("train", fold=fold)
     train = np.setdiff1d(split.indices("train"), validation)
-    found_rows = {"train": train, "validation": validation, "test": split.indices("test")}
+    test, rest = split.indices("test"), split.indices("unlabelled")
+    unlabelled = np.union1d(test, rest)
+    found_rows = {"train": train, "validation": validation, "test": test, "unlabelled": unlabelled}
     rows = {role: np.asarray(index, dtype=np.int64) for role, index in found_rows.items()}
     fold_text = "" if fold is None else f" (fold {fold} validates)"
     _check_roles(f"split `{split_name}` of {survey.path}{fold_text}", class_names, target, rows)

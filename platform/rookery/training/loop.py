@@ -154,9 +154,13 @@ class _Trainer:
         return {**metrics, "learning_rate": rate, "seconds": time.perf_counter() - start}
 
     def _step(self, batch: Tensor, generator: torch.Generator, epoch: int, step: int) -> State:
+        target = self.data.target_n[batch]
+        if self.family.uses_unlabelled(self.configuration):
+            batch = torch.cat([batch, self._draw_unlabelled(len(batch), generator)])
         inputs = self.family.augment(self.data.batch(batch), self.configuration, generator)
-        terms = self.family.loss_terms(self.network, inputs, self.data.target_n[batch], self.configuration)
-        loss = torch.stack(list(terms.values())).sum(0).mean()
+        terms = self.family.loss_terms(self.network, inputs, target, self.configuration)
+        means = {name: term.mean() for name, term in terms.items()}
+        loss = torch.stack(list(means.values())).sum()
         if not torch.isfinite(loss):
             raise DivergedError(
                 f"{self.job.member}: loss is {loss.item()} in epoch {epoch + 1}, step {step + 1}"
@@ -164,7 +168,12 @@ class _Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
-        return {name: term.detach().sum() for name, term in terms.items()}
+        return {name: mean.detach() * len(target) for name, mean in means.items()}
+
+    def _draw_unlabelled(self, number: int, generator: torch.Generator) -> Tensor:
+        rows = self.data.rows["unlabelled"]
+        number = number if len(rows) else 0
+        return rows[torch.randint(max(1, len(rows)), (number,), generator=generator, device=rows.device)]
 
     def _set_learning_rate(self, step: int, steps: int) -> None:
         """Linear warm-up, then a cosine to zero; a function of the step alone, so nothing to save."""

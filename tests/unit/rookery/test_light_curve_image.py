@@ -4,14 +4,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery.networks.light_curve_image import light_curve_images, window_starts
+from rookery.networks import light_curve_image
+from rookery.networks.light_curve_image import window_starts
 from rookery.surveys import Survey, write_survey
 
 Row = tuple[str, float, str, float, float]  # object, mjd, band, flux, flux_err
 MakeSurvey = Callable[[Sequence[Row]], Survey]
+
+
+def light_curve_images(survey: Survey, bands: tuple[str, ...], **grid: float) -> dict[str, torch.Tensor]:
+    """Return the images of all objects of a survey."""
+    return light_curve_image.light_curve_images(survey.observation_arrays(), survey.bands, bands, **grid)
 
 
 @pytest.fixture

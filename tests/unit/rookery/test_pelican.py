@@ -1,3 +1,4 @@
+import dataclasses
 import math
 from typing import Any
 
@@ -6,8 +7,10 @@ import torch
 from pydantic import ValidationError
 
 from rookery.networks.pelican import FAMILY, PelicanConfiguration
-from rookery.networks.pelican.family import masked_reconstruction
+from rookery.networks.pelican.losses import contrastive, draw_pairs, masked_reconstruction, sparsity
 from rookery.networks.pelican.network import Encoder
+from rookery.surveys import Survey
+from rookery_ensembles.errors import InputError
 
 STILL = {"flux_noise": 0, "observation_dropout": 0, "time_shift": 0}
 
@@ -137,3 +140,124 @@ def test_any_number_of_columns_is_rebuilt_whole(columns: int, pooling: str, one_
     features = network.encoder(inputs["flux"], inputs["error"], inputs["mask"])
     assert network.decoder(features).shape == (4, 2, columns)
     assert FAMILY.predict(network.eval(), inputs).shape == (4, 3)
+
+
+def test_unlabelled_objects_join_only_where_a_term_can_use_them() -> None:
+    assert not FAMILY.uses_unlabelled(PelicanConfiguration(unlabelled=True))
+    assert FAMILY.uses_unlabelled(PelicanConfiguration(unlabelled=True, autoencoder=True))
+    assert not FAMILY.uses_unlabelled(PelicanConfiguration(contrastive=True))
+
+
+def test_sparsity_without_sigmoid_features_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"`kl` needs feature_activation=sigmoid.*=relu"):
+        PelicanConfiguration(kl=True, feature_activation="relu")
+
+
+def test_sparsity_is_zero_at_its_target_and_known_elsewhere() -> None:
+    features = torch.tensor([[0.1, 0.4], [0.3, 0.6]])  # means 0.2 and 0.5
+    assert sparsity(features[:, :1], 0.2).item() == pytest.approx(0, abs=1e-6)
+    known = 0.2 * math.log(0.2 / 0.5) + 0.8 * math.log(0.8 / 0.5)
+    assert sparsity(features, 0.2).item() == pytest.approx(known, rel=1e-5)
+    assert sparsity(torch.tensor([[1.0], [1.0]]), 0.2).isfinite()
+
+
+@pytest.mark.parametrize(
+    ("squared", "wanted"),
+    # d(1,2) = 1, d(3,4) = 2; cross distances 3, 5, 2, 4 against the margin 4: hinges 1, 0, 2, 0.
+    [(False, 0.5 * (1 + 2) + 1 + 2), (True, 0.5 * (1 + 4) + 1 + 4)],
+)
+def test_contrastive_loss_has_the_published_form(squared: bool, wanted: float) -> None:
+    first, second = torch.tensor([[0.0], [3.0]]), torch.tensor([[1.0], [5.0]])
+    partner, other = torch.tensor([0, 1]), torch.tensor([1, -1])
+    loss = contrastive(first, second, partner, other, margin=4.0, squared=squared)
+    assert loss[0].item() == pytest.approx(wanted, rel=1e-5)
+    assert loss[1].item() == pytest.approx(4.0 if squared else 2.0, rel=1e-5), "no object of another class"
+
+
+def test_unlabelled_object_is_only_drawn_to_its_own_thinned_view() -> None:
+    first, second = torch.tensor([[0.0], [3.0], [7.0]]), torch.tensor([[0.0], [3.0], [7.5]])
+    loss = contrastive(first, second, torch.tensor([0, 1]), torch.tensor([1, 0]), margin=1.0, squared=False)
+    assert loss.tolist() == pytest.approx([0.0, 0.0, 0.5], abs=1e-5)
+
+
+def test_gradient_of_a_vanishing_distance_is_finite() -> None:
+    features = torch.zeros(2, 3, requires_grad=True)
+    contrastive(features, features, torch.tensor([0, 1]), torch.tensor([1, 0]), 1.0, False).sum().backward()
+    assert features.grad is not None
+    assert features.grad.isfinite().all()
+
+
+def test_pairs_are_of_one_class_and_others_of_another() -> None:
+    target = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1] * 20)
+    draw = torch.rand((160, 160), generator=torch.Generator().manual_seed(0))
+    partner, other = draw_pairs(target, draw)
+    assert torch.equal(target[partner], target)
+    assert (target[other] != target).all()
+    own = (partner == torch.arange(160)).float().mean().item()
+    assert own == pytest.approx(0.5, abs=0.12)
+    assert len(set(partner.tolist())) > 80
+
+
+def test_partners_come_from_the_other_cadence_where_there_is_one() -> None:
+    target, deep = torch.tensor([0, 1] * 50), torch.tensor([1.0] * 50 + [0.0] * 50)
+    draw = torch.rand((100, 100), generator=torch.Generator().manual_seed(0))
+    partner, _ = draw_pairs(target, draw, deep)
+    mates = partner != torch.arange(100)
+    assert mates.any()
+    assert (deep[partner] != deep)[mates].all()
+
+
+def test_batch_of_one_class_has_no_others_and_a_lone_object_is_its_own_partner() -> None:
+    partner, other = draw_pairs(torch.tensor([1, 1]), torch.tensor([[0.9, 0.1], [0.2, 0.9]]))
+    assert partner.tolist() == [1, 0]
+    assert other.tolist() == [-1, -1]
+    partner, _ = draw_pairs(torch.tensor([1, 0]), torch.full((2, 2), 0.9))
+    assert partner.tolist() == [0, 1]
+
+
+def test_contrastive_term_needs_a_second_view_with_other_points() -> None:
+    images = augmented(contrastive=True, thinning=0.6)
+    kept = images["second_mask"].mean((1, 2))
+    assert kept.mean().item() == pytest.approx(0.4, abs=0.03)
+    assert torch.equal(images["mask"], torch.ones_like(images["mask"]))
+    assert torch.equal(images["second_flux"], images["flux"] * images["second_mask"])
+    assert images["draw"].shape == (300, 300)
+
+
+def test_truncation_hides_all_that_comes_after_a_date() -> None:
+    mask = augmented(truncation=0.6)["mask"][:, 0]
+    length = mask.sum(1)
+    assert all(torch.equal(row, (torch.arange(40) < n).float()) for row, n in zip(mask, length, strict=True))
+    assert (length >= 1).all()
+    assert (length < 40).float().mean().item() == pytest.approx(0.6, abs=0.08)
+
+
+def test_dimmed_light_curves_are_fainter_and_as_noisy_as_before() -> None:
+    flux = augmented(n=3000, dimming=2.5)["flux"]
+    ratio = flux.mean((1, 2)) / 20.5
+    assert ratio.min().item() == pytest.approx(0.1, abs=0.02)
+    assert ratio.max().item() == pytest.approx(1.0, abs=0.02)
+    middle = (ratio > 0.45) & (ratio < 0.55)
+    known = full_images(3000)["flux"][middle] * ratio[middle, None, None]
+    assert (flux[middle] - known).std().item() == pytest.approx(0.5 * math.sqrt(0.75), rel=0.05)
+
+
+def test_covariates_join_the_features_and_unknown_ones_are_marked(tiny_survey: Survey) -> None:
+    configuration = PelicanConfiguration(redshift="host_photo_z", mwebv=True)
+    objects = tiny_survey.objects.copy()
+    objects.loc[3, "host_photo_z"] = math.nan
+    survey = dataclasses.replace(tiny_survey, objects=objects)
+    scalars = FAMILY.encode(survey, configuration, survey.bands)["scalars"]
+    assert scalars.shape == (len(survey), 4)
+    assert scalars[3].tolist() == [0.0, pytest.approx(objects["mwebv"][3]), 0.0, 1.0]
+    torch.manual_seed(0)
+    network = FAMILY.build(configuration, 4, 2).eval()
+    inputs = FAMILY.encode(survey, configuration, survey.bands)
+    moved = {**inputs, "scalars": inputs["scalars"] + 1}
+    assert not torch.equal(FAMILY.predict(network, inputs), FAMILY.predict(network, moved))
+
+
+def test_covariate_that_the_survey_lacks_is_named(tiny_survey: Survey) -> None:
+    survey = dataclasses.replace(tiny_survey, objects=tiny_survey.objects.drop(columns="host_photo_z"))
+    with pytest.raises(InputError, match=r"needs the covariate 'host_photo_z'; it has ra, dec"):
+        FAMILY.encode(survey, PelicanConfiguration(redshift="host_photo_z"), survey.bands)

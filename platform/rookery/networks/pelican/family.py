@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from rookery.networks.family import Family, Inputs
 from rookery.networks.light_curve_image import light_curve_images
+from rookery.networks.pelican import losses
+from rookery.networks.pelican.augmentation import SECOND, vary
 from rookery.networks.pelican.configuration import PelicanConfiguration
 from rookery.networks.pelican.network import PelicanNetwork
-from rookery.surveys import Survey
+from rookery.surveys import ObservationArrays, Survey
+from rookery.surveys.redshifted_copies import redshifted_copies
+from rookery_ensembles.errors import fail
+
+_DEEP = "deep"
+"""Covariate that tells deep-drilling fields (1) from the main survey (0); pairs are drawn across it."""
 
 
 class Pelican(Family[PelicanConfiguration]):
@@ -24,10 +34,48 @@ class Pelican(Family[PelicanConfiguration]):
     configuration = PelicanConfiguration
 
     def encode(self, survey: Survey, configuration: PelicanConfiguration, bands: tuple[str, ...]) -> Inputs:
-        """Return `flux`, `error` and `mask`, each (N, n_bands, n_columns)."""
-        return light_curve_images(
-            survey, bands, days_per_column=configuration.days_per_column, n_columns=configuration.n_columns
+        """Return `flux`, `error` and `mask`, each (N, n_bands, n_columns), and the covariates asked for.
+
+        Raises `InputError` when the survey lacks a covariate that the configuration names.
+        """
+        for name in configuration.scalars:
+            if name not in survey.covariates:
+                found = ", ".join(survey.covariates) or "none"
+                raise fail(survey.path, f"the network needs the covariate {name!r}; it has {found}")
+        names = [name for name in (*configuration.scalars, _DEEP) if name in survey.covariates]
+        covariates = {name: survey.objects[name].to_numpy() for name in names}
+        return _encode(survey.observation_arrays(), survey.bands, covariates, configuration, bands)
+
+    def copies(
+        self,
+        survey: Survey,
+        configuration: PelicanConfiguration,
+        bands: tuple[str, ...],
+        rows: Mapping[str, NDArray[np.int64]],
+        seed: int,
+    ) -> tuple[Inputs, NDArray[np.int64]] | None:
+        """Return copies of the training objects as objects to classify would be seen.
+
+        See :func:`rookery.surveys.redshifted_copies.redshifted_copies`.
+        """
+        if not configuration.copies:
+            return None
+        made = redshifted_copies(
+            survey,
+            rows["train"],
+            rows["unlabelled"],
+            copies=configuration.copies,
+            redshifting=configuration.redshifting,
+            dimming=configuration.copy_dimming,
+            seed=seed,
         )
+        inputs = _encode(made.observations, survey.bands, made.covariates, configuration, bands)
+        return inputs, made.source
+
+    def uses_unlabelled(self, configuration: PelicanConfiguration) -> bool:
+        """Whether batches shall also hold unlabelled objects."""
+        terms = configuration.autoencoder or configuration.contrastive or configuration.kl
+        return configuration.unlabelled and terms
 
     def build(self, configuration: PelicanConfiguration, n_bands: int, n_outputs: int) -> nn.Module:
         """Return a :class:`PelicanNetwork`."""
@@ -36,62 +84,61 @@ class Pelican(Family[PelicanConfiguration]):
     def augment(
         self, inputs: Inputs, configuration: PelicanConfiguration, generator: torch.Generator
     ) -> Inputs:
-        """Hide points, add noise, and shift in time, each light curve by its own draw."""
-        flux, error, mask = inputs["flux"], inputs["error"], inputs["mask"]
-        device = flux.device
-        if configuration.flux_noise > 0:
-            noise = torch.randn(flux.shape, generator=generator, device=device)
-            flux = flux + configuration.flux_noise * error * noise
-        if configuration.observation_dropout > 0:
-            part = torch.rand((len(mask), 1, 1), generator=generator, device=device)
-            # Uniform in [0, 2p] has mean p; for p > 1/2 in [2p - 1, 1], so that it stays a probability.
-            low = max(0.0, 2 * configuration.observation_dropout - 1)
-            part = low + 2 * (configuration.observation_dropout - low) * part
-            mask = mask * (torch.rand(mask.shape, generator=generator, device=device) >= part)
-        if configuration.time_shift > 0:
-            flux, error, mask = _shift((flux, error, mask), configuration.time_shift, generator)
-        return {"flux": flux * mask, "error": error * mask, "mask": mask}
+        """Vary each light curve by its own draw; see :func:`rookery.networks.pelican.augmentation.vary`."""
+        return vary(inputs, configuration, generator)
 
     def loss_terms(
-        self, network: nn.Module, inputs: Inputs, target_b: Tensor, configuration: PelicanConfiguration
+        self, network: nn.Module, inputs: Inputs, target_l: Tensor, configuration: PelicanConfiguration
     ) -> Inputs:
-        """Return `cross_entropy` and, with the autoencoder, `reconstruction`, both (B,)."""
+        """Return `cross_entropy` (L,) and, if asked for, `reconstruction`, `contrastive`, `sparsity`, (B,)."""
         assert isinstance(network, PelicanNetwork)
-        flux, error, mask = inputs["flux"], inputs["error"], inputs["mask"]
-        features = network.encoder(flux, error, mask)
-        terms = {
-            "cross_entropy": functional.cross_entropy(
-                network.classifier(features), target_b, reduction="none"
-            )
-        }
+        c, n_labelled = configuration, len(target_l)
+        views = ["", SECOND] if c.contrastive and f"{SECOND}flux" in inputs else [""]
+        flux, error, mask = (
+            torch.cat([inputs[view + name] for view in views]) for name in ("flux", "error", "mask")
+        )
+        scalars = inputs.get("scalars")
+        repeated = None if scalars is None else scalars.repeat(len(views), 1)
+        features = network.encoder(flux, error, mask, repeated)
+        batch = len(inputs["flux"])
+        first, second = features[:batch], features[-batch:]
+        logits = network.classifier(first[:n_labelled])
+        terms = {"cross_entropy": functional.cross_entropy(logits, target_l, reduction="none")}
         if network.decoder is not None:
-            wanted, _ = network.encoder.scale(flux, error, mask)
-            loss = masked_reconstruction(network.decoder(features), wanted, mask)
-            terms["reconstruction"] = configuration.autoencoder_weight * loss
+            wanted, _ = network.encoder.scale(flux[:batch], error[:batch], mask[:batch])
+            loss = losses.masked_reconstruction(network.decoder(first), wanted, mask[:batch])
+            terms["reconstruction"] = c.autoencoder_weight * loss
+        if c.contrastive:
+            draw = inputs.get("draw", torch.zeros(batch, batch, device=flux.device))
+            group = inputs[_DEEP][:n_labelled] if _DEEP in inputs else None
+            pairs = losses.draw_pairs(target_l, draw[:n_labelled, :n_labelled], group)
+            loss = losses.contrastive(first, second, *pairs, c.margin, c.contrastive_form == "squared")
+            terms["contrastive"] = c.contrastive_weight * loss
+        if c.kl:
+            terms["sparsity"] = (c.kl_weight * losses.sparsity(first, c.rho)).expand(batch)
         return terms
 
     def predict(self, network: nn.Module, inputs: Inputs) -> Tensor:
         """Return class probabilities (B, K)."""
-        logits: Tensor = network(inputs["flux"], inputs["error"], inputs["mask"])
+        logits: Tensor = network(inputs["flux"], inputs["error"], inputs["mask"], inputs.get("scalars"))
         return logits.softmax(dim=1)
 
 
-def masked_reconstruction(rebuilt_bnt: Tensor, wanted_bnt: Tensor, mask_bnt: Tensor) -> Tensor:
-    """Return sqrt(sum_i ((m'_i - m_i) M_i)^2) of each object, shape (B,).
-
-    Source: the autoencoder's loss of Pasquet et al. 2019, A&A 627, A21. A tiny constant under the
-    root keeps its gradient finite at zero.
-    """
-    squared = ((rebuilt_bnt - wanted_bnt) * mask_bnt) ** 2
-    return torch.sqrt(squared.flatten(1).sum(1) + 1e-12)
-
-
-def _shift(images: tuple[Tensor, ...], largest: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-    """Move each object by its own number of columns; what leaves is lost, what enters is empty."""
-    batch, _, columns = images[0].shape
-    device = images[0].device
-    by = torch.randint(-largest, largest + 1, (batch, 1), generator=generator, device=device)
-    source = torch.arange(columns, device=device) - by
-    inside = ((source >= 0) & (source < columns)).unsqueeze(1)
-    index = source.clamp(0, columns - 1).unsqueeze(1)
-    return tuple(image.gather(2, index.expand_as(image)) * inside for image in images)
+def _encode(
+    arrays: ObservationArrays,
+    observed: tuple[str, ...],
+    covariates: Mapping[str, NDArray[np.floating]],
+    c: PelicanConfiguration,
+    bands: tuple[str, ...],
+) -> Inputs:
+    inputs = light_curve_images(
+        arrays, observed, bands, days_per_column=c.days_per_column, n_columns=c.n_columns
+    )
+    if c.scalars:
+        values = np.stack([covariates[name] for name in c.scalars], axis=1)
+        known = np.isfinite(values)
+        columns = np.concatenate([np.where(known, values, 0.0), known], axis=1)
+        inputs["scalars"] = torch.from_numpy(columns.astype(np.float32))
+    if _DEEP in covariates:
+        inputs[_DEEP] = torch.from_numpy(np.nan_to_num(covariates[_DEEP]).astype(np.float32))
+    return inputs

@@ -1,4 +1,9 @@
-"""PELICAN's layers. Shapes: B batch, C channels, N bands, T columns, F features, K classes."""
+"""PELICAN's layers. Shapes: B batch, C channels, N bands, T columns, S scalars, F features, K classes.
+
+A light-curve image stays an image (B, C, N, T) until its bands are merged: convolutions 1 x kernel along
+time, then one N x 1 across the bands. Memory is channels-last, in which such small convolutions run
+fastest.
+"""
 
 from __future__ import annotations
 
@@ -13,50 +18,81 @@ CHANNELS = 3  # scaled flux, signal-to-noise, mask
 
 
 class Inception(nn.Module):
-    """Parallel convolutions of four widths along time, normalised together. (B, C, T) -> (B, 4f, T)."""
+    """Parallel convolutions of four widths along time, normalised together.
 
-    def __init__(self, channels: int, filters: int) -> None:
+    (B, C, N, T) -> (B, 4f, N, T). The branches run as one convolution of the largest width, in which the
+    shorter kernels are padded with zeros.
+    """
+
+    def __init__(self, channels: int, filters: int, stride: int = 1) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(nn.Conv1d(channels, filters, k, padding=k // 2) for k in KERNELS)
-        self.norm = nn.BatchNorm1d(filters * len(KERNELS))
+        self.stride = stride
+        self.branches = nn.ModuleList(nn.Conv2d(channels, filters, (1, kernel)) for kernel in KERNELS)
+        self.norm = nn.BatchNorm2d(filters * len(KERNELS))
 
-    def forward(self, x_bct: Tensor) -> Tensor:
-        """Return the joined branches (B, 4f, T)."""
-        joined = torch.cat([branch(x_bct) for branch in self.branches], dim=1)
+    def forward(self, x_bcnt: Tensor) -> Tensor:
+        """Return the joined branches (B, 4f, N, T / stride)."""
+        widest, weights, biases = KERNELS[0], [], []
+        for branch, kernel in zip(self.branches, KERNELS, strict=True):
+            assert isinstance(branch, nn.Conv2d)
+            assert branch.bias is not None
+            weights.append(functional.pad(branch.weight, [(widest - kernel) // 2] * 2))
+            biases.append(branch.bias)
+        joined = functional.conv2d(
+            x_bcnt,
+            torch.cat(weights),
+            torch.cat(biases),
+            stride=(1, self.stride),
+            padding=(0, widest // 2),
+        )
         return functional.relu(self.norm(joined))
 
 
+def _block(c: PelicanConfiguration, channels: int, filters: int, stride: int = 1) -> nn.Module:
+    """Return one block along time with 4 * `filters` outputs, of the kind that the configuration asks for."""
+    if c.block == "inception":
+        return Inception(channels, filters, stride)
+    width = len(KERNELS) * filters
+    layer = nn.Conv2d(channels, width, (1, c.kernel), stride=(1, stride), padding=(0, c.kernel // 2))
+    return nn.Sequential(layer, nn.BatchNorm2d(width), nn.ReLU())
+
+
 class Encoder(nn.Module):
-    """Light-curve image -> features in [0, 1] (sigmoid) or [0, inf) (relu)."""
+    """Light-curve image and scalars -> features in [0, 1] (sigmoid) or [0, inf) (relu)."""
 
     def __init__(self, c: PelicanConfiguration, n_bands: int) -> None:
         super().__init__()
         self.softening = c.flux_softening
-        width = len(KERNELS) * c.temporal_filters
-        self.temporal = nn.Sequential(
-            *(Inception(CHANNELS if i == 0 else width, c.temporal_filters) for i in range(c.temporal_blocks))
-        )
+        filters = len(KERNELS) * c.temporal_filters
+        blocks = [
+            _block(c, filters if number else CHANNELS, c.temporal_filters, 1 if number else c.temporal_stride)
+            for number in range(c.temporal_blocks)
+        ]
+        self.temporal = nn.Sequential(*blocks)
         self.across_bands = nn.Sequential(
-            nn.Conv1d(n_bands * width, c.band_filters, 1), nn.BatchNorm1d(c.band_filters), nn.ReLU()
+            nn.Conv2d(filters, c.band_filters, (n_bands, 1)), nn.BatchNorm2d(c.band_filters), nn.ReLU()
         )
         merged: list[nn.Module] = []
-        width, columns = c.band_filters, c.n_columns
+        width, columns = c.band_filters, c.n_merged_columns
         for _ in range(c.merged_blocks):
-            merged += [nn.MaxPool1d(2), Inception(width, c.merged_filters)]
+            merged += [nn.MaxPool2d((1, 2)), _block(c, width, c.merged_filters)]
             width, columns = len(KERNELS) * c.merged_filters, columns // 2
         self.merged = nn.Sequential(*merged)
         self.flatten = c.pooling == "flatten"
-        self.features = nn.Linear(width * (columns if self.flatten else 2), c.features)
+        self.features = nn.Linear(width * (columns if self.flatten else 2) + 2 * c.n_scalars, c.features)
         self.activation = nn.Sigmoid() if c.feature_activation == "sigmoid" else nn.ReLU()
 
-    def forward(self, flux_bnt: Tensor, error_bnt: Tensor, mask_bnt: Tensor) -> Tensor:
-        """Return features (B, F)."""
-        batch, n_bands, columns = flux_bnt.shape
-        image = torch.stack([*self.scale(flux_bnt, error_bnt, mask_bnt), mask_bnt], dim=2)
-        per_band = self.temporal(image.reshape(batch * n_bands, CHANNELS, columns))
-        x_bct = self.merged(self.across_bands(per_band.reshape(batch, -1, columns)))
-        summary = x_bct.flatten(1) if self.flatten else torch.cat([x_bct.mean(2), x_bct.amax(2)], dim=1)
-        features: Tensor = self.activation(self.features(summary))
+    def forward(
+        self, flux_bnt: Tensor, error_bnt: Tensor, mask_bnt: Tensor, scalars_bs: Tensor | None = None
+    ) -> Tensor:
+        """Return features (B, F). `scalars_bs` holds a value and a 0/1 "known" for each scalar."""
+        image = torch.stack([*self.scale(flux_bnt, error_bnt, mask_bnt), mask_bnt], dim=1)
+        per_band = self.temporal(image.contiguous(memory_format=torch.channels_last))
+        x_bct = self.merged(self.across_bands(per_band))[:, :, 0]
+        summary = [x_bct.flatten(1)] if self.flatten else [x_bct.mean(2), x_bct.amax(2)]
+        if scalars_bs is not None:
+            summary.append(scalars_bs)
+        features: Tensor = self.activation(self.features(torch.cat(summary, dim=1)))
         return features
 
     def scale(self, flux_bnt: Tensor, error_bnt: Tensor, mask_bnt: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,15 +110,16 @@ class Decoder(nn.Module):
         self.columns = c.n_columns
         self.width, self.short = c.band_filters, -(-c.n_columns // 4)
         self.expand = nn.Linear(c.features, self.width * self.short)
-        self.middle = nn.Conv1d(self.width, self.width // 2 + 1, 3, padding=1)
-        self.out = nn.Conv1d(self.width // 2 + 1, n_bands, 3, padding=1)
+        self.middle = nn.Conv2d(self.width, self.width // 2 + 1, (1, 3), padding=(0, 1))
+        self.out = nn.Conv2d(self.width // 2 + 1, n_bands, (1, 3), padding=(0, 1))
 
     def forward(self, features_bf: Tensor) -> Tensor:
         """Return the rebuilt image (B, N, T), on the scale of :meth:`Encoder.scale`."""
-        x = functional.relu(self.expand(features_bf)).reshape(-1, self.width, self.short)
-        x = functional.relu(self.middle(functional.interpolate(x, scale_factor=2.0)))
-        image: Tensor = self.out(functional.interpolate(x, size=self.columns))
-        return image
+        x = functional.relu(self.expand(features_bf)).reshape(-1, 1, self.short, self.width)
+        x = x.permute(0, 3, 1, 2)  # channels-last without a copy
+        x = functional.relu(self.middle(functional.interpolate(x, size=(1, 2 * self.short))))
+        image: Tensor = self.out(functional.interpolate(x, size=(1, self.columns)))
+        return image[:, :, 0]
 
 
 class PelicanNetwork(nn.Module):
@@ -96,7 +133,9 @@ class PelicanNetwork(nn.Module):
         )
         self.decoder = Decoder(configuration, n_bands) if configuration.autoencoder else None
 
-    def forward(self, flux_bnt: Tensor, error_bnt: Tensor, mask_bnt: Tensor) -> Tensor:
+    def forward(
+        self, flux_bnt: Tensor, error_bnt: Tensor, mask_bnt: Tensor, scalars_bs: Tensor | None = None
+    ) -> Tensor:
         """Return class logits (B, K)."""
-        logits: Tensor = self.classifier(self.encoder(flux_bnt, error_bnt, mask_bnt))
+        logits: Tensor = self.classifier(self.encoder(flux_bnt, error_bnt, mask_bnt, scalars_bs))
         return logits
