@@ -90,7 +90,7 @@ class Pelican(Family[PelicanConfiguration]):
     def loss_terms(
         self, network: nn.Module, inputs: Inputs, target_l: Tensor, configuration: PelicanConfiguration
     ) -> Inputs:
-        """Return `cross_entropy` (L,) and, if asked for, `reconstruction`, `contrastive`, `sparsity`, (B,)."""
+        """Return `cross_entropy` (L,) and, as configured, `reconstruction`, `contrastive`, `sparsity`."""
         assert isinstance(network, PelicanNetwork)
         c, n_labelled = configuration, len(target_l)
         views = ["", SECOND] if c.contrastive and f"{SECOND}flux" in inputs else [""]
