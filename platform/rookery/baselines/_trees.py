@@ -88,7 +88,11 @@ def predict_with_trees(
     features = features[:, ~np.isnan(features[task.train]).all(axis=0)]
     if not features.shape[1]:
         raise fail(survey.path, "no training object has any feature to learn from")
-    trees = HistGradientBoostingClassifier(early_stopping=False, random_state=seed, **settings)
+    # scikit-learn's 20 objects per leaf would leave fewer than 40 training objects without a split.
+    leaf = min(20, max(1, len(task.train) // 20))
+    trees = HistGradientBoostingClassifier(
+        early_stopping=False, min_samples_leaf=leaf, random_state=seed, **settings
+    )
     trees.fit(features[task.train], task.label)
     values = np.zeros((len(task.predicted), len(task.classes)), dtype=np.float32)
     values[:, trees.classes_] = trees.predict_proba(features[task.predicted])
