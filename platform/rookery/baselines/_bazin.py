@@ -38,6 +38,7 @@ _LOG_LOW, _LOG_HIGH = np.log(0.3), np.log(1000.0)
 _START_SHAPES = tuple((np.log(rise), np.log(fall)) for rise in (3.0, 8.0) for fall in (12.0, 45.0))
 _START_SHIFTS = (-8.0, 0.0, 8.0)
 _START_BIN_DAYS = 10.0
+_MOST_START_BINS = 500
 _N_STARTS = 3
 
 
@@ -188,7 +189,9 @@ def _start(curves: Padded, n_bands: int) -> tuple[Floats, Floats]:
 def _candidate_dates(curves: Padded) -> Floats:
     """Return (n, S) dates at which the flux of all bands together is most significant."""
     n = len(curves.mjd)
-    bins = np.floor(curves.mjd / _START_BIN_DAYS).astype(np.int64) + 1
+    # Wider bins where dates spread over decades, so that a table of all bins stays small.
+    width = np.maximum(_START_BIN_DAYS, curves.mjd.max(axis=1) / _MOST_START_BINS)
+    bins = np.floor(curves.mjd / width[:, None]).astype(np.int64) + 1
     n_bins = int(bins.max()) + 2
     cell = (np.arange(n)[:, None] * n_bins + bins).ravel()
     squared = curves.weight**2
@@ -201,7 +204,7 @@ def _candidate_dates(curves: Padded) -> Floats:
     for column in range(_N_STARTS):
         top = found.argmax(axis=1)
         known = np.isfinite(found[np.arange(n), top]) if column else np.ones(n, bool)
-        date = (top - 0.5) * _START_BIN_DAYS
+        date = (top - 0.5) * width
         dates[:, column] = np.where(known, date, dates[:, 0] if column else date)
         near = np.abs(np.arange(n_bins) - top[:, None]) <= 2
         found[near] = -np.inf

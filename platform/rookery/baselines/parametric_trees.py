@@ -6,11 +6,12 @@ bands share their dates and time scales and which gives the priors of sparse ban
 degree of freedom, fluxes, colours and declines at and around the peak, rise and fall times, and
 the numbers and the significance of the points; NaN where undefined, which the trees can take.
 
-The trees' settings were chosen among nine by four-fold cross-validation on the 4,000 training and
-validation objects of SPCC's half split (log-loss, AUC; one seed). With 150 rounds at a learning
-rate of 0.06 and every feature at every split 0.128, 0.989, and 300 rounds 0.162, 0.991; with 30 % of
-the features at every split 150 rounds 0.120, 0.990, 300 rounds at 0.05 0.135, 0.991, and the same with
-an L2 penalty of 5, the setting used, 0.115, 0.990. Binned fluxes under the same folds: 0.177, 0.978.
+The trees' settings were chosen among eight by four-fold cross-validation on the 4,000 training and
+validation objects of SPCC's half split (log-loss, AUC; one seed; ``python
+benchmarks/baseline_settings.py runs/survey half``). With 150 rounds at a learning rate of 0.06 and every
+feature at every split 0.126, 0.989, and 300 rounds 0.159, 0.991; with 30 % of the features at every
+split, 150 rounds 0.121, 0.990, 300 rounds at 0.05 0.135, 0.991, and the same with an L2 penalty of 5, the
+setting used, 0.114, 0.990. Binned fluxes under the same folds: 0.177, 0.978.
 """
 
 import functools

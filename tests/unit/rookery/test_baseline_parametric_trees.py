@@ -133,11 +133,15 @@ def test_bad_light_curves_give_features(tmp_path: Path) -> None:
         ("huge", 56000.0, "g", 1e30, 1.0),
         ("huge", 56010.0, "r", -1e30, 1e-5),
         ("tiny", 56000.0, "g", 1e-30, 1e-32),
+        *(
+            ("two_calendars", mjd + (2400000.5 if i % 2 else 0), band, flux, 1.0)
+            for i, (_, mjd, band, flux, _) in enumerate(good)
+        ),
     ]
     survey = survey_of(tmp_path / "s", rows)
     column = features_of(survey)
     at = {name: i for i, name in enumerate(survey.objects["object_id"])}
-    assert column["points"].tolist() == [100, 1, 100, 50, 2, 4, 2, 1]
+    assert column["points"].tolist() == [100, 1, 100, 50, 2, 4, 2, 1, 100]
     assert column["log_peak"][at["good"]] == pytest.approx(np.log10(150 * 0.57), abs=0.1)
     for name in ("log_rise_r", "peak_ratio_r", "snr_r", "colour_g_r_at_0"):
         assert np.isnan(column[name][at["one_band"]]), name
