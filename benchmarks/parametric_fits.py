@@ -66,7 +66,7 @@ def main(path: str, n_scipy: str = "400") -> None:
     cost = fits.chi2 + np.square((fits.parameters - mean) / sigma).sum(axis=1)
     best = np.minimum(cost, costs) + 0.1
     print(
-        f"cost within 0.1 of the better one: ours {np.mean(cost <= best):.3f}, scipy {np.mean(costs <= best):.3f}"
+        f"cost within 0.1 of the lower: ours {np.mean(cost <= best):.3f}, scipy {np.mean(costs <= best):.3f}"
     )
 
 

@@ -12,7 +12,8 @@ from rookery.cli_options import ClassesOption, SeedOption, SplitOption, SurveyOp
 
 def baseline(
     name: Annotated[
-        str, typer.Argument(help="Which classical method: binned-trees, parametric-trees, salt2-trees.")
+        str,
+        typer.Argument(help="Which classical method, for example parametric-trees; a wrong name lists all."),
     ],
     survey: SurveyOption,
     split: SplitOption,
