@@ -15,6 +15,7 @@ libraries are imported by the function that needs them, so that importing this m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -202,14 +203,46 @@ def baseline(
     *,
     class_names: Sequence[str] = BINARY,
     seed: int = 0,
+    redshift: str | None = None,
+    role: str = "test",
+    address: str | None = None,
+    processes: int | None = None,
+    model_path: PathLike | None = None,
+    filters: str | None = None,
 ) -> Predictions:
-    """Train a classical method on a split and predict its test objects. See :mod:`rookery.baselines`."""
+    """Train a classical method on a split and predict its test objects. See :mod:`rookery.baselines`.
+
+    Parameters
+    ----------
+    redshift, role
+        See :class:`rookery.baselines.Baseline`.
+    address, processes
+        Of baselines that fit light curves: a Ray cluster that this machine belongs to, instead of a
+        Ray of its own, and how many blocks of objects are fitted at once, 0: in this process.
+    model_path, filters
+        See :mod:`rookery.baselines.salt2_trees`.
+    """
     from rookery import baselines
     from rookery.surveys import open_split, open_survey
 
-    run_baseline = baselines.load(name)
+    def session() -> AbstractContextManager[Any]:
+        from rookery.search.run import ray_session
+
+        return ray_session(address)
+
+    run_baseline = baselines.configure(
+        name, session, address=address, processes=processes, model_path=model_path, filters=filters
+    )
     opened = open_survey(survey)
-    return run_baseline(opened, open_split(opened, split), Path(out), classes=tuple(class_names), seed=seed)
+    return run_baseline(
+        opened,
+        open_split(opened, split),
+        Path(out),
+        classes=tuple(class_names),
+        seed=seed,
+        redshift=redshift,
+        role=role,
+    )
 
 
 def dashboard(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from rookery.cli_baselines import baseline
 from rookery.cli_options import (
     ClassesOption,
     DeviceOption,
@@ -257,20 +258,7 @@ def evaluate(
     _say(f"Report: {report / 'index.html'}")
 
 
-@app.command()
-def baseline(
-    name: Annotated[str, typer.Argument(help="Which classical method, for example binned-trees.")],
-    survey: SurveyOption,
-    split: SplitOption,
-    out: Annotated[Path, typer.Argument(help="Prediction file (Parquet) to write.")],
-    classes: ClassesOption = "Ia,non-Ia",
-    seed: SeedOption = 0,
-) -> None:
-    """Train a classical method on a split and predict its test objects."""
-    from rookery import api
-
-    predictions = api.baseline(name, survey, split, out, class_names=class_list(classes), seed=seed)
-    _say(f"{out}: {len(predictions.object_id)} objects")
+app.command()(baseline)
 
 
 @app.command()

@@ -84,6 +84,18 @@ def test_real_light_curves_are_ingested(archive, tmp_path):
         ("predict nowhere {survey} out.parquet", "nowhere"),
         ("evaluate nowhere.parquet {survey} --report report", "nowhere.parquet"),
         ("baseline forest --survey {survey} --split half out.parquet", "binned-trees"),
+        (
+            "baseline binned-trees --survey {survey} --split half o.parquet --redshift redshift",
+            "is the truth",
+        ),
+        (
+            "baseline binned-trees --survey {survey} --split half o.parquet --processes 2",
+            "takes no `processes`",
+        ),
+        (
+            "baseline salt2-trees --survey {survey} --split half o.parquet --model-path nowhere",
+            "must be the folder of a SALT model",
+        ),
         ("dashboard nowhere", "is no study"),
         ("demo {survey}", "choose another folder"),
     ],

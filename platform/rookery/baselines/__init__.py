@@ -4,12 +4,16 @@ A baseline is one module of this folder with a function ``run_baseline``; the mo
 ``binned_trees`` is the baseline ``binned-trees``.
 """
 
+import functools
 import importlib
+import inspect
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from rookery.baselines._workers import Workers
 from rookery_ensembles.errors import fail
 
 if TYPE_CHECKING:
@@ -17,11 +21,11 @@ if TYPE_CHECKING:
     from rookery.surveys.store import Survey
     from rookery_ensembles.predictions import Predictions
 
-__all__ = ["Baseline", "load", "names"]
+__all__ = ["Baseline", "Workers", "configure", "load", "names"]
 
 
 class Baseline(Protocol):
-    """Trains on a split's training part, writes predictions of its test objects, and returns them."""
+    """Trains on a split's training and validation objects, writes predictions of its other objects."""
 
     def __call__(
         self,
@@ -32,8 +36,31 @@ class Baseline(Protocol):
         name: str = ...,
         classes: Sequence[str] = ...,
         seed: int = ...,
+        redshift: str | None = ...,
+        role: str = ...,
+        **options: Any,
     ) -> "Predictions":
-        """Run the baseline."""
+        """Run the baseline.
+
+        Parameters
+        ----------
+        survey, split
+            The light curves, and who trains and who is predicted.
+        out
+            Parquet file of predictions to write.
+        name
+            Name that the predictions carry: their member is ``baseline-<name>``.
+        classes
+            Class names, in the order of the columns; see :func:`rookery.surveys.labels.class_indices`.
+        seed
+            Seed of everything random.
+        redshift
+            Covariate of the survey to use as a redshift, never the truth; None: no redshift.
+        role
+            Who is predicted: ``test``, ``unlabelled``, or ``validation``, whose objects then do not train.
+        **options
+            What one baseline takes beyond this, for example `workers`; see :func:`configure`.
+        """
 
 
 def names() -> list[str]:
@@ -54,3 +81,41 @@ def load(name: str) -> Baseline:
         raise fail(f"baseline {name!r}", f"is unknown; the baselines are: {', '.join(names())}")
     module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
     return cast(Baseline, module.run_baseline)
+
+
+def configure(
+    name: str,
+    session: Callable[[], AbstractContextManager[Any]],
+    *,
+    address: str | None = None,
+    processes: int | None = None,
+    **options: Any,
+) -> Baseline:
+    """Return a baseline with its options; those that are None are left to its defaults.
+
+    Parameters
+    ----------
+    name
+        The baseline's name.
+    session
+        Connects to Ray (at `address`, where one is given) while it is entered.
+    address, processes
+        See :class:`rookery.baselines._workers.Workers`.
+    **options
+        Options of the baseline's own.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, or an option that the baseline does not take.
+    """
+    run = load(name)
+    given = {"address": address, "processes": processes, **options}
+    taken = inspect.signature(run).parameters
+    for option, value in given.items():
+        if value is not None and (option if option in options else "workers") not in taken:
+            raise fail(f"baseline {name!r}", f"takes no `{option}`")
+    chosen = {option: value for option, value in options.items() if value is not None}
+    if "workers" in taken:
+        chosen["workers"] = Workers(session, processes, cluster=address is not None)
+    return functools.partial(run, **chosen)

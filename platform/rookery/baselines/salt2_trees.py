@@ -1,0 +1,120 @@
+"""Gradient-boosted trees on SALT2 or SALT3 fits, through sncosmo (Guy et al. 2007; Kenworthy et al. 2021).
+
+Every light curve, whatever its type, is fitted as if it were of type Ia; the features are the fit's
+parameters and errors, its chi2 per degree of freedom in all and per band, and the numbers and the
+significance of its points. The model's files are not part of this package: see
+:func:`rookery.baselines._salt2_model.find_model`. Galactic dust is that of the covariate ``mwebv``
+where the survey has it. A redshift that is named is the start and, with its error, the prior of the
+fit's own redshift; without one the fit finds it, from several starts.
+"""
+
+import functools
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery.baselines._padding import block_curves, block_rows
+from rookery.baselines._redshift import redshift_features, redshift_of
+from rookery.baselines._salt2_block import SaltBlock, fit_block, salt_feature_names
+from rookery.baselines._salt2_model import filter_names, find_model, load_source
+from rookery.baselines._trees import make_task, predict_with_trees
+from rookery.baselines._workers import Workers
+from rookery_ensembles.errors import InputError
+from rookery_ensembles.predictions import Predictions
+
+if TYPE_CHECKING:
+    from rookery.surveys.splits import Split
+    from rookery.surveys.store import Survey
+
+_log = logging.getLogger(__name__)
+
+SETTINGS = {"max_iter": 300, "learning_rate": 0.05, "max_features": 0.3, "l2_regularization": 5.0}
+_ALONE_BELOW = 30
+_BLOCK = 20
+# Error of a redshift whose survey gives none, per (1 + z): that of good photometric redshifts.
+_Z_ERROR = 0.03
+
+
+def run_baseline(
+    survey: "Survey",
+    split: "Split",
+    out: Path,
+    *,
+    name: str = "salt2-trees",
+    classes: Sequence[str] = ("Ia", "non-Ia"),
+    seed: int = 0,
+    redshift: str | None = None,
+    role: str = "test",
+    workers: Workers | None = None,
+    model_path: str | Path | None = None,
+    filters: str | None = None,
+) -> Predictions:
+    """Fit all light curves, train on the labelled objects but those of `role`, and predict these.
+
+    Parameters
+    ----------
+    survey, split, out, name, classes, seed, redshift, role
+        See :class:`rookery.baselines.Baseline`.
+    workers
+        Who fits; by default this process.
+    model_path, filters
+        See :func:`rookery.baselines._salt2_model.find_model` and
+        :func:`rookery.baselines._salt2_model.filter_names`.
+
+    Raises
+    ------
+    InputError
+        When model or filters are missing; see also :func:`rookery.baselines._trees.make_task` and
+        :func:`rookery.baselines._redshift.redshift_of`.
+    """
+    try:
+        model = find_model(model_path)
+        chosen = filter_names(filters, survey.bands)
+    except ModuleNotFoundError as error:
+        raise InputError(f"salt2-trees needs `{error.name}`: pip install 'rookery[simulate]'") from error
+    load_source(str(model))  # unreadable files are refused here, not in a worker
+    task = make_task(survey, split, classes, role)
+    features, _, peak = salt_features(survey, workers or Workers(), model, chosen, redshift)
+    if redshift is not None:
+        no_days = np.empty((len(survey), 0))
+        features = np.hstack([features, redshift_features(survey, redshift, peak, no_days)[0]])
+    return predict_with_trees(task, features, SETTINGS, survey, out, name=name, seed=seed)
+
+
+def salt_features(
+    survey: "Survey", workers: Workers, model: Path, filters: tuple[str, ...], redshift: str | None = None
+) -> tuple[NDArray[np.float64], list[str], NDArray[np.float64]]:
+    """Fit every light curve; fits that fail are counted in the log, and their features are NaN.
+
+    Returns
+    -------
+    (N, F) features, their F names, and (N,) the fitted x0, a flux at the peak but for its unit.
+    """
+    z, z_error = np.full(len(survey), np.nan), None
+    if redshift is not None:
+        z, z_error = redshift_of(survey, redshift)
+    guess = _Z_ERROR * (1.0 + z)
+    sigma = guess if z_error is None else np.where(z_error > 0, z_error, guess)
+    mwebv = survey.objects["mwebv"].to_numpy() if "mwebv" in survey.covariates else np.zeros(len(survey))
+    mwebv = np.where(np.isfinite(mwebv), mwebv, 0.0)
+    names = salt_feature_names(survey.bands)
+    features = np.full((len(survey), len(names)), np.nan)
+    rows = [block[i : i + _BLOCK] for block in block_rows(survey) for i in range(0, len(block), _BLOCK)]
+    fit = functools.partial(
+        fit_block, model=str(model.absolute()), filters=filters, zero_point=survey.info.zero_point
+    )
+    blocks = (SaltBlock(block_curves(survey, row), z[row], sigma[row], mwebv[row]) for row in rows)
+    found = workers.map(fit, blocks, n_objects=len(survey), alone_below=_ALONE_BELOW)
+    failed = 0
+    for block, (values, failures) in zip(rows, found, strict=True):
+        features[block] = values
+        failed += failures
+    if failed:
+        _log.warning(
+            "%s: %d of %d SALT fits failed; their features are missing", survey.path, failed, len(survey)
+        )
+    return features, names, 10.0 ** features[:, names.index("log_x0")]
