@@ -17,7 +17,7 @@ test: $(VENV)/.dev lint   ## Static checks and all quick tests (about 2 minutes)
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
 
 slow: $(VENV)/.dev        ## The slow tests: killed drivers, worker groups, clusters, the wheel, the demo
-	$(BIN)/python -m pytest -m slow --timeout 900 --durations 10
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup --timeout 900 --durations 10
 
 lint: $(VENV)/.dev        ## Layout guard, ruff, mypy, import contracts
 	$(BIN)/python -P tests/layout_guard.py
