@@ -99,7 +99,10 @@ def train(
     torch.manual_seed(job.seed % _SEEDS)
     network = family.build(configuration, len(data.survey.bands), len(job.class_names)).to(device)
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=configuration.learning_rate, weight_decay=configuration.weight_decay
+        network.parameters(),
+        lr=configuration.learning_rate,
+        weight_decay=configuration.weight_decay,
+        fused=True,
     )
     if progress.epoch:
         network.load_state_dict(progress.network)

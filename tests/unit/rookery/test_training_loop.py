@@ -67,11 +67,25 @@ def test_seeds_of_any_size_train(make_job: MakeJob) -> None:
     assert progress.epoch == 1
 
 
-@pytest.mark.parametrize(("epoch", "autoencoder"), [(1, True), (2, False), (2, True), (5, False)])
+ALL_MODULES = {
+    "autoencoder": True,
+    "contrastive": True,
+    "kl": True,
+    "feature_activation": "sigmoid",
+    "unlabelled": True,
+    "copies": 1,
+    "truncation": 0.3,
+    "dimming": 0.3,
+}
+
+
+@pytest.mark.parametrize(
+    ("epoch", "modules"), [(1, {"autoencoder": True}), (2, {}), (2, ALL_MODULES), (5, {})]
+)
 def test_training_interrupted_and_resumed_equals_training_undisturbed_bit_for_bit(
-    make_job: MakeJob, tmp_path: Path, epoch: int, autoencoder: bool
+    make_job: MakeJob, tmp_path: Path, epoch: int, modules: dict[str, Any]
 ) -> None:
-    job = make_job(configuration={"epochs": 5, "autoencoder": autoencoder, "dropout": 0.3})
+    job = make_job(configuration={"epochs": 5, "dropout": 0.3, **modules})
     undisturbed, whole = run(job)
     path = tmp_path / "running.safetensors"
 
@@ -92,6 +106,41 @@ def test_training_interrupted_and_resumed_equals_training_undisturbed_bit_for_bi
     assert_same_weights(whole.optimizer, progress.optimizer)
     assert without_time(progress.history) == without_time(whole.history)
     assert (progress.best_epoch, progress.best_value) == (whole.best_epoch, whole.best_value)
+
+
+def test_history_has_every_term_and_their_sum(make_job: MakeJob) -> None:
+    _, progress = run(make_job(configuration={"epochs": 2, **ALL_MODULES}))
+    for row in progress.history:
+        terms = [row[f"train_{n}"] for n in ("cross_entropy", "reconstruction", "contrastive", "sparsity")]
+        assert all(term > 0 for term in terms)
+        assert row["train_loss"] == pytest.approx(sum(terms))
+
+
+def test_unlabelled_objects_are_those_to_classify_and_change_what_is_learnt(make_job: MakeJob) -> None:
+    values = {"epochs": 1, "autoencoder": True}
+    job = make_job(configuration=values)
+    family = load_family(job.family)
+    rows = load_data(job, family, family.configure(job.configuration), CPU).rows
+    assert torch.equal(rows["unlabelled"], rows["test"])
+    assert not set(rows["unlabelled"].tolist()) & set(rows["train"].tolist())
+    alone, _ = run(job)
+    joined, _ = run(make_job(configuration={**values, "unlabelled": True}))
+    assert any(not torch.equal(a, b) for a, b in zip(alone.parameters(), joined.parameters(), strict=True))
+
+
+def test_copies_train_with_the_label_of_their_source_and_never_validate(make_job: MakeJob) -> None:
+    job = make_job(configuration={"copies": 2})
+    family = load_family(job.family)
+    with_copies = load_data(job, family, family.configure(job.configuration), CPU)
+    plain = load_data(make_job(), family, family.configure(make_job().configuration), CPU)
+    n, n_train = len(plain.target_n), len(plain.rows["train"])
+    n_copies = len(with_copies.target_n) - n
+    assert 0 < n_copies <= 2 * n_train
+    assert torch.equal(with_copies.rows["train"][n_train:], torch.arange(n, n + n_copies))
+    assert all(torch.equal(with_copies.rows[r], plain.rows[r]) for r in ("validation", "test", "unlabelled"))
+    assert all(len(values) == n + n_copies for values in with_copies.inputs.values())
+    share = plain.target_n[plain.rows["train"]].double().mean()
+    assert with_copies.target_n[n:].double().mean().item() == pytest.approx(share.item(), abs=0.15)
 
 
 def test_survey_that_has_moved_keeps_its_checkpoints(make_job: MakeJob, tmp_path: Path) -> None:
