@@ -118,8 +118,9 @@ def choose(
     Raises
     ------
     InputError
-        When an object has no weight, or the weights break their rules; when there is no candidate, two have the same id, they predict redshift PDFs, no truth is
-        known, or their predictions do not fit together (see `pool_folds` and `stack_members`).
+        When an object has no weight, or the weights break their rules; when there is no
+        candidate, two have the same id, they predict redshift PDFs, no truth is known, or their
+        predictions do not fit together (see `pool_folds` and `stack_members`).
     """
     groups = _grouped(candidates)
     stack = _stack_groups(groups)
