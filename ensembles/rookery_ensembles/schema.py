@@ -116,10 +116,12 @@ class PredictionInfo:
         if self.fold is not None and self.fold < 0:
             raise fail(where, f"`fold` must be 0 or more, but found {self.fold}")
         if self.prior_correction is not None:
-            found = {name: len(getattr(self.prior_correction, name)) for name in ("training", "estimated")}
-            if set(found.values()) != {len(self.class_names or ())}:
+            record = self.prior_correction
+            sizes = [len(x) for x in (record.training, record.estimated, record.low, record.high)]
+            if set(sizes) != {len(self.class_names or ())}:
                 rule = "`prior_correction` must hold one fraction for each of the class names"
-                raise fail(where, f"{rule}, but holds {found}")
+                listed = ", ".join(map(str, sizes))
+                raise fail(where, f"{rule}, but its training, estimated, low and high hold {listed}")
 
     def to_json(self) -> str:
         """Return the JSON object that a file carries; absent fields are left out."""

@@ -21,7 +21,7 @@ from rookery.surveys.properties import object_properties
 from rookery.surveys.shift import effective_number, importance_weights, labelled_and_target
 from rookery.training import TrainingJob, train_member
 from rookery.training.member import read_card
-from rookery_ensembles import load_bundle, read_predictions
+from rookery_ensembles import BundleMember, load_bundle, read_predictions, write_bundle
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.metrics import log_loss
 
@@ -321,6 +321,23 @@ def test_a_study_with_a_shift_is_searched_combined_and_corrected(
     odds = [x.values[:, 0].astype(float) / x.values[:, 1] for x in (plain, fixed)]
     factor = (record.estimated[0] / record.training[0]) / (record.estimated[1] / record.training[1])
     assert np.median(odds[1] / odds[0]) == pytest.approx(factor, rel=1e-3)
+
+
+def test_a_bundle_that_knows_no_class_fractions_says_what_is_missing(
+    tmp_path: Path, shifted_job: Callable[..., TrainingJob], bright_survey: Survey
+) -> None:
+    train_member(shifted_job(None, configuration={"epochs": 1}), tmp_path / "m", tmp_path / "c", quiet)
+    member = BundleMember("m", tmp_path / "m", 1.0)
+    old = write_bundle(
+        tmp_path / "old", members=[member], scores={}, provenance={}, class_names=("Ia", "non-Ia")
+    )
+    out = tmp_path / "p.parquet"
+    with pytest.raises(InputError, match=r"ensemble.yaml: `class_fractions` is missing"):
+        predict_survey(old.path, bright_survey.path, out, correct_priors=True)
+    with pytest.raises(InputError, match="split: is for correcting priors only"):
+        predict_survey(old.path, bright_survey.path, out, split="bright")
+    assert not out.exists()
+    assert predict_survey(old.path, bright_survey.path, out).info.prior_correction is None
 
 
 def test_lost_weights_are_written_again(tmp_path: Path, bright_survey: Survey) -> None:
