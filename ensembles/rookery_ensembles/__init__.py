@@ -30,6 +30,8 @@ from rookery_ensembles.predictions import (
     stack_members,
     write_predictions,
 )
+from rookery_ensembles.priors import PriorEstimate, correct_probabilities, estimate_fractions
+from rookery_ensembles.schema import PriorCorrection
 from rookery_ensembles.select import GreedySelection, bagged_selection, greedy_selection
 
 __all__ = [
@@ -41,12 +43,16 @@ __all__ = [
     "InputError",
     "PredictionInfo",
     "Predictions",
+    "PriorCorrection",
+    "PriorEstimate",
     "Stack",
     "TemperatureCalibration",
     "average",
     "bagged_selection",
     "choose",
     "classification_metrics",
+    "correct_probabilities",
+    "estimate_fractions",
     "greedy_selection",
     "load_bundle",
     "pool_folds",

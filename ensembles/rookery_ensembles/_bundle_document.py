@@ -27,6 +27,7 @@ _KEYS = (
     "calibration",
     "scores",
     "provenance",
+    "class_fractions",
 )
 _DIGEST_KEY = "digest"
 # Neither a separator nor a leading dot: an id can be no path out of the bundle.
@@ -55,6 +56,7 @@ class BundleDocument:
     calibration: TemperatureCalibration | None
     scores: Mapping[str, Mapping[str, float]]
     provenance: Mapping[str, object]
+    class_fractions: Mapping[str, float] | None = None
 
     def check(self, where: str) -> None:
         """Raise InputError, beginning with `where`, unless every rule of the document holds."""
@@ -65,6 +67,8 @@ class BundleDocument:
             )
         if self.calibration is not None and self.class_names is None:
             raise fail(where, "a temperature is for class probabilities: redshift PDFs must have none")
+        if self.class_fractions is not None:
+            _check_class_fractions(self.class_fractions, self.class_names, f"{where}, key `class_fractions`")
         if not self.members:
             raise fail(where, "there must be at least one member, but found none")
         seen: set[str] = set()
@@ -100,6 +104,8 @@ class BundleDocument:
             },
             "provenance": dict(self.provenance),
         }
+        if self.class_fractions is not None:
+            document["class_fractions"] = {name: float(x) for name, x in self.class_fractions.items()}
         try:
             text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
         except yaml.YAMLError as error:
@@ -130,6 +136,7 @@ class BundleDocument:
             calibration=_read_calibration(fields),
             scores=_read_scores(fields),
             provenance=fields.mapping("provenance"),
+            class_fractions=fields.numbers("class_fractions") if fields.has("class_fractions") else None,
         )
         document.check(where)
         return document, hashlib.sha256(body).hexdigest()
@@ -137,6 +144,17 @@ class BundleDocument:
 
 def _digest_line(body: bytes) -> bytes:
     return f"{_DIGEST_KEY}: {hashlib.sha256(body).hexdigest()}\n".encode()
+
+
+def _check_class_fractions(
+    fractions: Mapping[str, float], class_names: tuple[str, ...] | None, where: str
+) -> None:
+    if class_names is None or set(fractions) != set(class_names):
+        rule = f"must name the classes {', '.join(class_names or ()) or '(redshift PDFs have none)'}"
+        raise fail(where, f"{rule}, but names {', '.join(fractions)}")
+    total = sum(fractions.values())
+    if not (all(value >= 0 for value in fractions.values()) and abs(total - 1) <= 1e-6):
+        raise fail(where, f"must be 0 or more and sum to 1, but found {dict(fractions)}")
 
 
 def _read_members(fields: Fields) -> tuple[MemberEntry, ...]:

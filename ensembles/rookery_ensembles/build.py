@@ -12,8 +12,8 @@ from rookery_ensembles.bundle import BundleMember
 from rookery_ensembles.calibrate import TemperatureCalibration
 from rookery_ensembles.combine import average
 from rookery_ensembles.errors import fail
-from rookery_ensembles.metrics import classification_metrics
-from rookery_ensembles.probabilities import LOG_FLOOR, class_indices
+from rookery_ensembles.metrics import classification_metrics, log_loss
+from rookery_ensembles.probabilities import LOG_FLOOR, check_sample_weight, class_indices
 from rookery_ensembles.schema import Predictions
 from rookery_ensembles.select import bagged_selection, likelihoods, select_by_likelihood
 from rookery_ensembles.stack import Stack, pool_folds, stack_members
@@ -57,13 +57,17 @@ class EnsembleChoice:
         `classification_metrics` on the validation objects of ``best_member`` (the best
         configuration alone), ``average`` (all configurations with equal weights), ``selected``
         and ``selected_calibrated``. The last two were chosen and fitted on these very objects,
-        so their scores flatter; only a test set compares the four fairly.
+        so their scores flatter; only a test set compares the four fairly. Where objects were
+        weighted, each has ``weighted_log_loss`` too.
     best_group
         Configuration of the least log-loss.
     best_member
         Its member; with folds, its first.
     losses
-        Log-loss of each configuration alone, on the validation objects.
+        Log-loss of each configuration alone, on the validation objects, weighted where they were.
+    class_fractions
+        Fraction of the validation objects in each class, unweighted: what the probabilities
+        presume of new data, as long as validation and training objects have the same.
     """
 
     class_names: tuple[str, ...]
@@ -73,6 +77,7 @@ class EnsembleChoice:
     best_group: str
     best_member: str
     losses: Mapping[str, float]
+    class_fractions: Mapping[str, float]
 
     @property
     def weights(self) -> dict[str, float]:
@@ -80,7 +85,13 @@ class EnsembleChoice:
         return {member.id: member.weight for member in self.members}
 
 
-def choose(candidates: Sequence[CandidateMember], *, positive: str = "Ia", bags: int = 20) -> EnsembleChoice:
+def choose(
+    candidates: Sequence[CandidateMember],
+    *,
+    positive: str = "Ia",
+    bags: int = 20,
+    sample_weight: Mapping[str, float] | None = None,
+) -> EnsembleChoice:
     """Choose an ensemble by out-of-sample log-loss: bagged greedy selection, then a temperature.
 
     Selection runs over configurations, each with the pooled predictions of its fold members, so
@@ -100,12 +111,16 @@ def choose(candidates: Sequence[CandidateMember], *, positive: str = "Ia", bags:
         As in `classification_metrics`.
     bags
         As in `bagged_selection`; 0 for one greedy selection on all objects.
+    sample_weight
+        What each object counts in selection and calibration, by `object_id`: importance weights
+        make the validation objects resemble those to be classified. By default all count the same.
 
     Raises
     ------
     InputError
-        When there is no candidate, two have the same id, they predict redshift PDFs, no truth is
-        known, or their predictions do not fit together (see `pool_folds` and `stack_members`).
+        When an object has no weight, or the weights break their rules; when there is no
+        candidate, two have the same id, they predict redshift PDFs, no truth is known, or their
+        predictions do not fit together (see `pool_folds` and `stack_members`).
     """
     groups = _grouped(candidates)
     stack = _stack_groups(groups)
@@ -119,16 +134,22 @@ def choose(candidates: Sequence[CandidateMember], *, positive: str = "Ia", bags:
     known = index_n >= 0
     order = np.argsort(stack.object_id[known], kind="stable")  # bags must not depend on the files' order
     values_mnk, index_n = stack.values[:, known][:, order], index_n[known][order]
+    weight_n = _weights(sample_weight, stack.object_id[known][order].tolist())
 
     def score(probability_nk: NDArray[np.float64]) -> dict[str, float]:
-        return classification_metrics(class_names, truth[known][order], probability_nk, positive)
+        metrics = classification_metrics(class_names, truth[known][order], probability_nk, positive)
+        if weight_n is not None:
+            metrics["weighted_log_loss"] = log_loss(probability_nk, index_n, weight_n)
+        return metrics
 
     likelihood_mn = likelihoods(values_mnk, index_n)
-    losses_m = -np.log(np.maximum(likelihood_mn, LOG_FLOOR)).mean(axis=1)
+    loss_mn = -np.log(np.maximum(likelihood_mn, LOG_FLOOR))
+    losses_m = loss_mn.mean(axis=1) if weight_n is None else np.average(loss_mn, axis=1, weights=weight_n)
     best = int(losses_m.argmin())
-    weights_m = _select(likelihood_mn, bags)
+    weights_m = _select(likelihood_mn, bags, weight_n)
     selected_nk = average(values_mnk, weights_m)
-    calibration = TemperatureCalibration.fit(selected_nk, index_n)
+    calibration = TemperatureCalibration.fit(selected_nk, index_n, weight_n)
+    fractions = np.bincount(index_n, minlength=len(class_names)) / len(index_n)
     return EnsembleChoice(
         class_names=class_names,
         members=tuple(
@@ -147,13 +168,27 @@ def choose(candidates: Sequence[CandidateMember], *, positive: str = "Ia", bags:
         best_group=stack.members[best],
         best_member=groups[stack.members[best]][0].id,
         losses=dict(zip(stack.members, losses_m.tolist(), strict=True)),
+        class_fractions=dict(zip(class_names, fractions.tolist(), strict=True)),
     )
 
 
-def _select(likelihood_mn: NDArray[np.float64], bags: int) -> NDArray[np.float64]:
+def _select(
+    likelihood_mn: NDArray[np.float64], bags: int, weight_n: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
     if bags == 0:
-        return select_by_likelihood(likelihood_mn).weights_m
-    return bagged_selection(likelihood_mn, bags=bags)
+        return select_by_likelihood(likelihood_mn, sample_weight=weight_n).weights_m
+    return bagged_selection(likelihood_mn, bags=bags, sample_weight=weight_n)
+
+
+def _weights(given: Mapping[str, float] | None, object_id: Sequence[str]) -> NDArray[np.float64] | None:
+    """Return the objects' weights in their order, of mean 1."""
+    if given is None:
+        return None
+    missing = [name for name in object_id if name not in given]
+    if missing:
+        rule = "there must be a weight for every object"
+        raise fail("sample_weight", f"{rule}, but {len(missing)} have none, the first being {missing[0]!r}")
+    return check_sample_weight([given[name] for name in object_id], len(object_id))
 
 
 def _grouped(candidates: Sequence[CandidateMember]) -> dict[str, list[CandidateMember]]:

@@ -76,6 +76,8 @@ class Bundle:
         Plain values on how the ensemble came about.
     digest
         SHA-256 of the document: the bundle's identity.
+    class_fractions
+        Class fractions at which its probabilities are calibrated; None where it was not told.
     """
 
     path: Path
@@ -88,6 +90,7 @@ class Bundle:
     scores: Mapping[str, Mapping[str, float]]
     provenance: Mapping[str, object]
     digest: str
+    class_fractions: Mapping[str, float] | None = None
 
     def member_folders(self) -> list[Path]:
         """Return the members' folders, in the order in which `combine` takes their predictions."""
@@ -134,6 +137,7 @@ def write_bundle(
     bin_edges: Sequence[float] | None = None,
     pooling: str = "linear",
     calibration: TemperatureCalibration | None = None,
+    class_fractions: Mapping[str, float] | None = None,
     replace: bool = False,
 ) -> Bundle:
     """Copy the members' files and write the document; the folder appears whole or not at all.
@@ -148,7 +152,7 @@ def write_bundle(
         As in `Bundle`; plain values only (text, numbers, lists, mappings).
     class_names, bin_edges
         What the ensemble predicts: exactly one of the two.
-    pooling, calibration
+    pooling, calibration, class_fractions
         As in `Bundle`.
     replace
         Whether a former bundle may be replaced.
@@ -172,6 +176,7 @@ def write_bundle(
         calibration=calibration,
         scores=scores,
         provenance=provenance,
+        class_fractions=class_fractions,
     )
     document.check(where)
     text = document.to_text(where)
@@ -214,6 +219,7 @@ def load_bundle(path: str | Path) -> Bundle:
         scores=document.scores,
         provenance=document.provenance,
         digest=digest,
+        class_fractions=document.class_fractions,
     )
 
 

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from rookery_ensembles._documents import Fields
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metrics import log_loss
-from rookery_ensembles.probabilities import LOG_FLOOR, as_probabilities, check_truth_index
+from rookery_ensembles.probabilities import (
+    LOG_FLOOR,
+    as_probabilities,
+    check_sample_weight,
+    check_truth_index,
+)
 
 TEMPERATURE_RANGE = (0.05, 20.0)
 
@@ -41,7 +46,12 @@ class TemperatureCalibration:
         _check_temperature(self.temperature, "temperature")
 
     @classmethod
-    def fit(cls, probability_nk: NDArray[Any], truth_index_n: NDArray[Any]) -> "TemperatureCalibration":
+    def fit(
+        cls,
+        probability_nk: NDArray[Any],
+        truth_index_n: NDArray[Any],
+        sample_weight: NDArray[Any] | None = None,
+    ) -> "TemperatureCalibration":
         """Find the T in `TEMPERATURE_RANGE` of least log-loss.
 
         On the data of the fit the log-loss is never higher than without calibration: where no T
@@ -53,29 +63,32 @@ class TemperatureCalibration:
             (N, K) averaged probabilities of objects that no member was trained on.
         truth_index_n
             (N,) positions of the true classes.
+        sample_weight
+            (N,) what each object counts in the log-loss; 1 by default.
 
         Raises
         ------
         InputError
-            When probabilities or truth break their rules.
+            When probabilities, truth or weights break their rules.
         """
         from scipy.optimize import minimize_scalar
 
         probability = as_probabilities(probability_nk)
         index = check_truth_index(truth_index_n, *probability.shape)
+        weight_n = check_sample_weight(sample_weight, len(index))
         log_p_nk = _floored_log(probability)
 
         def loss(log_temperature: float) -> float:
             scaled_nk = log_p_nk * math.exp(-log_temperature)
             norm_n = np.log(np.exp(scaled_nk).sum(axis=1))
-            return float(np.mean(norm_n - scaled_nk[np.arange(len(index)), index]))
+            return float(np.mean(weight_n * (norm_n - scaled_nk[np.arange(len(index)), index])))
 
         low, high = TEMPERATURE_RANGE
         found = minimize_scalar(loss, bounds=(math.log(low), math.log(high)), method="bounded")
         fitted = cls(math.exp(found.x))
-        return (
-            fitted if log_loss(fitted.apply(probability), index) < log_loss(probability, index) else cls(1.0)
-        )
+        weights = None if sample_weight is None else weight_n
+        before, after = (log_loss(p, index, weights) for p in (probability, fitted.apply(probability)))
+        return fitted if after < before else cls(1.0)
 
     def apply(self, probability_nk: NDArray[Any]) -> NDArray[np.float64]:
         """Return calibrated (N, K) probabilities in double precision.

@@ -100,15 +100,28 @@ def classification_metrics(
     }
 
 
-def accuracy(probability_nk: NDArray[Any], truth_index_n: NDArray[np.intp]) -> float:
-    """Return the fraction of objects whose most probable class is the true one."""
-    return float(np.mean(np.argmax(probability_nk, axis=1) == truth_index_n))
+def accuracy(
+    probability_nk: NDArray[Any],
+    truth_index_n: NDArray[np.intp],
+    sample_weight_n: NDArray[Any] | None = None,
+) -> float:
+    """Return the fraction of objects, weighted where weights are given, whose most probable class is true."""
+    right_n = np.argmax(probability_nk, axis=1) == truth_index_n
+    return float(np.average(right_n, weights=sample_weight_n))
 
 
-def log_loss(probability_nk: NDArray[Any], truth_index_n: NDArray[np.intp]) -> float:
-    """Return the mean of -ln p(true class), with p no less than `LOG_FLOOR`; in nats per object."""
+def log_loss(
+    probability_nk: NDArray[Any],
+    truth_index_n: NDArray[np.intp],
+    sample_weight_n: NDArray[Any] | None = None,
+) -> float:
+    """Return the mean, weighted where weights are given, of -ln p(true class); in nats per object.
+
+    p is no less than `LOG_FLOOR`.
+    """
     likelihood_n = np.take_along_axis(np.asarray(probability_nk), np.asarray(truth_index_n)[:, None], axis=1)
-    return float(-np.log(np.maximum(likelihood_n, LOG_FLOOR), dtype=np.float64).mean())
+    loss_n = -np.log(np.maximum(likelihood_n[:, 0], LOG_FLOOR), dtype=np.float64)
+    return float(loss_n.mean() if sample_weight_n is None else np.average(loss_n, weights=sample_weight_n))
 
 
 def brier(probability_nk: NDArray[Any], truth_index_n: NDArray[np.intp]) -> float:

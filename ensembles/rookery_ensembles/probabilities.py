@@ -88,6 +88,30 @@ def check_weights(weights_m: Sequence[float] | NDArray[Any], n: int, where: str)
     return weights
 
 
+def check_sample_weight(
+    sample_weight_n: Sequence[float] | NDArray[Any] | None, n: int, where: str = "sample_weight"
+) -> NDArray[np.float64]:
+    """Return `n` objects' weights in double precision, divided by their mean; ones where none are given.
+
+    Raises
+    ------
+    InputError
+        When there are not `n`, one is negative or not finite, or none is greater than 0.
+    """
+    if sample_weight_n is None:
+        return np.ones(n)
+    weights = np.asarray(sample_weight_n, dtype=np.float64)
+    if weights.shape != (n,):
+        raise fail(where, f"there must be one weight for each of {n} objects, but found {weights.shape}")
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if bad.size:
+        rule = "weights must be finite and not negative"
+        raise fail(f"{where}, row {bad[0]}", f"{rule}, but found {weights[bad[0]]}")
+    if not weights.any():
+        raise fail(where, f"at least one of {n} weights must be greater than 0, but none is")
+    return np.asarray(weights / weights.mean())
+
+
 def class_indices(
     truth: Sequence[str | None] | NDArray[Any], class_names: Sequence[str], where: str = "truth"
 ) -> NDArray[np.intp]:

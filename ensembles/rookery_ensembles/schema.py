@@ -19,6 +19,33 @@ ROLES = ("train", "validation", "test", "unlabelled")
 
 
 @dataclass(frozen=True)
+class PriorCorrection:
+    """That probabilities were corrected for other class fractions, and for which.
+
+    Parameters
+    ----------
+    training, estimated
+        Class fractions before and after, in the order of the class names.
+    low, high
+        Ends of the 95 % interval of `estimated`.
+    n_objects
+        Number of objects that the estimate rests on.
+    """
+
+    training: tuple[float, ...]
+    estimated: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    n_objects: int
+
+    @classmethod
+    def read(cls, given: Fields) -> "PriorCorrection":
+        """Read the mapping of a file; raises InputError where it is something else."""
+        lists = {name: given.take_list(name, float) for name in ("training", "estimated", "low", "high")}
+        return cls(**lists, n_objects=given.take("n_objects", int))
+
+
+@dataclass(frozen=True)
 class PredictionInfo:
     """What predictions are of, and where they come from.
 
@@ -42,6 +69,8 @@ class PredictionInfo:
         Checksum of the survey.
     version
         Version of the program that wrote the predictions.
+    prior_correction
+        What was done to the probabilities for changed class fractions; None for nothing.
     """
 
     kind: str
@@ -54,6 +83,7 @@ class PredictionInfo:
     configuration: str | None = None
     survey: str | None = None
     version: str | None = None
+    prior_correction: PriorCorrection | None = None
 
     @property
     def n_columns(self) -> int:
@@ -85,6 +115,13 @@ class PredictionInfo:
             raise fail(where, f"`role` must be one of {', '.join(ROLES)}, but found {self.role!r}")
         if self.fold is not None and self.fold < 0:
             raise fail(where, f"`fold` must be 0 or more, but found {self.fold}")
+        if self.prior_correction is not None:
+            record = self.prior_correction
+            sizes = [len(x) for x in (record.training, record.estimated, record.low, record.high)]
+            if set(sizes) != {len(self.class_names or ())}:
+                rule = "`prior_correction` must hold one fraction for each of the class names"
+                listed = ", ".join(map(str, sizes))
+                raise fail(where, f"{rule}, but its training, estimated, low and high hold {listed}")
 
     def to_json(self) -> str:
         """Return the JSON object that a file carries; absent fields are left out."""
@@ -115,6 +152,11 @@ class PredictionInfo:
             configuration=given.get("configuration", str),
             survey=given.get("survey", str),
             version=given.get("version", str),
+            prior_correction=PriorCorrection.read(
+                given.section("prior_correction", [field.name for field in fields(PriorCorrection)])
+            )
+            if given.has("prior_correction")
+            else None,
         )
         info.check(where)
         return info

@@ -13,7 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.errors import fail
-from rookery_ensembles.probabilities import LOG_FLOOR, as_probabilities, check_truth_index
+from rookery_ensembles.probabilities import (
+    LOG_FLOOR,
+    as_probabilities,
+    check_sample_weight,
+    check_truth_index,
+)
 
 # A smaller drop of the loss is rounding, not progress.
 _LEAST_GAIN = 1e-12
@@ -90,7 +95,11 @@ def likelihoods(
 
 
 def select_by_likelihood(
-    likelihood_mn: NDArray[np.float64], *, max_picks: int = 100, patience: int = 20
+    likelihood_mn: NDArray[np.float64],
+    *,
+    max_picks: int = 100,
+    patience: int = 20,
+    sample_weight: NDArray[Any] | None = None,
 ) -> GreedySelection:
     """Pick, again and again, the member whose addition lowers the running mean's log-loss most.
 
@@ -107,11 +116,14 @@ def select_by_likelihood(
         Most picks: weights are multiples of one over the number of picks.
     patience
         Picks without progress after which to stop.
+    sample_weight
+        (N,) what each object counts; 1 by default.
 
     Raises
     ------
     InputError
-        When the table is empty, or `max_picks` or `patience` is less than 1.
+        When the table is empty, `max_picks` or `patience` is less than 1, or the weights of the
+        objects break their rules (see `check_sample_weight`).
     """
     if likelihood_mn.ndim != 2 or likelihood_mn.size == 0:
         raise fail(
@@ -120,12 +132,15 @@ def select_by_likelihood(
     for name, value in (("max_picks", max_picks), ("patience", patience)):
         if value < 1:
             raise fail(name, f"must be 1 or more, but is {value}")
+    weight_n = None
+    if sample_weight is not None:
+        weight_n = check_sample_weight(sample_weight, likelihood_mn.shape[1])
     running_n = np.zeros(likelihood_mn.shape[1])
     picks: list[int] = []
     losses: list[float] = []
     best_size = 0
     while len(picks) < max_picks and len(picks) - best_size < patience:
-        losses_m = _losses_with_one_more(running_n, likelihood_mn, len(picks) + 1)
+        losses_m = _losses_with_one_more(running_n, likelihood_mn, len(picks) + 1, weight_n)
         pick = int(losses_m.argmin())
         running_n += likelihood_mn[pick]
         picks.append(pick)
@@ -137,7 +152,12 @@ def select_by_likelihood(
 
 
 def bagged_selection(
-    likelihood_mn: NDArray[np.float64], *, bags: int = 20, max_objects: int = 10_000, seed: int = 0
+    likelihood_mn: NDArray[np.float64],
+    *,
+    bags: int = 20,
+    max_objects: int = 10_000,
+    seed: int = 0,
+    sample_weight: NDArray[Any] | None = None,
 ) -> NDArray[np.float64]:
     """Return the mean weights (M,) of greedy selections on random halves of the objects.
 
@@ -153,6 +173,8 @@ def bagged_selection(
         Number of subsamples.
     seed
         Seed of the draws; the result depends on the order of the objects too.
+    sample_weight
+        (N,) what each object counts; 1 by default. A bag in which no object counts is left out.
 
     Raises
     ------
@@ -164,15 +186,23 @@ def bagged_selection(
     rng = np.random.default_rng(seed)
     n = likelihood_mn.shape[-1]
     size = max(1, min(n // 2, max_objects))
+    weight_n = None if sample_weight is None else check_sample_weight(sample_weight, n)
     weights_m = np.zeros(len(likelihood_mn))
     for _ in range(bags):
         bag = rng.choice(n, size, replace=False)
-        weights_m += select_by_likelihood(likelihood_mn[:, bag]).weights_m
-    return weights_m / bags
+        of_bag = None if weight_n is None else weight_n[bag]
+        if of_bag is None or of_bag.any():
+            weights_m += select_by_likelihood(likelihood_mn[:, bag], sample_weight=of_bag).weights_m
+    if not weights_m.any():  # a single object carries all the weight and no bag drew it
+        return select_by_likelihood(likelihood_mn, sample_weight=weight_n).weights_m
+    return np.asarray(weights_m / weights_m.sum())
 
 
 def _losses_with_one_more(
-    running_n: NDArray[np.float64], likelihood_mn: NDArray[np.float64], size: int
+    running_n: NDArray[np.float64],
+    likelihood_mn: NDArray[np.float64],
+    size: int,
+    weight_n: NDArray[np.float64] | None,
 ) -> NDArray[np.float64]:
     """Return (M,) log-losses of the mean over `size` picks, the last of which is each member in turn."""
     losses_m = np.empty(len(likelihood_mn))
@@ -182,5 +212,7 @@ def _losses_with_one_more(
         buffer_n /= size
         np.maximum(buffer_n, LOG_FLOOR, out=buffer_n)
         np.log(buffer_n, out=buffer_n)
+        if weight_n is not None:
+            buffer_n *= weight_n  # of mean 1, so that the mean is the weighted one
         losses_m[i] = -buffer_n.mean()
     return losses_m

@@ -170,11 +170,19 @@ def ensemble(
     return build_ensemble(open_study(study), target, positive=positive, overwrite=overwrite)
 
 
-def predict(bundle: PathLike, survey: PathLike, out: PathLike, *, device: str | None = None) -> Predictions:
+def predict(
+    bundle: PathLike,
+    survey: PathLike,
+    out: PathLike,
+    *,
+    device: str | None = None,
+    correct_priors: bool = False,
+    split: str | None = None,
+) -> Predictions:
     """Predict every object of a survey with an ensemble. See :func:`rookery.inference.predict_survey`."""
     from rookery.inference import predict_survey
 
-    return predict_survey(bundle, survey, out, device=device)
+    return predict_survey(bundle, survey, out, device=device, correct_priors=correct_priors, split=split)
 
 
 def evaluate(

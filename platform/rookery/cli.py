@@ -197,7 +197,7 @@ def search(
     )
     from rookery.search.progress import describe
 
-    _say(f"{study}: {describe(result.tally, result.study.space.objective.metric)}")
+    _say(f"{study}: {describe(result.tally, result.study.space.objective.name)}")
     if result.tally.first_error:
         _say(f"First error: {result.tally.first_error}")
     if not result.tally.complete:
@@ -232,12 +232,24 @@ def predict(
     survey: Annotated[Path, typer.Argument(help="Survey store.")],
     out: Annotated[Path, typer.Argument(help="Prediction file (Parquet) to write.")],
     device: DeviceOption = None,
+    correct_priors: Annotated[
+        bool, typer.Option("--correct-priors", help="Correct for the survey's own class fractions.")
+    ] = False,
+    split: Annotated[
+        str | None, typer.Option(help="Estimate those on this split's test and unlabelled objects alone.")
+    ] = None,
 ) -> None:
     """Predict every object of a survey with an ensemble."""
     from rookery import api
 
-    predictions = api.predict(bundle, survey, out, device=device)
+    predictions = api.predict(bundle, survey, out, device=device, correct_priors=correct_priors, split=split)
     _say(f"{out}: {len(predictions.object_id)} objects")
+    if (record := predictions.info.prior_correction) is not None:
+        fractions = zip(
+            predictions.info.class_names or (), record.estimated, record.low, record.high, strict=True
+        )
+        found = ", ".join(f"{name} {x:.3f} ({low:.3f} to {high:.3f})" for name, x, low, high in fractions)
+        _say(f"Class fractions of {record.n_objects} objects: {found}")
 
 
 @app.command()

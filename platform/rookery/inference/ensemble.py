@@ -12,6 +12,8 @@ import numpy as np
 
 import rookery
 from rookery.search.study import Study
+from rookery.training.member import DEGRADED
+from rookery.training.shift import DegradedValidation
 from rookery_ensembles import (
     Bundle,
     CandidateMember,
@@ -58,6 +60,8 @@ class StudyEnsemble:
 def study_candidates(study: Study) -> list[CandidateMember]:
     """Return the members of every trial whose folds are all finished.
 
+    Where the study's objective looks at degraded validation objects, so do the candidates.
+
     Raises
     ------
     InputError
@@ -66,6 +70,8 @@ def study_candidates(study: Study) -> list[CandidateMember]:
     complete = study.complete_trials()
     if not complete:
         raise fail(study.members_folder, "has no finished member yet; `rookery search` makes them")
+    degraded = isinstance(study.space.objective.shift, DegradedValidation)
+    file = DEGRADED if degraded else "predictions-validation.parquet"
     candidates = []
     for trial, cards in complete.items():
         for card in cards:
@@ -73,7 +79,7 @@ def study_candidates(study: Study) -> list[CandidateMember]:
             if card.survey != study.document.survey.checksum:
                 rule = f"`survey`: the member belongs to another survey (checksum {card.survey[:12]})"
                 raise fail(folder / "card.json", rule)
-            validation = read_predictions(folder / "predictions-validation.parquet")
+            validation = read_predictions(folder / file)
             candidates.append(CandidateMember(card.member, folder, f"{trial:04d}", validation))
     return candidates
 
@@ -82,6 +88,9 @@ def build_ensemble(
     study: Study, out: str | Path, *, positive: str = "Ia", overwrite: bool = False
 ) -> StudyEnsemble:
     """Select, average and calibrate a study's members on validation objects; write the bundle.
+
+    A shift of the study's objective holds here too: importance weights weight selection and
+    calibration, and degraded validation objects take the validation objects' place.
 
     Parameters
     ----------
@@ -94,7 +103,7 @@ def build_ensemble(
         names = ", ".join(study.document.class_names)
         raise fail(study.path, f"the positive class must be one of {names}, but is {positive}")
     candidates = study_candidates(study)
-    choice = choose(candidates, positive=positive)
+    choice = choose(candidates, positive=positive, sample_weight=study.importance_weights())
     test_predictions = _test_predictions(candidates, choice)
     test_scores = {
         name: classification_metrics(choice.class_names, found.truth, found.values, positive)
@@ -108,12 +117,14 @@ def build_ensemble(
         class_names=choice.class_names,
         calibration=choice.calibration,
         scores=choice.scores,
+        class_fractions=choice.class_fractions,
         provenance={
             "study": study.path.name,
             "survey": document.survey.checksum,
             "split": document.split.name,
             "split_digest": document.split.digest,
             "candidates": len(candidates),
+            "objective": document.space.objective.model_dump(mode="json"),
             "validation_log_loss": dict(choice.losses),
             "version": rookery.__version__,
         },

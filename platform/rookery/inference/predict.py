@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +12,33 @@ import torch
 from numpy.typing import NDArray
 
 import rookery
-from rookery.surveys import Survey, open_survey
+from rookery.surveys import Survey, open_split, open_survey
 from rookery.surveys.labels import class_indices
 from rookery.training.data import find_device, predict_rows
 from rookery.training.member import open_member
-from rookery_ensembles import Bundle, PredictionInfo, Predictions, load_bundle, write_predictions
+from rookery_ensembles import (
+    Bundle,
+    PredictionInfo,
+    Predictions,
+    PriorCorrection,
+    correct_probabilities,
+    estimate_fractions,
+    load_bundle,
+    write_predictions,
+)
 from rookery_ensembles.errors import InputError, fail
 
 logger = logging.getLogger(__name__)
 
 
 def predict_survey(
-    bundle: str | Path, survey: str | Path, out: str | Path, *, device: str | None = None
+    bundle: str | Path,
+    survey: str | Path,
+    out: str | Path,
+    *,
+    device: str | None = None,
+    correct_priors: bool = False,
+    split: str | None = None,
 ) -> Predictions:
     """Predict every object of a survey with an ensemble and write a prediction file.
 
@@ -35,14 +52,25 @@ def predict_survey(
         Parquet file to write.
     device
         A torch device; by default a GPU where there is one.
+    correct_priors
+        Whether to estimate the survey's class fractions from the predictions and to correct all
+        probabilities for them (see :mod:`rookery_ensembles.priors`); the file's metadata tell it.
+    split
+        With `correct_priors`: estimate them on this split's test and unlabelled objects alone,
+        not on those that the ensemble was trained on. By default on all objects.
 
     Raises
     ------
     InputError
-        When bundle or survey is broken, or the survey has none of a member's bands.
+        When bundle or survey is broken, the survey has none of a member's bands, or priors are to
+        be corrected and the bundle does not know its class fractions.
     """
     loaded = load_bundle(bundle)
     opened = open_survey(survey)
+    if split is not None and not correct_priors:
+        raise fail("split", f"is for correcting priors only, but {split!r} was given without that")
+    rows = _prior_rows(opened, split)
+    training = training_fractions(loaded) if correct_priors else None
     place = find_device(device)
     values_mnk = [_member_values(folder, opened, place) for folder in loaded.member_folders()]
     predictions = Predictions(
@@ -58,8 +86,46 @@ def predict_survey(
         truth=_truth(loaded, opened),
         values=loaded.combine(values_mnk).astype(np.float32),
     )
+    if training is not None:
+        predictions = correct(predictions, training, rows)
     write_predictions(predictions, out)
     return predictions
+
+
+def training_fractions(bundle: Bundle) -> list[float]:
+    """Return the class fractions at which a bundle is calibrated; raises InputError when it does not know."""
+    if bundle.class_fractions is None:
+        rule = "`class_fractions` is missing: a bundle made before they were kept cannot correct priors"
+        raise fail(bundle.path / "ensemble.yaml", f"{rule}; `rookery ensemble --overwrite` makes a new one")
+    return [bundle.class_fractions[name] for name in bundle.class_names or ()]
+
+
+def correct(
+    predictions: Predictions, training: Sequence[float], rows: NDArray[np.int64] | None = None
+) -> Predictions:
+    """Return predictions corrected for the class fractions found in them, or in some of their rows."""
+    values = predictions.values.astype(np.float64)
+    found = estimate_fractions(values if rows is None else values[rows], training)
+    record = PriorCorrection(
+        training=tuple(float(x) for x in training),
+        estimated=tuple(found.fractions.tolist()),
+        low=tuple(found.low.tolist()),
+        high=tuple(found.high.tolist()),
+        n_objects=found.n_objects,
+    )
+    corrected = correct_probabilities(values, training, found.fractions).astype(np.float32)
+    info = replace(predictions.info, prior_correction=record)
+    return replace(predictions, info=info, values=corrected)
+
+
+def _prior_rows(survey: Survey, split: str | None) -> NDArray[np.int64] | None:
+    if split is None:
+        return None
+    opened = open_split(survey, split)
+    rows = np.flatnonzero(np.isin(opened.role.astype(str), ("test", "unlabelled")))
+    if len(rows) == 0:
+        raise fail(f"split {split} of {survey.path}", "has no test or unlabelled objects to estimate from")
+    return rows.astype(np.int64)
 
 
 def _member_values(folder: Path, survey: Survey, device: torch.device) -> NDArray[np.float32]:

@@ -209,6 +209,7 @@ class Coordinator:
                 class_names=document.class_names,
                 metric=objective.metric,
                 direction=objective.direction,
+                shift=objective.shift,
                 seed=document.seed * 1_000_003 + trial.number * 101 + (fold or 0),
             )
             for fold in self.study.folds()

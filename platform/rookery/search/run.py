@@ -88,7 +88,7 @@ def run_search(
                 gpus_per_trial=gpus_per_trial,
             )
             console.print(f"{study.path}: {plan.text}", highlight=False, soft_wrap=True)
-            with SearchProgress(n_trials, console, metric=study.space.objective.metric) as progress:
+            with SearchProgress(n_trials, console, metric=study.space.objective.name) as progress:
                 _tune_or_halt(coordinator, plan, progress)
             if coordinator.halted is not None:
                 rule = "the study stopped, and the same command continues it"

@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from rookery.documents import Document, Source, explain
 from rookery.search.parameters import CategoricalParameter, FixedParameter, Parameter, Scalar, as_list
+from rookery.training.shift import Shift, objective_name
 from rookery_ensembles.errors import InputError, fail
 
 if TYPE_CHECKING:
@@ -32,6 +33,13 @@ class Objective(Document):
     metric: Literal["validation_log_loss", "validation_accuracy"]
     """A metric that training reports for each epoch."""
     direction: Literal["minimize", "maximize"]
+    shift: Shift | None = None
+    """How the metric looks past the labelled sample; None for the validation objects as they are."""
+
+    @property
+    def name(self) -> str:
+        """The column of a member's history that holds the objective."""
+        return objective_name(self.metric, self.shift)
 
 
 class SearchSpace(Document):

@@ -11,16 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import pandas as pd
 from pydantic import Field, field_validator
 
 from rookery.documents import Document, Source, build, dump
 from rookery.networks.family import load_family
 from rookery.search.space import SearchSpace
 from rookery.surveys import Survey, open_split
+from rookery.surveys.shift import warn_if_few
 from rookery.training.data import role_rows
 from rookery.training.member import Card, read_card
+from rookery.training.shift import ImportanceWeighting
+from rookery.training.validation import check_shift, shift_weights
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import is_partial, sha256, write_text
+from rookery_ensembles.files import atomic_file, is_partial, sha256, write_text
 
 if TYPE_CHECKING:
     import optuna
@@ -89,6 +93,22 @@ class Study:
     def members_folder(self) -> Path:
         """Where finished members lie."""
         return self.path / "members"
+
+    @property
+    def weights_file(self) -> Path:
+        """Where the importance weights of the labelled objects lie, when the objective has any."""
+        return self.path / "importance-weights.parquet"
+
+    def importance_weights(self) -> dict[str, float] | None:
+        """Return the labelled objects' importance weights by id, or None when the objective has none."""
+        if not isinstance(self.space.objective.shift, ImportanceWeighting):
+            return None
+        try:
+            table = pd.read_parquet(self.weights_file, columns=["object_id", "weight"])
+        except (OSError, ValueError, KeyError) as error:
+            rule = "cannot be read as the importance weights of the study"
+            raise fail(self.weights_file, f"{rule} ({error}); `rookery search` writes them again") from error
+        return dict(zip(table["object_id"].tolist(), table["weight"].tolist(), strict=True))
 
     def member_name(self, trial: int, fold: int | None) -> str:
         """Return a member's name from its trial's number and its fold."""
@@ -209,16 +229,41 @@ def create_or_open_study(
     family = load_family(wanted.family)
     for fold in range(opened.n_folds) or (None,):
         role_rows(survey, split, fold, wanted.class_names, family)
+    if space.objective.shift is not None:
+        check_shift(survey, split, space.objective.shift)
     if (path / "study.yaml").is_file():
         study = open_study(path)
         _refuse_other(study, wanted)
+        _write_weights(study, survey)
         return Study(path, study.document.model_copy(update={"survey": wanted.survey}))
     if path.exists() and not path.is_dir():
         raise fail(path, "is a file; a study needs a folder")
     if path.exists() and any(not is_partial(entry) for entry in path.iterdir()):
         raise fail(path, "is not empty and holds no study.yaml; a new study needs a folder of its own")
     write_text(path / "study.yaml", dump(wanted.model_dump(mode="json")))
-    return Study(path, wanted)
+    study = Study(path, wanted)
+    _write_weights(study, survey)
+    return study
+
+
+def _write_weights(study: Study, survey: Survey) -> None:
+    """Write the importance weights of all labelled objects, where the objective has any, for the ensemble."""
+    shift = study.space.objective.shift
+    if not isinstance(shift, ImportanceWeighting) or study.weights_file.is_file():
+        return
+    name = study.document.split.name
+    split = open_split(survey, name)
+    weights = shift_weights(survey, name, shift)
+    judged = "train" if split.n_folds else "validation"
+    effective = warn_if_few(weights.of(split.indices(judged)), f"{study.path}, validation objects")
+    logger.info("%s: %.0f effective validation objects", study.path, effective)
+    columns = {
+        "object_id": survey.objects["object_id"].to_numpy()[weights.rows],
+        "role": split.role[weights.rows],
+        "weight": weights.weight,
+    }
+    with atomic_file(study.weights_file) as partial:
+        pd.DataFrame(columns).to_parquet(partial, index=False)
 
 
 def _refuse_other(study: Study, wanted: StudyDocument) -> None:

@@ -97,7 +97,7 @@ def run_plan(plan: TrialPlan, send: Send) -> None:
 
             def report(metrics: Metrics, _: Progress, job: TrainingJob = job, first: int = first) -> None:
                 epoch = int(metrics["epoch"])
-                send({STEP: first + epoch, VALUE: metrics[job.metric], "fold": job.fold, "epoch": epoch})
+                send({STEP: first + epoch, VALUE: metrics[job.objective], "fold": job.fold, "epoch": epoch})
 
             cards.append(
                 train_member(job, member_folder(study, job.member), checkpoint(study, job.member), report)

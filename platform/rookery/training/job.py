@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from rookery.documents import Document
+from rookery.training.shift import Shift, objective_name
 
 
 class TrainingJob(Document):
@@ -32,13 +33,22 @@ class TrainingJob(Document):
     """The epoch with the best value of this metric gives the weights."""
     direction: str = "minimize"
     """Whether small or large values of `metric` are good."""
+    shift: Shift | None = None
+    """How the metric looks past the labelled sample; None for the validation objects as they are."""
     seed: int
     """Seeds weights, order of objects, dropout and augmentation."""
+
+    @property
+    def objective(self) -> str:
+        """The column of the history whose best value decides."""
+        return objective_name(self.metric, self.shift)
 
     def digest(self) -> str:
         """Return a hash of the job: a checkpoint of another job is never taken up.
 
         Where the survey lies does not count, only its checksum.
         """
-        text = json.dumps(self.model_dump(mode="json", exclude={"survey"}), sort_keys=True)
+        # Without a shift, the digest is that of jobs made before there were any.
+        exclude = {"survey"} | ({"shift"} if self.shift is None else set())
+        text = json.dumps(self.model_dump(mode="json", exclude=exclude), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family
-from rookery.training.data import TrainingData, predict_rows
+from rookery.training.data import TrainingData
 from rookery.training.job import TrainingJob
-from rookery_ensembles.metrics import accuracy, log_loss
+from rookery.training.validation import Validation, prepare_validation
 
 _SEEDS = 2**63  # torch takes no larger ones
 Metrics = dict[str, float]
@@ -30,9 +30,10 @@ class Progress:
     ----------
     history
         One row per finished epoch: `epoch` (from 1), each loss term as `train_<term>`, their sum
-        `train_loss`, `validation_log_loss`, `validation_accuracy`, `learning_rate`, `seconds`.
+        `train_loss`, `validation_log_loss`, `validation_accuracy` (under a shift the same with
+        `_shift` too), `learning_rate`, `seconds`.
     best_epoch, best_value
-        Epoch with the best value of the job's metric, and that value.
+        Epoch with the best value of the job's objective, and that value.
     network, best, optimizer
         Weights now, weights of the best epoch, and AdamW's moments, by flat names.
     """
@@ -107,20 +108,21 @@ def train(
     if progress.epoch:
         network.load_state_dict(progress.network)
         _load_optimizer(optimizer, progress.optimizer)
-    trainer = _Trainer(job, family, configuration, data, network, optimizer)
+    validation = prepare_validation(job, family, configuration, data)
+    trainer = _Trainer(job, family, configuration, data, network, optimizer, validation)
     while progress.epoch < configuration.epochs:
         if progress.epoch - progress.best_epoch >= configuration.patience:
             break
         metrics = trainer.epoch(progress.epoch)
         progress.history.append(metrics)
         progress.network = _snapshot(network)
-        if progress.better(metrics[job.metric], job.direction):
-            progress.best_epoch, progress.best_value = progress.epoch, metrics[job.metric]
+        if progress.better(metrics[job.objective], job.direction):
+            progress.best_epoch, progress.best_value = progress.epoch, metrics[job.objective]
             progress.best = progress.network
         progress.optimizer = _optimizer_tensors(optimizer)
         report(metrics, progress)
     if not progress.best:
-        raise DivergedError(f"{job.member}: `{job.metric}` was never a number in {progress.epoch} epochs")
+        raise DivergedError(f"{job.member}: `{job.objective}` was never a number in {progress.epoch} epochs")
     network.load_state_dict(progress.best)
     return network.eval(), progress
 
@@ -135,6 +137,7 @@ class _Trainer:
     data: TrainingData
     network: nn.Module
     optimizer: torch.optim.Optimizer
+    validation: Validation
 
     def epoch(self, number: int) -> Metrics:
         """Train for one epoch and validate."""
@@ -191,14 +194,8 @@ class _Trainer:
             group["lr"] = c.learning_rate * min(1.0, factor)
 
     def validate(self) -> Metrics:
-        """Return log-loss and accuracy on the validation objects."""
-        rows = self.data.rows["validation"]
-        probability = predict_rows(self.network, self.family, self.data.inputs, rows)
-        target = self.data.target_n[rows].cpu().numpy()
-        return {
-            "validation_log_loss": log_loss(probability, target),
-            "validation_accuracy": accuracy(probability, target),
-        }
+        """Return log-loss and accuracy on the validation objects, and under the job's shift."""
+        return self.validation.metrics(self.network)
 
 
 def _batches(order: Tensor, size: int) -> list[Tensor]:

@@ -1,14 +1,15 @@
 """A member: one trained network as a folder that a person can open and any program can load.
 
 ``weights.safetensors``, ``config.yaml``, ``history.parquet``, ``predictions-validation.parquet``,
-``predictions-test.parquet`` (when the split has test objects) and ``card.json``.
+``predictions-test.parquet`` (when the split has test objects), ``predictions-validation-degraded.parquet``
+(when the objective looks at degraded copies of the validation objects) and ``card.json``.
 """
 
 from __future__ import annotations
 
 import json
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -30,11 +31,13 @@ from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, find_device, load_data, predict_rows
 from rookery.training.job import TrainingJob
 from rookery.training.loop import Metrics, Progress, Report, train
+from rookery.training.validation import prepare_validation
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, sha256
 from rookery_ensembles.predictions import PredictionInfo, Predictions, write_predictions
 
 WEIGHTS, CONFIG, HISTORY, CARD = "weights.safetensors", "config.yaml", "history.parquet", "card.json"
+DEGRADED = "predictions-validation-degraded.parquet"
 
 
 class Card(Document):
@@ -53,8 +56,11 @@ class Card(Document):
     fold: int | None
     seed: int
     metric: str
+    """Column of the history whose best value decided."""
     value: float
     """Value of `metric` at the best epoch."""
+    effective_validation_objects: float | None = None
+    """Under importance weights: the effective number of validation objects that `value` rests on."""
     best_epoch: int
     epochs: int
     """Epochs trained, the best and all after it included."""
@@ -132,6 +138,7 @@ def _finished(folder: Path, job: TrainingJob, configuration: str) -> Card:
         ("class_names", job.class_names),
         ("fold", job.fold),
         ("seed", job.seed),
+        ("metric", job.objective),
     )
     for key, value in wanted:
         found = getattr(card, key)
@@ -196,17 +203,22 @@ class _Trained:
         """Write every file of the member; the card last."""
         weights = {name: value.cpu().contiguous() for name, value in self.network.state_dict().items()}
         (folder / WEIGHTS).write_bytes(save(weights))
-        card = self._card(sha256(folder / WEIGHTS))
+        validation = prepare_validation(self.job, self.family, self.configuration, self.data)
+        card = self._card(sha256(folder / WEIGHTS), validation.effective_objects)
         (folder / CONFIG).write_text(dump(self.configuration.model_dump(mode="json")), encoding="utf-8")
         pd.DataFrame(self.progress.history).to_parquet(folder / HISTORY, index=False)
         for role in ("validation", "test"):
             if len(self.data.rows[role]):
                 write_predictions(self._predictions(role, card), folder / f"predictions-{role}.parquet")
+        if validation.degraded is not None:
+            degraded = validation.predict_degraded(self.network)
+            found = replace(self._predictions("validation", card), values=degraded)
+            write_predictions(found, folder / DEGRADED)
         text = json.dumps(card.model_dump(mode="json"), indent=2)
         (folder / CARD).write_text(text + "\n", encoding="utf-8")
         return card
 
-    def _card(self, weights: str) -> Card:
+    def _card(self, weights: str, effective_objects: float | None) -> Card:
         job, progress, device = self.job, self.progress, self.data.target_n.device
         on_gpu = device.type == "cuda"
         return Card(
@@ -219,8 +231,9 @@ class _Trained:
             split=job.split,
             fold=job.fold,
             seed=job.seed,
-            metric=job.metric,
+            metric=job.objective,
             value=progress.best_value,
+            effective_validation_objects=effective_objects,
             best_epoch=progress.best_epoch,
             epochs=progress.epoch,
             parameters=sum(p.numel() for p in self.network.parameters()),

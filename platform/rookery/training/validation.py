@@ -1,0 +1,134 @@
+"""What a network is judged by after each epoch: plain validation, and validation under a shift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, arange, nn
+
+from rookery.networks.configuration import TrainingConfiguration
+from rookery.networks.family import Family, Inputs
+from rookery.surveys import Survey, open_split
+from rookery.surveys.degrade import degraded_survey
+from rookery.surveys.shift import (
+    ShiftWeights,
+    check_covariates,
+    effective_number,
+    importance_weights,
+    labelled_and_target,
+)
+from rookery.surveys.splits import split_path
+from rookery.training.data import TrainingData, predict_rows
+from rookery.training.job import TrainingJob
+from rookery.training.shift import DegradedValidation, ImportanceWeighting, Shift
+from rookery_ensembles.files import sha256
+from rookery_ensembles.metrics import accuracy, log_loss
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The validation objects of a job, and how its shift sees them.
+
+    Attributes
+    ----------
+    weight
+        (V,) importance weights of mean 1, or None.
+    degraded
+        The family's tensors of the degraded copies, first dimension V, or None.
+    """
+
+    family: Family[Any]
+    data: TrainingData
+    weight: NDArray[np.float64] | None = None
+    degraded: Inputs | None = None
+
+    @property
+    def effective_objects(self) -> float | None:
+        """Effective number of validation objects under importance weights."""
+        return None if self.weight is None else effective_number(self.weight)
+
+    def metrics(self, network: nn.Module) -> dict[str, float]:
+        """Return log-loss and accuracy as `validation_*`, and under a shift as `validation_*_shift` too."""
+        rows = self.data.rows["validation"]
+        target = self.data.target_n[rows].cpu().numpy()
+        probability = predict_rows(network, self.family, self.data.inputs, rows)
+        found = {
+            "validation_log_loss": log_loss(probability, target),
+            "validation_accuracy": accuracy(probability, target),
+        }
+        if self.weight is None and self.degraded is None:
+            return found
+        if self.degraded is not None:
+            probability = self.predict_degraded(network)
+        return found | {
+            "validation_log_loss_shift": log_loss(probability, target, self.weight),
+            "validation_accuracy_shift": accuracy(probability, target, self.weight),
+        }
+
+    def predict_degraded(self, network: nn.Module) -> NDArray[np.float32]:
+        """Return probabilities (V, K) of the degraded copies."""
+        assert self.degraded is not None
+        first: Tensor = next(iter(self.degraded.values()))
+        return predict_rows(network, self.family, self.degraded, arange(len(first), device=first.device))
+
+
+def prepare_validation(
+    job: TrainingJob, family: Family[Any], configuration: TrainingConfiguration, data: TrainingData
+) -> Validation:
+    """Return a job's validation; the same for every epoch, and for every job on that survey and split."""
+    rows = data.rows["validation"].cpu().numpy()
+    if job.shift is None:
+        return Validation(family, data)
+    if isinstance(job.shift, ImportanceWeighting):
+        return Validation(family, data, weight=shift_weights(data.survey, job.split, job.shift).of(rows))
+    split = open_split(data.survey, job.split)
+    survey = degraded_survey(data.survey, split, rows, seed=job.shift.seed)
+    inputs = family.encode(survey, configuration, survey.bands)
+    device = data.target_n.device
+    return Validation(family, data, degraded={name: values.to(device) for name, values in inputs.items()})
+
+
+def shift_weights(survey: Survey, split: str, shift: ImportanceWeighting) -> ShiftWeights:
+    """Return the weights of a split's labelled objects; kept for the next job on the same."""
+    return _weights(_Key(survey, (survey.checksum, split, sha256(split_path(survey, split)))), shift)
+
+
+def check_shift(survey: Survey, split: str, shift: Shift) -> None:
+    """Raise InputError unless survey and split allow the shift."""
+    labelled_and_target(survey, open_split(survey, split))
+    if isinstance(shift, ImportanceWeighting):
+        check_covariates(survey, shift.covariates, "objective.shift.covariates")
+        shift_weights(survey, split, shift)
+    else:
+        assert isinstance(shift, DegradedValidation)
+
+
+@dataclass(frozen=True)
+class _Key:
+    """A survey and split, equal to another where their contents are."""
+
+    survey: Survey
+    identity: tuple[str, str, str]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self.identity == other.identity
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
+
+@lru_cache(maxsize=4)
+def _weights(key: _Key, shift: ImportanceWeighting) -> ShiftWeights:
+    split = open_split(key.survey, key.identity[1])
+    return importance_weights(
+        key.survey,
+        split,
+        shift.covariates,
+        classifier=shift.classifier,
+        clip=shift.clip,
+        seed=shift.seed,
+    )
