@@ -2,6 +2,7 @@
 
 from rookery.surveys._document import SurveyInfo
 from rookery.surveys._observations import ObservationArrays
+from rookery.surveys.properties import object_properties
 from rookery.surveys.simulators import simulate_supernovae
 from rookery.surveys.snana import IngestReport, ingest_snana
 from rookery.surveys.splits import ROLES, Split, open_split, split_survey
@@ -15,6 +16,7 @@ __all__ = [
     "Survey",
     "SurveyInfo",
     "ingest_snana",
+    "object_properties",
     "open_split",
     "open_survey",
     "simulate_supernovae",
