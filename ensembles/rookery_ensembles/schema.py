@@ -16,6 +16,7 @@ from rookery_ensembles.probabilities import class_indices, normalised
 
 KINDS = ("class_probability", "redshift_pdf")
 ROLES = ("train", "validation", "test", "unlabelled")
+SINCE = ("detection", "peak")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class PredictionInfo:
         Checksum of the survey.
     version
         Version of the program that wrote the predictions.
+    days, since
+        For partial light curves: only observations up to so many days since each object's
+        detection or peak were seen. Both are given, or none.
     """
 
     kind: str
@@ -54,6 +58,8 @@ class PredictionInfo:
     configuration: str | None = None
     survey: str | None = None
     version: str | None = None
+    days: float | None = None
+    since: str | None = None
 
     @property
     def n_columns(self) -> int:
@@ -85,6 +91,13 @@ class PredictionInfo:
             raise fail(where, f"`role` must be one of {', '.join(ROLES)}, but found {self.role!r}")
         if self.fold is not None and self.fold < 0:
             raise fail(where, f"`fold` must be 0 or more, but found {self.fold}")
+        if (self.days is None) != (self.since is None):
+            found = f"days={self.days!r} and since={self.since!r}"
+            raise fail(where, f"`days` and `since` must be given together, but found {found}")
+        if self.since is not None and self.since not in SINCE:
+            raise fail(where, f"`since` must be one of {', '.join(SINCE)}, but found {self.since!r}")
+        if self.days is not None and not math.isfinite(self.days):
+            raise fail(where, f"`days` must be finite, but found {self.days}")
 
     def to_json(self) -> str:
         """Return the JSON object that a file carries; absent fields are left out."""
@@ -115,6 +128,8 @@ class PredictionInfo:
             configuration=given.get("configuration", str),
             survey=given.get("survey", str),
             version=given.get("version", str),
+            days=given.get("days", float),
+            since=given.get("since", str),
         )
         info.check(where)
         return info

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 import rookery
 from rookery.surveys import Survey, open_survey
 from rookery.surveys.labels import class_indices
+from rookery.surveys.partial import Since, check_days, reference_dates, truncate
 from rookery.training.data import find_device, predict_rows
 from rookery.training.member import open_member
 from rookery_ensembles import Bundle, PredictionInfo, Predictions, load_bundle, write_predictions
@@ -21,7 +24,13 @@ logger = logging.getLogger(__name__)
 
 
 def predict_survey(
-    bundle: str | Path, survey: str | Path, out: str | Path, *, device: str | None = None
+    bundle: str | Path,
+    survey: str | Path,
+    out: str | Path,
+    *,
+    days: float | None = None,
+    since: Since = "detection",
+    device: str | None = None,
 ) -> Predictions:
     """Predict every object of a survey with an ensemble and write a prediction file.
 
@@ -33,33 +42,84 @@ def predict_survey(
         Survey store. Types that it knows become the predictions' truth.
     out
         Parquet file to write.
+    days, since
+        Show the ensemble only the observations up to so many days since each object's detection
+        or peak; objects without any are left out. See :func:`rookery.surveys.partial.truncate`.
     device
         A torch device; by default a GPU where there is one.
 
     Raises
     ------
     InputError
-        When bundle or survey is broken, or the survey has none of a member's bands.
+        When bundle or survey is broken, the survey has none of a member's bands, or no object has
+        an observation by that day.
     """
-    loaded = load_bundle(bundle)
-    opened = open_survey(survey)
-    place = find_device(device)
-    values_mnk = [_member_values(folder, opened, place) for folder in loaded.member_folders()]
-    predictions = Predictions(
-        info=PredictionInfo(
-            kind=loaded.kind,
-            class_names=loaded.class_names,
-            bundle=loaded.path.resolve().name,
-            configuration=loaded.digest[:12],
-            survey=opened.checksum,
-            version=rookery.__version__,
-        ),
-        object_id=opened.objects["object_id"].to_numpy().astype(str),
-        truth=_truth(loaded, opened),
-        values=loaded.combine(values_mnk).astype(np.float32),
-    )
+    if days is not None:
+        check_days(days, since)
+    loaded, opened = load_bundle(bundle), open_survey(survey)
+    if days is None:
+        predictions = _predict(loaded, opened, find_device(device))
+    else:
+        (predictions,) = predict_partial(loaded, opened, [days], since=since, device=device)
     write_predictions(predictions, out)
     return predictions
+
+
+def predict_partial(
+    bundle: str | Path | Bundle,
+    survey: str | Path | Survey,
+    days: Sequence[float],
+    *,
+    since: Since = "detection",
+    rows: NDArray[np.intp] | None = None,
+    device: str | None = None,
+) -> list[Predictions]:
+    """Predict a survey as it was known on each of several days since detection or peak.
+
+    Parameters
+    ----------
+    bundle, survey, device
+        See :func:`predict_survey`.
+    days, since
+        See :func:`rookery.surveys.partial.truncate`.
+    rows
+        Rows of the object table to predict; by default all.
+
+    Raises
+    ------
+    InputError
+        As :func:`predict_survey` does.
+    """
+    loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
+    opened = survey if isinstance(survey, Survey) else open_survey(survey)
+    place = find_device(device)
+    reference = reference_dates(opened, since)
+    found = []
+    for day in days:
+        view = truncate(opened, day, reference, rows=rows)
+        if not len(view):
+            raise fail(opened.path, f"no object has an observation up to {day:g} days since {since}")
+        predictions = _predict(loaded, view, place)
+        info = replace(predictions.info, days=float(day), since=since)
+        found.append(replace(predictions, info=info))
+    return found
+
+
+def _predict(bundle: Bundle, survey: Survey, device: torch.device) -> Predictions:
+    values_mnk = [_member_values(folder, survey, device) for folder in bundle.member_folders()]
+    return Predictions(
+        info=PredictionInfo(
+            kind=bundle.kind,
+            class_names=bundle.class_names,
+            bundle=bundle.path.resolve().name,
+            configuration=bundle.digest[:12],
+            survey=survey.checksum,
+            version=rookery.__version__,
+        ),
+        object_id=survey.objects["object_id"].to_numpy().astype(str),
+        truth=_truth(bundle, survey),
+        values=bundle.combine(values_mnk).astype(np.float32),
+    )
 
 
 def _member_values(folder: Path, survey: Survey, device: torch.device) -> NDArray[np.float32]:

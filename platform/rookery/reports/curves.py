@@ -1,7 +1,7 @@
 """The curves of a report as arrays, ready to draw with any library."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +103,12 @@ def make_curves(assessment: Assessment) -> Curves:
         histogram=histogram,
         confusion=confusion,
     )
+
+
+def class_curves(assessment: Assessment) -> list[Curves]:
+    """Return the curves of every class against all others, named by their class, the positive one first."""
+    names = positive_first(assessment.class_names, assessment.positive)
+    return [make_curves(replace(assessment, positive=name, name=name)) for name in names]
 
 
 def positive_first(class_names: Sequence[str], positive: str) -> list[str]:

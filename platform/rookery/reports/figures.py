@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _Corner = Literal["upper left", "lower left", "lower right"]
-_WIDTH, _HEIGHT = 3.5, 3.0  # inches: one column of a journal
+PAPER_WIDTH, _HEIGHT = 3.5, 3.0  # inches: one column of a journal
 _DASHES: tuple[Any, ...] = (
     "-",
     (0, (5, 2)),
@@ -63,7 +63,9 @@ def draw_roc(entries: Sequence[Curves]) -> "Figure":
     axes.plot([0, 1], [0, 1], color=NEUTRAL, linewidth=0.8, linestyle=":")
     for index, entry in enumerate(entries):
         label = f"{entry.name} (area {entry.area:.4f})"
-        axes.plot(entry.false_rate, entry.true_rate, color=colour(index), linestyle=_dash(index), label=label)
+        axes.plot(
+            entry.false_rate, entry.true_rate, color=colour(index), linestyle=dash_of(index), label=label
+        )
     axes.set(xlim=(-0.01 * high, 1.01 * high), ylim=(-0.01, 1.01))
     _legend(figure, axes, entries, "lower right")
     return figure
@@ -76,7 +78,7 @@ def draw_precision_recall(entries: Sequence[Curves]) -> "Figure":
         axes.axhline(precision, color=NEUTRAL, linewidth=0.8, linestyle=":")
     for index, entry in enumerate(entries):
         axes.plot(
-            entry.recall, entry.precision, color=colour(index), linestyle=_dash(index), label=entry.name
+            entry.recall, entry.precision, color=colour(index), linestyle=dash_of(index), label=entry.name
         )
     axes.set(xlim=(-0.01, 1.01), ylim=(precision_limit(entries), 1.01))
     _legend(figure, axes, entries, "lower left")
@@ -88,7 +90,7 @@ def draw_reliability(entries: Sequence[Curves]) -> "Figure":
     figure, axes = _axes("Reliability", "Predicted probability", "Observed frequency")
     axes.plot([0, 1], [0, 1], color=NEUTRAL, linewidth=0.8, linestyle=":")
     for index, entry in enumerate(entries):
-        bins, style = entry.reliability, {"color": colour(index), "linestyle": _dash(index)}
+        bins, style = entry.reliability, {"color": colour(index), "linestyle": dash_of(index)}
         if len(entries) == 1:
             axes.vlines(bins.score, bins.low, bins.high, color=colour(index), linewidth=0.9)
         axes.plot(bins.score, bins.frequency, marker="o", markersize=3, label=entry.name, **style)
@@ -105,7 +107,7 @@ def draw_histogram(entry: Curves, class_names: Sequence[str], positive: str) -> 
         counts = entry.histogram[list(class_names).index(name)]
         axes.stairs(counts, edges, fill=True, color=colour(index), alpha=0.13)
         axes.stairs(
-            counts, edges, color=colour(index), linestyle=_dash(index), linewidth=1.2, label=f"true {name}"
+            counts, edges, color=colour(index), linestyle=dash_of(index), linewidth=1.2, label=f"true {name}"
         )
     axes.set_yscale("log")
     axes.set(xlim=(-0.01, 1.01), ylim=(0.7, 2.0 * max(1, int(entry.histogram.max()))))
@@ -133,7 +135,7 @@ def _axes(title: str, x_label: str, y_label: str) -> "tuple[Figure, Axes]":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+    figure = Figure(figsize=(PAPER_WIDTH, _HEIGHT), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_title(title, loc="left")
@@ -146,9 +148,10 @@ def _legend(figure: "Figure", axes: "Axes", entries: Sequence[Curves], where: _C
     if len(entries) == 1:
         axes.legend(loc=where)
     else:
-        figure.set_size_inches(_WIDTH, _HEIGHT + 0.17 * len(entries))
+        figure.set_size_inches(PAPER_WIDTH, _HEIGHT + 0.17 * len(entries))
         figure.legend(loc="outside lower center")
 
 
-def _dash(index: int) -> Any:
+def dash_of(index: int) -> Any:
+    """Return the dashes of the `index`-th thing in a figure."""
     return _DASHES[index % len(_DASHES)]

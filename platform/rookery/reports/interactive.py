@@ -67,7 +67,7 @@ def reliability_figure(entries: Sequence[Curves]) -> "go.Figure":
         }
         figure.add_scatter(
             x=bins.score, y=bins.frequency, customdata=bins.count, name=entry.name, mode="lines+markers",
-            line=_line(index), marker={"size": 7, "color": colour(index)}, error_y=error,
+            line=line_of(index), marker={"size": 7, "color": colour(index)}, error_y=error,
             hovertemplate="predicted %{x:.3f}<br>observed %{y:.3f}<br>%{customdata} objects",
         )  # fmt: skip
     return figure
@@ -85,7 +85,7 @@ def histogram_figure(entry: Curves, class_names: Sequence[str], positive: str) -
             # An empty bin has no place on a logarithmic axis: below its end.
             x=edges, y=np.maximum(np.append(counts, counts[-1]), 0.1), customdata=counts,
             name=f"true {name}", mode="lines",
-            line=_line(index) | {"shape": "hv"}, fill="tozeroy", fillcolor=_translucent(colour(index)),
+            line=line_of(index) | {"shape": "hv"}, fill="tozeroy", fillcolor=translucent(colour(index)),
             hovertemplate="from %{x:.3f}<br>%{customdata} objects",
         )  # fmt: skip
     return figure
@@ -113,7 +113,7 @@ def _add_curve(
     figure: "go.Figure", index: int, name: str, x: Any, y: Any, threshold: Any, hover: str
 ) -> None:
     figure.add_scatter(
-        x=x, y=y, customdata=threshold, name=name, mode="lines", line=_line(index), hovertemplate=hover
+        x=x, y=y, customdata=threshold, name=name, mode="lines", line=line_of(index), hovertemplate=hover
     )
 
 
@@ -128,10 +128,12 @@ def _add_line(figure: "go.Figure", x: list[float], y: list[float]) -> None:
     )
 
 
-def _line(index: int) -> dict[str, Any]:
+def line_of(index: int) -> dict[str, Any]:
+    """Return the colour, width and dashes of the `index`-th thing in a figure."""
     return {"color": colour(index), "width": 2.2, "dash": DASHES[index % len(DASHES)]}
 
 
-def _translucent(hexadecimal: str) -> str:
+def translucent(hexadecimal: str, opacity: float = 0.13) -> str:
+    """Return a colour that lets what lies behind it shine through."""
     red, green, blue = (int(hexadecimal[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red}, {green}, {blue}, 0.13)"
+    return f"rgba({red}, {green}, {blue}, {opacity})"
