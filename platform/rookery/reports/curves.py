@@ -11,6 +11,8 @@ from rookery_ensembles.metrics import precision_recall_curve, reliability_curve,
 
 FloatArray = NDArray[np.float64]
 N_HISTOGRAM_BINS = 40
+# Histograms of more classes are lines without fill: many fills above each other are mud.
+MOST_FILLED = 3
 # A curve is drawn with so many points at most, however many objects there are.
 _MAX_POINTS = 1500
 

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rookery.reports.curves import N_HISTOGRAM_BINS, Curves, positive_first, precision_limit, roc_limit
+from rookery.reports.curves import (
+    MOST_FILLED,
+    N_HISTOGRAM_BINS,
+    Curves,
+    positive_first,
+    precision_limit,
+    roc_limit,
+)
 from rookery.reports.palette import DASHES, NEUTRAL, colour
 
 if TYPE_CHECKING:
@@ -85,7 +92,8 @@ def histogram_figure(entry: Curves, class_names: Sequence[str], positive: str) -
             # An empty bin has no place on a logarithmic axis: below its end.
             x=edges, y=np.maximum(np.append(counts, counts[-1]), 0.1), customdata=counts,
             name=f"true {name}", mode="lines",
-            line=line_of(index) | {"shape": "hv"}, fill="tozeroy", fillcolor=translucent(colour(index)),
+            line=line_of(index) | {"shape": "hv"}, fillcolor=translucent(colour(index)),
+            fill="tozeroy" if len(class_names) <= MOST_FILLED else "none",
             hovertemplate="from %{x:.3f}<br>%{customdata} objects",
         )  # fmt: skip
     return figure

@@ -15,8 +15,8 @@ from rookery_ensembles.bootstrap import LEVELS, Estimate, PurityEfficiency, Scor
 # What shares a panel shares a scale.
 _PANELS = (("accuracy", "auc"), ("recall_at_precision_0.95", "recall_at_precision_0.98"), ("log_loss",))
 _LABELS = ("Accuracy, AUC", "Recall at precision", "Log-loss")
-# From such a ratio of the largest to the smallest edge on, an axis is logarithmic.
-_LOG_RATIO = 20.0
+# An axis is logarithmic when the edges' ratio is at least this, and half of them lie in its first quarter.
+_LOG_RATIO, _LOG_SKEW = 8.0, 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ def binned_stack(binned: Binned, positive: str) -> Stack:
         x_label=label,
         panels=_panels(x, [found.scores for found in filled if found.scores is not None], None),
         counts=Counts(edges, {positive: positives, "others": others}),
-        log_x=bool(edges[0] > 0 and edges[-1] / edges[0] > _LOG_RATIO),
+        log_x=_is_skewed(edges),
     )
 
 
@@ -159,8 +159,13 @@ def comparison_stack(entries: Sequence[tuple[str, Binned]], key: str = "redshift
         x_label=label,
         panels=tuple(panels),
         counts=Counts(edges, {"all": n}),
-        log_x=bool(edges[0] > 0 and edges[-1] / edges[0] > _LOG_RATIO),
+        log_x=_is_skewed(edges),
     )
+
+
+def _is_skewed(edges: FloatArray) -> bool:
+    low, high = float(edges[0]), float(edges[-1])
+    return low > 0 and high > _LOG_RATIO * low and float(np.median(edges)) < low + _LOG_SKEW * (high - low)
 
 
 def _panels(x: FloatArray, scores: Sequence[Scores], whole: Scores | None) -> tuple[Panel, ...]:

@@ -99,7 +99,7 @@ def class_table(document: Mapping[str, Any]) -> "Table":
         *CLASS_LABELS.values(),
     )
     for name, found in document["per_class"].items():
-        table.add_row(name, f"{found['n']:,}", *(with_half_width(found[key]) for key in CLASS_LABELS))
+        table.add_row(name, f"{found['n']:,}", *(_narrow(found[key]) for key in CLASS_LABELS))
     return table
 
 
@@ -108,7 +108,7 @@ def point_table(title: str, label: str, points: Sequence[tuple[str, Mapping[str,
     table = _table(title, label, "n", *(metric(key).short for key in _SHOWN))
     for name, found in points:
         metrics = found["metrics"] or {}
-        table.add_row(name, f"{found['n']:,}", *(with_half_width(metrics.get(key)) for key in _SHOWN))
+        table.add_row(name, f"{found['n']:,}", *(_narrow(metrics.get(key)) for key in _SHOWN))
     return table
 
 
@@ -151,14 +151,19 @@ def with_half_width(estimate: Mapping[str, Any] | None) -> str:
     return f"{estimate['value']:.3f}" + (f" ± {(ends[1] - ends[0]) / 2:.3f}" if ends else "")
 
 
+def _narrow(estimate: Mapping[str, Any] | None) -> str:
+    """Return the same without spaces: on 80 columns the numbers must stay whole."""
+    return with_half_width(estimate).replace(" ", "")
+
+
 def _table(title: str | None, first: str, *others: str) -> "Table":
     from rich.box import SIMPLE
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE, pad_edge=False)
-    table.add_column(first)
+    table.add_column(first, no_wrap=True)
     for name in others:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
