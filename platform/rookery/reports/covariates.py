@@ -86,23 +86,33 @@ def bin_assessment(
             raise fail(assessment.survey.path, f"has no number {name!r} to bin by; those are {known}")
     table = table.iloc[assessment.row]
     defaults = [name for name in DEFAULT_COVARIATES if name in table and table[name].nunique() > 1]
-    found = []
-    for name in dict.fromkeys([*defaults, *asked]):
-        values = table[name].to_numpy()
-        found.append(
-            binned_scores(
-                name,
-                values,
-                _edges(values, wanted.get(name), f"{assessment.survey.path}, bins of {name}"),
-                assessment.class_names,
-                assessment.truth_index,
-                assessment.probability,
-                positive=assessment.positive,
-                replicates=replicates,
-                seed=seed,
-            )
-        )
-    return found
+    return [
+        bin_by(assessment, name, table[name].to_numpy(), wanted.get(name), replicates=replicates, seed=seed)
+        for name in dict.fromkeys([*defaults, *asked])
+    ]
+
+
+def bin_by(
+    assessment: Assessment,
+    name: str,
+    values: NDArray[np.float64],
+    bins: Bins | None = None,
+    *,
+    replicates: int,
+    seed: int,
+) -> Binned:
+    """Return the metrics of an assessment in bins of one covariate, (N,) `values`; see `bin_assessment`."""
+    return binned_scores(
+        name,
+        values,
+        _edges(values, bins, f"{assessment.survey.path}, bins of {name}"),
+        assessment.class_names,
+        assessment.truth_index,
+        assessment.probability,
+        positive=assessment.positive,
+        replicates=replicates,
+        seed=seed,
+    )
 
 
 def _edges(values: NDArray[np.float64], wanted: Bins | None, where: str) -> list[float]:

@@ -201,7 +201,8 @@ def _page(
 ) -> str:
     positive, names = assessment.positive, assessment.class_names
     missing = f"{assessment.n_missing:,} {assessment.restriction} have no prediction and are not counted."
-    others = " and ".join(name for name in names if name != positive)
+    *some, last = (name for name in names if name != positive)
+    others = f"{', '.join(some)} and {last}" if some else last
     marks = [recall_marks(assessment), *([] for _ in entries[1:])]
     return render_page(
         "report.html.j2",

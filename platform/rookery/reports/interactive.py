@@ -18,6 +18,9 @@ from rookery.reports.palette import DASHES, NEUTRAL, colour
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+# So many entries of a legend fit on a line.
+_ONE_LINE = 3
+
 
 def roc_figure(entries: Sequence[Curves]) -> "go.Figure":
     """Return ROC curves, with the diagonal of a coin's toss."""
@@ -30,7 +33,7 @@ def roc_figure(entries: Sequence[Curves]) -> "go.Figure":
             entry.false_rate, entry.true_rate, entry.roc_threshold,
             "false positive rate %{x:.4f}<br>true positive rate %{y:.4f}<br>threshold %{customdata:.4f}",
         )  # fmt: skip
-    return figure
+    return _with_room(figure)
 
 
 def precision_recall_figure(
@@ -96,7 +99,7 @@ def histogram_figure(entry: Curves, class_names: Sequence[str], positive: str) -
             fill="tozeroy" if len(class_names) <= MOST_FILLED else "none",
             hovertemplate="from %{x:.3f}<br>%{customdata} objects",
         )  # fmt: skip
-    return figure
+    return _with_room(figure)
 
 
 def _figure(x_title: str, y_title: str, x_range: list[float], y_range: list[float] | None) -> "go.Figure":
@@ -115,6 +118,13 @@ def _figure(x_title: str, y_title: str, x_range: list[float], y_range: list[floa
             "template": "none",
         }
     )
+
+
+def _with_room(figure: "go.Figure") -> "go.Figure":
+    """Make room for a legend of several lines below the plot's buttons."""
+    if sum(trace.showlegend is not False for trace in figure.data) > _ONE_LINE:
+        figure.update_layout(margin_t=88)
+    return figure
 
 
 def _add_curve(

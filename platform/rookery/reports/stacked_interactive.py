@@ -21,9 +21,10 @@ def stack_figure(stack: Stack) -> "go.Figure":
     heights = [1.0] * len(stack.panels) + ([_COUNTS_SHARE] if stack.counts is not None else [])
     figure = make_subplots(len(heights), 1, shared_xaxes=True, vertical_spacing=0.035, row_heights=heights)
     axis = {"showline": True, "mirror": True, "zeroline": False, "ticks": "outside", "ticklen": 4}
+    top = 82 if len(heights) > 1 else 34  # room for a legend of two lines below the buttons
     figure.update_layout(
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "xanchor": "left", "x": 0.0},
-        margin={"l": 62, "r": 14, "t": 34, "b": 52}, hovermode="closest", template="none",
+        margin={"l": 62, "r": 14, "t": top, "b": 52}, hovermode="closest", template="none",
         showlegend=True, barmode="stack",
     )  # fmt: skip
     figure.update_xaxes(**axis)
@@ -39,7 +40,9 @@ def stack_figure(stack: Stack) -> "go.Figure":
         _add_counts(figure, len(heights), stack.counts, stack.log_x)
         figure.update_yaxes(title_text=stack.counts.label, row=len(heights), col=1)
     if stack.log_x:
-        figure.update_xaxes(type="log", dtick="D2")
+        ticks = [step * 10.0**power for power in range(-6, 9) for step in (1, 2, 5)]
+        names = [f"{tick:g}" for tick in ticks]
+        figure.update_xaxes(type="log", tickvals=ticks, ticktext=names)
     if stack.x_limits is not None:
         figure.update_xaxes(range=list(stack.x_limits))
     figure.update_xaxes(title_text=stack.x_label, row=len(heights), col=1)
@@ -49,7 +52,9 @@ def stack_figure(stack: Stack) -> "go.Figure":
 def _add_series(figure: "go.Figure", row: int, line: Series, markers: bool, *, legend: bool) -> None:
     hue, place = colour(line.hue), {"row": row, "col": 1}
     if line.whole is not None and len(line.x):
-        figure.add_hline(line.whole, line={"color": hue, "width": 1, "dash": "dot"}, **place)
+        figure.add_hline(
+            line.whole, line={"color": hue, "width": 1, "dash": "dot"}, exclude_empty_subplots=False, **place
+        )
     for known in _runs(line):
         x = np.concatenate([line.x[known], line.x[known][::-1]])
         y = np.concatenate([line.high[known], line.low[known][::-1]])

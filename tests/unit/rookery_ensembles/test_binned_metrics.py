@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -56,7 +58,7 @@ def test_a_bin_has_the_metrics_of_its_objects() -> None:
 )
 def test_quantile_bins_hold_every_known_value_once(values: list[float], n_bins: int | None) -> None:
     edges = quantile_edges(np.array(values), n_bins)
-    assert all(low < high for low, high in zip(edges, edges[1:], strict=False))
+    assert all(low < high for low, high in pairwise(edges))
     position = bin_positions(np.array(values), edges)
     assert ((position >= 0) == ~np.isnan(values)).all()
     assert position.max() < len(edges) - 1
