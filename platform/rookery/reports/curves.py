@@ -108,9 +108,13 @@ def make_curves(assessment: Assessment) -> Curves:
 
 
 def class_curves(assessment: Assessment) -> list[Curves]:
-    """Return the curves of every class against all others, named by their class, the positive one first."""
+    """Return the curves of every class against all others, named by their class, the positive one first.
+
+    Other classes whose curves are undefined, since none of the objects or all are of them, are left out.
+    """
     names = positive_first(assessment.class_names, assessment.positive)
-    return [make_curves(replace(assessment, positive=name, name=name)) for name in names]
+    found = [make_curves(replace(assessment, positive=name, name=name)) for name in names]
+    return [curves for curves in found if curves.name == assessment.positive or len(curves.false_rate)]
 
 
 def positive_first(class_names: Sequence[str], positive: str) -> list[str]:

@@ -242,7 +242,8 @@ def _page(
 def _metric_cells(document: Mapping[str, Any], key: str) -> tuple[str, str, str]:
     """Return a metric's value and its 68 % and 95 % intervals as text."""
     found = whole_estimate(document, key)
-    return format_value(key, found["value"]), *(format_interval(key, found.get(end)) for end in ("68", "95"))
+    narrow, wide = (format_interval(key, found.get(level)) for level in ("68", "95"))
+    return format_value(key, found["value"]), narrow, wide
 
 
 def _bin_notes(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -200,5 +200,5 @@ def _limits(series: Sequence[Series], key: str) -> tuple[float, float]:
         return (0.0, 1.0)
     if not metric(key).higher_is_better:
         return (0.0, 1.08 * float(shown.max()) or 1.0)
-    low = max(0.0, np.floor(10 * float(shown.min())) / 10)
+    low = min(0.9, max(0.0, np.floor(10 * float(shown.min())) / 10))
     return (low - 0.03 * (1 - low), 1.0 + 0.03 * (1 - low))

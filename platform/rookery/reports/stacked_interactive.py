@@ -21,7 +21,7 @@ def stack_figure(stack: Stack) -> "go.Figure":
     heights = [1.0] * len(stack.panels) + ([_COUNTS_SHARE] if stack.counts is not None else [])
     figure = make_subplots(len(heights), 1, shared_xaxes=True, vertical_spacing=0.035, row_heights=heights)
     axis = {"showline": True, "mirror": True, "zeroline": False, "ticks": "outside", "ticklen": 4}
-    top = 82 if len(heights) > 1 else 34  # room for a legend of two lines below the buttons
+    top = 94 if len(heights) > 1 else 34  # room for a legend of two lines below the buttons
     figure.update_layout(
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "xanchor": "left", "x": 0.0},
         margin={"l": 62, "r": 14, "t": top, "b": 52}, hovermode="closest", template="none",

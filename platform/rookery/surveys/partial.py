@@ -163,8 +163,10 @@ def check_days(days: float, since: str) -> None:
 def _true_peaks(survey: Survey) -> tuple[NDArray[np.float64], list[str]]:
     """Return each object's date of maximum light, NaN where unknown, and the columns that told them."""
     truth, peak = survey.truth(), np.full(len(survey), np.nan)
-    used = []
-    for name in PEAK_COLUMNS if truth is not None else ():
+    used: list[str] = []
+    if truth is None:
+        return peak, used
+    for name in PEAK_COLUMNS:
         if name not in truth or not pd.api.types.is_numeric_dtype(truth[name]):
             continue
         values = truth[name].to_numpy(np.float64, na_value=np.nan)
