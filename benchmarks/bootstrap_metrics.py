@@ -27,9 +27,8 @@ def main() -> None:
         )
         seconds = time.perf_counter() - start
         low, high = scores.metrics["auc"].intervals[0.68]
-        print(
-            f"{n} objects x {replicates} replicates, {k} classes: {seconds:.1f} s (AUC {low:.4f} to {high:.4f})"
-        )
+        what = f"{n} objects x {replicates} replicates, {k} classes"
+        print(f"{what}: {seconds:.1f} s (AUC {low:.4f} to {high:.4f})")
 
 
 if __name__ == "__main__":
