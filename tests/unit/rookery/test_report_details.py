@@ -12,9 +12,15 @@ import numpy as np
 import pytest
 
 from rookery import api, cli
+from rookery.inference import predict_partial
 from rookery.reports import assess, evaluate
 from rookery.reports.covariates import covariate_table
+from rookery.reports.curves import make_curves
+from rookery.reports.days import days_curve
+from rookery.reports.details import details_document, make_details
+from rookery.reports.evaluation import notices
 from rookery.reports.figures import paper_style, save_figure
+from rookery.reports.folder import write_report
 from rookery.reports.panels import _is_skewed, binned_stack
 from rookery.reports.stacked_figures import draw_stack
 from rookery.reports.stacked_interactive import stack_figure
@@ -155,14 +161,18 @@ def test_page_shows_a_curve_per_class_and_a_figure_per_covariate(six_classes: Pa
     assert "1 empty and not drawn" in page
 
 
-@pytest.mark.usefixtures("no_pictures")
-def test_an_earlier_report_with_tables_is_replaced_whole(tiny_survey: Survey, tmp_path: Path) -> None:
-    write_predictions(made_up(tiny_survey, ("Ia", "non-Ia")), tmp_path / "p.parquet")
-    evaluate(tmp_path / "p.parquet", tiny_survey, tmp_path / "r", by=["mwebv"], replicates=0)
-    evaluate(tmp_path / "p.parquet", tiny_survey, tmp_path / "r", replicates=0)
-    assert not (tmp_path / "r" / "tables" / "by_mwebv.csv").exists()
-    document = json.loads((tmp_path / "r" / "metrics.json").read_text())
+def test_an_earlier_report_with_tables_is_replaced_whole(tmp_path: Path) -> None:
+    for name in ("by_mwebv", "by_redshift"):
+        write_report(tmp_path / "r", "page", {}, {}, {f"{name}.csv": "n\n1\n"})
+    assert [file.name for file in (tmp_path / "r" / "tables").iterdir()] == ["by_redshift.csv"]
+
+
+def test_without_replicates_there_are_no_intervals(tiny_survey: Survey) -> None:
+    assessment = assess(made_up(tiny_survey, ("Ia", "non-Ia")), tiny_survey)
+    details = make_details(assessment, replicates=0, seed=0)
+    document = details_document(details, make_curves(assessment), assessment.class_names)
     assert document["intervals"] == {key: {} for key in METRIC_KEYS}
+    assert document["bootstrap"]["levels"] == []
 
 
 def test_covariates_are_every_number_that_a_survey_knows(tiny_survey: Survey) -> None:
@@ -217,7 +227,6 @@ def test_an_ensemble_is_judged_on_partial_light_curves(
     assert (report / "tables" / "days.csv").is_file()
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_files_of_partial_predictions_say_so_and_make_the_same_curve(
     bundle: Bundle, tiny_survey: Survey, tmp_path: Path
 ) -> None:
@@ -227,14 +236,15 @@ def test_files_of_partial_predictions_say_so_and_make_the_same_curve(
     info = read_predictions(early).info
     assert (info.days, info.since) == (3.0, "detection")
     assert read_predictions(whole).info == replace(info, days=None, since=None)
-    api.evaluate(whole, tiny_survey.path, tmp_path / "r", split="half", partial=[early], replicates=0)
-    first = json.loads((tmp_path / "r" / "metrics.json").read_text())["days"]
-    api.evaluate(
-        whole, tiny_survey.path, tmp_path / "r", split="half", bundle=bundle.path, days=[3], replicates=0
+    assessment = assess(whole, tiny_survey, split="half")
+    made = predict_partial(bundle, tiny_survey, [3], rows=assessment.row)
+    from_file, from_bundle = (
+        days_curve(assessment, partial, replicates=20, seed=0) for partial in ([early], made)
     )
-    assert json.loads((tmp_path / "r" / "metrics.json").read_text())["days"] == first
-    api.evaluate(early, tiny_survey.path, tmp_path / "r", split="half", replicates=0)
-    assert "The light curves were cut 3 days after detection" in (tmp_path / "r" / "index.html").read_text()
+    assert from_file == from_bundle
+    assert from_file is not None
+    assert "first observation with a signal-to-noise ratio of 5" in from_file.reference
+    assert "The light curves were cut 3 days after detection" in notices(assess(early, tiny_survey))[0]
 
 
 def test_partial_predictions_that_make_no_curve_are_refused(tiny_survey: Survey, tmp_path: Path) -> None:
