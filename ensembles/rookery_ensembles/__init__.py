@@ -15,6 +15,8 @@ breaks a rule raises `InputError`, whose message names the file, the row or key,
 value found.
 """
 
+from rookery_ensembles.binned import Binned, binned_scores, quantile_edges
+from rookery_ensembles.bootstrap import Estimate, Scores, bootstrap_scores
 from rookery_ensembles.build import CandidateMember, EnsembleChoice, choose
 from rookery_ensembles.bundle import Bundle, BundleMember, load_bundle, write_bundle
 from rookery_ensembles.calibrate import TemperatureCalibration
@@ -33,22 +35,29 @@ from rookery_ensembles.predictions import (
 from rookery_ensembles.priors import PriorEstimate, correct_probabilities, estimate_fractions
 from rookery_ensembles.schema import PriorCorrection
 from rookery_ensembles.select import GreedySelection, bagged_selection, greedy_selection
+from rookery_ensembles.weighted import WeightedSample
 
 __all__ = [
+    "Binned",
     "Bundle",
     "BundleMember",
     "CandidateMember",
     "EnsembleChoice",
+    "Estimate",
     "GreedySelection",
     "InputError",
     "PredictionInfo",
     "Predictions",
     "PriorCorrection",
     "PriorEstimate",
+    "Scores",
     "Stack",
     "TemperatureCalibration",
+    "WeightedSample",
     "average",
     "bagged_selection",
+    "binned_scores",
+    "bootstrap_scores",
     "choose",
     "classification_metrics",
     "correct_probabilities",
@@ -56,6 +65,7 @@ __all__ = [
     "greedy_selection",
     "load_bundle",
     "pool_folds",
+    "quantile_edges",
     "read_predictions",
     "reliability_curve",
     "stack_members",

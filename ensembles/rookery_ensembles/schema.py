@@ -16,6 +16,7 @@ from rookery_ensembles.probabilities import class_indices, normalised
 
 KINDS = ("class_probability", "redshift_pdf")
 ROLES = ("train", "validation", "test", "unlabelled")
+SINCE = ("detection", "peak")
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,9 @@ class PredictionInfo:
         Version of the program that wrote the predictions.
     prior_correction
         What was done to the probabilities for changed class fractions; None for nothing.
+    days, since
+        For partial light curves: only observations up to so many days since each object's
+        detection or peak were seen. Both are given, or none.
     """
 
     kind: str
@@ -84,6 +88,8 @@ class PredictionInfo:
     survey: str | None = None
     version: str | None = None
     prior_correction: PriorCorrection | None = None
+    days: float | None = None
+    since: str | None = None
 
     @property
     def n_columns(self) -> int:
@@ -122,6 +128,13 @@ class PredictionInfo:
                 rule = "`prior_correction` must hold one fraction for each of the class names"
                 listed = ", ".join(map(str, sizes))
                 raise fail(where, f"{rule}, but its training, estimated, low and high hold {listed}")
+        if (self.days is None) != (self.since is None):
+            found = f"days={self.days!r} and since={self.since!r}"
+            raise fail(where, f"`days` and `since` must be given together, but found {found}")
+        if self.since is not None and self.since not in SINCE:
+            raise fail(where, f"`since` must be one of {', '.join(SINCE)}, but found {self.since!r}")
+        if self.days is not None and not math.isfinite(self.days):
+            raise fail(where, f"`days` must be finite, but found {self.days}")
 
     def to_json(self) -> str:
         """Return the JSON object that a file carries; absent fields are left out."""
@@ -157,6 +170,8 @@ class PredictionInfo:
             )
             if given.has("prior_correction")
             else None,
+            days=given.get("days", float),
+            since=given.get("since", str),
         )
         info.check(where)
         return info

@@ -175,6 +175,8 @@ def predict(
     survey: PathLike,
     out: PathLike,
     *,
+    days: float | None = None,
+    since: Literal["detection", "peak"] = "detection",
     device: str | None = None,
     correct_priors: bool = False,
     split: str | None = None,
@@ -182,7 +184,16 @@ def predict(
     """Predict every object of a survey with an ensemble. See :func:`rookery.inference.predict_survey`."""
     from rookery.inference import predict_survey
 
-    return predict_survey(bundle, survey, out, device=device, correct_priors=correct_priors, split=split)
+    return predict_survey(
+        bundle,
+        survey,
+        out,
+        days=days,
+        since=since,
+        device=device,
+        correct_priors=correct_priors,
+        split=split,
+    )
 
 
 def evaluate(
@@ -193,14 +204,53 @@ def evaluate(
     split: str | None = None,
     role: str | None = None,
     positive: str = "Ia",
+    by: Sequence[str] = (),
+    bins: Mapping[str, int | Sequence[float]] | None = None,
+    partial: Sequence[PathLike] = (),
+    bundle: PathLike | None = None,
+    days: Sequence[float] = (),
+    since: Literal["detection", "peak"] = "detection",
+    replicates: int = 300,
+    seed: int = 0,
+    device: str | None = None,
 ) -> dict[str, float]:
     """Judge a prediction file and write an HTML report. See :func:`rookery.reports.evaluate`.
 
     With `split`, only its objects of `role` are judged; `role` is then ``test`` unless given.
+    With `bundle` and `days` the ensemble that made the predictions classifies the same objects
+    as they were known on each of those days, and the report shows the metrics against days.
     """
     from rookery.reports import evaluate as judge
+    from rookery.reports.assessment import Assessment
+    from rookery_ensembles.errors import fail
+    from rookery_ensembles.schema import Predictions as Made
 
-    return judge(predictions, survey, report, split=split, role=role, positive=positive)
+    if (bundle is None) != (not days):
+        raise fail(predictions, "a curve against days needs both a bundle and days, but only one was given")
+
+    def partials(assessment: Assessment) -> list[PathLike | Made]:
+        if bundle is None:
+            return list(partial)
+        from rookery.inference import predict_partial
+
+        made = predict_partial(
+            bundle, assessment.survey, days, since=since, rows=assessment.row, device=device
+        )
+        return [*partial, *made]
+
+    return judge(
+        predictions,
+        survey,
+        report,
+        split=split,
+        role=role,
+        positive=positive,
+        by=by,
+        bins=bins,
+        partial=partials,
+        replicates=replicates,
+        seed=seed,
+    )
 
 
 def baseline(

@@ -14,9 +14,12 @@ from rookery.cli_options import (
     DeviceOption,
     PositiveOption,
     SeedOption,
+    SinceOption,
     SplitOption,
     SurveyOption,
+    bins_by_covariate,
     class_list,
+    numbers,
     pairs,
     plain_value,
     type_codes,
@@ -231,6 +234,10 @@ def predict(
     bundle: Annotated[Path, typer.Argument(help="Ensemble bundle.")],
     survey: Annotated[Path, typer.Argument(help="Survey store.")],
     out: Annotated[Path, typer.Argument(help="Prediction file (Parquet) to write.")],
+    days: Annotated[
+        float | None, typer.Option(help="Show it only what was observed up to so many days since ...")
+    ] = None,
+    since: SinceOption = "detection",
     device: DeviceOption = None,
     correct_priors: Annotated[
         bool, typer.Option("--correct-priors", help="Correct for the survey's own class fractions.")
@@ -242,8 +249,18 @@ def predict(
     """Predict every object of a survey with an ensemble."""
     from rookery import api
 
-    predictions = api.predict(bundle, survey, out, device=device, correct_priors=correct_priors, split=split)
-    _say(f"{out}: {len(predictions.object_id)} objects")
+    predictions = api.predict(
+        bundle,
+        survey,
+        out,
+        days=days,
+        since=since,
+        device=device,
+        correct_priors=correct_priors,
+        split=split,
+    )
+    what = "" if days is None else f", observed up to {days:g} days since {since}"
+    _say(f"{out}: {len(predictions.object_id)} objects{what}")
     if (record := predictions.info.prior_correction) is not None:
         fractions = zip(
             predictions.info.class_names or (), record.estimated, record.low, record.high, strict=True
@@ -260,13 +277,54 @@ def evaluate(
     split: Annotated[str | None, typer.Option(help="Judge only objects of this split.")] = None,
     role: Annotated[str | None, typer.Option(help="Role to judge within the split; test by default.")] = None,
     positive: PositiveOption = "Ia",
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="A further number of objects to bin by, like host_photo_z; repeatable."),
+    ] = None,
+    bins: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=8 (quantile bins) or NAME=0,0.2,0.4 (edges); repeatable."),
+    ] = None,
+    partial: Annotated[
+        list[Path] | None, typer.Option(help="Prediction file of `predict --days`; repeatable.")
+    ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="The ensemble that predicted, to classify partial light curves.")
+    ] = None,
+    days: Annotated[
+        str | None, typer.Option(help="With --bundle: days to judge it on, like 0,2,5,10,20,50.")
+    ] = None,
+    since: SinceOption = "detection",
+    replicates: Annotated[int, typer.Option(help="Bootstrap replicates; 0 for no intervals.")] = 300,
+    seed: SeedOption = 0,
+    device: DeviceOption = None,
 ) -> None:
-    """Judge predictions: metrics.json, figures, and an HTML report."""
+    """Judge predictions: metrics with intervals, per class, in bins, by days; an HTML report."""
     from rookery import api
     from rookery.reports import comparison_table
+    from rookery.reports.tables import print_report
 
-    metrics = api.evaluate(predictions, survey, report, split=split, role=role, positive=positive)
-    _console().print(comparison_table([(predictions.stem, metrics)]))
+    wanted = bins_by_covariate(bins)
+    metrics = api.evaluate(
+        predictions,
+        survey,
+        report,
+        split=split,
+        role=role,
+        positive=positive,
+        by=by or (),
+        bins=wanted,
+        partial=partial or (),
+        bundle=bundle,
+        days=numbers(days, "--days"),
+        since=since,
+        replicates=replicates,
+        seed=seed,
+        device=device,
+    )
+    console = _console()
+    console.print(comparison_table([(predictions.stem, metrics)]))
+    print_report(console, report, [*(by or ()), *wanted])
     _say(f"Report: {report / 'index.html'}")
 
 

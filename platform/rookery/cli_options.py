@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,6 +13,8 @@ SeedOption = Annotated[int, typer.Option(help="Seed of everything random.", min=
 ClassesOption = Annotated[str, typer.Option(help="Classes to tell apart; `non-X` takes every other type.")]
 PositiveOption = Annotated[str, typer.Option(help="Class whose recall at fixed precision is reported.")]
 DeviceOption = Annotated[str | None, typer.Option(help="Torch device; by default a GPU where there is one.")]
+
+SinceOption = Annotated[Literal["detection", "peak"], typer.Option(help="What days count from.")]
 
 
 def pairs(given: list[str] | None, option: str) -> dict[str, str]:
@@ -51,3 +53,21 @@ def type_codes(given: list[str] | None) -> dict[int, str]:
 def class_list(text: str) -> list[str]:
     """Read a comma-separated list of class names."""
     return [name.strip() for name in text.split(",")]
+
+
+def numbers(text: str | None, option: str) -> list[float]:
+    """Read a comma-separated list of numbers."""
+    from rookery_ensembles.errors import InputError
+
+    try:
+        return [float(item) for item in text.split(",")] if text else []
+    except ValueError:
+        raise InputError(f"{option} must be numbers with commas between them, but is {text!r}") from None
+
+
+def bins_by_covariate(given: list[str] | None) -> dict[str, int | list[float]]:
+    """Read NAME=8 (so many quantile bins) and NAME=0,0.2,0.4 (edges) options."""
+    found: dict[str, int | list[float]] = {}
+    for name, text in pairs(given, "--bins").items():
+        found[name] = int(text) if text.isdigit() else numbers(text, f"--bins {name}")
+    return found

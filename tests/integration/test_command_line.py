@@ -83,6 +83,11 @@ def test_real_light_curves_are_ingested(archive, tmp_path):
         ("ensemble nowhere", "is no study"),
         ("predict nowhere {survey} out.parquet", "nowhere"),
         ("evaluate nowhere.parquet {survey} --report report", "nowhere.parquet"),
+        ("evaluate nowhere.parquet {survey} --report report --days 1,x", "--days must be numbers"),
+        ("evaluate nowhere.parquet {survey} --report report --days 1", "needs both a bundle and days"),
+        ("evaluate nowhere.parquet {survey} --report report --bins redshift", "--bins must be NAME=VALUE"),
+        ("evaluate nowhere.parquet {survey} --report report --bins z=0,x", "--bins z must be numbers"),
+        ("predict nowhere {survey} out.parquet --days -1", "days since detection must be 0 or more"),
         ("baseline forest --survey {survey} --split half out.parquet", "binned-trees"),
         (
             "baseline binned-trees --survey {survey} --split half o.parquet --redshift redshift",

@@ -12,20 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 import rookery
-from rookery.surveys import Survey, open_split, open_survey
+from rookery.inference import priors
+from rookery.surveys import Survey, open_survey
 from rookery.surveys.labels import class_indices
+from rookery.surveys.partial import Since, check_days, reference_dates, truncate
 from rookery.training.data import find_device, predict_rows
 from rookery.training.member import open_member
-from rookery_ensembles import (
-    Bundle,
-    PredictionInfo,
-    Predictions,
-    PriorCorrection,
-    correct_probabilities,
-    estimate_fractions,
-    load_bundle,
-    write_predictions,
-)
+from rookery_ensembles import Bundle, PredictionInfo, Predictions, load_bundle, write_predictions
 from rookery_ensembles.errors import InputError, fail
 
 logger = logging.getLogger(__name__)
@@ -36,6 +29,8 @@ def predict_survey(
     survey: str | Path,
     out: str | Path,
     *,
+    days: float | None = None,
+    since: Since = "detection",
     device: str | None = None,
     correct_priors: bool = False,
     split: str | None = None,
@@ -50,6 +45,9 @@ def predict_survey(
         Survey store. Types that it knows become the predictions' truth.
     out
         Parquet file to write.
+    days, since
+        Show the ensemble only the observations up to so many days since each object's detection
+        or peak; objects without any are left out. See :func:`rookery.surveys.partial.truncate`.
     device
         A torch device; by default a GPU where there is one.
     correct_priors
@@ -62,70 +60,82 @@ def predict_survey(
     Raises
     ------
     InputError
-        When bundle or survey is broken, the survey has none of a member's bands, or priors are to
-        be corrected and the bundle does not know its class fractions.
+        When bundle or survey is broken, the survey has none of a member's bands, no object has an
+        observation by that day, or priors are to be corrected and the bundle does not know its
+        class fractions.
     """
-    loaded = load_bundle(bundle)
-    opened = open_survey(survey)
+    if days is not None:
+        check_days(days, since)
     if split is not None and not correct_priors:
         raise fail("split", f"is for correcting priors only, but {split!r} was given without that")
-    rows = _prior_rows(opened, split)
-    training = training_fractions(loaded) if correct_priors else None
-    place = find_device(device)
-    values_mnk = [_member_values(folder, opened, place) for folder in loaded.member_folders()]
-    predictions = Predictions(
-        info=PredictionInfo(
-            kind=loaded.kind,
-            class_names=loaded.class_names,
-            bundle=loaded.path.resolve().name,
-            configuration=loaded.digest[:12],
-            survey=opened.checksum,
-            version=rookery.__version__,
-        ),
-        object_id=opened.objects["object_id"].to_numpy().astype(str),
-        truth=_truth(loaded, opened),
-        values=loaded.combine(values_mnk).astype(np.float32),
-    )
+    loaded, opened = load_bundle(bundle), open_survey(survey)
+    estimate_on = None if split is None else priors.objects_to_classify(opened, split)
+    training = priors.training_fractions(loaded) if correct_priors else None
+    if days is None:
+        predictions = _predict(loaded, opened, find_device(device))
+    else:
+        (predictions,) = predict_partial(loaded, opened, [days], since=since, device=device)
     if training is not None:
-        predictions = correct(predictions, training, rows)
+        predictions = priors.correct_priors(predictions, training, estimate_on)
     write_predictions(predictions, out)
     return predictions
 
 
-def training_fractions(bundle: Bundle) -> list[float]:
-    """Return the class fractions at which a bundle is calibrated; raises InputError when it does not know."""
-    if bundle.class_fractions is None:
-        rule = "`class_fractions` is missing: a bundle made before they were kept cannot correct priors"
-        raise fail(bundle.path / "ensemble.yaml", f"{rule}; `rookery ensemble --overwrite` makes a new one")
-    return [bundle.class_fractions[name] for name in bundle.class_names or ()]
+def predict_partial(
+    bundle: str | Path | Bundle,
+    survey: str | Path | Survey,
+    days: Sequence[float],
+    *,
+    since: Since = "detection",
+    rows: NDArray[np.intp] | None = None,
+    device: str | None = None,
+) -> list[Predictions]:
+    """Predict a survey as it was known on each of several days since detection or peak.
+
+    Parameters
+    ----------
+    bundle, survey, device
+        See :func:`predict_survey`.
+    days, since
+        See :func:`rookery.surveys.partial.truncate`.
+    rows
+        Rows of the object table to predict; by default all.
+
+    Raises
+    ------
+    InputError
+        As :func:`predict_survey` does.
+    """
+    loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
+    opened = survey if isinstance(survey, Survey) else open_survey(survey)
+    place = find_device(device)
+    reference = reference_dates(opened, since)
+    found = []
+    for day in days:
+        view = truncate(opened, day, reference, rows=rows)
+        if not len(view):
+            raise fail(opened.path, f"no object has an observation up to {day:g} days since {since}")
+        predictions = _predict(loaded, view, place)
+        info = replace(predictions.info, days=float(day), since=since)
+        found.append(replace(predictions, info=info))
+    return found
 
 
-def correct(
-    predictions: Predictions, training: Sequence[float], rows: NDArray[np.int64] | None = None
-) -> Predictions:
-    """Return predictions corrected for the class fractions found in them, or in some of their rows."""
-    values = predictions.values.astype(np.float64)
-    found = estimate_fractions(values if rows is None else values[rows], training)
-    record = PriorCorrection(
-        training=tuple(float(x) for x in training),
-        estimated=tuple(found.fractions.tolist()),
-        low=tuple(found.low.tolist()),
-        high=tuple(found.high.tolist()),
-        n_objects=found.n_objects,
+def _predict(bundle: Bundle, survey: Survey, device: torch.device) -> Predictions:
+    values_mnk = [_member_values(folder, survey, device) for folder in bundle.member_folders()]
+    return Predictions(
+        info=PredictionInfo(
+            kind=bundle.kind,
+            class_names=bundle.class_names,
+            bundle=bundle.path.resolve().name,
+            configuration=bundle.digest[:12],
+            survey=survey.checksum,
+            version=rookery.__version__,
+        ),
+        object_id=survey.objects["object_id"].to_numpy().astype(str),
+        truth=_truth(bundle, survey),
+        values=bundle.combine(values_mnk).astype(np.float32),
     )
-    corrected = correct_probabilities(values, training, found.fractions).astype(np.float32)
-    info = replace(predictions.info, prior_correction=record)
-    return replace(predictions, info=info, values=corrected)
-
-
-def _prior_rows(survey: Survey, split: str | None) -> NDArray[np.int64] | None:
-    if split is None:
-        return None
-    opened = open_split(survey, split)
-    rows = np.flatnonzero(np.isin(opened.role.astype(str), ("test", "unlabelled")))
-    if len(rows) == 0:
-        raise fail(f"split {split} of {survey.path}", "has no test or unlabelled objects to estimate from")
-    return rows.astype(np.int64)
 
 
 def _member_values(folder: Path, survey: Survey, device: torch.device) -> NDArray[np.float32]:

@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rookery.reports import figures as paper
 from rookery.reports import interactive
 from rookery.reports.assessment import Assessment
+from rookery.reports.covariates import bin_by
 from rookery.reports.curves import Curves, make_curves
 from rookery.reports.evaluation import (
     describe_objects,
@@ -19,12 +22,18 @@ from rookery.reports.folder import PAGE, refuse_foreign, write_report
 from rookery.reports.metric_names import COMPARED, metric
 from rookery.reports.pages import render, render_page
 from rookery.reports.palette import colour
+from rookery.reports.panels import Stack, comparison_stack
 from rookery.reports.provenance import made_now, predictions_provenance, spoken, survey_provenance
+from rookery.reports.stacked_figures import draw_stack
+from rookery.reports.stacked_interactive import stack_figure
+from rookery_ensembles.binned import quantile_edges
 from rookery_ensembles.errors import fail
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+# Bands of several methods overlap and are read roughly: fewer replicates than a report's.
+_REPLICATES = 100
 Rows = Sequence[tuple[str, Mapping[str, float]]]
 
 
@@ -103,20 +112,37 @@ def write_comparison(
         "restriction": first.restriction or None,
         **made_now(),
     }
-    page = _page(assessments, curves, document, title, notes)
+    stacks = _redshift_stacks(assessments)
+    page = _page(assessments, curves, stacks, document, title, notes)
     with paper.paper_style():
         drawn = {
             "roc": paper.draw_roc(curves),
             "precision_recall": paper.draw_precision_recall(curves),
             "reliability": paper.draw_reliability(curves),
+            **{name: draw_stack(stack) for name, stack in stacks.items()},
         }
     write_report(report, page, document, drawn)
     return report / PAGE
 
 
+def _redshift_stacks(assessments: Sequence[Assessment]) -> dict[str, Stack]:
+    """Return the figure of all methods against redshift, by its name; none where redshifts are unknown."""
+    redshift = assessments[0].survey.objects["redshift"].to_numpy()
+    shown = redshift[assessments[0].row]
+    if len(np.unique(shown[np.isfinite(shown)])) < 2:
+        return {}
+    edges = quantile_edges(shown)
+    binned = [
+        (one.name, bin_by(one, "redshift", redshift[one.row], edges, replicates=_REPLICATES, seed=0))
+        for one in assessments
+    ]
+    return {"by_redshift": comparison_stack(binned)}
+
+
 def _page(
     assessments: Sequence[Assessment],
     curves: Sequence[Curves],
+    stacks: Mapping[str, Stack],
     document: Mapping[str, Any],
     title: str,
     notes: Sequence[str],
@@ -135,6 +161,7 @@ def _page(
             "roc": interactive.roc_figure(curves),
             "precision_recall": interactive.precision_recall_figure(curves, marks),
             "reliability": interactive.reliability_figure(curves),
+            **{name: stack_figure(stack) for name, stack in stacks.items()},
         },
         title=title,
         lead=f"{len(assessments)} methods on {describe_objects(first)}",
@@ -142,6 +169,7 @@ def _page(
         notices=[*notes, *notices(first)],
         table=Markup(comparison_html([(assessment.name, assessment.metrics) for assessment in assessments])),
         positive=first.positive,
+        stacks=list(stacks),
         reliability_note=reliability_note(first),
         metrics=[metric(key) for key in COMPARED],
         provenance=[

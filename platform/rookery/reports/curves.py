@@ -1,7 +1,7 @@
 """The curves of a report as arrays, ready to draw with any library."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from rookery_ensembles.metrics import precision_recall_curve, reliability_curve,
 
 FloatArray = NDArray[np.float64]
 N_HISTOGRAM_BINS = 40
+# Histograms of more classes are lines without fill: many fills above each other are mud.
+MOST_FILLED = 3
 # A curve is drawn with so many points at most, however many objects there are.
 _MAX_POINTS = 1500
 
@@ -103,6 +105,16 @@ def make_curves(assessment: Assessment) -> Curves:
         histogram=histogram,
         confusion=confusion,
     )
+
+
+def class_curves(assessment: Assessment) -> list[Curves]:
+    """Return the curves of every class against all others, named by their class, the positive one first.
+
+    Other classes whose curves are undefined, since none of the objects or all are of them, are left out.
+    """
+    names = positive_first(assessment.class_names, assessment.positive)
+    found = [make_curves(replace(assessment, positive=name, name=name)) for name in names]
+    return [curves for curves in found if curves.name == assessment.positive or len(curves.false_rate)]
 
 
 def positive_first(class_names: Sequence[str], positive: str) -> list[str]:

@@ -1,19 +1,39 @@
 """The report of one file of predictions."""
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rookery.reports import figures as paper
 from rookery.reports import interactive
 from rookery.reports.assessment import Assessment, assess
-from rookery.reports.curves import Curves, make_curves
+from rookery.reports.covariates import Bins
+from rookery.reports.curves import Curves, class_curves, make_curves
+from rookery.reports.details import Details, details_document, make_details
 from rookery.reports.folder import refuse_foreign, write_report
 from rookery.reports.metric_names import METRICS, metric
 from rookery.reports.pages import render_page
+from rookery.reports.panels import Stack, binned_stack, days_stack, purity_efficiency_stack
 from rookery.reports.provenance import made_now, predictions_provenance, spoken, survey_provenance
+from rookery.reports.stacked_figures import draw_stack
+from rookery.reports.stacked_interactive import stack_figure
+from rookery.reports.tables import (
+    CLASS_LABELS,
+    csv_tables,
+    format_interval,
+    format_value,
+    slugs,
+    whole_estimate,
+    with_half_width,
+)
 from rookery.surveys.store import Survey
+from rookery_ensembles.bootstrap import REPLICATES, check_bootstrap
+from rookery_ensembles.predictions import Predictions
 
+PartialPredictions = (
+    Sequence[str | Path | Predictions] | Callable[[Assessment], Sequence[str | Path | Predictions]]
+)
 _TILES = ("accuracy", "auc", "log_loss", "ece", "recall_at_precision_0.95", "recall_at_precision_0.98")
 
 
@@ -25,11 +45,17 @@ def evaluate(
     split: str | None = None,
     role: str | None = None,
     positive: str = "Ia",
+    by: Sequence[str] = (),
+    bins: Mapping[str, Bins] | None = None,
+    partial: PartialPredictions = (),
+    replicates: int = REPLICATES,
+    seed: int = 0,
 ) -> dict[str, float]:
     """Hold predictions against a survey's truth, write a report, and return the metrics.
 
-    The report is a folder: ``index.html`` (one file, works offline), ``metrics.json``, and each
-    figure as PNG and PDF under ``figures/``. An earlier report there is replaced.
+    The report is a folder: ``index.html`` (one file, works offline), ``metrics.json`` (all numbers:
+    metrics, bootstrap intervals, per class, in bins, by days), the same as ``tables/*.csv``, and
+    each figure as PNG and PDF under ``figures/``. An earlier report there is replaced.
 
     Parameters
     ----------
@@ -41,6 +67,14 @@ def evaluate(
         Folder to write.
     split, role, positive
         See :func:`rookery.reports.assessment.assess`.
+    by, bins
+        Covariates to bin by, beside redshift, peak signal-to-noise and number of observations;
+        and numbers of bins or edges. See :func:`rookery.reports.covariates.bin_assessment`.
+    partial
+        Predictions of partial light curves by the same maker (or files of them), or a function
+        of an assessment that returns them; see :func:`rookery.reports.days.days_curve`.
+    replicates, seed
+        How often the bootstrap draws the objects again (0: no intervals), and its seed.
 
     Returns
     -------
@@ -49,40 +83,64 @@ def evaluate(
     Raises
     ------
     InputError
-        As :func:`~rookery.reports.assessment.assess` does; and when `report` holds other files,
-        or cannot be written.
+        As :func:`~rookery.reports.assessment.assess` and :func:`~rookery.reports.details.make_details`
+        do; and when `report` holds other files, or cannot be written.
     """
     report = Path(report)
     refuse_foreign(report)
+    check_bootstrap(replicates, seed)
     assessment = assess(predictions, survey, split=split, role=role, positive=positive)
     curves = make_curves(assessment)
+    details = make_details(
+        assessment,
+        by=by,
+        bins=bins,
+        partial=partial(assessment) if callable(partial) else partial,
+        replicates=replicates,
+        seed=seed,
+    )
     origin = {
         "predictions": predictions_provenance(assessment),
         "survey": survey_provenance(assessment.survey),
         "restriction": assessment.restriction or None,
         **made_now(),
     }
-    page = _page(assessment, curves, origin)
-    with paper.paper_style():
-        drawn = {
-            "roc": paper.draw_roc([curves]),
-            "precision_recall": paper.draw_precision_recall([curves]),
-            "reliability": paper.draw_reliability([curves]),
-            "histogram": paper.draw_histogram(curves, assessment.class_names, positive),
-            "confusion": paper.draw_confusion(curves, assessment.class_names),
-        }
     document = {
         "kind": "evaluation",
         "simulated": assessment.simulated,
         "positive": positive,
         "class_names": list(assessment.class_names),
         "metrics": json_metrics(assessment.metrics),
+        **details_document(details, curves, assessment.class_names),
         "counts": dict(_counts(assessment, curves)),
         "confusion": curves.confusion.tolist(),
         "provenance": origin,
     }
-    write_report(report, page, document, drawn)
+    # With more than two classes a curve for each, one against the rest.
+    entries = [curves] if len(assessment.class_names) == 2 else class_curves(assessment)
+    stacks = _stacks(details, positive)
+    page = _page(assessment, curves, entries, stacks, document)
+    with paper.paper_style():
+        drawn = {
+            "roc": paper.draw_roc(entries),
+            "precision_recall": paper.draw_precision_recall(entries),
+            "reliability": paper.draw_reliability([curves]),
+            "histogram": paper.draw_histogram(curves, assessment.class_names, positive),
+            "confusion": paper.draw_confusion(curves, assessment.class_names),
+            **{name: draw_stack(stack) for name, stack in stacks.items()},
+        }
+    write_report(report, page, document, drawn, csv_tables(document))
     return assessment.metrics
+
+
+def _stacks(details: Details, positive: str) -> dict[str, Stack]:
+    """Return the figures of panels by their names: purity and efficiency, bins, days."""
+    names = slugs(binned.name for binned in details.binned)
+    found = {"purity_efficiency": purity_efficiency_stack(details.purity_efficiency, positive)}
+    found |= {f"by_{names[binned.name]}": binned_stack(binned, positive) for binned in details.binned}
+    if details.days is not None:
+        found["days"] = days_stack(details.days, details.scores, positive)
+    return found
 
 
 def json_metrics(metrics: dict[str, float]) -> dict[str, float | None]:
@@ -117,6 +175,11 @@ def reliability_note(assessment: Assessment) -> str:
 def notices(assessment: Assessment) -> list[str]:
     """Return what a reader must know before the numbers: what is undefined, and what flatters."""
     found = []
+    if assessment.info.days is not None:
+        found.append(
+            f"The light curves were cut {assessment.info.days:g} days after {assessment.info.since}; "
+            "bins are those of the whole light curves."
+        )
     if assessment.info.bundle and not assessment.restriction:
         found.append(
             "Judged on every predicted object. If the ensemble was trained on some of them, these numbers "
@@ -129,17 +192,26 @@ def notices(assessment: Assessment) -> list[str]:
     return found
 
 
-def _page(assessment: Assessment, curves: Curves, origin: dict[str, Any]) -> str:
+def _page(
+    assessment: Assessment,
+    curves: Curves,
+    entries: Sequence[Curves],
+    stacks: Mapping[str, Stack],
+    document: Mapping[str, Any],
+) -> str:
     positive, names = assessment.positive, assessment.class_names
     missing = f"{assessment.n_missing:,} {assessment.restriction} have no prediction and are not counted."
-    others = " and ".join(name for name in names if name != positive)
+    *some, last = (name for name in names if name != positive)
+    others = f"{', '.join(some)} and {last}" if some else last
+    marks = [recall_marks(assessment), *([] for _ in entries[1:])]
     return render_page(
         "report.html.j2",
         {
-            "roc": interactive.roc_figure([curves]),
-            "precision_recall": interactive.precision_recall_figure([curves], [recall_marks(assessment)]),
+            "roc": interactive.roc_figure(entries),
+            "precision_recall": interactive.precision_recall_figure(entries, marks),
             "reliability": interactive.reliability_figure([curves]),
             "histogram": interactive.histogram_figure(curves, names, positive),
+            **{name: stack_figure(stack) for name, stack in stacks.items()},
         },
         title=assessment.name,
         lead=f"{positive} against {others} for {describe_objects(assessment)}",
@@ -154,9 +226,42 @@ def _page(assessment: Assessment, curves: Curves, origin: dict[str, Any]) -> str
             for name, fractions, counts in zip(names, curves.row_fractions, curves.confusion, strict=True)
         ],
         counts=_counts(assessment, curves),
-        metrics=[(entry, entry.format(assessment.metrics[entry.key])) for entry in METRICS],
-        provenance=_provenance_rows(origin),
+        metrics=[(entry, *_metric_cells(document, entry.key)) for entry in METRICS],
+        bootstrap=document["bootstrap"],
+        class_labels=CLASS_LABELS,
+        per_class=[
+            (name, found["n"], found["n_predicted"], [with_half_width(found[key]) for key in CLASS_LABELS])
+            for name, found in document["per_class"].items()
+        ],
+        binned=_bin_notes(document),
+        days=document["days"],
+        provenance=_provenance_rows(document["provenance"]),
     )
+
+
+def _metric_cells(document: Mapping[str, Any], key: str) -> tuple[str, str, str]:
+    """Return a metric's value and its 68 % and 95 % intervals as text."""
+    found = whole_estimate(document, key)
+    narrow, wide = (format_interval(key, found.get(level)) for level in ("68", "95"))
+    return format_value(key, found["value"]), narrow, wide
+
+
+def _bin_notes(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return name, heading and note of each covariate's figure."""
+    found = []
+    for name, slug in slugs(document["bins"]).items():
+        binned = document["bins"][name]
+        note = f"In {len(binned['bins'])} bins"
+        empty = sum(entry["n"] == 0 for entry in binned["bins"])
+        for number, what in (
+            (empty, "empty and not drawn"),
+            (binned["n_unknown"], "objects left out: unknown"),
+            (binned["n_outside"], "objects left out: outside all bins"),
+        ):
+            note += f"; {number:,} {what}" if number else ""
+        label = binned["label"]
+        found.append((f"by_{slug}", f"Metrics against {label[0].lower()}{label[1:]}", note + "."))
+    return found
 
 
 def _counts(assessment: Assessment, curves: Curves) -> list[tuple[str, int]]:

@@ -7,15 +7,23 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from rookery.reports.curves import N_HISTOGRAM_BINS, Curves, positive_first, precision_limit, roc_limit
+from rookery.reports.curves import (
+    MOST_FILLED,
+    N_HISTOGRAM_BINS,
+    Curves,
+    positive_first,
+    precision_limit,
+    roc_limit,
+)
 from rookery.reports.palette import NEUTRAL, colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_Corner = Literal["upper left", "lower left", "lower right"]
-_WIDTH, _HEIGHT = 3.5, 3.0  # inches: one column of a journal
+_Corner = Literal["lower right", "best"]
+PAPER_WIDTH, _HEIGHT = 3.5, 3.0  # inches: one column of a journal
+_SHORT_NAME = 24  # characters of which two fit beside each other in a legend
 _DASHES: tuple[Any, ...] = (
     "-",
     (0, (5, 2)),
@@ -53,6 +61,7 @@ def paper_style() -> Iterator[None]:
 def save_figure(figure: "Figure", folder: Path, name: str) -> None:
     """Write a figure as ``<name>.png`` (300 dots per inch) and ``<name>.pdf``."""
     figure.savefig(folder / f"{name}.png", dpi=300)
+    figure.set_layout_engine("none")  # what was laid out stays: to do it again would cost as much time
     figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
 
 
@@ -63,7 +72,9 @@ def draw_roc(entries: Sequence[Curves]) -> "Figure":
     axes.plot([0, 1], [0, 1], color=NEUTRAL, linewidth=0.8, linestyle=":")
     for index, entry in enumerate(entries):
         label = f"{entry.name} (area {entry.area:.4f})"
-        axes.plot(entry.false_rate, entry.true_rate, color=colour(index), linestyle=_dash(index), label=label)
+        axes.plot(
+            entry.false_rate, entry.true_rate, color=colour(index), linestyle=dash_of(index), label=label
+        )
     axes.set(xlim=(-0.01 * high, 1.01 * high), ylim=(-0.01, 1.01))
     _legend(figure, axes, entries, "lower right")
     return figure
@@ -76,10 +87,10 @@ def draw_precision_recall(entries: Sequence[Curves]) -> "Figure":
         axes.axhline(precision, color=NEUTRAL, linewidth=0.8, linestyle=":")
     for index, entry in enumerate(entries):
         axes.plot(
-            entry.recall, entry.precision, color=colour(index), linestyle=_dash(index), label=entry.name
+            entry.recall, entry.precision, color=colour(index), linestyle=dash_of(index), label=entry.name
         )
     axes.set(xlim=(-0.01, 1.01), ylim=(precision_limit(entries), 1.01))
-    _legend(figure, axes, entries, "lower left")
+    _legend(figure, axes, entries, "best")
     return figure
 
 
@@ -88,12 +99,12 @@ def draw_reliability(entries: Sequence[Curves]) -> "Figure":
     figure, axes = _axes("Reliability", "Predicted probability", "Observed frequency")
     axes.plot([0, 1], [0, 1], color=NEUTRAL, linewidth=0.8, linestyle=":")
     for index, entry in enumerate(entries):
-        bins, style = entry.reliability, {"color": colour(index), "linestyle": _dash(index)}
+        bins, style = entry.reliability, {"color": colour(index), "linestyle": dash_of(index)}
         if len(entries) == 1:
             axes.vlines(bins.score, bins.low, bins.high, color=colour(index), linewidth=0.9)
         axes.plot(bins.score, bins.frequency, marker="o", markersize=3, label=entry.name, **style)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    _legend(figure, axes, entries, "upper left")
+    _legend(figure, axes, entries, "best")
     return figure
 
 
@@ -103,9 +114,10 @@ def draw_histogram(entry: Curves, class_names: Sequence[str], positive: str) -> 
     edges = np.linspace(0.0, 1.0, N_HISTOGRAM_BINS + 1)
     for index, name in enumerate(positive_first(class_names, positive)):
         counts = entry.histogram[list(class_names).index(name)]
-        axes.stairs(counts, edges, fill=True, color=colour(index), alpha=0.13)
+        if len(class_names) <= MOST_FILLED:
+            axes.stairs(counts, edges, fill=True, color=colour(index), alpha=0.13)
         axes.stairs(
-            counts, edges, color=colour(index), linestyle=_dash(index), linewidth=1.2, label=f"true {name}"
+            counts, edges, color=colour(index), linestyle=dash_of(index), linewidth=1.2, label=f"true {name}"
         )
     axes.set_yscale("log")
     axes.set(xlim=(-0.01, 1.01), ylim=(0.7, 2.0 * max(1, int(entry.histogram.max()))))
@@ -133,7 +145,7 @@ def _axes(title: str, x_label: str, y_label: str) -> "tuple[Figure, Axes]":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+    figure = Figure(figsize=(PAPER_WIDTH, _HEIGHT), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.set_title(title, loc="left")
@@ -146,9 +158,12 @@ def _legend(figure: "Figure", axes: "Axes", entries: Sequence[Curves], where: _C
     if len(entries) == 1:
         axes.legend(loc=where)
     else:
-        figure.set_size_inches(_WIDTH, _HEIGHT + 0.17 * len(entries))
-        figure.legend(loc="outside lower center")
+        longest = max(len(str(text)) for text in axes.get_legend_handles_labels()[1])
+        columns = 2 if len(entries) > 2 and longest <= _SHORT_NAME else 1
+        figure.set_size_inches(PAPER_WIDTH, _HEIGHT + 0.17 * -(-len(entries) // columns))
+        figure.legend(loc="outside lower center", ncols=columns)
 
 
-def _dash(index: int) -> Any:
+def dash_of(index: int) -> Any:
+    """Return the dashes of the `index`-th thing in a figure."""
     return _DASHES[index % len(_DASHES)]

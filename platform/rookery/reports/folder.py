@@ -11,7 +11,7 @@ from rookery_ensembles.files import atomic_folder
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PAGE, DOCUMENT, FIGURES = "index.html", "metrics.json", "figures"
+PAGE, DOCUMENT, FIGURES, TABLES = "index.html", "metrics.json", "figures", "tables"
 FORMAT = "rookery-report"
 
 
@@ -38,9 +38,15 @@ def refuse_foreign(target: Path) -> None:
 
 
 def write_report(
-    target: Path, page: str, document: Mapping[str, Any], figures: "Mapping[str, Figure]"
+    target: Path,
+    page: str,
+    document: Mapping[str, Any],
+    figures: "Mapping[str, Figure]",
+    tables: Mapping[str, str] | None = None,
 ) -> None:
-    """Write page, document and figures as one folder, in place of an earlier report.
+    """Write page, document, figures and tables as one folder, in place of an earlier report.
+
+    `tables` are texts by file name.
 
     Raises
     ------
@@ -51,11 +57,16 @@ def write_report(
 
     refuse_foreign(target)
     pictures = [f"{FIGURES}/{name}.{suffix}" for name in figures for suffix in ("pdf", "png")]
-    header = {"format": FORMAT, "format_version": 1, "files": sorted([PAGE, DOCUMENT, *pictures])}
+    texts = {f"{TABLES}/{name}": text for name, text in (tables or {}).items()}
+    files = sorted([PAGE, DOCUMENT, *pictures, *texts])
+    header = {"format": FORMAT, "format_version": 1, "files": files}
     text = json.dumps({**header, **document}, indent=2, allow_nan=False) + "\n"
     with atomic_folder(target, replace=True) as partial:
         (partial / PAGE).write_text(page, encoding="utf-8")
         (partial / DOCUMENT).write_text(text, encoding="utf-8")
+        for name, content in texts.items():
+            (partial / name).parent.mkdir(exist_ok=True)
+            (partial / name).write_text(content, encoding="utf-8")
         (partial / FIGURES).mkdir()
         with paper_style():
             for name, figure in figures.items():

@@ -5,11 +5,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rookery.reports.curves import N_HISTOGRAM_BINS, Curves, positive_first, precision_limit, roc_limit
+from rookery.reports.curves import (
+    MOST_FILLED,
+    N_HISTOGRAM_BINS,
+    Curves,
+    positive_first,
+    precision_limit,
+    roc_limit,
+)
 from rookery.reports.palette import DASHES, NEUTRAL, colour
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+# So many entries of a legend fit on a line.
+_ONE_LINE = 3
 
 
 def roc_figure(entries: Sequence[Curves]) -> "go.Figure":
@@ -23,7 +33,7 @@ def roc_figure(entries: Sequence[Curves]) -> "go.Figure":
             entry.false_rate, entry.true_rate, entry.roc_threshold,
             "false positive rate %{x:.4f}<br>true positive rate %{y:.4f}<br>threshold %{customdata:.4f}",
         )  # fmt: skip
-    return figure
+    return _with_room(figure)
 
 
 def precision_recall_figure(
@@ -67,7 +77,7 @@ def reliability_figure(entries: Sequence[Curves]) -> "go.Figure":
         }
         figure.add_scatter(
             x=bins.score, y=bins.frequency, customdata=bins.count, name=entry.name, mode="lines+markers",
-            line=_line(index), marker={"size": 7, "color": colour(index)}, error_y=error,
+            line=line_of(index), marker={"size": 7, "color": colour(index)}, error_y=error,
             hovertemplate="predicted %{x:.3f}<br>observed %{y:.3f}<br>%{customdata} objects",
         )  # fmt: skip
     return figure
@@ -85,10 +95,11 @@ def histogram_figure(entry: Curves, class_names: Sequence[str], positive: str) -
             # An empty bin has no place on a logarithmic axis: below its end.
             x=edges, y=np.maximum(np.append(counts, counts[-1]), 0.1), customdata=counts,
             name=f"true {name}", mode="lines",
-            line=_line(index) | {"shape": "hv"}, fill="tozeroy", fillcolor=_translucent(colour(index)),
+            line=line_of(index) | {"shape": "hv"}, fillcolor=translucent(colour(index)),
+            fill="tozeroy" if len(class_names) <= MOST_FILLED else "none",
             hovertemplate="from %{x:.3f}<br>%{customdata} objects",
         )  # fmt: skip
-    return figure
+    return _with_room(figure)
 
 
 def _figure(x_title: str, y_title: str, x_range: list[float], y_range: list[float] | None) -> "go.Figure":
@@ -109,11 +120,18 @@ def _figure(x_title: str, y_title: str, x_range: list[float], y_range: list[floa
     )
 
 
+def _with_room(figure: "go.Figure") -> "go.Figure":
+    """Make room for a legend of several lines below the plot's buttons."""
+    if sum(trace.showlegend is not False for trace in figure.data) > _ONE_LINE:
+        figure.update_layout(margin_t=88)
+    return figure
+
+
 def _add_curve(
     figure: "go.Figure", index: int, name: str, x: Any, y: Any, threshold: Any, hover: str
 ) -> None:
     figure.add_scatter(
-        x=x, y=y, customdata=threshold, name=name, mode="lines", line=_line(index), hovertemplate=hover
+        x=x, y=y, customdata=threshold, name=name, mode="lines", line=line_of(index), hovertemplate=hover
     )
 
 
@@ -128,10 +146,12 @@ def _add_line(figure: "go.Figure", x: list[float], y: list[float]) -> None:
     )
 
 
-def _line(index: int) -> dict[str, Any]:
+def line_of(index: int) -> dict[str, Any]:
+    """Return the colour, width and dashes of the `index`-th thing in a figure."""
     return {"color": colour(index), "width": 2.2, "dash": DASHES[index % len(DASHES)]}
 
 
-def _translucent(hexadecimal: str) -> str:
+def translucent(hexadecimal: str, opacity: float = 0.13) -> str:
+    """Return a colour that lets what lies behind it shine through."""
     red, green, blue = (int(hexadecimal[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red}, {green}, {blue}, 0.13)"
+    return f"rgba({red}, {green}, {blue}, {opacity})"

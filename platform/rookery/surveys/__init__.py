@@ -2,6 +2,8 @@
 
 from rookery.surveys._document import SurveyInfo
 from rookery.surveys._observations import ObservationArrays
+from rookery.surveys.partial import SurveyView, reference_dates, truncate
+from rookery.surveys.properties import object_properties
 from rookery.surveys.simulators import simulate_supernovae
 from rookery.surveys.snana import IngestReport, ingest_snana
 from rookery.surveys.splits import ROLES, Split, open_split, split_survey
@@ -14,10 +16,14 @@ __all__ = [
     "Split",
     "Survey",
     "SurveyInfo",
+    "SurveyView",
     "ingest_snana",
+    "object_properties",
     "open_split",
     "open_survey",
+    "reference_dates",
     "simulate_supernovae",
     "split_survey",
+    "truncate",
     "write_survey",
 ]

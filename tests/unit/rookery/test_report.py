@@ -134,7 +134,7 @@ def test_names_are_text_and_never_markup(report: tuple[Path, dict[str, float]]) 
 
 def test_figures_are_png_and_pdf(report: tuple[Path, dict[str, float]]) -> None:
     figures = report[0] / "figures"
-    names = {"roc", "precision_recall", "reliability", "histogram", "confusion"}
+    names = {"roc", "precision_recall", "purity_efficiency", "reliability", "histogram", "confusion"}
     assert {file.stem for file in figures.iterdir()} == names
     assert all((figures / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in names)
     assert all((figures / f"{name}.pdf").read_bytes().startswith(b"%PDF") for name in names)

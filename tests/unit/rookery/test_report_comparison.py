@@ -27,7 +27,13 @@ def make_survey(folder: Path, n: int = 40) -> Survey:
         folder,
         name="tiny",
         bands=["g"],
-        objects=pd.DataFrame({"object_id": ids, "type": ["Ia" if i % 2 else "II" for i in range(n)]}),
+        objects=pd.DataFrame(
+            {
+                "object_id": ids,
+                "type": ["Ia" if i % 2 else "II" for i in range(n)],
+                "redshift": [0.1 + i / n for i in range(n)],
+            }
+        ),
         observations=pd.DataFrame(
             {"object_id": ids, "mjd": 1.0, "band": "g", "flux": float(n), "flux_err": 1.0}
         ),
@@ -89,7 +95,7 @@ def test_comparison_page_overlays_all_methods(survey: Survey, tmp_path: Path) ->
     page = write_comparison(tmp_path / "report", methods, title="Demo", notes=["Look <here>"])
     text = page.read_text()
     figures = json.loads(text.split('id="figures">')[1].split("</script>")[0])
-    for name in ("roc", "precision_recall", "reliability"):
+    for name in ("roc", "precision_recall", "reliability", "by_redshift"):
         legend = [trace.get("name", "") for trace in figures[name]["data"]]
         assert all(any(entry.startswith(method.name) for entry in legend) for method in methods)
         assert (tmp_path / "report" / "figures" / f"{name}.pdf").is_file()

@@ -15,7 +15,7 @@
       hoverlabel: { bgcolor: value("--card"), bordercolor: rule, font: { color: ink } },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: soft, activecolor: ink },
     });
-    for (const axis of [look.xaxis, look.yaxis]) {
+    for (const axis of Object.keys(look).filter((key) => /^[xy]axis\d*$/.test(key)).map((key) => look[key])) {
       Object.assign(axis, { gridcolor: grid, linecolor: rule, tickcolor: rule, tickfont: { color: soft } });
     }
     return look;

@@ -1,0 +1,221 @@
+"""Bootstrap intervals of every metric: the objects are drawn again, with replacement, many times.
+
+(Efron 1979; percentile intervals as in Efron & Tibshirani 1993, section 13.3.) They tell how much
+a metric would move with another sample of objects of the same kind; not how much it would with
+another training.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles.errors import fail
+from rookery_ensembles.metrics import FloatArray
+from rookery_ensembles.weighted import WeightedSample
+
+LEVELS = (0.68, 0.95)
+"""Probabilities of the intervals that are given."""
+REPLICATES = 300
+# A block of replicates with so many weights stays within a few megabytes.
+_BLOCK = 500_000
+# An interval from fewer defined replicates than this part of all is none.
+_DEFINED = 0.5
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric of a sample, and how far chance may have moved it.
+
+    Parameters
+    ----------
+    value
+        The metric; NaN where undefined.
+    intervals
+        Ends of the central interval by its probability, each holding `value`; NaN where undefined.
+    """
+
+    value: float
+    intervals: Mapping[float, Interval] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return ``{"value": ..., "68": [low, high], "95": [low, high]}``, null where undefined."""
+        ends = {
+            f"{100 * level:g}": None if np.isnan(low) else [low, high]
+            for level, (low, high) in self.intervals.items()
+        }
+        return {"value": None if np.isnan(self.value) else self.value, **ends}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All metrics of a sample, with intervals.
+
+    Parameters
+    ----------
+    n
+        Number of objects.
+    metrics
+        By `METRIC_KEYS`.
+    per_class
+        By class, then by `CLASS_KEYS`; empty unless asked for.
+    """
+
+    n: int
+    metrics: Mapping[str, Estimate]
+    per_class: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class PurityEfficiency:
+    """Purity and efficiency of the positive class against the threshold of its probability.
+
+    Parameters
+    ----------
+    threshold
+        (T,) from 0 to 1.
+    purity, efficiency
+        (T,); purity is NaN where nothing is selected.
+    purity_band, efficiency_band
+        Low and high ends (T,) of the 68 % interval.
+    """
+
+    threshold: FloatArray
+    purity: FloatArray
+    efficiency: FloatArray
+    purity_band: tuple[FloatArray, FloatArray]
+    efficiency_band: tuple[FloatArray, FloatArray]
+
+
+def check_bootstrap(replicates: int, seed: int, where: str = "bootstrap") -> None:
+    """Raise InputError unless there are no or at least 20 replicates, and the seed is 0 or more."""
+    if replicates != 0 and replicates < 20:
+        raise fail(where, f"replicates must be 0 (no intervals) or at least 20, but are {replicates}")
+    if seed < 0:
+        raise fail(where, f"seed must be at least 0, but is {seed}")
+
+
+def bootstrap_weights(n: int, replicates: int, seed: int) -> Iterator[FloatArray]:
+    """Yield blocks (R', n) of how often each of `n` objects is drawn; their R' add up to `replicates`.
+
+    A row is a draw of the multinomial distribution: n objects with replacement. The same seed
+    gives the same rows.
+    """
+    generator = np.random.default_rng(seed)
+    rows = max(1, min(replicates, _BLOCK // max(n, 1)))
+    for start in range(0, replicates, rows):
+        r = min(rows, replicates - start)
+        drawn = generator.integers(0, n, size=(r, n)) + n * np.arange(r)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=r * n).reshape(r, n).astype(np.float64)
+
+
+def bootstrap_scores(
+    sample: WeightedSample,
+    *,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    levels: Sequence[float] = LEVELS,
+    classes: bool = False,
+) -> Scores:
+    """Return all metrics of a sample with their bootstrap intervals.
+
+    Parameters
+    ----------
+    sample
+        The objects.
+    replicates
+        How often they are drawn again; 0 for no intervals.
+    seed
+        Seed of the draws.
+    levels
+        Probabilities of the intervals.
+    classes
+        Whether to score each class too.
+
+    Raises
+    ------
+    InputError
+        When `replicates` or `seed` is out of range.
+    """
+    check_bootstrap(replicates, seed)
+
+    def score(weight: FloatArray | None) -> dict[str, FloatArray]:
+        found = sample.metrics(weight)
+        if classes:
+            for key, values in sample.class_metrics(weight).items():
+                found |= {f"{name}\n{key}": values[:, i] for i, name in enumerate(sample.class_names)}
+        return found
+
+    once, drawn = score(None), _replicates(score, len(sample), replicates, seed)
+    estimates = {key: _estimate(key, float(value[0]), drawn.get(key), levels) for key, value in once.items()}
+    per_class: dict[str, dict[str, Estimate]] = {name: {} for name in sample.class_names if classes}
+    for key in [key for key in estimates if "\n" in key]:
+        name, _, metric = key.rpartition("\n")
+        per_class[name][metric] = estimates.pop(key)
+    return Scores(len(sample), estimates, per_class)
+
+
+def bootstrap_purity_efficiency(
+    sample: WeightedSample, *, n_thresholds: int = 101, replicates: int = REPLICATES, seed: int = 0
+) -> PurityEfficiency:
+    """Return purity and efficiency at evenly spaced thresholds, with 68 % intervals.
+
+    Raises
+    ------
+    InputError
+        When `replicates` or `seed` is out of range.
+    """
+    check_bootstrap(replicates, seed)
+    threshold = np.linspace(0.0, 1.0, n_thresholds)
+
+    def score(weight: FloatArray | None) -> dict[str, FloatArray]:
+        return dict(zip(("purity", "efficiency"), sample.purity_efficiency(threshold, weight), strict=True))
+
+    once, drawn = score(None), _replicates(score, len(sample), replicates, seed)
+    nothing = (np.full(n_thresholds, np.nan),) * 2
+    bands = {key: _percentiles(values, LEVELS[0]) for key, values in drawn.items()}
+    return PurityEfficiency(
+        threshold,
+        once["purity"][0],
+        once["efficiency"][0],
+        bands.get("purity", nothing),
+        bands.get("efficiency", nothing),
+    )
+
+
+def _replicates(
+    score: Callable[[FloatArray | None], Mapping[str, FloatArray]], n: int, replicates: int, seed: int
+) -> dict[str, FloatArray]:
+    """Return every score under `replicates` draws of `n` objects, the draws along the first axis."""
+    blocks = [score(weight) for weight in bootstrap_weights(n, replicates, seed)]
+    return {key: np.concatenate([block[key] for block in blocks]) for key in (blocks[0] if blocks else ())}
+
+
+def _estimate(key: str, value: float, drawn_r: FloatArray | None, levels: Sequence[float]) -> Estimate:
+    """Return a value and its intervals from the replicates."""
+    if drawn_r is None:
+        return Estimate(value)
+    shift = 0.0
+    if key == "ece" and not np.isnan(value):
+        # Chance in every bin adds to a sum of distances: replicates lie above the value by what the
+        # value lies above the truth. Their spread is right, their place is not.
+        shift = float(np.nanmedian(drawn_r)) - value
+    intervals = {}
+    for level in levels:
+        low, high = (float(end[0]) - shift for end in _percentiles(drawn_r[:, None], level))
+        intervals[level] = (min(max(low, 0.0), value), max(high, value))
+    undefined = dict.fromkeys(levels, (np.nan, np.nan))
+    return Estimate(value, undefined if np.isnan(value) or np.isnan(low) else intervals)
+
+
+def _percentiles(drawn_rt: NDArray[Any], level: float) -> tuple[FloatArray, FloatArray]:
+    """Return the ends (T,) of the central interval; NaN where too few replicates are defined."""
+    enough = np.mean(~np.isnan(drawn_rt), axis=0) >= _DEFINED
+    ends = np.full((2, drawn_rt.shape[1]), np.nan)
+    if enough.any():
+        ends[:, enough] = np.nanquantile(drawn_rt[:, enough], [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return ends[0], ends[1]

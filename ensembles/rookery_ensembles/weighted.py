@@ -1,0 +1,245 @@
+"""Every metric of class probabilities under many weightings of the same objects at once.
+
+A weight says how often an object counts: with the counts of a bootstrap replicate, a metric is
+that of the resampled objects. Scores are sorted once and for all; a replicate costs cumulative
+sums, no sorting. Arrays end in their axes: r weightings, n objects, k classes.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles.metrics import FloatArray
+from rookery_ensembles.probabilities import LOG_FLOOR, as_probabilities, check_truth_index
+
+METRIC_KEYS = (
+    "accuracy",
+    "auc",
+    "average_precision",
+    "recall_at_precision_0.95",
+    "recall_at_precision_0.98",
+    "log_loss",
+    "brier",
+    "ece",
+)
+"""What `WeightedSample.metrics` returns, as `classification_metrics` does beside `n`."""
+CLASS_KEYS = ("precision", "recall", "f1", "auc")
+"""What `WeightedSample.class_metrics` returns besides counts."""
+RECALL_PRECISIONS = (0.95, 0.98)
+N_CALIBRATION_BINS = 15
+
+
+class RankedScores:
+    """Scores of one class against all others, sorted once.
+
+    Parameters
+    ----------
+    score_n
+        (N,) scores, of which higher means more likely.
+    outcome_n
+        (N,) true where the object is of the class.
+    """
+
+    def __init__(self, score_n: NDArray[Any], outcome_n: NDArray[np.bool_]) -> None:
+        self._order = np.argsort(-np.asarray(score_n), kind="stable")
+        ranked = np.asarray(score_n)[self._order]
+        self._last_of_ties = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+        self._outcome = np.asarray(outcome_n, dtype=np.float64)[self._order]
+        self.threshold = ranked[self._last_of_ties].astype(np.float64)
+
+    def curves(self, weight_rn: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the weights (R, T) of true and of false outcomes at or above each distinct score.
+
+        The T thresholds go from the highest score down.
+        """
+        weight = weight_rn[:, self._order]
+        total = np.cumsum(weight, axis=1)[:, self._last_of_ties]
+        weight *= self._outcome
+        hits = np.cumsum(weight, axis=1)[:, self._last_of_ties]
+        return hits, total - hits
+
+
+def roc_auc_r(hits_rt: FloatArray, misses_rt: FloatArray) -> FloatArray:
+    """Return (R,) areas under the ROC curve, ties counting half; NaN without outcomes of both kinds."""
+    before = hits_rt - np.diff(hits_rt, axis=1, prepend=0.0) / 2
+    area = np.einsum("rt,rt->r", before, np.diff(misses_rt, axis=1, prepend=0.0))
+    return _ratio(area, hits_rt[:, -1] * misses_rt[:, -1])
+
+
+def average_precision_r(hits_rt: FloatArray, misses_rt: FloatArray) -> FloatArray:
+    """Return (R,) sums of precision times step in recall; NaN when no outcome is true."""
+    precision = _ratio(hits_rt, hits_rt + misses_rt, empty=0.0)
+    total = np.einsum("rt,rt->r", precision, np.diff(hits_rt, axis=1, prepend=0.0))
+    return _ratio(total, hits_rt[:, -1])
+
+
+def recall_at_precision_r(hits_rt: FloatArray, misses_rt: FloatArray, precision: float) -> FloatArray:
+    """Return (R,) largest recalls at a precision of `precision` or more; NaN when no outcome is true."""
+    reached = _ratio(hits_rt, hits_rt + misses_rt, empty=0.0) >= precision
+    best = np.max(hits_rt, axis=1, where=reached, initial=0.0)
+    return _ratio(best, hits_rt[:, -1])
+
+
+class WeightedSample:
+    """Class probabilities of N objects of known class, ready to be scored under any weights.
+
+    Parameters
+    ----------
+    class_names
+        K names, in the order of the columns.
+    truth_index
+        (N,) positions of the true classes.
+    probability_nk
+        (N, K).
+    positive
+        The class that one-sided metrics are about; see `classification_metrics`, whose rules hold
+        here: with weights of 1 the metrics are the same.
+    n_bins
+        Bins of the expected calibration error.
+
+    Raises
+    ------
+    InputError
+        When a probability or a true class is invalid.
+    """
+
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        truth_index: NDArray[Any],
+        probability_nk: NDArray[Any],
+        positive: str = "Ia",
+        n_bins: int = N_CALIBRATION_BINS,
+    ) -> None:
+        self.class_names = tuple(class_names)
+        probability = as_probabilities(probability_nk)
+        n, k = len(probability), len(self.class_names)
+        self.truth = check_truth_index(truth_index, n, k)
+        self.predicted = probability.argmax(axis=1)
+        self._probability = probability
+        self._positive = self.class_names.index(positive) if positive in self.class_names else None
+        self._ranked: dict[int, RankedScores] = {}
+        self._columns_nc = np.column_stack([self.predicted == self.truth, self._loss(), self._brier()])
+        self._gap_nb = self._calibration_gaps(n_bins)
+        self._cell_nc = np.zeros((n, k * k))
+        self._cell_nc[np.arange(n), self.truth * k + self.predicted] = 1.0
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.truth)
+
+    def metrics(self, weight_rn: FloatArray | None = None) -> dict[str, FloatArray]:
+        """Return each of `METRIC_KEYS` under every weighting, (R,); NaN where undefined.
+
+        Without weights every object counts once, and R is 1.
+        """
+        weight = self._weights(weight_rn)
+        total = weight.sum(axis=1)
+        right, loss, squares = (_ratio(column, total) for column in (weight @ self._columns_nc).T)
+        chosen = 1 if self._positive is None else self._positive
+        hits, misses = self._curves(chosen, weight)
+        binary = len(self.class_names) == 2
+        auc = roc_auc_r(hits, misses) if binary else _mean_defined(self._aucs(weight))
+        if self._positive is None:  # no object can be of a class that is none of these
+            hits, misses = np.zeros_like(hits), misses + hits
+        recalls = {
+            f"recall_at_precision_{precision}": recall_at_precision_r(hits, misses, precision)
+            for precision in RECALL_PRECISIONS
+        }
+        return {
+            "accuracy": right,
+            "auc": auc,
+            "average_precision": average_precision_r(hits, misses),
+            **recalls,
+            "log_loss": loss,
+            "brier": squares,
+            "ece": _ratio(np.abs(weight @ self._gap_nb).sum(axis=1), total),
+        }
+
+    def confusion(self, weight_rn: FloatArray | None = None) -> FloatArray:
+        """Return (R, K, K) weights of the objects by true (row) and most probable class (column)."""
+        k = len(self.class_names)
+        cells: FloatArray = (self._weights(weight_rn) @ self._cell_nc).reshape(-1, k, k)
+        return cells
+
+    def class_metrics(self, weight_rn: FloatArray | None = None) -> dict[str, FloatArray]:
+        """Return each of `CLASS_KEYS` for every class, (R, K); NaN where undefined.
+
+        An object is assigned to its most probable class. Precision (purity) is undefined where
+        nothing is assigned to a class, recall (efficiency) where no object is of it, and F1, their
+        harmonic mean, where both are; AUC is one-versus-rest.
+        """
+        weight = self._weights(weight_rn)
+        confusion = self.confusion(weight)
+        right = np.diagonal(confusion, axis1=1, axis2=2)
+        true, assigned = confusion.sum(axis=2), confusion.sum(axis=1)
+        return {
+            "precision": _ratio(right, assigned),
+            "recall": _ratio(right, true),
+            "f1": _ratio(2 * right, true + assigned),
+            "auc": self._aucs(weight),
+        }
+
+    def purity_efficiency(
+        self, threshold_t: FloatArray, weight_rn: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return purity and efficiency (R, T) of the positive class, selected at or above thresholds.
+
+        Purity is NaN where nothing is selected; efficiency where no object is of the class.
+        """
+        chosen = 1 if self._positive is None else self._positive
+        weight = self._weights(weight_rn)
+        outcome = self.truth == chosen
+        selected_nt = (self._probability[:, chosen, None] >= threshold_t).astype(np.float64)
+        hits = weight @ (selected_nt * outcome[:, None])
+        return _ratio(hits, weight @ selected_nt), _ratio(hits, (weight @ outcome)[:, None])
+
+    def _weights(self, weight_rn: FloatArray | None) -> FloatArray:
+        return np.ones((1, len(self))) if weight_rn is None else np.asarray(weight_rn, dtype=np.float64)
+
+    def _curves(self, chosen: int, weight_rn: FloatArray) -> tuple[FloatArray, FloatArray]:
+        if chosen not in self._ranked:
+            self._ranked[chosen] = RankedScores(self._probability[:, chosen], self.truth == chosen)
+        return self._ranked[chosen].curves(weight_rn)
+
+    def _aucs(self, weight_rn: FloatArray) -> FloatArray:
+        """Return each class's one-versus-rest area, (R, K)."""
+        found = [roc_auc_r(*self._curves(chosen, weight_rn)) for chosen in range(len(self.class_names))]
+        return np.stack(found, axis=1)
+
+    def _loss(self) -> FloatArray:
+        likelihood = self._probability[np.arange(len(self)), self.truth]
+        loss: FloatArray = -np.log(np.maximum(likelihood, LOG_FLOOR))
+        return loss
+
+    def _brier(self) -> FloatArray:
+        k = len(self.class_names)
+        squares: FloatArray = np.sum((self._probability - np.eye(k)[self.truth]) ** 2, axis=1)
+        return squares / 2 if k == 2 else squares
+
+    def _calibration_gaps(self, n_bins: int) -> FloatArray:
+        """Return (N, B): in an object's bin its probability less its outcome, elsewhere 0."""
+        if len(self.class_names) == 2:
+            chosen = 1 if self._positive is None else self._positive
+            score, outcome = self._probability[:, chosen], self.truth == chosen
+        else:
+            score, outcome = self._probability.max(axis=1), self.predicted == self.truth
+        gaps = np.zeros((len(self), n_bins))
+        bin_n = np.minimum((score * n_bins).astype(np.intp), n_bins - 1)
+        gaps[np.arange(len(self)), bin_n] = score - outcome
+        return gaps
+
+
+def _ratio(above: FloatArray, below: FloatArray, empty: float = np.nan) -> FloatArray:
+    """Divide; `empty` where the divisor is 0."""
+    shape = np.broadcast_shapes(np.shape(above), np.shape(below))
+    ratio: FloatArray = np.divide(above, below, out=np.full(shape, empty), where=np.asarray(below) > 0)
+    return ratio
+
+
+def _mean_defined(values_rk: FloatArray) -> FloatArray:
+    """Return the mean over a row's numbers that are not NaN; NaN where all are."""
+    defined = ~np.isnan(values_rk)
+    return _ratio(np.where(defined, values_rk, 0.0).sum(axis=1), defined.sum(axis=1).astype(np.float64))

@@ -1,0 +1,57 @@
+"""Correct an ensemble's probabilities for class fractions other than those it was calibrated at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery.surveys import Survey, open_split
+from rookery_ensembles import Bundle, Predictions, PriorCorrection, correct_probabilities, estimate_fractions
+from rookery_ensembles.errors import fail
+
+
+def training_fractions(bundle: Bundle) -> list[float]:
+    """Return the class fractions at which a bundle is calibrated; raises InputError when it does not know."""
+    if bundle.class_fractions is None:
+        rule = "`class_fractions` is missing: a bundle made before they were kept cannot correct priors"
+        raise fail(bundle.path / "ensemble.yaml", f"{rule}; `rookery ensemble --overwrite` makes a new one")
+    return [bundle.class_fractions[name] for name in bundle.class_names or ()]
+
+
+def objects_to_classify(survey: Survey, split: str) -> NDArray[np.str_]:
+    """Return the ids of a split's test and unlabelled objects; raises InputError when there is none."""
+    opened = open_split(survey, split)
+    rows = np.flatnonzero(np.isin(opened.role.astype(str), ("test", "unlabelled")))
+    if len(rows) == 0:
+        raise fail(f"split {split} of {survey.path}", "has no test or unlabelled objects to estimate from")
+    return survey.objects["object_id"].to_numpy()[rows].astype(str)
+
+
+def correct_priors(
+    predictions: Predictions, training: Sequence[float], estimate_on: NDArray[np.str_] | None = None
+) -> Predictions:
+    """Return predictions corrected for the class fractions found in them.
+
+    Parameters
+    ----------
+    training
+        (K,) class fractions at which the probabilities are calibrated.
+    estimate_on
+        Ids of the objects on which the fractions are estimated; by default all.
+    """
+    values = predictions.values.astype(np.float64)
+    seen = values if estimate_on is None else values[np.isin(predictions.object_id, estimate_on)]
+    found = estimate_fractions(seen, training)
+    record = PriorCorrection(
+        training=tuple(float(x) for x in training),
+        estimated=tuple(found.fractions.tolist()),
+        low=tuple(found.low.tolist()),
+        high=tuple(found.high.tolist()),
+        n_objects=found.n_objects,
+    )
+    corrected = correct_probabilities(values, training, found.fractions).astype(np.float32)
+    info = replace(predictions.info, prior_correction=record)
+    return replace(predictions, info=info, values=corrected)
