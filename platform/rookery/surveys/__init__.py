@@ -2,12 +2,13 @@
 
 from rookery.surveys._document import SurveyInfo
 from rookery.surveys._observations import ObservationArrays
-from rookery.surveys.partial import SurveyView, reference_dates, truncate
+from rookery.surveys.partial import reference_dates, truncate
 from rookery.surveys.properties import object_properties
 from rookery.surveys.simulators import simulate_supernovae
 from rookery.surveys.snana import IngestReport, ingest_snana
 from rookery.surveys.splits import ROLES, Split, open_split, split_survey
 from rookery.surveys.store import Survey, open_survey, write_survey
+from rookery.surveys.view import SurveyView
 
 __all__ = [
     "ROLES",

@@ -7,8 +7,6 @@ observations thinned to the donor's number. Nothing is ever made brighter, less 
 What stays as it was: colours, time scales, redshift, and every column of the object table.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,20 +15,10 @@ from rookery.surveys.properties import object_properties
 from rookery.surveys.shift import labelled_and_target
 from rookery.surveys.splits import Split
 from rookery.surveys.store import Survey
+from rookery.surveys.view import SurveyView, take_objects
 
 
-@dataclass(frozen=True, eq=False)
-class DerivedSurvey(Survey):
-    """Some objects of a survey with observations of their own, in memory only."""
-
-    arrays: ObservationArrays
-
-    def observation_arrays(self) -> ObservationArrays:
-        """Return the derived observations."""
-        return self.arrays
-
-
-def degraded_survey(survey: Survey, split: Split, rows: NDArray[np.int64], *, seed: int = 0) -> Survey:
+def degraded_survey(survey: Survey, split: Split, rows: NDArray[np.int64], *, seed: int = 0) -> SurveyView:
     """Return degraded copies of some labelled objects, in the order of `rows`.
 
     All labelled objects of the split are degraded together, so that an object's copy depends on
@@ -51,11 +39,10 @@ def degraded_survey(survey: Survey, split: Split, rows: NDArray[np.int64], *, se
     peak = object_properties(survey)["peak_flux"].to_numpy(np.float64)
     donor = _donors(peak[labelled], peak[target], rng)
     arrays = survey.observation_arrays()
-    own, given = _take(arrays, labelled), _take(arrays, target)
+    own, given = take_objects(arrays, labelled), take_objects(arrays, target)
     degraded = _degrade(own, given, donor, peak[labelled], peak[target], len(survey.bands), rng)
-    kept = _take(degraded, np.searchsorted(labelled, rows))
-    objects = survey.objects.iloc[rows].reset_index(drop=True)
-    return DerivedSurvey(survey.path, survey.info, objects, kept)
+    kept = take_objects(degraded, np.searchsorted(labelled, rows))
+    return SurveyView.of(survey, rows, kept)
 
 
 def _donors(
@@ -126,18 +113,3 @@ def _drawn_errors(
         pool = given.flux_err[given.band_index == band].astype(np.float64)
         drawn[lacking] = pool[(lot[lacking] * len(pool)).astype(np.int64)] if len(pool) else np.nan
     return drawn
-
-
-def _take(arrays: ObservationArrays, rows: NDArray[np.int64]) -> ObservationArrays:
-    """Return the observations of some objects, renumbered from 0 in the order of `rows`."""
-    counts = np.diff(arrays.offsets)[rows]
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    index = np.repeat(arrays.offsets[rows] - offsets[:-1], counts) + np.arange(offsets[-1])
-    return ObservationArrays(
-        object_index=np.repeat(np.arange(len(rows), dtype=np.int32), counts),
-        mjd=arrays.mjd[index],
-        band_index=arrays.band_index[index],
-        flux=arrays.flux[index],
-        flux_err=arrays.flux_err[index],
-        offsets=offsets,
-    )

@@ -7,41 +7,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.surveys._observations import ObservationArrays
+from rookery.surveys._observations import assemble
 from rookery.surveys.properties import object_properties
 from rookery.surveys.store import Survey
+from rookery.surveys.view import SurveyView
 from rookery_ensembles.errors import fail
 
 Since = Literal["detection", "peak"]
 PEAK_COLUMNS = ("sim_peak_mjd", "sim_peakmjd", "true_peak_mjd", "true_peakmjd", "peakmjd", "search_peakmjd")
 """Columns of the truth table that hold the date of maximum light; of several known dates the first counts."""
-
-
-@dataclass(frozen=True, eq=False)
-class SurveyView(Survey):
-    """Some objects of a survey with some of their observations, in memory.
-
-    Folder, document and checksum are those of the survey that it shows; counts are not.
-
-    Attributes
-    ----------
-    arrays
-        The observations that are left.
-    rows
-        (n_objects,) rows of the whole survey's object table.
-    """
-
-    arrays: ObservationArrays
-    rows: NDArray[np.intp]
-
-    def observation_arrays(self) -> ObservationArrays:
-        """Return the observations that are left."""
-        return self.arrays
-
-    def truth(self) -> pd.DataFrame | None:
-        """Read the truth table's rows of the objects that are left."""
-        whole = super().truth()
-        return None if whole is None else whole.iloc[self.rows].reset_index(drop=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,16 +114,9 @@ def truncate(
     counts = np.bincount(arrays.object_index[kept], minlength=len(survey))
     left = np.flatnonzero(counts)
     new_index = np.cumsum(counts > 0) - 1
-    found = ObservationArrays(
-        object_index=new_index[arrays.object_index[kept]].astype(np.int32),
-        mjd=arrays.mjd[kept],
-        band_index=arrays.band_index[kept],
-        flux=arrays.flux[kept],
-        flux_err=arrays.flux_err[kept],
-        offsets=np.concatenate([[0], np.cumsum(counts[left])]).astype(np.int64),
-    )
-    objects = survey.objects.iloc[left].reset_index(drop=True)
-    return SurveyView(survey.path, survey.info, objects, found, left)
+    columns = (getattr(arrays, name)[kept] for name in ("mjd", "band_index", "flux", "flux_err"))
+    found = assemble(new_index[arrays.object_index[kept]], *columns, n_objects=len(left))
+    return SurveyView.of(survey, left, found)
 
 
 def check_days(days: float, since: str) -> None:

@@ -6,7 +6,7 @@ another object of the survey, and observes it with that object's dates, bands an
 (AJ 158, 257) did. Copies that the survey would not have detected are dropped.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from rookery.surveys._observations import ObservationArrays, assemble
 from rookery.surveys.bands import effective_wavelengths
 from rookery.surveys.gaussian_process import Points, interpolate, pad
 from rookery.surveys.store import DETECTION_SNR, Survey
+from rookery.surveys.view import SurveyView
 from rookery_ensembles.errors import fail
 
 Floats = NDArray[np.float64]
@@ -117,6 +118,35 @@ def redshifted_copies(
             own = survey.objects[name].to_numpy()[source]
             covariates[name] = np.where(moved, covariates[name], own)
     return Copies(observations, source, model, plan.redshift[kept], covariates)
+
+
+def redshifted_view(
+    survey: Survey, rows: NDArray[np.integer], models: NDArray[np.integer], *, tries: int = 8, seed: int = 0
+) -> SurveyView:
+    """Return one copy of each labelled object of `rows`, in that order, with the copy's covariates.
+
+    Of `tries` copies the first that would be detected is taken; an object that has none stays as it is.
+    See :func:`redshifted_copies` for the other parameters.
+    """
+    made = redshifted_copies(survey, rows, models, copies=tries, seed=seed)
+    sources, first = np.unique(made.source, return_index=True)
+    arrays, own = made.observations, survey.observation_arrays()
+    objects = survey.objects.copy()
+    for name, values in made.covariates.items():
+        column = objects[name].to_numpy(copy=True)
+        column[sources] = values[first]
+        objects[name] = column
+    copied, whole = arrays.rows_of(first), own.rows_of(np.setdiff1d(rows, sources))
+    place = np.full(len(survey), -1)
+    place[rows] = np.arange(len(rows))
+    owner = np.concatenate([place[sources][copied[0]], place[np.setdiff1d(rows, sources)][whole[0]]])
+    order = np.argsort(owner, kind="stable")
+    columns = (
+        np.concatenate([getattr(arrays, name)[copied[1]], getattr(own, name)[whole[1]]])[order]
+        for name in ("mjd", "band_index", "flux", "flux_err")
+    )
+    view = SurveyView.of(survey, rows, assemble(owner[order], *columns, n_objects=len(rows)))
+    return replace(view, objects=objects.iloc[rows].reset_index(drop=True))
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ class DegradedValidation(Document):
     """Validation light curves are dimmed, made noisier and thinned to look like the target's."""
 
     method: Literal["degraded"]
+    redshifting: bool = False
+    """Whether they also move to the target's redshifts (surveys/redshifted_copies.py)."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of the degradation: the same for every epoch, trial and fold."""
 

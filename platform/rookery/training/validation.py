@@ -14,6 +14,7 @@ from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family, Inputs
 from rookery.surveys import Survey, open_split
 from rookery.surveys.degrade import degraded_survey
+from rookery.surveys.redshifted_copies import redshifted_view
 from rookery.surveys.shift import (
     ShiftWeights,
     check_covariates,
@@ -85,8 +86,12 @@ def prepare_validation(
         return Validation(family, data)
     if isinstance(job.shift, ImportanceWeighting):
         return Validation(family, data, weight=shift_weights(data.survey, job.split, job.shift).of(rows))
-    split = open_split(data.survey, job.split)
-    survey = degraded_survey(data.survey, split, rows, seed=job.shift.seed)
+    if job.shift.redshifting:
+        models = data.rows["unlabelled"].cpu().numpy()
+        survey = redshifted_view(data.survey, rows, models, seed=job.shift.seed)
+    else:
+        split = open_split(data.survey, job.split)
+        survey = degraded_survey(data.survey, split, rows, seed=job.shift.seed)
     inputs = family.encode(survey, configuration, survey.bands)
     device = data.target_n.device
     return Validation(family, data, degraded={name: values.to(device) for name, values in inputs.items()})

@@ -9,7 +9,7 @@ import pytest
 from rookery.surveys import Survey, write_survey
 from rookery.surveys.bands import effective_wavelengths
 from rookery.surveys.gaussian_process import MAX_POINTS, interpolate, pad
-from rookery.surveys.redshifted_copies import redshifted_copies
+from rookery.surveys.redshifted_copies import redshifted_copies, redshifted_view
 from rookery_ensembles.errors import InputError
 
 
@@ -153,3 +153,39 @@ def test_without_host_redshifts_copies_spread_up_to_the_farthest(flat: Survey) -
     assert copies.redshift.min() < 0.13
     assert 0.28 < copies.redshift.max() <= 0.32
     assert set(copies.covariates) == {"mwebv"}
+
+
+def test_view_has_one_copy_of_each_object_in_the_order_asked_for(flat: Survey) -> None:
+    rows = np.array([2, 0])
+    view = redshifted_view(flat, rows, MODELS)
+    assert view.objects["object_id"].tolist() == ["b", "near"]
+    assert view.objects["host_photo_z"][1] == pytest.approx(0.3)
+    assert flat.objects["host_photo_z"][0] == 0.1
+    arrays = view.observation_arrays()
+    assert len(arrays.offsets) == 3
+    assert (np.diff(arrays.object_index) >= 0).all()
+    assert np.median(arrays.flux[arrays.rows(0)]) == pytest.approx(20, rel=0.1)
+    assert np.median(arrays.flux[arrays.rows(1)]) < 200
+
+
+def test_object_whose_copies_are_all_undetected_stays_as_it_is(flat: Survey, tmp_path) -> None:
+    observations = pd.DataFrame(
+        [("near", 56000.0 + day, "g", 30.0, 1.0) for day in range(20)]
+        + [("bright", 56000.0 + day, "g", 3000.0, 1.0) for day in range(20)]
+        + [("model", 56000.0 + day, "g", 900.0, 100.0) for day in range(20)],
+        columns=["object_id", "mjd", "band", "flux", "flux_err"],
+    )
+    objects = pd.DataFrame(
+        {
+            "object_id": ["near", "bright", "model"],
+            "type": "Ia",
+            "redshift": [0.1, 0.1, np.nan],
+            "host_photo_z": [0.1, 0.1, 0.2],
+        }
+    )
+    survey = write_survey(tmp_path / "s", name="s", bands=["g"], objects=objects, observations=observations)
+    view = redshifted_view(survey, np.array([0, 1]), np.array([2]), tries=3)
+    arrays, own = view.observation_arrays(), survey.observation_arrays()
+    assert np.array_equal(arrays.flux[arrays.rows(0)], own.flux[own.rows(0)])
+    assert view.objects["host_photo_z"].tolist() == [0.1, pytest.approx(0.2)]
+    assert (arrays.flux_err[arrays.rows(1)] >= 100).all()
