@@ -4,7 +4,7 @@ On SPCC's spectroscopic split (PATH: spcc_open.tar.xz; the objects of its spectr
 validate, all others are the test objects), the same random small PELICANs are trained once for each
 of several draws of the validation objects. Each objective (plain, importance weights, degraded
 validation) then chooses the epoch of each, the best of them, and an ensemble. No objective sees a
-test object's type. Ends with tables in Markdown; about a quarter of an hour on one core.
+test object's type. Ends with tables in Markdown; some minutes on one core.
 """
 
 import argparse

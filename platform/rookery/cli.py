@@ -240,7 +240,11 @@ def predict(
     since: SinceOption = "detection",
     device: DeviceOption = None,
     correct_priors: Annotated[
-        bool, typer.Option("--correct-priors", help="Correct for the survey's own class fractions.")
+        bool,
+        typer.Option(
+            "--correct-priors",
+            help="Correct for the survey's own class fractions: for classes that look the same.",
+        ),
     ] = False,
     split: Annotated[
         str | None, typer.Option(help="Estimate those on this split's test and unlabelled objects alone.")

@@ -66,6 +66,20 @@ class ObservationArrays:
         return owner, start[owner] + within
 
 
+def select(
+    arrays: ObservationArrays, row: NDArray[Any], object_index: NDArray[np.integer], n_objects: int
+) -> ObservationArrays:
+    """Return some observations under new object numbers, which must ascend."""
+    return assemble(
+        object_index,
+        arrays.mjd[row],
+        arrays.band_index[row],
+        arrays.flux[row],
+        arrays.flux_err[row],
+        n_objects,
+    )
+
+
 def arrays_from_frame(
     frame: pd.DataFrame, object_ids: Sequence[str], bands: Sequence[str], where: str | Path
 ) -> ObservationArrays:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.surveys._observations import assemble
+from rookery.surveys._observations import select
 from rookery.surveys.properties import object_properties
 from rookery.surveys.store import Survey
 from rookery.surveys.view import SurveyView
@@ -114,8 +114,7 @@ def truncate(
     counts = np.bincount(arrays.object_index[kept], minlength=len(survey))
     left = np.flatnonzero(counts)
     new_index = np.cumsum(counts > 0) - 1
-    columns = (getattr(arrays, name)[kept] for name in ("mjd", "band_index", "flux", "flux_err"))
-    found = assemble(new_index[arrays.object_index[kept]], *columns, n_objects=len(left))
+    found = select(arrays, kept, new_index[arrays.object_index[kept]], len(left))
     return SurveyView.of(survey, left, found)
 
 

@@ -15,7 +15,7 @@ from rookery.surveys._observations import ObservationArrays, assemble
 from rookery.surveys.bands import effective_wavelengths
 from rookery.surveys.gaussian_process import Points, interpolate, pad
 from rookery.surveys.store import DETECTION_SNR, Survey
-from rookery.surveys.view import SurveyView
+from rookery.surveys.view import SurveyView, take_objects
 from rookery_ensembles.errors import fail
 
 Floats = NDArray[np.float64]
@@ -130,22 +130,26 @@ def redshifted_view(
     """
     made = redshifted_copies(survey, rows, models, copies=tries, seed=seed)
     sources, first = np.unique(made.source, return_index=True)
-    arrays, own = made.observations, survey.observation_arrays()
     objects = survey.objects.copy()
     for name, values in made.covariates.items():
         column = objects[name].to_numpy(copy=True)
         column[sources] = values[first]
         objects[name] = column
-    copied, whole = arrays.rows_of(first), own.rows_of(np.setdiff1d(rows, sources))
-    place = np.full(len(survey), -1)
-    place[rows] = np.arange(len(rows))
-    owner = np.concatenate([place[sources][copied[0]], place[np.setdiff1d(rows, sources)][whole[0]]])
-    order = np.argsort(owner, kind="stable")
-    columns = (
-        np.concatenate([getattr(arrays, name)[copied[1]], getattr(own, name)[whole[1]]])[order]
+    copy_of = np.full(len(survey), -1)
+    copy_of[sources] = first
+    copied = copy_of[rows] >= 0
+    parts = [
+        take_objects(made.observations, copy_of[rows][copied]),
+        take_objects(survey.observation_arrays(), rows[~copied]),
+    ]
+    place = np.concatenate([np.flatnonzero(copied)[parts[0].object_index],
+                            np.flatnonzero(~copied)[parts[1].object_index]])  # fmt: skip
+    order = np.argsort(place, kind="stable")
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts])[order]
         for name in ("mjd", "band_index", "flux", "flux_err")
-    )
-    view = SurveyView.of(survey, rows, assemble(owner[order], *columns, n_objects=len(rows)))
+    }
+    view = SurveyView.of(survey, rows, assemble(place[order], **joined, n_objects=len(rows)))
     return replace(view, objects=objects.iloc[rows].reset_index(drop=True))
 
 

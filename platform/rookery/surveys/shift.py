@@ -156,13 +156,10 @@ def warn_if_few(weight: FloatArray, what: str) -> float:
     """Return the effective number of objects, and log a warning when means over them are uncertain."""
     effective = effective_number(weight)
     if effective < max(FEW_OBJECTS, SMALL_PART * len(weight)):
-        logger.warning(
-            "%s: the importance weights leave %.0f effective objects of %d; the weighted metric is "
-            "uncertain: fewer covariates, a smaller `clip` or `method: degraded` may serve better",
-            what,
-            effective,
-            len(weight),
-        )
+        few = "%s: under importance weights the metric rests on %.0f effective objects of %d: it is uncertain"
+        hint = "; fewer covariates, a smaller `clip` or `method: degraded` may serve better"
+        uneven = effective < len(weight) / 2
+        logger.warning(few + (hint if uneven else ""), what, effective, len(weight))
     return effective
 
 

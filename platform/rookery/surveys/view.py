@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.surveys._observations import ObservationArrays, assemble
+from rookery.surveys._observations import ObservationArrays, select
 from rookery.surveys.store import Survey
 
 
@@ -46,5 +46,4 @@ class SurveyView(Survey):
 def take_objects(arrays: ObservationArrays, rows: NDArray[np.integer]) -> ObservationArrays:
     """Return the observations of some objects, renumbered from 0 in the order of `rows`."""
     owner, index = arrays.rows_of(rows)
-    columns = (getattr(arrays, name)[index] for name in ("mjd", "band_index", "flux", "flux_err"))
-    return assemble(owner, *columns, n_objects=len(rows))
+    return select(arrays, index, owner, len(rows))
