@@ -257,3 +257,16 @@ def test_a_tiny_fit_lowers_the_loss(case: Case, make_job: Callable[..., Training
     losses = [row["train_loss"] for row in progress.history]
     assert min(losses[3:]) < losses[0]
     assert progress.best_value < math.log(2), "better than giving both classes one half"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in find_space("pelican").parent.glob("*.yaml")))
+def test_every_space_that_ships_is_whole_and_its_points_can_be_built(name: str) -> None:
+    space = load_space(find_space(name))
+    family = load_family(space.family)
+    load_space(find_space(name), family.configuration)
+    assert set(space.parameters) == set(family.configuration.model_fields)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for point in space.published:
+        study.enqueue_trial(space.searched(point))
+    for _ in range(10 + len(space.published)):
+        family.build(family.configure(space.suggest(study.ask())), n_bands=4, n_outputs=2)
