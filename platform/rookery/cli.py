@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from rookery.cli_campaign import campaign
 from rookery.cli_options import (
     ClassesOption,
     DeviceOption,
@@ -271,6 +272,9 @@ def baseline(
 
     predictions = api.baseline(name, survey, split, out, class_names=class_list(classes), seed=seed)
     _say(f"{out}: {len(predictions.object_id)} objects")
+
+
+app.command()(campaign)
 
 
 @app.command()

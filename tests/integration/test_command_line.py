@@ -131,6 +131,7 @@ def test_every_verb_has_a_function_with_the_same_options():
         "ingest_snana": {"band": "band_aliases", "type_code": "type_map"},
         "search": {"classes": "class_names", "fix": "fixed"},
         "baseline": {"classes": "class_names"},
+        "campaign": {"survey": "survey_paths", "fix": "settings"},
         "dashboard": {},
     }
     verbs = [
@@ -138,7 +139,7 @@ def test_every_verb_has_a_function_with_the_same_options():
         *cli.ingest_app.registered_commands,
         *cli.simulate_app.registered_commands,
     ]
-    assert len(verbs) == 10
+    assert len(verbs) == 11
     for verb in verbs:
         name = verb.callback.__name__
         options = {renamed.get(name, {}).get(o, o) for o in inspect.signature(verb.callback).parameters}
