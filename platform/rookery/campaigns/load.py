@@ -188,9 +188,9 @@ def _check_experiments(source: Source, document: CampaignDocument) -> None:
             if survey is not None and survey not in document.surveys:
                 known = ", ".join(document.surveys)
                 raise source.error((*place, key), f"must be a survey ({known}), but found {survey!r}")
-        for number, row in enumerate(experiment.rows or ()):
-            if row not in names:
-                rule = f"must be a row ({', '.join(names)}), but found {row!r}"
+        for number, wanted in enumerate(experiment.rows or ()):
+            if wanted not in names:
+                rule = f"must be a row ({', '.join(names)}), but found {wanted!r}"
                 raise source.error((*place, "rows", number), rule)
         for row in document.rows:
             if experiment.rows is not None and row.name not in experiment.rows:

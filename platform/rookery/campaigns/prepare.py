@@ -18,6 +18,7 @@ from rookery.campaigns.load import Campaign, Key
 from rookery.documents import Source, dump
 from rookery.surveys import Split, Survey, open_split, open_survey
 from rookery.surveys.labels import class_indices
+from rookery.training.data import role_rows
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import is_partial, sha256, write_text
 
@@ -60,6 +61,7 @@ def check_verbs(campaign: Campaign, verbs: Any) -> None:
         Where the functions of the verbs are: :mod:`rookery.api`.
     """
     source, document = campaign.source, campaign.document
+    taken: tuple[str, ...]
     for name, survey in document.surveys.items():
         if survey.path is None:
             verb, key = _verb(survey)
@@ -168,6 +170,7 @@ def _ground(
     if split.n_folds:
         rule = "campaigns compare networks on a validation role, but this split has folds"
         raise campaign.source.error(("experiments", name, "split"), rule)
+    role_rows(survey, split.name, None, campaign.document.defaults.classes, campaign.family)
     test_survey, rows = survey, split.indices("test")
     if experiment.test_survey is not None:
         test_survey = surveys[experiment.test_survey]

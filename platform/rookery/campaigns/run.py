@@ -22,8 +22,8 @@ from rookery.campaigns.plan import (
     describe_plan,
     network_tasks,
 )
-from rookery.campaigns.prepare import Ground, check_verbs, prepare, sweep
-from rookery.campaigns.scores import Line, score_campaign
+from rookery.campaigns.prepare import check_verbs, prepare, sweep
+from rookery.campaigns.scores import Line, check_bins, score_campaign
 from rookery.campaigns.table import write_tables
 from rookery.campaigns.train import train_networks
 from rookery.documents import dump
@@ -104,6 +104,7 @@ def run_campaign(
 
         say(plan)
         grounds = prepare(campaign, Path(surveys) if surveys else folders.out / "surveys", verbs, say)
+        check_bins(campaign, grounds)
         tasks = [t for t in network_tasks(campaign, grounds, folders) if not t.is_finished(folders)]
         baselines = [
             task

@@ -1,4 +1,4 @@
-"""What a campaign's rows score: each member by itself, baselines, and ensembles chosen on validation objects."""
+"""What rows score: each member by itself, baselines, and ensembles chosen on validation objects."""
 
 from __future__ import annotations
 
@@ -210,6 +210,13 @@ class _Scorer:
             (f"{low:g} <= {bins.column} < {high:g}", self.ground.test_id[(values >= low) & (values < high)])
             for low, high in edges
         ]
+
+
+def check_bins(campaign: Campaign, grounds: dict[str, Ground]) -> None:
+    """Refuse bins of a column that some test survey lacks, before anything is trained."""
+    if campaign.document.table.bins is not None:
+        for ground in grounds.values():
+            column_values(campaign, ground, campaign.document.table.bins.column)
 
 
 def column_values(campaign: Campaign, ground: Ground, column: str) -> NDArray[Any]:
