@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from rookery.campaigns import CampaignResult
     from rookery.inference import StudyEnsemble
     from rookery.search.run import SearchResult
     from rookery.surveys import IngestReport, Survey
@@ -300,6 +301,62 @@ def baseline(
         seed=seed,
         redshift=redshift,
         role=role,
+    )
+
+
+def campaign(
+    file: PathLike,
+    out: PathLike,
+    *,
+    surveys: PathLike | None = None,
+    survey_paths: Mapping[str, PathLike] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    processes: int | None = None,
+    address: str | None = None,
+    dry_run: bool = False,
+    seconds_per_network: float | None = None,
+) -> CampaignResult:
+    """Train every network of a campaign file, judge each row of it, and write the table.
+
+    May be killed at any moment and called again: what is finished is never made again. A network
+    that fails is recorded, the others go on, and an error at the end names what the table lacks.
+
+    Parameters
+    ----------
+    file
+        A YAML file (see docs/campaigns.md), or the name of one that ships.
+    out
+        The campaign's folder: ``members/``, ``ensembles/``, ``table.md``, ``table.csv``, ``table.json``.
+    surveys
+        Where surveys that the file defines are made, unless they are there; by default ``surveys/`` in `out`.
+    survey_paths
+        Existing surveys to take instead of what the file says, by their names in it.
+    settings
+        Values to set in the file, by dotted key: ``{"defaults.members": 1}``.
+    processes
+        Networks at once, with one thread each; by default as many as the machine or cluster has cores.
+    address
+        Of a running Ray cluster; by default a Ray of this machine's own is started and ended.
+    dry_run
+        Only say what the campaign takes; make nothing.
+    seconds_per_network
+        For the device-hours of the plan; by default measured on finished members, or the file's word.
+    """
+    import sys
+
+    from rookery.campaigns import run_campaign
+
+    return run_campaign(
+        file,
+        out,
+        sys.modules[__name__],
+        surveys=surveys,
+        survey_paths=survey_paths,
+        settings=settings,
+        processes=processes,
+        address=address,
+        dry_run=dry_run,
+        seconds_per_network=seconds_per_network,
     )
 
 

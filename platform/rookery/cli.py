@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 from rookery.cli_baselines import baseline
+from rookery.cli_campaign import campaign
 from rookery.cli_options import (
     ClassesOption,
     DeviceOption,
@@ -333,6 +334,9 @@ def evaluate(
 
 
 app.command()(baseline)
+
+
+app.command()(campaign)
 
 
 @app.command()

@@ -101,6 +101,9 @@ def test_real_light_curves_are_ingested(archive, tmp_path):
             "baseline salt2-trees --survey {survey} --split half o.parquet --model-path nowhere",
             "must be the folder of a SALT model",
         ),
+        ("campaign nowhere --out o", "is no campaign: neither a file nor one that ships ("),
+        ("campaign tiny --out o --set defaults.members=0", "`defaults.members`"),
+        ("campaign tiny --out o --survey earth=here", "has no survey 'earth'"),
         ("dashboard nowhere", "is no study"),
         ("demo {survey}", "choose another folder"),
     ],
@@ -148,6 +151,7 @@ def test_every_verb_has_a_function_with_the_same_options():
         "ingest_snana": {"band": "band_aliases", "type_code": "type_map"},
         "search": {"classes": "class_names", "fix": "fixed"},
         "baseline": {"classes": "class_names"},
+        "campaign": {"survey": "survey_paths", "fix": "settings"},
         "dashboard": {},
     }
     verbs = [
@@ -155,7 +159,7 @@ def test_every_verb_has_a_function_with_the_same_options():
         *cli.ingest_app.registered_commands,
         *cli.simulate_app.registered_commands,
     ]
-    assert len(verbs) == 10
+    assert len(verbs) == 11
     for verb in verbs:
         name = verb.callback.__name__
         options = {renamed.get(name, {}).get(o, o) for o in inspect.signature(verb.callback).parameters}

@@ -1,0 +1,247 @@
+"""The grammar of a campaign file: pure data, checked field by field. docs/campaigns.md explains every key."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from rookery.documents import Document
+from rookery.reports.metric_names import METRICS
+from rookery.search.parameters import Scalar
+from rookery.search.space import Objective
+
+METRIC_NAMES = tuple(metric.key for metric in METRICS)
+Values = dict[str, Scalar]
+
+
+class SurveyDocument(Document):
+    """Where a survey comes from: exactly one of `path`, `simulate` and `ingest`.
+
+    Every other key is an option of that verb, by its name in :mod:`rookery.api`.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    path: str | None = None
+    """A survey store that exists."""
+    simulate: str | None = None
+    """What to simulate, for example `supernovae`."""
+    ingest: str | None = None
+    """The format to read, for example `snana`."""
+    source: str | None = Field(default=None, alias="from")
+    """The files to read; goes with `ingest`."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> SurveyDocument:
+        given = [key for key in ("path", "simulate", "ingest") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"needs exactly one of path, simulate and ingest, but has {' and '.join(given) or 'none'}"
+            )
+        if self.source is not None and self.ingest is None:
+            raise ValueError("`from` goes with `ingest` alone")
+        if self.path is not None and self.options:
+            raise ValueError(f"a survey given by its path takes no {', '.join(self.options)}")
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the verb that makes the survey."""
+        return dict(self.__pydantic_extra__ or {})
+
+    def definition(self) -> dict[str, Any]:
+        """Return everything that decides what the survey becomes."""
+        keys = {"path": self.path, "simulate": self.simulate, "ingest": self.ingest, "from": self.source}
+        return {key: value for key, value in keys.items() if value is not None} | self.options
+
+
+class Defaults(Document):
+    """What every experiment and row shares unless it says otherwise."""
+
+    family: str
+    """Family of networks."""
+    classes: tuple[str, ...] = Field(default=("Ia", "non-Ia"), min_length=2)
+    """Classes to tell apart; `non-X` takes every other type."""
+    positive: str = "Ia"
+    """Class whose recall at fixed precision is reported."""
+    members: int = Field(default=1, ge=1)
+    """Networks of each row: the same configuration with the seeds `seed`, `seed` + 1, ..."""
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    """Seed of the first member, of baselines, and of the draw of `max_test` objects."""
+    objective: Objective = Objective(metric="validation_log_loss", direction="minimize")
+    """By which epoch's weights are kept."""
+    configuration: Values = Field(default_factory=dict)
+    """Hyperparameters of the family; its own defaults stand for those that are absent."""
+
+    @model_validator(mode="after")
+    def _check_classes(self) -> Defaults:
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"classes must differ, but are {', '.join(self.classes)}")
+        if self.positive not in self.classes:
+            raise ValueError(
+                f"positive must be one of {', '.join(self.classes)}, but found {self.positive!r}"
+            )
+        return self
+
+
+class ExperimentDocument(Document):
+    """Who trains and who tests."""
+
+    survey: str
+    """A name under `surveys`: where the network learns."""
+    split: str | dict[str, Any]
+    """Arguments of `rookery split`, or the name of a split that the survey has."""
+    test_survey: str | None = None
+    """Another survey, whose objects are the test objects instead."""
+    test_split: str | dict[str, Any] | None = None
+    """A split of `test_survey`: only its test objects count; without it, every object of known type."""
+    max_test: int | None = Field(default=None, ge=1)
+    """Judge at most so many test objects, drawn at random."""
+    configuration: Values = Field(default_factory=dict)
+    """Hyperparameters of this experiment, over the defaults and under those of the rows."""
+    members: int | None = Field(default=None, ge=1)
+    """Members of each row here."""
+    rows: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Only these rows."""
+
+    @model_validator(mode="after")
+    def _check_test(self) -> ExperimentDocument:
+        if self.test_split is not None and self.test_survey is None:
+            raise ValueError("`test_split` goes with `test_survey` alone; `split` has its own test objects")
+        return self
+
+
+class RowDocument(Document):
+    """One line of comparison: a baseline, a network of several seeds, or an ensemble of other rows."""
+
+    name: str = Field(min_length=1)
+    baseline: str | None = None
+    """A classical method, for example `binned-trees`."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Further options of the baseline, as `rookery baseline` has them."""
+    configuration: Values | None = None
+    """Hyperparameters over the defaults."""
+    add: Values | None = None
+    """Hyperparameters over those of the row `from`, by default the network row above."""
+    start: str | None = Field(default=None, alias="from")
+    """The row that `add` starts from."""
+    ensemble_of: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Rows whose members are selected, averaged and calibrated on the validation objects."""
+    members: int | None = Field(default=None, ge=1)
+    """Members of this row."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> RowDocument:
+        kinds = ("baseline", "ensemble_of", "configuration", "add")
+        given = [key for key in kinds if getattr(self, key) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none"
+            raise ValueError(f"needs exactly one of {', '.join(kinds)}, but has {found}")
+        if self.start is not None and self.add is None:
+            raise ValueError("`from` goes with `add` alone")
+        if self.options and self.baseline is None:
+            raise ValueError("`options` goes with `baseline` alone")
+        if self.members is not None and not self.is_network:
+            raise ValueError(f"`members` goes with networks alone, and this row is {given[0]}")
+        return self
+
+    @property
+    def is_network(self) -> bool:
+        """Whether the row trains networks."""
+        return self.configuration is not None or self.add is not None
+
+
+class Bins(Document):
+    """Bins of one column of the test objects."""
+
+    column: str
+    """A column of the objects or of the truth table, for example `redshift`."""
+    edges: tuple[float, ...] = Field(min_length=2)
+    """Edges that increase; a value belongs to the bin [low, high)."""
+
+    @field_validator("edges")
+    @classmethod
+    def _increase(cls, edges: tuple[float, ...]) -> tuple[float, ...]:
+        for low, high in pairwise(edges):
+            if not low < high:
+                raise ValueError(f"edges must increase, but found {low:g}, {high:g}")
+        return edges
+
+
+class TableDocument(Document):
+    """What the table shows."""
+
+    columns: tuple[str, ...] = Field(
+        default=("accuracy", "recall_at_precision_0.95", "recall_at_precision_0.98", "auc", "log_loss"),
+        min_length=1,
+    )
+    """Metrics, in the order of the columns."""
+    baseline: str | None = None
+    """A baseline row whose metrics stand in columns beside every other row's, as in the paper's tables."""
+    bins: Bins | None = None
+    """Judge also in bins of a column of the test objects."""
+
+    @field_validator("columns")
+    @classmethod
+    def _known(cls, columns: tuple[str, ...]) -> tuple[str, ...]:
+        for name in columns:
+            if name not in METRIC_NAMES:
+                raise ValueError(f"must be metrics ({', '.join(METRIC_NAMES)}), but found {name!r}")
+        return columns
+
+
+class PublishedRow(Document):
+    """Numbers that others published for one of the experiments."""
+
+    experiment: str
+    training_size: int = Field(ge=1)
+    test_size: int = Field(ge=1)
+    metrics: dict[str, float]
+    baseline: dict[str, float] = Field(default_factory=dict)
+    """The same metrics of their baseline."""
+
+    @field_validator("metrics", "baseline")
+    @classmethod
+    def _known(cls, values: dict[str, float]) -> dict[str, float]:
+        for name, value in values.items():
+            if name not in METRIC_NAMES:
+                raise ValueError(f"must be metrics ({', '.join(METRIC_NAMES)}), but found {name!r}")
+            if not math.isfinite(value):
+                raise ValueError(f"`{name}` must be a finite number, but is {value}")
+        return values
+
+
+class PublishedDocument(Document):
+    """Published numbers to stand beside ours."""
+
+    name: str
+    """What the rows are called."""
+    source: str
+    """Where the numbers are from."""
+    rows: tuple[PublishedRow, ...] = Field(min_length=1)
+
+
+class Cost(Document):
+    """What a network costs, for the dry run."""
+
+    seconds_per_network: float = Field(gt=0, allow_inf_nan=False)
+    source: str
+    """How that is known."""
+
+
+class CampaignDocument(Document):
+    """A validated campaign file."""
+
+    name: str = Field(min_length=1)
+    description: str = ""
+    """One or two sentences under the table's title."""
+    surveys: dict[str, SurveyDocument] = Field(min_length=1)
+    defaults: Defaults
+    experiments: dict[str, ExperimentDocument] = Field(min_length=1)
+    rows: tuple[RowDocument, ...] = Field(min_length=1)
+    table: TableDocument = TableDocument()
+    published: PublishedDocument | None = None
+    cost: Cost | None = None

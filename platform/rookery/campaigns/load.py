@@ -1,0 +1,238 @@
+"""Read a campaign file: find it, apply what the command line sets, check every name in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from rookery.campaigns.document import CampaignDocument, ExperimentDocument, RowDocument, Values
+from rookery.documents import Source, explain
+from rookery.networks.family import Family, load_family
+from rookery_ensembles.errors import InputError, fail
+
+Key = tuple[str | int, ...]
+Layer = tuple[Key, Values]
+"""Some hyperparameters, and the key under which the file holds them."""
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A campaign file that was read and checked."""
+
+    source: Source
+    document: CampaignDocument
+    family: Family[Any]
+
+    def row(self, name: str) -> RowDocument:
+        """Return the row called `name`."""
+        return next(row for row in self.document.rows if row.name == name)
+
+    def rows_of(self, experiment: ExperimentDocument) -> list[RowDocument]:
+        """Return the rows of an experiment, in the file's order."""
+        wanted = experiment.rows
+        return [row for row in self.document.rows if wanted is None or row.name in wanted]
+
+    def configuration(self, experiment: ExperimentDocument, row: RowDocument) -> Values:
+        """Return a network row's hyperparameters: defaults, then the experiment's, then the row's."""
+        merged = {**self.document.defaults.configuration, **experiment.configuration}
+        for _, values in row_layers(self.document.rows, row):
+            merged |= values
+        return merged
+
+    def seeds(self, experiment: ExperimentDocument, row: RowDocument) -> list[int]:
+        """Return the seeds of a network row's members."""
+        defaults = self.document.defaults
+        number = row.members or experiment.members or defaults.members
+        return [defaults.seed + member for member in range(number)]
+
+
+def find_campaign(name_or_path: str | Path) -> Path:
+    """Return the path of a campaign given as a file or as the name of one that ships.
+
+    Raises `InputError` with the names that exist when there is neither.
+    """
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    package = Path(__file__).resolve().parents[1]
+    folders = [root / "search_spaces" / "campaigns" for root in (package, package.parents[1])]
+    shipped = {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}
+    if path.suffix in ("", ".yaml") and path.stem in shipped and path.parent.name in ("", "campaigns"):
+        return shipped[path.stem]
+    listed = ", ".join(shipped) or "none"
+    raise fail(path, f"is no campaign: neither a file nor one that ships ({listed})")
+
+
+def load_campaign(
+    path: str | Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    survey_paths: Mapping[str, str | Path] | None = None,
+) -> Campaign:
+    """Read and check a campaign file.
+
+    Parameters
+    ----------
+    path
+        A file in the grammar of :mod:`rookery.campaigns.document`.
+    settings
+        Values to put in, by dotted key: ``{"surveys.spcc.from": "spcc.tar.xz"}``.
+    survey_paths
+        Existing survey stores to take instead of what the file says, by name.
+
+    Raises
+    ------
+    InputError
+        Names the file, the line, the key, the rule and the value found.
+    """
+    source = Source.read(path)
+    for key, value in (settings or {}).items():
+        _set(source, key, value)
+    surveys = source.data.get("surveys")
+    for name, folder in (survey_paths or {}).items():
+        if not isinstance(surveys, dict) or name not in surveys:
+            known = ", ".join(surveys) if isinstance(surveys, dict) else "none"
+            raise fail(path, f"has no survey {name!r} to take from {folder}; its surveys are {known}")
+        surveys[name] = {"path": str(folder)}
+    document = source.validate(CampaignDocument)
+    _check_rows(source, document)
+    _check_experiments(source, document)
+    _check_table(source, document)
+    campaign = Campaign(source, document, load_known_family(source, document))
+    _check_configurations(campaign)
+    return campaign
+
+
+def load_known_family(source: Source, document: CampaignDocument) -> Family[Any]:
+    """Return the campaign's family; an unknown name is an error of the file."""
+    try:
+        return load_family(document.defaults.family)
+    except InputError as error:
+        raise source.error(("defaults", "family"), str(error)) from error
+
+
+def row_layers(rows: Sequence[RowDocument], row: RowDocument) -> list[Layer]:
+    """Return the hyperparameters of a network row and of those it starts from, the earliest first.
+
+    Raises
+    ------
+    InputError
+        When a row starts from none, from one that trains no network, or in a circle.
+    """
+    names = [other.name for other in rows]
+    layers: list[Layer] = []
+    chain = [row.name]
+    while True:
+        position = names.index(row.name)
+        if row.configuration is not None:
+            return [(("rows", position, "configuration"), row.configuration), *reversed(layers)]
+        assert row.add is not None
+        layers.append((("rows", position, "add"), row.add))
+        row = _start(rows, position)
+        if row.name in chain:
+            raise InputError(f"starts from itself ({' <- '.join([*chain, row.name])})")
+        chain.append(row.name)
+
+
+def _start(rows: Sequence[RowDocument], position: int) -> RowDocument:
+    row = rows[position]
+    if row.start is None:
+        above = [other for other in rows[:position] if other.is_network]
+        if not above:
+            raise InputError(f"`add` of `{row.name}` needs a network row above it, or `from`")
+        return above[-1]
+    networks = {other.name: other for other in rows if other.is_network}
+    if row.start not in networks:
+        raise InputError(f"`{row.start}` is no row that trains networks; those are {', '.join(networks)}")
+    return networks[row.start]
+
+
+def _set(source: Source, dotted: str, value: Any) -> None:
+    """Put a value into the parsed file; only the last part of its key may be new."""
+    *parents, last = dotted.split(".")
+    place = source.data
+    for part in parents:
+        place = place.get(part) if isinstance(place, dict) else None
+        if not isinstance(place, dict):
+            raise fail(source.path, f"`{dotted}` cannot be set: there is no mapping `{part}` on its way")
+    place[last] = value
+
+
+def _check_rows(source: Source, document: CampaignDocument) -> None:
+    names = [row.name for row in document.rows]
+    for position, row in enumerate(document.rows):
+        if row.name in names[:position]:
+            raise source.error(("rows", position, "name"), f"every row needs its own, but found {row.name!r}")
+        if row.is_network:
+            try:
+                row_layers(document.rows, row)
+            except InputError as error:
+                raise source.error(("rows", position, "from" if row.start else "add"), str(error)) from error
+        networks = [other.name for other in document.rows if other.is_network]
+        for number, member in enumerate(row.ensemble_of or ()):
+            if member not in networks:
+                rule = f"must be a row that trains networks ({', '.join(networks)}), but found {member!r}"
+                raise source.error(("rows", position, "ensemble_of", number), rule)
+
+
+def _check_experiments(source: Source, document: CampaignDocument) -> None:
+    names = [row.name for row in document.rows]
+    for name, experiment in document.experiments.items():
+        place: Key = ("experiments", name)
+        for key in ("survey", "test_survey"):
+            survey = getattr(experiment, key)
+            if survey is not None and survey not in document.surveys:
+                known = ", ".join(document.surveys)
+                raise source.error((*place, key), f"must be a survey ({known}), but found {survey!r}")
+        for number, wanted in enumerate(experiment.rows or ()):
+            if wanted not in names:
+                rule = f"must be a row ({', '.join(names)}), but found {wanted!r}"
+                raise source.error((*place, "rows", number), rule)
+        for row in document.rows:
+            if experiment.rows is not None and row.name not in experiment.rows:
+                continue
+            missing = [m for m in row.ensemble_of or () if experiment.rows and m not in experiment.rows]
+            if missing:
+                rule = f"`{row.name}` needs the rows {', '.join(missing)} too"
+                raise source.error((*place, "rows"), rule)
+            if row.baseline is not None and experiment.test_survey is not None:
+                rule = f"baselines predict their own survey, so `rows` must leave `{row.name}` out here"
+                raise source.error((*place, "test_survey"), rule)
+
+
+def _check_table(source: Source, document: CampaignDocument) -> None:
+    baselines = [row.name for row in document.rows if row.baseline is not None]
+    if document.table.baseline is not None and document.table.baseline not in baselines:
+        rule = f"must be a baseline row ({', '.join(baselines)}), but found {document.table.baseline!r}"
+        raise source.error(("table", "baseline"), rule)
+    for number, row in enumerate(document.published.rows if document.published else ()):
+        if row.experiment not in document.experiments:
+            known = ", ".join(document.experiments)
+            rule = f"must be an experiment ({known}), but found {row.experiment!r}"
+            raise source.error(("published", "rows", number, "experiment"), rule)
+
+
+def _check_configurations(campaign: Campaign) -> None:
+    """Hold the hyperparameters of every network against the family's configuration."""
+    document, known = campaign.document, campaign.family.configuration
+    for name, experiment in document.experiments.items():
+        for row in campaign.rows_of(experiment):
+            if not row.is_network:
+                continue
+            try:
+                known.model_validate(campaign.configuration(experiment, row))
+            except ValidationError as error:
+                problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+                layers = [
+                    (("defaults", "configuration"), document.defaults.configuration),
+                    (("experiments", name, "configuration"), experiment.configuration),
+                    *row_layers(document.rows, row),
+                ]
+                guilty = str(problem["loc"][0]) if problem["loc"] else ""
+                holders = [key for key, values in layers if guilty in values]
+                place: Key = (*holders[-1], guilty) if holders else layers[-1][0]
+                raise campaign.source.error(place, explain(problem, known)) from error

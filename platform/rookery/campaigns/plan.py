@@ -1,0 +1,230 @@
+"""Which networks and baselines a campaign needs, each once, whoever shares it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rookery.campaigns.document import ExperimentDocument, RowDocument
+from rookery.campaigns.load import Campaign
+from rookery.campaigns.prepare import Ground, digest
+from rookery.documents import Document
+from rookery.networks.configuration import configuration_hash
+from rookery.training.job import TrainingJob
+from rookery.training.member import CARD, CONFIG, WEIGHTS, read_card
+
+VALIDATION, TEST = "predictions-validation.parquet", "predictions-test.parquet"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a campaign keeps what it makes."""
+
+    out: Path
+
+    @property
+    def members(self) -> Path:
+        """Finished networks."""
+        return self.out / "members"
+
+    @property
+    def running(self) -> Path:
+        """Progress of networks in training."""
+        return self.out / "running"
+
+    @property
+    def failed(self) -> Path:
+        """Errors of networks and baselines that failed."""
+        return self.out / "failed"
+
+    @property
+    def predictions(self) -> Path:
+        """Predictions of baselines, and of members for other surveys than their own."""
+        return self.out / "predictions"
+
+    @property
+    def ensembles(self) -> Path:
+        """Bundles of the ensemble rows."""
+        return self.out / "ensembles"
+
+    def elsewhere(self, member: str, ground: Ground) -> Path:
+        """Return the file with a member's predictions for an experiment's test survey."""
+        if not ground.predicts_elsewhere:
+            return self.members / member / TEST
+        return self.predictions / f"{member}-{ground.test_survey.checksum[:8]}.parquet"
+
+
+class NetworkTask(Document):
+    """One network as the driver hands it to a worker."""
+
+    job: TrainingJob
+    surveys: dict[str, str]
+    """Prediction file to write -> survey whose objects to predict, beside the test objects of its own."""
+    size: int
+    """Light curves that training sees, epochs times objects: what it costs, relative to others."""
+
+    def is_finished(self, folders: Folders) -> bool:
+        """Whether nothing is left to do."""
+        return is_whole(folders.members / self.job.member) and all(
+            Path(out).is_file() for out in self.surveys
+        )
+
+
+@dataclass(frozen=True)
+class BaselineTask:
+    """One run of a classical method."""
+
+    id: str
+    baseline: str
+    options: dict[str, Any]
+    survey: Path
+    split: str
+
+
+def is_whole(member: Path) -> bool:
+    """Whether a member's folder has all that a member must have."""
+    return all((member / name).is_file() for name in (CARD, CONFIG, WEIGHTS, VALIDATION))
+
+
+def training_job(
+    campaign: Campaign, ground: Ground, experiment: ExperimentDocument, row: RowDocument, seed: int
+) -> TrainingJob:
+    """Return the job of one member; its name is a digest of all that decides what it becomes."""
+    defaults = campaign.document.defaults
+    configuration = campaign.configuration(experiment, row)
+    objective = {
+        key: value
+        for key, value in defaults.objective.model_dump().items()
+        if key in TrainingJob.model_fields
+    }
+    facts = {
+        "configuration": configuration_hash(
+            campaign.family.name, campaign.family.configure(dict(configuration))
+        ),
+        "survey": ground.survey.checksum,
+        "split": _split_facts(ground),
+        "classes": defaults.classes,
+        "objective": defaults.objective.model_dump(mode="json"),
+    }
+    return TrainingJob(
+        member=f"{digest(facts)[:12]}-s{seed}",
+        family=campaign.family.name,
+        configuration=dict(configuration),
+        survey=str(ground.survey.path.absolute()),
+        survey_checksum=ground.survey.checksum,
+        split=ground.split.name,
+        class_names=defaults.classes,
+        seed=seed,
+        **objective,
+    )
+
+
+def network_tasks(campaign: Campaign, grounds: dict[str, Ground], folders: Folders) -> list[NetworkTask]:
+    """Return every network once, the costliest first: the last ones to end shall be short."""
+    tasks: dict[str, NetworkTask] = {}
+    for name, experiment, row in _network_rows(campaign):
+        ground = grounds[name]
+        for seed in campaign.seeds(experiment, row):
+            job = training_job(campaign, ground, experiment, row, seed)
+            surveys = {}
+            if ground.predicts_elsewhere:
+                out = folders.elsewhere(job.member, ground).absolute()
+                surveys[str(out)] = str(ground.test_survey.path.absolute())
+            epochs = campaign.family.configure(job.configuration).epochs
+            known = tasks.get(job.member)
+            tasks[job.member] = NetworkTask(
+                job=job,
+                surveys={**(known.surveys if known else {}), **surveys},
+                size=epochs * ground.count("train"),
+            )
+    return sorted(tasks.values(), key=lambda task: -task.size)
+
+
+def baseline_task(campaign: Campaign, ground: Ground, row: RowDocument) -> BaselineTask:
+    """Return a baseline row's run."""
+    assert row.baseline is not None
+    defaults = campaign.document.defaults
+    facts = {
+        "baseline": row.baseline,
+        "options": row.options,
+        "survey": ground.survey.checksum,
+        "split": _split_facts(ground),
+        "classes": defaults.classes,
+        "seed": defaults.seed,
+    }
+    name = f"{row.baseline}-{digest(facts)[:12]}"
+    return BaselineTask(name, row.baseline, row.options, ground.survey.path, ground.split.name)
+
+
+def baseline_tasks(campaign: Campaign, grounds: dict[str, Ground]) -> list[BaselineTask]:
+    """Return every baseline run once."""
+    tasks: dict[str, BaselineTask] = {}
+    for name, experiment in campaign.document.experiments.items():
+        for row in campaign.rows_of(experiment):
+            if row.baseline is not None:
+                task = baseline_task(campaign, grounds[name], row)
+                tasks[task.id] = task
+    return list(tasks.values())
+
+
+def describe_plan(
+    campaign: Campaign, folders: Folders, seconds_per_network: float | None, concurrent: int | None = None
+) -> str:
+    """Say what the campaign takes, in words, without making anything.
+
+    The seconds of a network are those given, else the mean measured over the finished members of
+    `folders`, else those that the file states.
+    """
+    document = campaign.document
+    distinct: set[str] = set()
+    asked = 0
+    for _, experiment, row in _network_rows(campaign):
+        family = campaign.family
+        point = configuration_hash(
+            family.name, family.configure(dict(campaign.configuration(experiment, row)))
+        )
+        for seed in campaign.seeds(experiment, row):
+            asked += 1
+            distinct.add(digest([experiment.survey, experiment.split, point, seed]))
+    baselines = sum(
+        row.baseline is not None for e in document.experiments.values() for row in campaign.rows_of(e)
+    )
+    lines = [
+        f"{document.name}: {len(document.experiments)} experiments x {len(document.rows)} rows, "
+        f"{asked} networks ({len(distinct)} different, each trained once), {baselines} baselines"
+    ]
+    cards = [read_card(path) for path in _finished(folders)]
+    if cards:
+        lines.append(f"{len(cards)} networks are finished in {folders.members}")
+    measured = sum(card.device_seconds for card in cards) / len(cards) if cards else None
+    stated = document.cost.seconds_per_network if document.cost else None
+    for seconds, how in (
+        (seconds_per_network, "as given"),
+        (measured, "measured on the finished ones"),
+        (stated, f"stated by the file: {document.cost.source}" if document.cost else ""),
+    ):
+        if seconds is not None:
+            hours = seconds * len(distinct) / 3600
+            at_once = f", {hours / concurrent:.3g} h with {concurrent} at once" if concurrent else ""
+            lines.append(f"{hours:.3g} device-hours at {seconds:.3g} s a network ({how}){at_once}")
+            return "\n".join(lines)
+    return "\n".join([*lines, "device-hours: state the seconds of a network, --seconds-per-network"])
+
+
+def _finished(folders: Folders) -> Sequence[Path]:
+    return [path for path in sorted(folders.members.glob("[!.]*")) if is_whole(path)]
+
+
+def _network_rows(campaign: Campaign) -> Iterator[tuple[str, ExperimentDocument, RowDocument]]:
+    for name, experiment in campaign.document.experiments.items():
+        for row in campaign.rows_of(experiment):
+            if row.is_network:
+                yield name, experiment, row
+
+
+def _split_facts(ground: Ground) -> str:
+    """Return a digest of who has which role, so that a split made anew under its name is another one."""
+    split = ground.split
+    return digest([split.name, split.object_id.tolist(), split.role.tolist(), split.fold.tolist()])

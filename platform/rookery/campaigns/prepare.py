@@ -1,0 +1,218 @@
+"""Surveys and splits of a campaign: made where they are absent, by the functions of the verbs."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery.campaigns.document import ExperimentDocument, SurveyDocument
+from rookery.campaigns.load import Campaign, Key
+from rookery.documents import Source, dump
+from rookery.surveys import Split, Survey, open_split, open_survey
+from rookery.surveys.labels import class_indices
+from rookery.training.data import role_rows
+from rookery_ensembles.errors import fail
+from rookery_ensembles.files import is_partial, sha256, write_text
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What an experiment stands on.
+
+    Attributes
+    ----------
+    survey, split
+        Where its networks learn.
+    test_survey
+        The survey of the test objects.
+    test_id
+        Identifiers of the test objects that count, sorted.
+    predicts_elsewhere
+        Whether they are not those of `split`, so that members do not predict them unasked.
+    """
+
+    survey: Survey
+    split: Split
+    test_survey: Survey
+    test_id: NDArray[np.str_]
+    predicts_elsewhere: bool
+
+    def count(self, role: str) -> int:
+        """Return the number of objects of a role."""
+        return len(self.split.indices(role))
+
+
+def check_verbs(campaign: Campaign, verbs: Any) -> None:
+    """Hold every argument of a verb against the function of that verb: no typo starts anything.
+
+    Parameters
+    ----------
+    verbs
+        Where the functions of the verbs are: :mod:`rookery.api`.
+    """
+    source, document = campaign.source, campaign.document
+    taken: tuple[str, ...]
+    for name, survey in document.surveys.items():
+        if survey.path is None:
+            verb, key = _verb(survey)
+            known = [other for other in dir(verbs) if other.startswith(f"{key}_")]
+            if verb not in known:
+                rule = f"must be one of {', '.join(other.removeprefix(f'{key}_') for other in known)}"
+                raise source.error(("surveys", name, key), f"{rule}, but found {getattr(survey, key)!r}")
+            taken = ("out", "path") if survey.ingest else ("out",)
+            _check_arguments(source, ("surveys", name), survey.options, getattr(verbs, verb), taken)
+    for name, experiment in document.experiments.items():
+        for key in ("split", "test_split"):
+            split = getattr(experiment, key)
+            if isinstance(split, dict):
+                taken = ("survey", "name", "overwrite")
+                _check_arguments(source, ("experiments", name, key), split, verbs.split, taken)
+                if split.get("folds"):
+                    rule = "campaigns compare networks on a validation role; folds are not supported yet"
+                    raise source.error(("experiments", name, key, "folds"), rule)
+    for position, row in enumerate(document.rows):
+        taken = ("name", "survey", "split", "out", "class_names", "seed")
+        _check_arguments(source, ("rows", position, "options"), row.options, verbs.baseline, taken)
+
+
+def prepare(campaign: Campaign, folder: Path, verbs: Any, say: Say) -> dict[str, Ground]:
+    """Make what is missing and return each experiment's ground.
+
+    Parameters
+    ----------
+    folder
+        Where surveys are made, each under its name in the file.
+    """
+    document = campaign.document
+    used = [name for e in document.experiments.values() for name in (e.survey, e.test_survey) if name]
+    surveys = {name: _survey(campaign, name, folder, verbs, say) for name in dict.fromkeys(used)}
+    return {
+        name: _ground(campaign, name, experiment, surveys, verbs)
+        for name, experiment in document.experiments.items()
+    }
+
+
+def survey_folder(campaign: Campaign, name: str, folder: Path) -> Path:
+    """Return where a survey of the campaign lies or will lie."""
+    path = campaign.document.surveys[name].path
+    return folder / name if path is None else Path(path)
+
+
+def split_name(arguments: dict[str, Any]) -> str:
+    """Return the name of the split that these arguments make; a file that they name counts by its content."""
+    contents = {
+        key: sha256(value) if isinstance(value, str) and Path(value).is_file() else value
+        for key, value in arguments.items()
+    }
+    return f"campaign-{digest(contents)[:10]}"
+
+
+def digest(values: Any) -> str:
+    """Return the SHA-256 of plain values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _verb(survey: SurveyDocument) -> tuple[str, str]:
+    key = "simulate" if survey.simulate else "ingest"
+    return f"{key}_{str(getattr(survey, key)).replace('-', '_')}", key
+
+
+def _check_arguments(
+    source: Source, place: Key, given: dict[str, Any], function: Any, taken: tuple[str, ...]
+) -> None:
+    parameters = inspect.signature(function).parameters
+    known = [name for name in parameters if name not in taken]
+    for name in given:
+        if name not in known:
+            raise source.error((*place, name), f"is not a known key; those are {', '.join(known)}")
+    for name in known:
+        if parameters[name].default is inspect.Parameter.empty and name not in given:
+            raise source.error(place, f"`{name}` is required")
+
+
+def _survey(campaign: Campaign, name: str, folder: Path, verbs: Any, say: Say) -> Survey:
+    survey = campaign.document.surveys[name]
+    path = survey_folder(campaign, name, folder)
+    if survey.path is not None:
+        return open_survey(path)
+    made_by = folder / f"{name}.yaml"
+    definition = survey.definition()
+    if made_by.is_file() and path.exists() and (before := Source.read(made_by).data) != definition:
+        rule = f"was made by {before}, but the campaign says {definition}"
+        raise fail(path, f"{rule}: take another --surveys folder, or remove this one")
+    if not path.exists():
+        if survey.ingest is not None and survey.source is None:
+            rule = f"needs the files to read: --set surveys.{name}.from=PATH, or --survey {name}=FOLDER"
+            raise campaign.source.error(("surveys", name), rule)
+        verb, key = _verb(survey)
+        say(f"{path}: {key} {getattr(survey, key)}")
+        write_text(made_by, dump(definition))
+        files = [survey.source] if survey.ingest is not None else []
+        _call(campaign.source, ("surveys", name), getattr(verbs, verb), *files, path, **survey.options)
+    return open_survey(path)
+
+
+def _ground(
+    campaign: Campaign, name: str, experiment: ExperimentDocument, surveys: dict[str, Survey], verbs: Any
+) -> Ground:
+    survey = surveys[experiment.survey]
+    split = _split(campaign, ("experiments", name, "split"), survey, experiment.split, verbs)
+    if split.n_folds:
+        rule = "campaigns compare networks on a validation role, but this split has folds"
+        raise campaign.source.error(("experiments", name, "split"), rule)
+    role_rows(survey, split.name, None, campaign.document.defaults.classes, campaign.family)
+    test_survey, rows = survey, split.indices("test")
+    if experiment.test_survey is not None:
+        test_survey = surveys[experiment.test_survey]
+        rows = np.arange(len(test_survey))
+    if experiment.test_split is not None:
+        place: Key = ("experiments", name, "test_split")
+        rows = _split(campaign, place, test_survey, experiment.test_split, verbs).indices("test")
+    defaults = campaign.document.defaults
+    known = class_indices(test_survey.objects["type"], defaults.classes, test_survey.path) >= 0
+    rows = rows[known[rows]]
+    if not len(rows):
+        rule = f"{test_survey.path} has no test object of known type"
+        raise campaign.source.error(("experiments", name), rule)
+    test_id = np.sort(test_survey.objects["object_id"].to_numpy(dtype=object)[rows].astype(str))
+    if experiment.max_test is not None and experiment.max_test < len(test_id):
+        generator = np.random.default_rng(defaults.seed)
+        test_id = np.sort(generator.choice(test_id, experiment.max_test, replace=False))
+    return Ground(survey, split, test_survey, test_id, experiment.test_survey is not None)
+
+
+def _split(campaign: Campaign, place: Key, survey: Survey, wanted: str | dict[str, Any], verbs: Any) -> Split:
+    if isinstance(wanted, str):
+        return open_split(survey, wanted)
+    name = split_name(wanted)
+    if not (survey.path / "splits" / f"{name}.parquet").is_file():
+        _call(campaign.source, place, verbs.split, survey.path, name, **wanted)
+    return open_split(survey, name)
+
+
+def _call(source: Source, place: Key, function: Any, *args: Any, **options: Any) -> None:
+    """Call a verb's function; a value of another type than it takes is an error of the file."""
+    try:
+        function(*args, **options)
+    except (TypeError, AttributeError) as error:
+        raise source.error(place, f"has a value that `{function.__name__}` cannot take ({error})") from error
+
+
+def sweep(folders: list[Path]) -> None:
+    """Remove what a killed run left half written. Only the driver that holds the lock may."""
+    import shutil
+
+    for folder in folders:
+        for entry in folder.iterdir() if folder.is_dir() else ():
+            if is_partial(entry):
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

@@ -1,0 +1,224 @@
+"""Run a campaign: make what is missing, train what is missing, judge everything, write the table."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from rookery.campaigns.load import Campaign, find_campaign, load_campaign
+from rookery.campaigns.plan import (
+    BaselineTask,
+    Folders,
+    NetworkTask,
+    baseline_tasks,
+    describe_plan,
+    network_tasks,
+)
+from rookery.campaigns.prepare import check_verbs, prepare, sweep
+from rookery.campaigns.scores import Line, check_bins, score_campaign
+from rookery.campaigns.table import write_tables
+from rookery.campaigns.train import train_networks
+from rookery.documents import dump
+from rookery.search.faults import storage_fault
+from rookery.search.planner import plan_resources
+from rookery.search.run import ray_session
+from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.files import write_text
+
+logger = logging.getLogger(__name__)
+DOCUMENT = "campaign.yaml"
+
+
+@dataclass(frozen=True)
+class CampaignResult:
+    """How a campaign stands.
+
+    Attributes
+    ----------
+    out
+        Its folder.
+    plan
+        What it takes, in words.
+    lines
+        The rows of its table; empty after a dry run.
+    table
+        The table as Markdown; empty after a dry run.
+    trained
+        Networks that this run trained.
+    """
+
+    out: Path
+    plan: str
+    lines: Sequence[Line] = ()
+    table: str = ""
+    trained: int = 0
+
+
+def run_campaign(
+    file: str | Path,
+    out: str | Path,
+    verbs: Any,
+    *,
+    surveys: str | Path | None = None,
+    survey_paths: Mapping[str, str | Path] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    processes: int | None = None,
+    address: str | None = None,
+    dry_run: bool = False,
+    seconds_per_network: float | None = None,
+    console: Console | None = None,
+) -> CampaignResult:
+    """Run a campaign file to its table; see :func:`rookery.api.campaign`.
+
+    Parameters
+    ----------
+    verbs
+        Where the functions of the verbs are: :mod:`rookery.api`.
+    console
+        Where progress is shown; by default standard error.
+    """
+    console = console or Console(stderr=True)
+    campaign = load_campaign(find_campaign(file), settings=settings, survey_paths=survey_paths)
+    check_verbs(campaign, verbs)
+    if processes is not None and processes < 1:
+        raise InputError(f"`processes` must be at least 1, but is {processes}")
+    if seconds_per_network is not None and not seconds_per_network > 0:
+        raise InputError(f"`seconds_per_network` must be above 0, but is {seconds_per_network:g}")
+    folders = Folders(Path(out))
+    plan = describe_plan(campaign, folders, seconds_per_network, processes)
+    if dry_run:
+        return CampaignResult(folders.out, plan)
+    with _claimed(folders, campaign):
+        sweep([folders.members, folders.running, folders.predictions, folders.failed])
+
+        def say(text: str) -> None:
+            console.print(text, highlight=False, soft_wrap=True)
+
+        say(plan)
+        grounds = prepare(campaign, Path(surveys) if surveys else folders.out / "surveys", verbs, say)
+        check_bins(campaign, grounds)
+        tasks = [t for t in network_tasks(campaign, grounds, folders) if not t.is_finished(folders)]
+        baselines = [
+            task
+            for task in baseline_tasks(campaign, grounds)
+            if not (folders.predictions / f"{task.id}.parquet").is_file()
+        ]
+        errors = _work(campaign, folders, tasks, baselines, verbs, processes, address, console)
+        lines = score_campaign(campaign, grounds, folders)
+        table = write_tables(campaign, grounds, lines, folders, errors)
+    if errors:
+        raise _missing(campaign, folders, lines, errors)
+    return CampaignResult(folders.out, plan, lines, table, len(tasks))
+
+
+def _work(
+    campaign: Campaign,
+    folders: Folders,
+    tasks: Sequence[NetworkTask],
+    baselines: Sequence[BaselineTask],
+    verbs: Any,
+    processes: int | None,
+    address: str | None,
+    console: Console,
+) -> dict[str, str]:
+    """Run the baselines, then train the networks; return the errors of those that failed, by name."""
+    if not tasks and not baselines:
+        return {}
+    errors: dict[str, str] = {}
+    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
+    with ray_session(address) as nodes, Progress(*columns, console=console) as progress:
+        plan = plan_resources(nodes, "actor", concurrent=processes)
+        bar = progress.add_task("baselines", total=len(baselines), visible=bool(baselines))
+        for baseline in baselines:
+            error = _run_baseline(campaign, folders, baseline, verbs)
+            if error is not None:
+                errors[baseline.id] = error
+            progress.advance(bar)
+        if tasks:
+            bar = progress.add_task("networks", total=len(tasks))
+
+            def on_end(task: NetworkTask, error: str | None) -> None:
+                if error is not None:
+                    first = error.splitlines()[0]
+                    progress.console.print(f"{task.job.member}: {first}", highlight=False, soft_wrap=True)
+                progress.advance(bar)
+
+            errors |= train_networks(tasks, folders, plan, on_end)
+    return errors
+
+
+def _run_baseline(campaign: Campaign, folders: Folders, task: BaselineTask, verbs: Any) -> str | None:
+    """Run one baseline in this process (some spread their fits over Ray); return its error, if any."""
+    defaults = campaign.document.defaults
+    record = folders.failed / f"{task.id}.txt"
+    try:
+        verbs.baseline(
+            task.baseline,
+            task.survey,
+            task.split,
+            folders.predictions / f"{task.id}.parquet",
+            class_names=defaults.classes,
+            seed=defaults.seed,
+            **task.options,
+        )
+    except Exception as error:
+        if storage_fault(error):
+            raise
+        logger.exception("baseline %s failed", task.id)
+        text = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        write_text(record, text + "\n")
+        return text
+    record.unlink(missing_ok=True)
+    return None
+
+
+def _missing(
+    campaign: Campaign, folders: Folders, lines: Sequence[Line], errors: dict[str, str]
+) -> InputError:
+    """Build the error that names what the table lacks, and why."""
+    short = dict.fromkeys(
+        f"{line.experiment}/{line.row}"
+        for line in lines
+        if line.members < line.wanted or not (line.bin or line.metrics)
+    )
+    name, error = next(iter(errors.items()))
+    more = f" and {len(short) - 5} more" if len(short) > 5 else ""
+    return fail(
+        folders.out,
+        f"{len(errors)} networks or baselines failed, so the table lacks members of "
+        f"{', '.join(list(short)[:5])}{more}; the first error is that of {name}: {error.splitlines()[0]} "
+        f"(all are in {folders.failed}; the same command tries them again)",
+    )
+
+
+@contextmanager
+def _claimed(folders: Folders, campaign: Campaign) -> Iterator[None]:
+    """Make the campaign's folder, or take up one that a campaign made, for this driver alone."""
+    out = folders.out
+    if out.exists() and not out.is_dir():
+        raise fail(out, "is a file; a campaign needs a folder")
+    foreign = [entry for entry in out.iterdir() if entry.name != "surveys"] if out.is_dir() else []
+    if foreign and not (out / DOCUMENT).is_file():
+        raise fail(out, f"is not empty and holds no {DOCUMENT}; a new campaign needs a folder of its own")
+    text = f"# Made from {campaign.source.path.name}; nothing reads this.\n{dump(campaign.source.data)}"
+    if not (out / DOCUMENT).is_file():
+        write_text(out / DOCUMENT, text)
+    try:
+        stream = (out / "driver.lock").open("a")
+    except OSError as error:
+        raise fail(out / "driver.lock", f"cannot be written ({error.strerror})") from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise fail(out, "another `rookery campaign` is running on this folder") from error
+        write_text(out / DOCUMENT, text)
+        yield

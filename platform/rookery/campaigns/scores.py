@@ -1,0 +1,247 @@
+"""What rows score: each member by itself, baselines, and ensembles chosen on validation objects."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import rookery
+from rookery.campaigns.document import Bins, ExperimentDocument, RowDocument
+from rookery.campaigns.load import Campaign
+from rookery.campaigns.plan import VALIDATION, Folders, baseline_task, is_whole, training_job
+from rookery.campaigns.prepare import Ground
+from rookery_ensembles import (
+    CandidateMember,
+    Predictions,
+    average,
+    choose,
+    classification_metrics,
+    read_predictions,
+    stack_members,
+    write_bundle,
+)
+from rookery_ensembles.errors import fail
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table.
+
+    Attributes
+    ----------
+    experiment, row
+        What was done.
+    bin
+        Which bin of the test objects, in words; empty for all of them.
+    members, wanted
+        Networks that the figures rest on, and how many there should be; 0 for a baseline.
+    training_size, validation_size, test_size
+        Objects that train or validate, those of them that validate, and test objects judged.
+    metrics, scatter
+        Mean over the members, and their standard deviation (empty for fewer than two members, or
+        where there is but one prediction).
+    ids
+        What was judged: names of members, of a baseline's file, or of a bundle.
+    """
+
+    experiment: str
+    row: str
+    bin: str
+    members: int
+    wanted: int
+    training_size: int
+    validation_size: int
+    test_size: int
+    metrics: dict[str, float]
+    scatter: dict[str, float] = field(default_factory=dict)
+    ids: tuple[str, ...] = ()
+
+
+def score_campaign(campaign: Campaign, grounds: dict[str, Ground], folders: Folders) -> list[Line]:
+    """Score every row of every experiment; networks that are missing leave a row with fewer, or none."""
+    lines = []
+    for name, experiment in campaign.document.experiments.items():
+        scorer = _Scorer(campaign, name, experiment, grounds[name], folders)
+        for row in campaign.rows_of(experiment):
+            lines += scorer.lines(row)
+    return lines
+
+
+@dataclass(frozen=True)
+class _Scorer:
+    """The scores of one experiment."""
+
+    campaign: Campaign
+    name: str
+    experiment: ExperimentDocument
+    ground: Ground
+    folders: Folders
+
+    def lines(self, row: RowDocument) -> list[Line]:
+        """Return a row's line, and one for each bin."""
+        if row.baseline is not None:
+            task = baseline_task(self.campaign, self.ground, row)
+            path = self.folders.predictions / f"{task.id}.parquet"
+            found = [read_predictions(path)] if path.is_file() else []
+            return self._judge(row, found, (task.id,), members=0, wanted=0)
+        if row.ensemble_of is not None:
+            names = {n: None for member in row.ensemble_of for n in self._names(self.campaign.row(member))}
+            ready = [name for name in names if self._is_ready(name)]
+            found = [self._ensemble(row, ready)] if ready else []
+            return self._judge(row, found, tuple(ready), members=len(ready), wanted=len(names))
+        names = dict.fromkeys(self._names(row))
+        ready = [name for name in names if self._is_ready(name)]
+        found = [read_predictions(self._test_file(name)) for name in ready]
+        return self._judge(row, found, tuple(ready), members=len(ready), wanted=len(names))
+
+    def _names(self, row: RowDocument) -> list[str]:
+        seeds = self.campaign.seeds(self.experiment, row)
+        jobs = [training_job(self.campaign, self.ground, self.experiment, row, seed) for seed in seeds]
+        return [job.member for job in jobs]
+
+    def _test_file(self, member: str) -> Path:
+        return self.folders.elsewhere(member, self.ground)
+
+    def _is_ready(self, member: str) -> bool:
+        return is_whole(self.folders.members / member) and self._test_file(member).is_file()
+
+    def _ensemble(self, row: RowDocument, names: Sequence[str]) -> Predictions:
+        """Select, average and calibrate members on validation objects; keep the bundle."""
+        members = self.folders.members
+        candidates = [
+            CandidateMember(name, members / name, name, read_predictions(members / name / VALIDATION))
+            for name in names
+        ]
+        choice = choose(candidates, positive=self.campaign.document.defaults.positive)
+        stack = stack_members([read_predictions(self._test_file(member.id)) for member in choice.members])
+        values = choice.calibration.apply(average(stack.values, [m.weight for m in choice.members]))
+        bundle = write_bundle(
+            self.folders.ensembles / self.name / slug(row.name),
+            members=choice.members,
+            class_names=choice.class_names,
+            calibration=choice.calibration,
+            scores=choice.scores,
+            provenance={
+                "campaign": self.campaign.document.name,
+                "experiment": self.name,
+                "row": row.name,
+                "survey": self.ground.survey.checksum,
+                "split": self.ground.split.name,
+                "candidates": len(candidates),
+                "version": rookery.__version__,
+            },
+            replace=True,
+        )
+        first = read_predictions(self._test_file(choice.members[0].id))
+        info = first.info.__class__(
+            kind=first.info.kind,
+            class_names=first.info.class_names,
+            bundle=bundle.path.name,
+            survey=first.info.survey,
+        )
+        return Predictions(info, stack.object_id, stack.truth, values.astype(np.float32))
+
+    def _judge(
+        self,
+        row: RowDocument,
+        found: Sequence[Predictions],
+        ids: tuple[str, ...],
+        *,
+        members: int,
+        wanted: int,
+    ) -> list[Line]:
+        ground, bins = self.ground, self.campaign.document.table.bins
+        validation = ground.count("validation")
+        lines = []
+        for label, chosen in self._bins(bins):
+            scores = [self._metrics(predictions, chosen) for predictions in found] if len(chosen) else []
+            keys = list(scores[0]) if scores else []
+            lines.append(
+                Line(
+                    experiment=self.name,
+                    row=row.name,
+                    bin=label,
+                    members=members,
+                    wanted=wanted,
+                    training_size=ground.count("train") + validation,
+                    validation_size=validation,
+                    test_size=len(chosen),
+                    metrics={key: mean(score[key] for score in scores) for key in keys},
+                    scatter={key: stdev(score[key] for score in scores) for key in keys}
+                    if len(scores) > 1
+                    else {},
+                    ids=ids,
+                )
+            )
+        return lines
+
+    def _metrics(self, predictions: Predictions, chosen: NDArray[np.str_]) -> dict[str, float]:
+        order = np.argsort(predictions.object_id)
+        place = np.searchsorted(predictions.object_id, chosen, sorter=order)
+        rows = order[np.minimum(place, len(order) - 1)]
+        absent = predictions.object_id[rows] != chosen
+        if absent.any() or predictions.truth is None:
+            lacks = f"{chosen[absent][0]!r}" if absent.any() else "the truth"
+            raise fail(
+                f"predictions of {predictions.info.maker}, experiment {self.name}", f"must have {lacks}"
+            )
+        defaults = self.campaign.document.defaults
+        metrics = classification_metrics(
+            defaults.classes, predictions.truth[rows], predictions.values[rows], defaults.positive
+        )
+        return {key: value for key, value in metrics.items() if key != "n"}
+
+    def _bins(self, bins: Bins | None) -> list[tuple[str, NDArray[np.str_]]]:
+        """Return the test objects of each bin, all of them first."""
+        everything = [("", self.ground.test_id)]
+        if bins is None:
+            return everything
+        values = column_values(self.campaign, self.ground, bins.column)
+        edges = list(zip(bins.edges, bins.edges[1:], strict=False))
+        return everything + [
+            (f"{low:g} <= {bins.column} < {high:g}", self.ground.test_id[(values >= low) & (values < high)])
+            for low, high in edges
+        ]
+
+
+def check_bins(campaign: Campaign, grounds: dict[str, Ground]) -> None:
+    """Refuse bins of a column that some test survey lacks, before anything is trained."""
+    if campaign.document.table.bins is not None:
+        for ground in grounds.values():
+            column_values(campaign, ground, campaign.document.table.bins.column)
+
+
+def column_values(campaign: Campaign, ground: Ground, column: str) -> NDArray[Any]:
+    """Return a column of the test objects, from the object table or else the truth table.
+
+    Raises
+    ------
+    InputError
+        When neither has it as numbers; those that do are listed.
+    """
+    survey, truth = ground.test_survey, ground.test_survey.truth()
+    for frame in (survey.objects, truth):
+        if frame is not None and column in frame.select_dtypes("number").columns:
+            values = frame.set_index("object_id")[column].loc[list(ground.test_id)]
+            return values.to_numpy(dtype=np.float64)
+    known = [c for f in (survey.objects, truth) if f is not None for c in f.select_dtypes("number").columns]
+    rule = f"{survey.path} has the columns of numbers {', '.join(known)}, but not {column!r}"
+    raise campaign.source.error(("table", "bins", "column"), rule)
+
+
+def slug(name: str) -> str:
+    """Return a row's name as the name of a folder."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower() or "row"
+
+
+def is_number(value: float | None) -> bool:
+    """Whether a metric is defined."""
+    return value is not None and not math.isnan(value)

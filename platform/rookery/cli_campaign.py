@@ -1,0 +1,56 @@
+"""The command `rookery campaign`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rookery.cli_options import pairs, plain_value
+
+
+def campaign(
+    file: Annotated[str, typer.Argument(help="Campaign: a YAML file, or the name of one that ships.")],
+    out: Annotated[Path, typer.Option(help="Folder of the campaign; one that exists is continued.")],
+    surveys: Annotated[
+        Path | None, typer.Option(help="Folder where surveys are made; by default OUT/surveys.")
+    ] = None,
+    survey: Annotated[
+        list[str] | None, typer.Option(help="NAME=FOLDER: take this survey store; may be repeated.")
+    ] = None,
+    fix: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE: set a dotted key of the file, such as defaults.members=1."),
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option(help="Networks at once, a thread each; by default all that fit.", min=1)
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="A Ray cluster that this machine belongs to: auto or HOST:6379."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count networks and device-hours only.")] = False,
+    seconds_per_network: Annotated[
+        float | None, typer.Option(help="What a network takes, for the dry run; else measured or stated.")
+    ] = None,
+) -> None:
+    """Train every network of a file of experiments and write their table; kill it and call it again."""
+    from rookery import api
+
+    result = api.campaign(
+        file,
+        out,
+        surveys=surveys,
+        survey_paths=dict(pairs(survey, "--survey")),
+        settings={name: plain_value(name, value) for name, value in pairs(fix, "--set").items()},
+        processes=processes,
+        address=address,
+        dry_run=dry_run,
+        seconds_per_network=seconds_per_network,
+    )
+    if dry_run:
+        typer.echo(result.plan)
+        return
+    typer.echo(result.table)
+    typer.echo(f"Tables: {out / 'table.md'}, {out / 'table.csv'}, {out / 'table.json'}")
