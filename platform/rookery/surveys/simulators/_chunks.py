@@ -46,7 +46,8 @@ class Plan:
         """Draw the fields and visits that all chunks share."""
         seeds = np.random.SeedSequence(self.seed, spawn_key=(0,)).spawn(len(self.design.parts))
         return [
-            part.draw(np.random.default_rng(seed)) for part, seed in zip(self.design.parts, seeds, strict=True)
+            part.draw(np.random.default_rng(seed))
+            for part, seed in zip(self.design.parts, seeds, strict=True)
         ]
 
     def numbers(self, chunk: int) -> list[int]:
@@ -97,7 +98,9 @@ def _in_workers(plan: Plan, processes: int) -> list[Sample]:
                 task = json.dumps({"plan": asdict(plan), "chunks": chunks, "folder": folder})
                 command = [sys.executable, "-m", _WORKER, task]
                 workers.append(
-                    subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+                    subprocess.Popen(
+                        command, env=environment, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+                    )
                 )
             for worker in workers:
                 _, message = worker.communicate()
@@ -129,6 +132,8 @@ def _save(sample: Sample, path: Path) -> None:
 
 def _load(path: Path) -> Sample:
     with np.load(path) as file:
-        population = Population(**{field.name: file[f"population_{field.name}"] for field in fields(Population)})
+        population = Population(
+            **{field.name: file[f"population_{field.name}"] for field in fields(Population)}
+        )
         names = [field.name for field in fields(Sample) if field.name != "population"]
         return Sample(population=population, **{name: file[name] for name in names})

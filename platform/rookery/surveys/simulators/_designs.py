@@ -65,7 +65,7 @@ DESIGNS = {
     "des": Design(
         bands=_des.BANDS,
         filters=tuple(f"decamDR1-{band}" for band in _des.BANDS),
-        parts=(Part(_des.draw_cadence, (0.02, 1.2), FollowUp(four_metre=0.35, eight_metre=0.10)),),
+        parts=(Part(_des.draw_cadence, (0.02, 1.2), FollowUp(four_metre=0.6, eight_metre=0.25)),),
         min_detections=4,
         min_bands=2,
         min_nights=1,
@@ -85,7 +85,7 @@ DESIGNS = {
         filters=tuple(f"lsst2016-{band}" for band in _lsst.BANDS),
         parts=(
             Part(_lsst.draw_main_survey, (0.02, 1.0), None),
-            Part(_lsst.draw_deep_fields, (0.02, 1.4), FollowUp(four_metre=0.5, eight_metre=0.35)),
+            Part(_lsst.draw_deep_fields, (0.02, 1.4), FollowUp(four_metre=0.8, eight_metre=0.6)),
         ),
         min_detections=5,
         min_bands=2,

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 FOUR_METRE_LIMIT, EIGHT_METRE_LIMIT = 21.5, 23.5  # peak magnitudes in r and i
 # Magnitudes over which the efficiency falls, and how often observers take what does not look like
 # a type Ia compared with what does; chosen.
-_SOFTNESS, _OTHERS = 0.35, 0.4
+_SOFTNESS, _OTHERS = 0.35, 0.7
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
 """Noiseless light curves: what a supernova's parameters, redshift and dust make of its surface."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rookery.surveys.simulators._cosmology import distance_modulus
 from rookery.surveys.simulators._filters import load_filters
-from rookery.surveys.simulators._flux_tables import FluxTable, blue_fluxes, build_table
+from rookery.surveys.simulators._flux_tables import FluxTable, blue_fluxes, build_table, place
 from rookery.surveys.simulators._population import KINDS, KNOTS, R_V, Population
 from rookery.surveys.simulators._spectra import SPECTRA, Surface, analytic_surface, hsiao_surface
 
@@ -62,9 +63,7 @@ class LightCurveModel:
             time = phase[rows] / (1.0 + supernovae.redshift[of])
             one = supernovae.take(of)
             coordinate, light = _track(one, time, table, is_ia=index == 0)
-            spectral = table.flux(
-                coordinate, one.blanketing, one.redshift, bands, one.attenuation, one.mwebv
-            )
+            spectral = table.flux(coordinate, one.blanketing, one.redshift, bands, one.attenuation, one.mwebv)
             result[rows] = brightness[of] * light * spectral * self._diversity(one, bands)
         return result
 
@@ -89,6 +88,7 @@ class LightCurveModel:
         return 10.0 ** (-0.4 * magnitude)
 
 
+@lru_cache(maxsize=2)
 def build_model(filters: tuple[str, ...], max_redshift: float) -> LightCurveModel:
     """Make the tables of all kinds for filters named as in speclite; about half a second.
 
@@ -141,10 +141,8 @@ def _at_maximum(one: Population, table: FluxTable, blue: Floats, *, is_ia: bool)
         return np.full(len(one), np.interp(0.0, table.coordinate, blue[:, 0]))
     hottest = np.log(temperature(one, np.zeros(len(one))))
     by_variant = np.stack([np.interp(hottest, table.coordinate, column) for column in blue.T])
-    position = np.clip((one.blanketing - table.variants[0]) / np.ptp(table.variants) * 2.0, 0.0, 2.0)
-    low = np.minimum(position.astype(np.int64), 1)
+    low, rest = place(one.blanketing, table.variants)
     row = np.arange(len(one))
-    rest = position - low
     return (1.0 - rest) * by_variant[low, row] + rest * by_variant[low + 1, row]
 
 

@@ -30,7 +30,11 @@ _DEEP_FIELDS = (
 )
 _DEEP_SEASONS, _MAIN_FIELDS = 6, 60  # drawn at most so often; chosen
 # What is taken in a night when the moon is dark, grey or bright; a night draws one row. Chosen.
-_MAIN_NIGHTS = (("ug", "ug", "gr", "gr", "ri", "iz"), ("gr", "ri", "ri", "iz", "zy"), ("ri", "iz", "iz", "zy"))
+_MAIN_NIGHTS = (
+    ("ug", "ug", "gr", "gr", "ri", "iz"),
+    ("gr", "ri", "ri", "iz", "zy"),
+    ("ri", "iz", "iz", "zy"),
+)
 _DEEP_NIGHTS = (("ugri", "griz"), ("gri", "izy"), ("riz", "zy"))
 
 

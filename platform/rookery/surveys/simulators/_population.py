@@ -40,16 +40,20 @@ class CoreCollapse:
     """Time constant of the cooling, rest-frame days."""
     plateau: float = 0.0
     """Length of a plateau in rest-frame days; 0 for none."""
+    dust: float = 0.3
+    """Mean of the exponential distribution of host extinction A_V, magnitudes."""
 
 
-# Fractions: Smartt et al. (2009), IIb counted as Ib; magnitudes and their scatters: Richardson et
-# al. (2014, AJ 147, 118), bias-corrected; both recalled. Times and temperatures: chosen.
+# Fractions: Smartt et al. (2009), without the 5 % of IIb; magnitudes and their scatters: Richardson
+# et al. (2014, AJ 147, 118), bias-corrected; both recalled. The scatters of Ib and Ic are cut from
+# 1.12 and 1.18 to 0.9, since the bright broad-lined ones are not simulated. Dust of Ib and Ic: about
+# Drout et al. (2011), recalled. Times, temperatures and the other dust: chosen.
 CORE_COLLAPSE = {
     "IIP": CoreCollapse(0.587, (-16.75, 0.98), (1.8, 0.3), (170.0, 0.3), (16000.0, 5600.0), 16.0, 95.0),
     "IIL": CoreCollapse(0.027, (-17.98, 0.86), (2.0, 0.25), (42.0, 0.2), (14000.0, 5800.0), 16.0),
     "IIn": CoreCollapse(0.038, (-18.53, 1.36), (6.0, 0.35), (60.0, 0.35), (13000.0, 6500.0), 45.0),
-    "Ib": CoreCollapse(0.152, (-17.45, 1.12), (4.8, 0.15), (28.0, 0.15), (13000.0, 4400.0), 17.0),
-    "Ic": CoreCollapse(0.195, (-17.66, 1.18), (3.0, 0.15), (18.0, 0.15), (10500.0, 4400.0), 15.0),
+    "Ib": CoreCollapse(0.098, (-17.45, 0.90), (4.8, 0.15), (23.0, 0.15), (12500.0, 4800.0), 17.0, dust=0.6),
+    "Ic": CoreCollapse(0.195, (-17.66, 0.90), (3.0, 0.15), (17.0, 0.15), (10500.0, 4800.0), 15.0, dust=0.6),
 }
 
 # Type Ia: the relation of Tripp (1998), M = M0 - alpha x1 + beta c + scatter, with an intrinsic
@@ -58,7 +62,7 @@ IA_MAGNITUDE, IA_SCATTER = -19.36, 0.08
 ALPHA, BETA = 0.14, 2.0
 IA_COLOUR, IA_REDDENING = (-0.08, 0.045), 0.10
 R_V = {"Ia": 2.5} | dict.fromkeys(CORE_COLLAPSE, 3.1)  # 2.5: between low and high host masses; chosen
-_CORE_COLLAPSE_AV, _MAX_AV = 0.3, 2.5  # mean of an exponential distribution, and its end; chosen
+_MAX_AV = 2.5  # where the distributions of host extinction end; chosen
 _AB_MINUS_VEGA = -0.09  # Bessell B; recalled
 
 # Diversity of spectra: magnitudes drawn at these rest-frame wavelengths, linear between; chosen.
@@ -140,7 +144,9 @@ def stretch_of(x1: Floats) -> Floats:
     return 0.98 + 0.091 * x1 + 0.003 * x1**2 - 0.00075 * x1**3
 
 
-def _draw_ia(redshift_range: tuple[float, float], mwebv: Floats, generator: np.random.Generator) -> Population:
+def _draw_ia(
+    redshift_range: tuple[float, float], mwebv: Floats, generator: np.random.Generator
+) -> Population:
     number = len(mwebv)
     x1 = np.clip(generator.normal(size=number), -3.0, 3.0)  # mean and scatter: chosen
     intrinsic = generator.normal(*IA_COLOUR, size=number)
@@ -179,7 +185,7 @@ def _draw_core_collapse(
         return mean * np.exp(scatter * np.clip(generator.normal(size=number), -3.0, 3.0))
 
     rise = scattered(*model.rise)
-    host_av = np.minimum(generator.exponential(_CORE_COLLAPSE_AV, size=number), _MAX_AV)
+    host_av = np.minimum(generator.exponential(model.dust, size=number), _MAX_AV)
     return Population(
         kind=np.full(number, KINDS.index(kind)),
         redshift=draw_redshift(CORE_COLLAPSE_RATE[1], redshift_range, number, generator),

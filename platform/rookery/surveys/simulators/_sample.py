@@ -161,9 +161,7 @@ def _draw_batch(
     )
 
 
-def _may_be_detected(
-    population: Population, model: LightCurveModel, cadence: Cadence
-) -> NDArray[np.bool_]:
+def _may_be_detected(population: Population, model: LightCurveModel, cadence: Cadence) -> NDArray[np.bool_]:
     """Say which supernovae come near the detection limit of the deepest visits near their maximum.
 
     A cheap test on a few fluxes each, which spares most of the faint ones the whole light curve.

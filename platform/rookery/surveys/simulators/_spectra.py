@@ -64,16 +64,18 @@ _CALCIUM = (Line(3830.0, 90.0, -0.35), Line(8350.0, 110.0, -0.25), Line(8620.0, 
 _IRON = (Line(4950.0, 110.0, -0.18), Line(4400.0, 90.0, -0.15))
 _H_ALPHA = (Line(6390.0, 80.0, -0.18), Line(6570.0, 90.0, 0.55), Line(4800.0, 60.0, -0.15))
 _STRIPPED = (Line(4150.0, 110.0, -0.30), Line(4600.0, 120.0, 0.12), Line(4950.0, 120.0, -0.28))
+_HELIUM = (Line(5700.0, 90.0, -0.22), Line(6900.0, 90.0, -0.12))
+_OXYGEN = (Line(6150.0, 100.0, -0.15), Line(7500.0, 120.0, -0.22))  # and silicon
 SPECTRA = {
     "IIP": AnalyticSpectrum(3300.0, (*_CALCIUM, *_IRON, *_H_ALPHA)),
     "IIL": AnalyticSpectrum(3200.0, (*_IRON, *_H_ALPHA)),
     "IIn": AnalyticSpectrum(2700.0, (Line(6563.0, 45.0, 1.2), Line(4861.0, 35.0, 0.3))),
-    "Ib": AnalyticSpectrum(3800.0, (*_CALCIUM, *_STRIPPED, Line(5700.0, 90.0, -0.22), Line(6900.0, 90.0, -0.12))),
-    "Ic": AnalyticSpectrum(3900.0, (*_CALCIUM, *_STRIPPED, Line(6150.0, 100.0, -0.15), Line(7500.0, 120.0, -0.22))),
-}  # fmt: skip
+    "Ib": AnalyticSpectrum(3800.0, (*_CALCIUM, *_STRIPPED, *_HELIUM)),
+    "Ic": AnalyticSpectrum(3900.0, (*_CALCIUM, *_STRIPPED, *_OXYGEN)),
+}
 
 _LOG_TEMPERATURE = np.linspace(np.log(3200.0), np.log(32000.0), 47)
-_BLANKETING = np.linspace(-1.0, 1.0, 3)
+_BLANKETING = np.linspace(-1.0, 1.0, 7)
 
 
 def hsiao_surface() -> Surface:
