@@ -21,6 +21,7 @@ from rookery.surveys.simulators._sample import Sample, draw_sample
 CHUNK = 500  # objects; part of what a seed means, so that it must not change
 _WORKER = "rookery.surveys.simulators._worker"
 _MOST_PROCESSES = 8
+_CHUNKS_WORTH_A_PROCESS = 5  # two seconds of imports and tables against half a second a chunk
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,9 @@ class Plan:
 
 def simulate(plan: Plan, processes: int | None) -> list[Sample]:
     """Simulate all chunks, in this process or in several of their own."""
-    processes = min(processes or min(_cores(), _MOST_PROCESSES), -(-plan.n_chunks // 2))
+    if processes is None:
+        processes = max(1, min(_cores(), _MOST_PROCESSES, plan.n_chunks // _CHUNKS_WORTH_A_PROCESS))
+    processes = min(processes, plan.n_chunks)
     if processes == 1:
         return list(simulate_chunks(plan, range(plan.n_chunks)))
     return _in_workers(plan, processes)

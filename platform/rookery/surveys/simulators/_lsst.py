@@ -77,9 +77,9 @@ def _field(
     hour = generator.uniform(0.05, 0.3, size=len(days))
     mjd, band = [], []
     for number, night in enumerate(start + days + hour):
-        moon = 2 - np.digitize(darkness(night), [0.35, 0.7])
+        moon = 2 - int(np.digitize(darkness(night), [0.35, 0.7]))
         rows = choices[moon]
-        row = rows[number % 2 if len(rows) == 2 else generator.integers(len(rows))]
+        row = rows[number % 2 if len(rows) == 2 else int(generator.integers(len(rows)))]
         band += [BANDS.index(name) for name in row]
         mjd += [night + 0.023 * place for place in range(len(row))]  # 33 minutes apart
     dates, bands = np.array(mjd), np.array(band, np.int64)
