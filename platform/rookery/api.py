@@ -48,14 +48,29 @@ def ingest_snana(
     return ingest(path, out, on_error=on_error, name=name, band_aliases=band_aliases, type_map=type_map)
 
 
-def simulate_supernovae(out: PathLike, *, n: int, seed: int = 0) -> Survey:
-    """Simulate a light-curve survey of `n` detected supernovae in griz.
+def simulate_supernovae(
+    out: PathLike,
+    *,
+    n: int,
+    seed: int = 0,
+    survey: Literal["des", "sdss", "lsst"] = "des",
+    deep_fraction: float | None = None,
+    processes: int | None = None,
+    figure: PathLike | None = None,
+) -> Survey:
+    """Simulate a light-curve survey of `n` detected supernovae; draw examples into `figure`, if given.
 
     See :func:`rookery.surveys.simulators.supernovae.simulate_supernovae`.
     """
+    from rookery.reports.light_curves import check_figure_path, draw_examples
     from rookery.surveys.simulators.supernovae import simulate_supernovae as simulate
 
-    return simulate(out, n=n, seed=seed)
+    if figure is not None:
+        check_figure_path(Path(figure))
+    made = simulate(out, n=n, seed=seed, survey=survey, deep_fraction=deep_fraction, processes=processes)
+    if figure is not None:
+        draw_examples(made, Path(figure))
+    return made
 
 
 def split(
@@ -64,6 +79,8 @@ def split(
     *,
     train_ids: PathLike | None = None,
     train_fraction: float | None = None,
+    train_where: Sequence[str] = (),
+    test_where: Sequence[str] = (),
     validation_fraction: float | None = None,
     folds: int = 0,
     max_train: int | None = None,
@@ -78,6 +95,8 @@ def split(
         name,
         train_ids=train_ids,
         train_fraction=train_fraction,
+        train_where=train_where,
+        test_where=test_where,
         validation_fraction=validation_fraction,
         folds=folds,
         max_train=max_train,

@@ -11,6 +11,7 @@ import typer
 from rookery.cli_baselines import baseline
 from rookery.cli_campaign import campaign
 from rookery.cli_options import (
+    WHERE_HELP,
     ClassesOption,
     DeviceOption,
     PositiveOption,
@@ -102,11 +103,33 @@ def simulate_supernovae(
     out: Annotated[Path, typer.Argument(help="Survey store to make.")],
     n: Annotated[int, typer.Option("--n", help="Number of detected supernovae.")],
     seed: SeedOption = 0,
+    survey: Annotated[
+        Literal["des", "sdss", "lsst"],
+        typer.Option(help="DES-like griz, SDSS-II-like ugriz, or LSST ugrizy."),
+    ] = "des",
+    deep_fraction: Annotated[
+        float | None, typer.Option(help="lsst: fraction in deep-drilling fields; 0.5 by default.")
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option(help="Processes; by default one a core, 8 at most.", min=1)
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw an example of each type: a .png, .pdf or .svg file.")
+    ] = None,
 ) -> None:
-    """Simulate light curves of supernovae in griz."""
+    """Simulate light curves of supernovae: six types, volumetric rates, a survey's filters and cadence."""
     from rookery import api
 
-    _describe_survey(api.simulate_supernovae(out, n=n, seed=seed))
+    made = api.simulate_supernovae(
+        out,
+        n=n,
+        seed=seed,
+        survey=survey,
+        deep_fraction=deep_fraction,
+        processes=processes,
+        figure=figure,
+    )
+    _describe_survey(made)
 
 
 @app.command()
@@ -117,6 +140,8 @@ def split(
         Path | None, typer.Option(help="File with an object id or source file name per line.")
     ] = None,
     train_fraction: Annotated[float | None, typer.Option(help="Fraction that trains and validates.")] = None,
+    train_where: Annotated[list[str] | None, typer.Option(help=f"Train on {WHERE_HELP}")] = None,
+    test_where: Annotated[list[str] | None, typer.Option(help=f"Test on {WHERE_HELP}")] = None,
     validation_fraction: Annotated[
         float | None, typer.Option(help="Fraction of the training part that validates; 0.2 without folds.")
     ] = None,
@@ -136,6 +161,8 @@ def split(
         name,
         train_ids=train_ids,
         train_fraction=train_fraction,
+        train_where=train_where or (),
+        test_where=test_where or (),
         validation_fraction=validation_fraction,
         folds=folds,
         max_train=max_train,

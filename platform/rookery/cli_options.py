@@ -13,6 +13,7 @@ SeedOption = Annotated[int, typer.Option(help="Seed of everything random.", min=
 ClassesOption = Annotated[str, typer.Option(help="Classes to tell apart; `non-X` takes every other type.")]
 PositiveOption = Annotated[str, typer.Option(help="Class whose recall at fixed precision is reported.")]
 DeviceOption = Annotated[str | None, typer.Option(help="Torch device; by default a GPU where there is one.")]
+WHERE_HELP = "objects with COLUMN=VALUE (or <, >), of the object or truth table; repeatable."
 
 SinceOption = Annotated[Literal["detection", "peak"], typer.Option(help="What days count from.")]
 

@@ -5,6 +5,7 @@ A split is ``splits/<name>.parquet`` in the survey's folder, with the columns `o
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from rookery.surveys._split_file import ROLES, Split, open_split, split_path, write_split
 from rookery.surveys._stratify import deal, draw
+from rookery.surveys._where import matching
 from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
 
@@ -29,6 +31,8 @@ def split_survey(
     *,
     train_ids: str | Path | None = None,
     train_fraction: float | None = None,
+    train_where: Sequence[str] = (),
+    test_where: Sequence[str] = (),
     validation_fraction: float | None = None,
     folds: int = 0,
     max_train: int | None = None,
@@ -38,7 +42,8 @@ def split_survey(
     """Give every object of a survey a role, stratified by type, and write the split.
 
     Objects of unknown type are "unlabelled". The others are the training part (chosen by
-    `train_ids`, by `train_fraction`, or, with folds alone, all of them) or "test".
+    `train_ids`, `train_where` or `train_fraction`, or, with folds alone, all of them) or "test";
+    with `test_where` those that are neither chosen to train nor to test are "unlabelled" too.
 
     Parameters
     ----------
@@ -50,7 +55,14 @@ def split_survey(
         A text file with the training part, one object per line, by `object_id` or by the name of
         its source file (SPCC's ``spectro.list``); blank lines and those that start with "#" do not count.
     train_fraction
-        Fraction of the typed objects that make the training part, above 0 and at most 1.
+        Fraction of the typed objects that make the training part, above 0 and at most 1; with
+        `train_where`, of those that fulfil it.
+    train_where
+        Conditions that all objects of the training part fulfil, such as ``sim_spectroscopic=1``,
+        on columns of the object table or the truth table; see :func:`rookery.surveys._where.matching`.
+    test_where
+        Conditions that the test objects fulfil, such as ``deep=0``; without them every typed
+        object outside the training part is a test object.
     validation_fraction
         Fraction of the training part that becomes "validation", 0 to below 1; 0.2 by default.
         With folds each fold validates in its turn, so that it must be left out or 0.
@@ -80,6 +92,8 @@ def split_survey(
     plan = _Plan(
         None if train_ids is None else Path(train_ids),
         train_fraction,
+        tuple(train_where),
+        tuple(test_where),
         validation_fraction if validation_fraction is not None else (0.0 if folds else _DEFAULT_VALIDATION),
         folds,
         max_train,
@@ -98,6 +112,8 @@ class _Plan:
 
     train_ids: Path | None
     train_fraction: float | None
+    train_where: tuple[str, ...]
+    test_where: tuple[str, ...]
     validation_fraction: float
     folds: int
     max_train: int | None
@@ -113,8 +129,10 @@ def _check_plan(name: str, plan: _Plan) -> None:
     where = f"split {name}"
     if plan.train_ids is not None and plan.train_fraction is not None:
         raise fail(where, "train_ids and train_fraction exclude each other: give one")
-    if plan.train_ids is None and plan.train_fraction is None and not plan.folds:
-        raise fail(where, "needs one of train_ids, train_fraction or folds")
+    if plan.train_ids is not None and plan.train_where:
+        raise fail(where, "train_ids and train_where exclude each other: give one")
+    if not (plan.train_ids is not None or plan.train_fraction is not None or plan.train_where or plan.folds):
+        raise fail(where, "needs one of train_ids, train_fraction, train_where or folds")
     if plan.train_fraction is not None and not 0 < plan.train_fraction <= 1:
         raise fail(where, f"0 < train_fraction <= 1 must hold, but it is {plan.train_fraction}")
     if plan.folds < 0 or plan.folds == 1:
@@ -138,8 +156,16 @@ def _assign(name: str, survey: Survey, plan: _Plan) -> tuple[NDArray[np.object_]
         training = _training_ids(survey, plan.train_ids, typed)
     else:
         fraction = plan.train_fraction if plan.train_fraction is not None else 1.0
-        training = _subset(types, typed, round(fraction * int(typed.sum())), generator)
+        may_train = typed
+        if plan.train_where:
+            may_train = typed & matching(survey, plan.train_where, "train_where")
+        training = _subset(types, may_train, round(fraction * int(may_train.sum())), generator)
     role = np.where(typed, np.where(training, "train", "test"), "unlabelled").astype(object)
+    if plan.test_where:
+        role[typed & ~training & ~matching(survey, plan.test_where, "test_where")] = "unlabelled"
+        if not (role == "test").any():
+            every = "every typed object that fulfils test_where already trains"
+            raise fail(f"split {name}", f"{every}: {', '.join(plan.test_where)}")
     if plan.max_train is not None and training.sum() > plan.max_train:
         role[training] = "unlabelled"
         training = _subset(types, training, plan.max_train, generator)

@@ -107,7 +107,7 @@ def test_same_seed_gives_the_same_split_and_another_seed_another(survey):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "needs one of train_ids, train_fraction or folds"),
+        ({}, "needs one of train_ids, train_fraction, train_where or folds"),
         ({"train_fraction": 0.0}, "0 < train_fraction <= 1 must hold, but it is 0.0"),
         ({"train_fraction": 1.5}, "0 < train_fraction <= 1 must hold, but it is 1.5"),
         ({"train_fraction": float("nan")}, "0 < train_fraction <= 1 must hold, but it is nan"),

@@ -1,105 +1,118 @@
-"""When and how deep a simulated survey looks: fields, nights, bands and noise.
+"""When and how deep a simulated survey looks: fields, nights, bands and noise."""
 
-Noise and rhythm follow the open files of the Supernova Photometric Classification Challenge
-(DES-like griz), measured there over observations with |FLUXCAL| < 20.
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.surveys.simulators._supernova_models import BANDS
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
-SEASON = (56170.0, 56340.0)  # MJD, as in the challenge's files
-# Median error per field and band in FLUXCAL: two deep and three shallow fields, as measured.
-_SKY_MEDIAN = np.array([[3.3, 1.9, 3.1, 3.0]] * 2 + [[6.5, 3.8, 5.8, 5.4]] * 3)
-_SKY_SCATTER = np.array([0.60, 0.46, 0.46, 0.37])  # standard deviation of its logarithm; measured
-_N_FIELDS = len(_SKY_MEDIAN)
-_FIELD_RADIUS = 1.1  # degrees, DECam's
-_SHOT_VARIANCE = 0.15  # extra variance per unit of flux; measured from the errors at FLUXCAL 300
+ZERO_POINT = 27.5
+_NEW_MOON, _SYNODIC = 51550.26, 29.530589  # MJD of the new moon of 2000 January 6, and days
 
 
 @dataclass(frozen=True)
-class Cadence:
-    """The visits of all fields in one table, sorted by field and date.
+class Field:
+    """One season of one field.
 
     Attributes
     ----------
-    mjd, band_index, sky
-        (V,) date, band, and standard deviation of the background in FLUXCAL.
-    offsets
-        (n_fields + 1,): field `f` owns visits ``offsets[f]:offsets[f + 1]``.
     ra, dec
-        (n_fields,) centres in degrees.
+        Centre in degrees.
+    radius
+        Of the field of view, degrees.
     mwebv
-        (n_fields,) typical Galactic E(B-V).
+        Typical Galactic E(B-V).
+    season
+        First and last MJD.
+    mjd, band_index, sky, shot
+        (V,) visits: date, band, standard deviation of the background in FLUXCAL, and variance per
+        unit of flux.
     """
 
-    mjd: NDArray[np.float64]
-    band_index: NDArray[np.int64]
-    sky: NDArray[np.float64]
-    offsets: NDArray[np.int64]
-    ra: NDArray[np.float64]
-    dec: NDArray[np.float64]
-    mwebv: NDArray[np.float64]
+    ra: float
+    dec: float
+    radius: float
+    mwebv: float
+    season: tuple[float, float]
+    mjd: Floats
+    band_index: Indices
+    sky: Floats
+    shot: Floats
 
-    @property
-    def n_fields(self) -> int:
-        """Number of fields."""
-        return len(self.ra)
 
-    def visits(self, field: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+class Cadence:
+    """The visits of all fields in one table; field `f` owns visits ``offsets[f]:offsets[f + 1]``."""
+
+    def __init__(self, fields: Sequence[Field], floor: float) -> None:
+        """Join fields; `floor` is the relative error that no flux falls below."""
+        self.fields = tuple(fields)
+        self.floor = floor
+        self.offsets = np.cumsum([0, *(len(field.mjd) for field in fields)])
+        self.mjd, self.band_index, self.sky, self.shot = (
+            np.concatenate([getattr(field, name) for field in fields])
+            for name in ("mjd", "band_index", "sky", "shot")
+        )
+        self.mwebv = np.array([field.mwebv for field in fields])
+        self.seasons = np.array([field.season for field in fields])
+
+    def visits(self, field: Indices) -> tuple[Indices, Indices]:
         """Return (owner, visit): for objects in the given fields, one pair per observation."""
         counts = np.diff(self.offsets)[field]
         owner = np.repeat(np.arange(len(field)), counts)
         within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
         return owner, self.offsets[field][owner] + within
 
+    def flux_error(self, visit: Indices, flux: Floats) -> Floats:
+        """Return the standard deviation of a measured flux: background, photons and calibration."""
+        photons = self.shot[visit] * np.maximum(flux, 0.0)
+        return np.sqrt(self.sky[visit] ** 2 + photons + (self.floor * flux) ** 2)
 
-def draw_cadence(generator: np.random.Generator) -> Cadence:
-    """Draw the fields of one season."""
-    dates, bands, medians = [], [], []
-    for depth in _SKY_MEDIAN:
-        nights = _draw_nights(generator)
-        seen = generator.uniform(size=(len(nights), len(BANDS))) < 0.9  # one visit in ten fails; chosen
-        night, band = np.nonzero(seen)
-        dates.append(nights[night] + 0.01 * band)  # bands a quarter of an hour apart
-        bands.append(band)
-        medians.append(depth[band])
-    mjd, band_index = np.concatenate(dates), np.concatenate(bands)
-    scatter = generator.normal(size=len(mjd))
-    return Cadence(
-        mjd=mjd,
-        band_index=band_index,
-        sky=np.concatenate(medians) * np.exp(_SKY_SCATTER[band_index] * scatter),
-        offsets=np.concatenate([[0], np.cumsum([len(part) for part in dates])]),
-        ra=generator.uniform(0.0, 360.0, _N_FIELDS),
-        dec=generator.uniform(-60.0, 5.0, _N_FIELDS),
-        mwebv=0.01 + generator.exponential(0.02, _N_FIELDS),  # away from the Galactic plane; chosen
-    )
+    def deepest(self, band: int, quantile: float) -> float:
+        """Return a quantile of the background's standard deviation in a band, infinite without visits."""
+        seen = self.sky[self.band_index == band]
+        return float(np.quantile(seen, quantile)) if len(seen) else np.inf
+
+    def positions(self, field: Indices, generator: np.random.Generator) -> tuple[Floats, Floats]:
+        """Draw right ascension and declination in degrees, uniform over each object's field."""
+        ra, dec, radius = (
+            np.array([getattr(one, name) for one in self.fields])[field] for name in ("ra", "dec", "radius")
+        )
+        distance = radius * np.sqrt(generator.uniform(size=len(field)))
+        angle = generator.uniform(0.0, 2.0 * np.pi, len(field))
+        dec = dec + distance * np.sin(angle)
+        return (ra + distance * np.cos(angle) / np.cos(np.radians(dec))) % 360.0, dec
 
 
-def draw_positions(
-    cadence: Cadence, field: NDArray[np.int64], generator: np.random.Generator
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Draw right ascension and declination in degrees, uniform over each object's field."""
-    radius = _FIELD_RADIUS * np.sqrt(generator.uniform(size=len(field)))
-    angle = generator.uniform(0.0, 2.0 * np.pi, len(field))
-    dec = cadence.dec[field] + radius * np.sin(angle)
-    ra = cadence.ra[field] + radius * np.cos(angle) / np.cos(np.radians(dec))
-    return ra % 360.0, dec
+def darkness(mjd: Floats) -> Floats:
+    """Return 1 at new moon, 0 at full moon, linear in time between."""
+    return np.abs(2.0 * ((mjd - _NEW_MOON) / _SYNODIC % 1.0) - 1.0)
 
 
-def flux_error(sky: NDArray[np.float64], flux: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the standard deviation of a measured flux: background and photon noise."""
-    return np.sqrt(sky**2 + _SHOT_VARIANCE * np.maximum(flux, 0.0))
+def clear_nights(
+    season: tuple[float, float], closing: float, opening: float, generator: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Draw the weather of a season's nights, which comes in spells.
+
+    Parameters
+    ----------
+    closing, opening
+        Chance that bad weather begins after a clear night, and that it ends after a bad one.
+    """
+    chance = generator.uniform(size=int(season[1] - season[0]) + 1)
+    clear = np.ones(len(chance), dtype=bool)
+    for night in range(1, len(chance)):
+        clear[night] = chance[night] >= closing if clear[night - 1] else chance[night] < opening
+    return clear
 
 
-def _draw_nights(generator: np.random.Generator) -> NDArray[np.float64]:
-    """Draw a field's nights: a visit each 3 to 8 nights and two weeks of bad weather; chosen."""
-    steps = generator.integers(3, 9, size=80).astype(np.float64)
-    nights = SEASON[0] + np.cumsum(steps) - generator.integers(0, 6)
-    storm = generator.uniform(SEASON[0], SEASON[1] - 14.0)
-    clear = (nights < SEASON[1]) & ((nights < storm) | (nights > storm + 14.0))
-    return nights[clear] + generator.uniform(0.05, 0.3)
+def depth_noise(depth: Floats) -> tuple[Floats, Floats]:
+    """Return background and shot terms for five-sigma point-source depths (AB magnitudes).
+
+    Ivezic et al. (2019, ApJ 873, 111), equation 5: sigma^2 = (0.04 - gamma) x + gamma x^2 with
+    x = limiting flux / flux and gamma = 0.039, written for fluxes.
+    """
+    limit = 10.0 ** (0.4 * (ZERO_POINT - depth))
+    return np.sqrt(0.039) * limit, 0.001 * limit
