@@ -249,7 +249,7 @@ def test_augmentation_is_decided_by_its_generator_alone(case: Case, number: int)
 
 
 def test_a_tiny_fit_lowers_the_loss(case: Case, make_job: Callable[..., TrainingJob]) -> None:
-    values = case.sampled(1)[0] | {"epochs": 6, "learning_rate": 3e-3}
+    values = case.sampled(1)[0] | {"epochs": 12, "learning_rate": 3e-3}
     job = make_job(family=case.family.name).model_copy(update={"configuration": values})
     configuration = case.family.configure(values)
     data = load_data(job, case.family, configuration, torch.device("cpu"))

@@ -46,7 +46,7 @@ def without_time(history: list[dict[str, float]]) -> list[dict[str, float]]:
 
 
 def test_a_short_training_lowers_the_loss(make_job: MakeJob) -> None:
-    _, progress = run(make_job(configuration={"epochs": 8}))
+    _, progress = run(make_job(configuration={"epochs": 20}))
     assert progress.history[-1]["train_loss"] < 0.9 * progress.history[0]["train_loss"]
     assert progress.best_value < progress.history[0]["validation_log_loss"]
 
