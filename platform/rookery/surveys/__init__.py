@@ -3,7 +3,8 @@
 from rookery.surveys._document import SurveyInfo
 from rookery.surveys._observations import ObservationArrays
 from rookery.surveys.simulators import simulate_supernovae
-from rookery.surveys.snana import IngestReport, ingest_snana
+from rookery.surveys._report import IngestReport
+from rookery.surveys.snana import ingest_snana
 from rookery.surveys.splits import ROLES, Split, open_split, split_survey
 from rookery.surveys.store import Survey, open_survey, write_survey
 
