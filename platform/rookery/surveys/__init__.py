@@ -2,11 +2,15 @@
 
 from rookery.surveys._document import SurveyInfo
 from rookery.surveys._observations import ObservationArrays
-from rookery.surveys.simulators import simulate_supernovae
 from rookery.surveys._report import IngestReport
+from rookery.surveys.headphot import ingest_headphot_csv
+from rookery.surveys.plasticc import ingest_plasticc
+from rookery.surveys.simulators import simulate_supernovae
 from rookery.surveys.snana import ingest_snana
+from rookery.surveys.snana_fits import ingest_snana_fits
 from rookery.surveys.splits import ROLES, Split, open_split, split_survey
 from rookery.surveys.store import Survey, open_survey, write_survey
+from rookery.surveys.table import ingest_table
 
 __all__ = [
     "ROLES",
@@ -15,7 +19,11 @@ __all__ = [
     "Split",
     "Survey",
     "SurveyInfo",
+    "ingest_headphot_csv",
+    "ingest_plasticc",
     "ingest_snana",
+    "ingest_snana_fits",
+    "ingest_table",
     "open_split",
     "open_survey",
     "simulate_supernovae",

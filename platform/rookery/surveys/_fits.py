@@ -55,7 +55,7 @@ def read_fits(path: Path) -> FitsTable:
         raise fail(path, f"cannot be read ({error})") from error
     try:
         table = _parse(path, content)
-    except Exception as error:  # noqa: BLE001 astropy answers damaged bytes with exceptions of any type
+    except Exception as error:
         raise fail(path, f"is not a readable FITS file ({type(error).__name__}: {error})") from error
     if not len(table):
         raise fail(path, "must hold a binary table with at least one row, but has none")

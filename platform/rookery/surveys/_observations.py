@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -86,8 +87,8 @@ def arrays_from_frame(
     records, repeated = sort_records(records)
     offsets = np.zeros(len(object_ids) + 1, np.int64)
     np.cumsum(np.bincount(records["object"], minlength=len(object_ids)), out=offsets[1:])
-    columns = [np.ascontiguousarray(records[name]) for name in RECORD.names or ()]
-    arrays = ObservationArrays(*columns, offsets)
+    columns = {name: np.ascontiguousarray(records[name]) for name in RECORD.names or ()}
+    arrays = _arrays(columns, offsets)
     check_observations(arrays, object_ids, where)
     return arrays, repeated
 
@@ -125,7 +126,19 @@ def read_arrays(path: Path, object_ids: Sequence[str], bands: Sequence[str]) -> 
         offsets[1 : len(counts) + 1] += counts
         row += len(batch)
     np.cumsum(offsets, out=offsets)
-    return ObservationArrays(*columns.values(), offsets)
+    return _arrays(columns, offsets)
+
+
+def _arrays(columns: Mapping[str, NDArray[Any]], offsets: NDArray[np.int64]) -> ObservationArrays:
+    """Return the columns of a record under the names that consumers use."""
+    return ObservationArrays(
+        object_index=columns["object"],
+        mjd=columns["mjd"],
+        band_index=columns["band"],
+        flux=columns["flux"],
+        flux_err=columns["flux_err"],
+        offsets=offsets,
+    )
 
 
 def table_from_arrays(arrays: ObservationArrays, object_ids: Sequence[str], bands: Sequence[str]) -> pa.Table:

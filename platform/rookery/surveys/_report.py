@@ -34,6 +34,10 @@ class IngestReport:
     errors: list[str]
 
 
+class SurveyFault(InputError):
+    """What leaving out a light curve or a file cannot mend, such as dates in two units."""
+
+
 class Faults:
     """Broken light curves: the first stops the ingest, or each is left out, logged and listed."""
 
@@ -46,7 +50,7 @@ class Faults:
 
     def add(self, key: object, error: InputError) -> None:
         """Raise the error, or note it; only the first of a `key` (an object, a file) is noted."""
-        if self._stop:
+        if self._stop or isinstance(error, SurveyFault):
             raise error
         if key not in self._seen:
             self._seen.add(key)

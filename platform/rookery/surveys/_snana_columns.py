@@ -41,10 +41,10 @@ def types(
     if type_column is not None and type_column not in head.columns:
         names = ", ".join(map(str, head.columns))
         raise fail(where, f"must have the type column {type_column!r}; its columns are {names}")
-    names = (type_column,) if type_column else ("SIM_TYPE_NAME", "SIM_TYPE_INDEX", "SNTYPE")
+    candidates = (type_column,) if type_column else ("SIM_TYPE_NAME", "SIM_TYPE_INDEX", "SNTYPE")
     found = np.full(len(head), None, dtype=object)
     wrong: dict[int, str] = {}
-    for name in (name for name in names if name in head.columns):
+    for name in (name for name in candidates if name in head.columns):
         open_rows = np.array(
             [row for row in range(len(head)) if found[row] is None and row not in wrong], np.int64
         )

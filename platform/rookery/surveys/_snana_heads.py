@@ -20,9 +20,7 @@ COMPRESSED = ("", ".gz")
 class Heads:
     """The objects of a survey that is being read from HEAD tables, numbered as they come."""
 
-    def __init__(
-        self, stream: SurveyStream, type_map: Mapping[str, str], type_column: str | None
-    ) -> None:
+    def __init__(self, stream: SurveyStream, type_map: Mapping[str, str], type_column: str | None) -> None:
         self._stream = stream
         self._type_map = type_map
         self._type_column = type_column

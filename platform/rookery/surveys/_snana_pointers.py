@@ -42,10 +42,9 @@ def owners(
     if (wrong := (owner >= 0) & separator).any():
         row = int(wrong.argmax())
         rule = f"pointers must not take in a separator (MJD {SEPARATOR:g})"
-        raise fail(
-            f"{head_path}, row {owner[row] + 1}",
-            f"{rule}, but PTROBS {first[owner[row]]} to {last[owner[row]]} takes in row {row + 1} of {phot_path.name}",
-        )
+        one = owner[row]
+        found = f"PTROBS {first[one]} to {last[one]} takes in row {row + 1} of {phot_path.name}"
+        raise fail(f"{head_path}, row {one + 1}", f"{rule}, but {found}")
     if (orphan := (owner < 0) & ~separator).any():
         row = int(orphan.argmax())
         rule = f"every row but separators (MJD {SEPARATOR:g}) must belong to an object of {head_path.name}"

@@ -55,9 +55,7 @@ def is_truth(key: str) -> bool:
     return key.upper().startswith("SIM_") or key.upper() in _TRUTH_KEYS
 
 
-def object_type(
-    curve: LightCurve, type_map: Mapping[str, str], type_column: str | None = None
-) -> str | None:
+def object_type(curve: LightCurve, type_map: Mapping[str, str], type_column: str | None = None) -> str | None:
     """Return the type under `type_column`; without it that of SIM_COMMENT, SIM_TYPE_NAME or SNTYPE, or None.
 
     Raises
@@ -100,7 +98,7 @@ def objects_table(
     curves: Sequence[LightCurve], names: Sequence[str], types: Sequence[str | None]
 ) -> pd.DataFrame:
     """Return identity, truth and covariates; a covariate that no file has is left out."""
-    undefined = {key: None for key in NEVER_UNDEFINED}
+    undefined = dict.fromkeys(NEVER_UNDEFINED)
     columns = {
         name: [curve.number(*keys, undefined=undefined.get(keys[0], -9.0)) for curve in curves]
         for name, keys in COVARIATES.items()

@@ -10,9 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-RECORD = np.dtype(
-    [("object", "<i4"), ("mjd", "<f8"), ("band", "i1"), ("flux", "<f4"), ("flux_err", "<f4")]
-)
+RECORD = np.dtype([("object", "<i4"), ("mjd", "<f8"), ("band", "i1"), ("flux", "<f4"), ("flux_err", "<f4")])
 # About 600,000 rows (13 MB) of PLAsTiCC a file, and 250 files for 100 million rows.
 OBJECTS_PER_FILE = 4096
 

@@ -55,11 +55,14 @@ class Rows:
         if chosen.all():
             return self
         kept, place = np.flatnonzero(chosen), self.place
-        columns = [
-            getattr(self, name)[kept] for name in ("objects", "dates", "bands", "flux", "flux_err")
-        ]
         return Rows(
-            *columns[:3], self.band_names, *columns[3:], lambda row: place(int(kept[row]))
+            objects=self.objects[kept],
+            dates=self.dates[kept],
+            bands=self.bands[kept],
+            band_names=self.band_names,
+            flux=self.flux[kept],
+            flux_err=self.flux_err[kept],
+            place=lambda row: place(int(kept[row])),
         )
 
 
@@ -207,9 +210,7 @@ class SurveyStream:
                 records["band"] = place_of[records["band"]]
                 records, repeated = sort_records(records)
                 owners, starts = np.unique(records["object"], return_index=True)
-                local = np.repeat(
-                    np.arange(len(owners), dtype=np.int32), np.diff([*starts, len(records)])
-                )
+                local = np.repeat(np.arange(len(owners), dtype=np.int32), np.diff([*starts, len(records)]))
                 columns = {name: np.ascontiguousarray(records[name]) for name in RECORD.names or ()}
                 table = [
                     pa.DictionaryArray.from_arrays(pa.array(local), pa.array(ids[owners], pa.string())),

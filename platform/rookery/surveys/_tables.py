@@ -70,10 +70,8 @@ def value_type(kind: pa.DataType) -> pa.DataType:
     return pa.string() if pa.types.is_large_string(plain) else plain
 
 
-def no_nulls(
-    table: pa.Table, columns: Mapping[str, Any], where: str | Path, *, first_row: int = 0
-) -> None:
-    """Refuse nulls in the named columns, naming the first row that has one; the table's first is `first_row`."""
+def no_nulls(table: pa.Table, columns: Mapping[str, Any], where: str | Path, *, first_row: int = 0) -> None:
+    """Refuse nulls in the named columns, naming the row; the table's first row is `first_row`."""
     for name in columns:
         column = table.column(name)
         if column.null_count:

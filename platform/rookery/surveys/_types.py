@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+TypeMap = Mapping[int, str] | Mapping[str, str]
 # What releases write where nobody knows the type; so do codes of 0 and below.
 _UNKNOWN = {"", "unknown", "none", "null", "nan", "na", "n/a", "-"}
 
 
-def text_map(type_map: Mapping[Any, str] | None) -> dict[str, str]:
+def text_map(type_map: TypeMap | None) -> dict[str, str]:
     """Return a map from codes or names to types with text for every key."""
     return {str(label).strip(): name for label, name in (type_map or {}).items()}
 

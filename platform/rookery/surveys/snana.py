@@ -12,7 +12,7 @@ from rookery.surveys._dates import Dates, TimeUnit
 from rookery.surveys._report import Faults, IngestReport, OnError, survey_name
 from rookery.surveys._snana_files import SourceFile, source_files
 from rookery.surveys._snana_text import LightCurve, parse_light_curve
-from rookery.surveys._types import text_map
+from rookery.surveys._types import TypeMap, text_map
 from rookery.surveys.store import Survey, refuse_existing, write_survey
 from rookery_ensembles.errors import InputError, fail
 
@@ -37,7 +37,7 @@ def ingest_snana(
     *,
     on_error: OnError = "stop",
     band_aliases: Mapping[str, str] | None = None,
-    type_map: Mapping[int | str, str] | None = None,
+    type_map: TypeMap | None = None,
     type_column: str | None = None,
     time_unit: TimeUnit = "mjd",
     name: str | None = None,

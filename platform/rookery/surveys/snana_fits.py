@@ -17,7 +17,7 @@ from rookery.surveys._fits import read_fits
 from rookery.surveys._report import Faults, IngestReport, OnError, survey_name
 from rookery.surveys._snana_pointers import owners
 from rookery.surveys._stream import SurveyStream
-from rookery.surveys._types import text_map
+from rookery.surveys._types import TypeMap, text_map
 from rookery.surveys.store import open_survey, refuse_existing
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_folder
@@ -31,7 +31,7 @@ def ingest_snana_fits(
     *,
     on_error: OnError = "stop",
     band_aliases: Mapping[str, str] | None = None,
-    type_map: Mapping[int | str, str] | None = None,
+    type_map: TypeMap | None = None,
     type_column: str | None = None,
     time_unit: TimeUnit = "mjd",
     name: str | None = None,
