@@ -22,6 +22,7 @@ _KEYS = (
     "kind",
     "class_names",
     "bin_edges",
+    "bands",
     "members",
     "pooling",
     "calibration",
@@ -55,6 +56,7 @@ class BundleDocument:
     calibration: TemperatureCalibration | None
     scores: Mapping[str, Mapping[str, float]]
     provenance: Mapping[str, object]
+    bands: tuple[str, ...] | None = None
 
     def check(self, where: str) -> None:
         """Raise InputError, beginning with `where`, unless every rule of the document holds."""
@@ -65,6 +67,9 @@ class BundleDocument:
             )
         if self.calibration is not None and self.class_names is None:
             raise fail(where, "a temperature is for class probabilities: redshift PDFs must have none")
+        if self.bands is not None and (not self.bands or len(set(self.bands)) < len(self.bands)):
+            found = ", ".join(self.bands) or "none"
+            raise fail(where, f"`bands` must be at least one name, each once, but found {found}")
         if not self.members:
             raise fail(where, "there must be at least one member, but found none")
         seen: set[str] = set()
@@ -89,6 +94,7 @@ class BundleDocument:
             "format": _FORMAT,
             "kind": self.kind,
             key: list(self.class_names or self.bin_edges or ()),
+            **({} if self.bands is None else {"bands": list(self.bands)}),
             "members": [
                 {"id": member.id, "weight": float(member.weight), "digests": dict(member.digests)}
                 for member in self.members
@@ -130,6 +136,7 @@ class BundleDocument:
             calibration=_read_calibration(fields),
             scores=_read_scores(fields),
             provenance=fields.mapping("provenance"),
+            bands=fields.get_list("bands", str),
         )
         document.check(where)
         return document, hashlib.sha256(body).hexdigest()

@@ -76,6 +76,8 @@ class Bundle:
         Plain values on how the ensemble came about.
     digest
         SHA-256 of the document: the bundle's identity.
+    bands
+        Bands that the members saw in training; None in a bundle that does not tell.
     """
 
     path: Path
@@ -88,6 +90,11 @@ class Bundle:
     scores: Mapping[str, Mapping[str, float]]
     provenance: Mapping[str, object]
     digest: str
+    bands: tuple[str, ...] | None = None
+
+    def lacking_bands(self, available: Sequence[str]) -> tuple[str, ...]:
+        """Return the bands that the ensemble was trained on and `available` lacks."""
+        return tuple(band for band in self.bands or () if band not in available)
 
     def member_folders(self) -> list[Path]:
         """Return the members' folders, in the order in which `combine` takes their predictions."""
@@ -132,6 +139,7 @@ def write_bundle(
     provenance: Mapping[str, object],
     class_names: Sequence[str] | None = None,
     bin_edges: Sequence[float] | None = None,
+    bands: Sequence[str] | None = None,
     pooling: str = "linear",
     calibration: TemperatureCalibration | None = None,
     replace: bool = False,
@@ -148,6 +156,8 @@ def write_bundle(
         As in `Bundle`; plain values only (text, numbers, lists, mappings).
     class_names, bin_edges
         What the ensemble predicts: exactly one of the two.
+    bands
+        Bands that the members saw in training, where they saw any.
     pooling, calibration
         As in `Bundle`.
     replace
@@ -172,6 +182,7 @@ def write_bundle(
         calibration=calibration,
         scores=scores,
         provenance=provenance,
+        bands=None if bands is None else tuple(str(band) for band in bands),
     )
     document.check(where)
     text = document.to_text(where)
@@ -214,6 +225,7 @@ def load_bundle(path: str | Path) -> Bundle:
         scores=document.scores,
         provenance=document.provenance,
         digest=digest,
+        bands=document.bands,
     )
 
 

@@ -108,6 +108,7 @@ def build_ensemble(
         class_names=choice.class_names,
         calibration=choice.calibration,
         scores=choice.scores,
+        bands=_bands(study, choice),
         provenance={
             "study": study.path.name,
             "survey": document.survey.checksum,
@@ -120,6 +121,13 @@ def build_ensemble(
         replace=overwrite,
     )
     return StudyEnsemble(bundle, choice, test_predictions, test_scores)
+
+
+def _bands(study: Study, choice: EnsembleChoice) -> list[str]:
+    """Return the bands of the chosen members; all were trained on one survey."""
+    cards = [card for found in study.complete_trials().values() for card in found]
+    chosen = [card.bands for card in cards if card.member in choice.weights]
+    return list(dict.fromkeys(band for bands in chosen for band in bands))
 
 
 def _test_predictions(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import rookery
 from rookery.surveys import Survey, open_survey
 from rookery.surveys.labels import class_indices
 from rookery.training.data import find_device, predict_rows
-from rookery.training.member import open_member
+from rookery.training.member import Member, open_member
 from rookery_ensembles import Bundle, PredictionInfo, Predictions, load_bundle, write_predictions
 from rookery_ensembles.errors import InputError, fail
 
@@ -39,12 +41,17 @@ def predict_survey(
     Raises
     ------
     InputError
-        When bundle or survey is broken, or the survey has none of a member's bands.
+        When bundle or survey is broken, or the survey has none of the ensemble's bands.
     """
     loaded = load_bundle(bundle)
     opened = open_survey(survey)
     place = find_device(device)
-    values_mnk = [_member_values(folder, opened, place) for folder in loaded.member_folders()]
+    members = [open_member(folder, place) for folder in loaded.member_folders()]
+    if loaded.bands is None:  # written before bundles told
+        bands = dict.fromkeys(band for member in members for band in member.card.bands)
+        loaded = replace(loaded, bands=tuple(bands))
+    _check_bands(opened, loaded.bands or (), loaded.lacking_bands(opened.bands))
+    values_mnk = [_member_values(member, opened, place) for member in members]
     predictions = Predictions(
         info=PredictionInfo(
             kind=loaded.kind,
@@ -62,21 +69,19 @@ def predict_survey(
     return predictions
 
 
-def _member_values(folder: Path, survey: Survey, device: torch.device) -> NDArray[np.float32]:
-    member = open_member(folder, device)
+def _member_values(member: Member, survey: Survey, device: torch.device) -> NDArray[np.float32]:
     if survey.info.kind != member.family.survey_kind:
         needed = f"`{member.card.family}` needs a survey of {member.family.survey_kind}"
         raise fail(survey.path, f"{needed}, but this one holds {survey.info.kind}")
-    _check_bands(survey, member.card.bands)
     inputs = member.family.encode(survey, member.configuration, member.card.bands)
     inputs = {name: values.to(device) for name, values in inputs.items()}
     return predict_rows(member.network, member.family, inputs, torch.arange(len(survey), device=device))
 
 
-def _check_bands(survey: Survey, wanted: tuple[str, ...]) -> None:
-    missing = [band for band in wanted if band not in survey.bands]
+def _check_bands(survey: Survey, wanted: Sequence[str], missing: Sequence[str]) -> None:
+    """Refuse a survey without any of the ensemble's bands; name those that it lacks, or has beside them."""
     unused = [band for band in survey.bands if band not in wanted]
-    if len(missing) == len(wanted):
+    if wanted and len(missing) == len(wanted):
         rule = f"has none of the bands that the ensemble was trained on ({', '.join(wanted)})"
         raise fail(survey.path, f"{rule}; its bands are {', '.join(survey.bands)}")
     if missing:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.surveys._report import SurveyFault
+from rookery.surveys._report import WholeSurveyError
 from rookery_ensembles.errors import fail
 
 TimeUnit = Literal["mjd", "jd"]
@@ -46,10 +46,10 @@ class Dates:
                 self._first[kind] = f"{place(row)} has {dates[row]}"
         if len(self._first) == 2:
             rule = "dates must be all MJD or all JD (above 2,400,000), but they are mixed"
-            raise SurveyFault(f"{self._source}: {rule}: {self._first[True]}, and {self._first[False]}")
+            raise WholeSurveyError(f"{self._source}: {rule}: {self._first[True]}, and {self._first[False]}")
         if self._unit == "jd" and False in self._first:
             rule = "with time unit jd every date must be above 2,400,000"
-            raise SurveyFault(f"{self._source}: {rule}, but {self._first[False]}")
+            raise WholeSurveyError(f"{self._source}: {rule}, but {self._first[False]}")
         return dates - _OFFSET if self._unit == "jd" else dates
 
     def finish(self) -> None:

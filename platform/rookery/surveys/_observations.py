@@ -22,7 +22,7 @@ COLUMNS = {
     "flux_err": pa.float32(),
 }
 
-_BLOCK = 1 << 22
+_BLOCK, _BATCH = 1 << 20, 1 << 17
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def read_arrays(path: Path, object_ids: Sequence[str], bands: Sequence[str]) -> 
     among = {"object_id": "an object of the object table", "band": f"one of {', '.join(bands)}"}
     offsets = np.zeros(len(object_ids) + 1, np.int64)
     row = 0
-    for batch in parquet_batches(file, path, list(COLUMNS), _BLOCK // 4):
+    for batch in parquet_batches(file, path, list(COLUMNS), _BATCH):
         here = slice(row, row + len(batch))
         no_nulls(pa.Table.from_batches([batch]), COLUMNS, path, first_row=row)
         for name, stored in (("object_id", "object"), ("band", "band")):

@@ -34,7 +34,7 @@ class IngestReport:
     errors: list[str]
 
 
-class SurveyFault(InputError):
+class WholeSurveyError(InputError):
     """What leaving out a light curve or a file cannot mend, such as dates in two units."""
 
 
@@ -50,7 +50,7 @@ class Faults:
 
     def add(self, key: object, error: InputError) -> None:
         """Raise the error, or note it; only the first of a `key` (an object, a file) is noted."""
-        if self._stop or isinstance(error, SurveyFault):
+        if self._stop or isinstance(error, WholeSurveyError):
             raise error
         if key not in self._seen:
             self._seen.add(key)
