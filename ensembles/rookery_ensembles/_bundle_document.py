@@ -22,6 +22,7 @@ _KEYS = (
     "kind",
     "class_names",
     "bin_edges",
+    "bands",
     "members",
     "pooling",
     "calibration",
@@ -57,6 +58,7 @@ class BundleDocument:
     scores: Mapping[str, Mapping[str, float]]
     provenance: Mapping[str, object]
     class_fractions: Mapping[str, float] | None = None
+    bands: tuple[str, ...] | None = None
 
     def check(self, where: str) -> None:
         """Raise InputError, beginning with `where`, unless every rule of the document holds."""
@@ -69,6 +71,9 @@ class BundleDocument:
             raise fail(where, "a temperature is for class probabilities: redshift PDFs must have none")
         if self.class_fractions is not None:
             _check_class_fractions(self.class_fractions, self.class_names, f"{where}, key `class_fractions`")
+        if self.bands is not None and (not self.bands or len(set(self.bands)) < len(self.bands)):
+            found = ", ".join(self.bands) or "none"
+            raise fail(where, f"`bands` must be at least one name, each once, but found {found}")
         if not self.members:
             raise fail(where, "there must be at least one member, but found none")
         seen: set[str] = set()
@@ -89,10 +94,11 @@ class BundleDocument:
     def to_text(self, where: str) -> str:
         """Return the YAML text, with its digest on the last line."""
         key = "bin_edges" if self.class_names is None else "class_names"
-        document = {
+        document: dict[str, object] = {
             "format": _FORMAT,
             "kind": self.kind,
             key: list(self.class_names or self.bin_edges or ()),
+            **({} if self.bands is None else {"bands": list(self.bands)}),
             "members": [
                 {"id": member.id, "weight": float(member.weight), "digests": dict(member.digests)}
                 for member in self.members
@@ -137,6 +143,7 @@ class BundleDocument:
             scores=_read_scores(fields),
             provenance=fields.mapping("provenance"),
             class_fractions=fields.numbers("class_fractions") if fields.has("class_fractions") else None,
+            bands=fields.get_list("bands", str),
         )
         document.check(where)
         return document, hashlib.sha256(body).hexdigest()

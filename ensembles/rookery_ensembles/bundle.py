@@ -78,6 +78,8 @@ class Bundle:
         SHA-256 of the document: the bundle's identity.
     class_fractions
         Class fractions at which its probabilities are calibrated; None where it was not told.
+    bands
+        Bands that the members saw in training; None in a bundle that does not tell.
     """
 
     path: Path
@@ -91,6 +93,11 @@ class Bundle:
     provenance: Mapping[str, object]
     digest: str
     class_fractions: Mapping[str, float] | None = None
+    bands: tuple[str, ...] | None = None
+
+    def lacking_bands(self, available: Sequence[str]) -> tuple[str, ...]:
+        """Return the bands that the ensemble was trained on and `available` lacks."""
+        return tuple(band for band in self.bands or () if band not in available)
 
     def member_folders(self) -> list[Path]:
         """Return the members' folders, in the order in which `combine` takes their predictions."""
@@ -135,6 +142,7 @@ def write_bundle(
     provenance: Mapping[str, object],
     class_names: Sequence[str] | None = None,
     bin_edges: Sequence[float] | None = None,
+    bands: Sequence[str] | None = None,
     pooling: str = "linear",
     calibration: TemperatureCalibration | None = None,
     class_fractions: Mapping[str, float] | None = None,
@@ -153,6 +161,9 @@ def write_bundle(
     class_names, bin_edges
         What the ensemble predicts: exactly one of the two.
     pooling, calibration, class_fractions
+    bands
+        Bands that the members saw in training, where they saw any.
+    pooling, calibration
         As in `Bundle`.
     replace
         Whether a former bundle may be replaced.
@@ -177,6 +188,7 @@ def write_bundle(
         scores=scores,
         provenance=provenance,
         class_fractions=class_fractions,
+        bands=None if bands is None else tuple(str(band) for band in bands),
     )
     document.check(where)
     text = document.to_text(where)
@@ -220,6 +232,7 @@ def load_bundle(path: str | Path) -> Bundle:
         provenance=document.provenance,
         digest=digest,
         class_fractions=document.class_fractions,
+        bands=document.bands,
     )
 
 

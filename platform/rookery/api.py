@@ -37,7 +37,9 @@ def ingest_snana(
     on_error: Literal["stop", "skip"] = "stop",
     name: str | None = None,
     band_aliases: Mapping[str, str] | None = None,
-    type_map: Mapping[int, str] | None = None,
+    type_map: Mapping[int, str] | Mapping[str, str] | None = None,
+    type_column: str | None = None,
+    time_unit: Literal["mjd", "jd"] = "mjd",
 ) -> IngestReport:
     """Read a folder or tar archive of SNANA ascii light curves into a survey store.
 
@@ -45,7 +47,142 @@ def ingest_snana(
     """
     from rookery.surveys import ingest_snana as ingest
 
-    return ingest(path, out, on_error=on_error, name=name, band_aliases=band_aliases, type_map=type_map)
+    return ingest(
+        path,
+        out,
+        on_error=on_error,
+        name=name,
+        band_aliases=band_aliases,
+        type_map=type_map,
+        type_column=type_column,
+        time_unit=time_unit,
+    )
+
+
+def ingest_snana_fits(
+    path: PathLike,
+    out: PathLike,
+    *,
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    band_aliases: Mapping[str, str] | None = None,
+    type_map: Mapping[int, str] | Mapping[str, str] | None = None,
+    type_column: str | None = None,
+    time_unit: Literal["mjd", "jd"] = "mjd",
+) -> IngestReport:
+    """Read SNANA HEAD and PHOT FITS files into a survey store.
+
+    See :func:`rookery.surveys.ingest_snana_fits`.
+    """
+    from rookery.surveys import ingest_snana_fits as ingest
+
+    return ingest(
+        path,
+        out,
+        on_error=on_error,
+        name=name,
+        band_aliases=band_aliases,
+        type_map=type_map,
+        type_column=type_column,
+        time_unit=time_unit,
+    )
+
+
+def ingest_headphot_csv(
+    path: PathLike,
+    out: PathLike,
+    *,
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    band_aliases: Mapping[str, str] | None = None,
+    type_map: Mapping[int, str] | Mapping[str, str] | None = None,
+    type_column: str | None = None,
+    time_unit: Literal["mjd", "jd"] = "mjd",
+) -> IngestReport:
+    """Read HEAD and PHOT CSV files, as SuperNNova has them, into a survey store.
+
+    See :func:`rookery.surveys.ingest_headphot_csv`.
+    """
+    from rookery.surveys import ingest_headphot_csv as ingest
+
+    return ingest(
+        path,
+        out,
+        on_error=on_error,
+        name=name,
+        band_aliases=band_aliases,
+        type_map=type_map,
+        type_column=type_column,
+        time_unit=time_unit,
+    )
+
+
+def ingest_plasticc(
+    path: PathLike,
+    out: PathLike,
+    *,
+    metadata: PathLike | None = None,
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    band_aliases: Mapping[str, str] | None = None,
+    type_map: Mapping[int, str] | Mapping[str, str] | None = None,
+    type_column: str | None = None,
+    time_unit: Literal["mjd", "jd"] = "mjd",
+) -> IngestReport:
+    """Read PLAsTiCC's CSV tables into a survey store, as a stream.
+
+    See :func:`rookery.surveys.ingest_plasticc`.
+    """
+    from rookery.surveys import ingest_plasticc as ingest
+
+    return ingest(
+        path,
+        out,
+        metadata=metadata,
+        on_error=on_error,
+        name=name,
+        band_aliases=band_aliases,
+        type_map=type_map,
+        type_column=type_column,
+        time_unit=time_unit,
+    )
+
+
+def ingest_table(
+    path: PathLike,
+    out: PathLike,
+    *,
+    objects: PathLike | None = None,
+    columns: Mapping[str, str] | None = None,
+    columns_file: PathLike | None = None,
+    zero_point: float | None = None,
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    band_aliases: Mapping[str, str] | None = None,
+    type_map: Mapping[int, str] | Mapping[str, str] | None = None,
+    type_column: str | None = None,
+    time_unit: Literal["mjd", "jd"] = "mjd",
+) -> IngestReport:
+    """Read any long table of light curves, CSV or Parquet, into a survey store.
+
+    See :func:`rookery.surveys.ingest_table`.
+    """
+    from rookery.surveys import ingest_table as ingest
+
+    return ingest(
+        path,
+        out,
+        objects=objects,
+        columns=columns,
+        columns_file=columns_file,
+        zero_point=zero_point,
+        on_error=on_error,
+        name=name,
+        band_aliases=band_aliases,
+        type_map=type_map,
+        type_column=type_column,
+        time_unit=time_unit,
+    )
 
 
 def simulate_supernovae(

@@ -10,6 +10,7 @@ import typer
 
 from rookery.cli_baselines import baseline
 from rookery.cli_campaign import campaign
+from rookery.cli_ingest import describe_survey, ingest_app
 from rookery.cli_options import (
     WHERE_HELP,
     ClassesOption,
@@ -24,7 +25,6 @@ from rookery.cli_options import (
     numbers,
     pairs,
     plain_value,
-    type_codes,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with `rookery demo`. Every verb is also a function of rookery.api.",
 )
-ingest_app = typer.Typer(help="Read survey files into a survey store.", no_args_is_help=True)
 simulate_app = typer.Typer(help="Simulate a survey.", no_args_is_help=True)
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(simulate_app, name="simulate")
@@ -64,38 +63,6 @@ def _root(
 
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(message)s", force=True)
-
-
-@ingest_app.command("snana")
-def ingest_snana(
-    path: Annotated[Path, typer.Argument(help="Folder or tar archive of SNANA ascii light curves.")],
-    out: Annotated[Path, typer.Argument(help="Survey store to make.")],
-    on_error: Annotated[
-        Literal["stop", "skip"], typer.Option(help="At a broken file: stop, or skip and count it.")
-    ] = "stop",
-    name: Annotated[str | None, typer.Option(help="The survey's name; by default that of PATH.")] = None,
-    band: Annotated[
-        list[str] | None,
-        typer.Option(help="Alias OLD=NEW of a band; may be repeated. `DES-g` is `g` unasked."),
-    ] = None,
-    type_code: Annotated[
-        list[str] | None,
-        typer.Option("--type", help="CODE=NAME of an SNTYPE, beside the usual ones; may be repeated."),
-    ] = None,
-) -> None:
-    """Read SNANA ascii light curves into a survey store."""
-    from rookery import api
-
-    report = api.ingest_snana(
-        path,
-        out,
-        on_error=on_error,
-        name=name,
-        band_aliases=pairs(band, "--band"),
-        type_map=type_codes(type_code),
-    )
-    _say(f"{report.n_read} light curves read, {report.n_skipped} skipped")
-    _describe_survey(report.survey)
 
 
 @simulate_app.command("supernovae")
@@ -129,7 +96,7 @@ def simulate_supernovae(
         processes=processes,
         figure=figure,
     )
-    _describe_survey(made)
+    describe_survey(made)
 
 
 @app.command()
@@ -413,13 +380,6 @@ def _fail(message: str) -> NoReturn:
 
 def _rows(scores: Mapping[str, Mapping[str, float]]) -> list[tuple[str, Mapping[str, float]]]:
     return [(name.replace("_", " "), metrics) for name, metrics in scores.items()]
-
-
-def _describe_survey(survey: Any) -> None:
-    counts = survey.info.counts
-    types = ", ".join(f"{count} {name}" for name, count in counts["by_type"].items())
-    _say(f"{survey.path}: {counts['objects']} objects ({types}), {counts['observations']} observations")
-    _say(f"bands {' '.join(survey.bands)}, checksum {survey.checksum[:12]}")
 
 
 def _console() -> Any:

@@ -148,7 +148,10 @@ def test_training_on_one_class_only_is_one_error(tiny_survey, tmp_path):
 
 def test_every_verb_has_a_function_with_the_same_options():
     renamed = {
-        "ingest_snana": {"band": "band_aliases", "type_code": "type_map"},
+        **{
+            f"ingest_{name}": {"band": "band_aliases", "type_code": "type_map", "column": "columns"}
+            for name in ("snana", "snana_fits", "headphot_csv", "plasticc", "table")
+        },
         "search": {"classes": "class_names", "fix": "fixed"},
         "baseline": {"classes": "class_names"},
         "campaign": {"survey": "survey_paths", "fix": "settings"},
@@ -160,6 +163,7 @@ def test_every_verb_has_a_function_with_the_same_options():
         *cli.simulate_app.registered_commands,
     ]
     assert len(verbs) == 11
+    assert len(verbs) == 14
     for verb in verbs:
         name = verb.callback.__name__
         options = {renamed.get(name, {}).get(o, o) for o in inspect.signature(verb.callback).parameters}

@@ -118,6 +118,7 @@ def build_ensemble(
         calibration=choice.calibration,
         scores=choice.scores,
         class_fractions=choice.class_fractions,
+        bands=_bands(study, choice),
         provenance={
             "study": study.path.name,
             "survey": document.survey.checksum,
@@ -131,6 +132,13 @@ def build_ensemble(
         replace=overwrite,
     )
     return StudyEnsemble(bundle, choice, test_predictions, test_scores)
+
+
+def _bands(study: Study, choice: EnsembleChoice) -> list[str]:
+    """Return the bands of the chosen members; all were trained on one survey."""
+    cards = [card for found in study.complete_trials().values() for card in found]
+    chosen = [card.bands for card in cards if card.member in choice.weights]
+    return list(dict.fromkeys(band for bands in chosen for band in bands))
 
 
 def _test_predictions(

@@ -17,7 +17,7 @@ from rookery.surveys import Survey, open_survey
 from rookery.surveys.labels import class_indices
 from rookery.surveys.partial import Since, check_days, reference_dates, truncate
 from rookery.training.data import find_device, predict_rows
-from rookery.training.member import open_member
+from rookery.training.member import Member, open_member
 from rookery_ensembles import Bundle, PredictionInfo, Predictions, load_bundle, write_predictions
 from rookery_ensembles.errors import InputError, fail
 
@@ -122,7 +122,12 @@ def predict_partial(
 
 
 def _predict(bundle: Bundle, survey: Survey, device: torch.device) -> Predictions:
-    values_mnk = [_member_values(folder, survey, device) for folder in bundle.member_folders()]
+    members = [open_member(folder, device) for folder in bundle.member_folders()]
+    if bundle.bands is None:  # written before bundles told
+        bands = dict.fromkeys(band for member in members for band in member.card.bands)
+        bundle = replace(bundle, bands=tuple(bands))
+    _check_bands(survey, bundle.bands or (), bundle.lacking_bands(survey.bands))
+    values_mnk = [_member_values(member, survey, device) for member in members]
     return Predictions(
         info=PredictionInfo(
             kind=bundle.kind,
@@ -138,21 +143,19 @@ def _predict(bundle: Bundle, survey: Survey, device: torch.device) -> Prediction
     )
 
 
-def _member_values(folder: Path, survey: Survey, device: torch.device) -> NDArray[np.float32]:
-    member = open_member(folder, device)
+def _member_values(member: Member, survey: Survey, device: torch.device) -> NDArray[np.float32]:
     if survey.info.kind != member.family.survey_kind:
         needed = f"`{member.card.family}` needs a survey of {member.family.survey_kind}"
         raise fail(survey.path, f"{needed}, but this one holds {survey.info.kind}")
-    _check_bands(survey, member.card.bands)
     inputs = member.family.encode(survey, member.configuration, member.card.bands)
     inputs = {name: values.to(device) for name, values in inputs.items()}
     return predict_rows(member.network, member.family, inputs, torch.arange(len(survey), device=device))
 
 
-def _check_bands(survey: Survey, wanted: tuple[str, ...]) -> None:
-    missing = [band for band in wanted if band not in survey.bands]
+def _check_bands(survey: Survey, wanted: Sequence[str], missing: Sequence[str]) -> None:
+    """Refuse a survey without any of the ensemble's bands; name those that it lacks, or has beside them."""
     unused = [band for band in survey.bands if band not in wanted]
-    if len(missing) == len(wanted):
+    if wanted and len(missing) == len(wanted):
         rule = f"has none of the bands that the ensemble was trained on ({', '.join(wanted)})"
         raise fail(survey.path, f"{rule}; its bands are {', '.join(survey.bands)}")
     if missing:

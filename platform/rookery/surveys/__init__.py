@@ -2,12 +2,17 @@
 
 from rookery.surveys._document import SurveyInfo
 from rookery.surveys._observations import ObservationArrays
+from rookery.surveys._report import IngestReport
+from rookery.surveys.headphot import ingest_headphot_csv
 from rookery.surveys.partial import reference_dates, truncate
+from rookery.surveys.plasticc import ingest_plasticc
 from rookery.surveys.properties import object_properties
 from rookery.surveys.simulators import simulate_supernovae
-from rookery.surveys.snana import IngestReport, ingest_snana
+from rookery.surveys.snana import ingest_snana
+from rookery.surveys.snana_fits import ingest_snana_fits
 from rookery.surveys.splits import ROLES, Split, open_split, split_survey
 from rookery.surveys.store import Survey, open_survey, write_survey
+from rookery.surveys.table import ingest_table
 from rookery.surveys.view import SurveyView
 
 __all__ = [
@@ -18,7 +23,11 @@ __all__ = [
     "Survey",
     "SurveyInfo",
     "SurveyView",
+    "ingest_headphot_csv",
+    "ingest_plasticc",
     "ingest_snana",
+    "ingest_snana_fits",
+    "ingest_table",
     "object_properties",
     "open_split",
     "open_survey",

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,3 +85,25 @@ def survey_checksum(digests: Mapping[str, str], bands: list[str], zero_point: fl
     lines = [f"{name} {digests[name]}" for name in sorted(digests)]
     text = json.dumps([lines, bands, zero_point])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def seal(
+    folder: Path,
+    *,
+    name: str,
+    bands: list[str],
+    provenance: Mapping[str, Any],
+    counts: Mapping[str, Any],
+    tables: Iterable[str],
+) -> None:
+    """Write the document of a folder whose `tables` are written."""
+    digests = {table: sha256(folder / table) for table in sorted(tables)}
+    info = SurveyInfo(
+        name=name,
+        bands=bands,
+        provenance=dict(provenance),
+        counts=dict(counts),
+        files=digests,
+        checksum=survey_checksum(digests, bands),
+    )
+    (folder / DOCUMENT).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")

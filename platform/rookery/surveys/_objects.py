@@ -1,6 +1,7 @@
 """The object table of a survey: identity, truth and covariates, and the rules it must keep."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -99,6 +100,17 @@ def check_objects(frame: pd.DataFrame, where: str | Path) -> None:
             raise fail(
                 where, f"row {int(infinite.argmax())}: {name!r} must be finite or missing, but is infinite"
             )
+
+
+def survey_counts(frame: pd.DataFrame, observations: int, without_detection: int) -> dict[str, Any]:
+    """Return what a survey's document counts."""
+    by_type = frame["type"].fillna("unknown").value_counts().sort_index()
+    return {
+        "objects": len(frame),
+        "observations": observations,
+        "without_detection": without_detection,
+        "by_type": {str(kind): int(number) for kind, number in by_type.items()},
+    }
 
 
 def _text(column: pd.Series) -> pd.Series:

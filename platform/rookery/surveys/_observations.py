@@ -1,6 +1,6 @@
 """The observations of a light-curve survey as NumPy columns, and the rules they must keep."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rookery.surveys._tables import no_nulls, require_columns
+from rookery.surveys._spool import RECORD, sort_records
+from rookery.surveys._tables import no_nulls, open_parquet, parquet_batches, require_columns
 from rookery_ensembles.errors import fail
 
 COLUMNS = {
@@ -20,6 +21,8 @@ COLUMNS = {
     "flux": pa.float32(),
     "flux_err": pa.float32(),
 }
+
+_BLOCK, _BATCH = 1 << 20, 1 << 17
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,30 @@ def select(
     )
 
 
+def assemble(
+    object_index: NDArray[Any],
+    mjd: NDArray[np.float64],
+    band_index: NDArray[Any],
+    flux: NDArray[np.float32],
+    flux_err: NDArray[np.float32],
+    n_objects: int,
+) -> ObservationArrays:
+    """Return arrays from columns that are sorted by object, then time."""
+    offsets = np.zeros(n_objects + 1, np.int64)
+    np.cumsum(np.bincount(object_index, minlength=n_objects), out=offsets[1:])
+    return ObservationArrays(
+        object_index.astype(np.int32), mjd, band_index.astype(np.int8), flux, flux_err, offsets
+    )
+
+
 def arrays_from_frame(
     frame: pd.DataFrame, object_ids: Sequence[str], bands: Sequence[str], where: str | Path
-) -> ObservationArrays:
+) -> tuple[ObservationArrays, int]:
     """Sort and check a long table (object_id, mjd, band, flux, flux_err) of observations in any order.
+
+    Returns
+    -------
+    The arrays, and the number of exact repeats left out of them.
 
     Raises
     ------
@@ -93,35 +116,69 @@ def arrays_from_frame(
     for name in COLUMNS:
         if name not in frame.columns:
             raise fail(where, f"must have a column {name!r}; its columns are {', '.join(frame.columns)}")
-    object_index = _positions(
+    records = np.empty(len(frame), RECORD)
+    records["object"] = _positions(
         frame["object_id"], object_ids, "object_id", "an object of the object table", where
     )
-    band_index = _positions(frame["band"], bands, "band", f"one of {', '.join(bands)}", where)
-    mjd = frame["mjd"].to_numpy(np.float64)
-    order = np.lexsort((band_index, mjd, object_index))
+    records["band"] = _positions(frame["band"], bands, "band", f"one of {', '.join(bands)}", where)
     with np.errstate(over="ignore"):  # too large for float32 becomes infinite, which the check reports
-        flux, flux_err = (
-            frame[name].to_numpy(np.float64)[order].astype(np.float32) for name in ("flux", "flux_err")
-        )
-    arrays = assemble(object_index[order], mjd[order], band_index[order], flux, flux_err, len(object_ids))
+        for name in ("mjd", "flux", "flux_err"):
+            records[name] = frame[name].to_numpy(np.float64)
+    records, repeated = sort_records(records)
+    offsets = np.zeros(len(object_ids) + 1, np.int64)
+    np.cumsum(np.bincount(records["object"], minlength=len(object_ids)), out=offsets[1:])
+    columns = {name: np.ascontiguousarray(records[name]) for name in RECORD.names or ()}
+    arrays = _arrays(columns, offsets)
     check_observations(arrays, object_ids, where)
-    return arrays
+    return arrays, repeated
 
 
-def arrays_from_table(
-    table: pa.Table, object_ids: Sequence[str], bands: Sequence[str], where: str | Path
-) -> ObservationArrays:
-    """Return the arrays of an observation table read from disk; ids, bands and schema are checked."""
-    require_columns(table, COLUMNS, where)
-    no_nulls(table, COLUMNS, where)
-    categories = {name: _categorical(table.column(name)) for name in ("object_id", "band")}
-    object_index = _positions(
-        categories["object_id"], object_ids, "object_id", "an object of the object table", where
+def read_arrays(path: Path, object_ids: Sequence[str], bands: Sequence[str]) -> ObservationArrays:
+    """Read the arrays of a survey's observation table; ids, bands and schema are checked.
+
+    The file is read in pieces, so that no more than the arrays (21 bytes a row) and one piece
+    are ever in memory.
+    """
+    file = open_parquet(path)
+    require_columns(file.schema_arrow.empty_table(), COLUMNS, path)
+    rows = file.metadata.num_rows
+    columns = {name: np.empty(rows, RECORD[name]) for name in RECORD.names or ()}
+    position = {
+        "object_id": {value: index for index, value in enumerate(object_ids)},
+        "band": {value: index for index, value in enumerate(bands)},
+    }
+    among = {"object_id": "an object of the object table", "band": f"one of {', '.join(bands)}"}
+    offsets = np.zeros(len(object_ids) + 1, np.int64)
+    row = 0
+    for batch in parquet_batches(file, path, list(COLUMNS), _BATCH):
+        here = slice(row, row + len(batch))
+        no_nulls(pa.Table.from_batches([batch]), COLUMNS, path, first_row=row)
+        for name, stored in (("object_id", "object"), ("band", "band")):
+            codes = _codes(batch.column(name), position[name])
+            if (codes < 0).any():
+                first = int((codes < 0).argmax())
+                value = batch.column(name)[first].as_py()
+                raise fail(path, f"row {row + first}: {name!r} must be {among[name]}, but is {value!r}")
+            columns[stored][here] = codes
+        for name in ("mjd", "flux", "flux_err"):
+            columns[name][here] = batch.column(name).to_numpy()
+        counts = np.bincount(columns["object"][here], minlength=1)
+        offsets[1 : len(counts) + 1] += counts
+        row += len(batch)
+    np.cumsum(offsets, out=offsets)
+    return _arrays(columns, offsets)
+
+
+def _arrays(columns: Mapping[str, NDArray[Any]], offsets: NDArray[np.int64]) -> ObservationArrays:
+    """Return the columns of a record under the names that consumers use."""
+    return ObservationArrays(
+        object_index=columns["object"],
+        mjd=columns["mjd"],
+        band_index=columns["band"],
+        flux=columns["flux"],
+        flux_err=columns["flux_err"],
+        offsets=offsets,
     )
-    band_index = _positions(categories["band"], bands, "band", f"one of {', '.join(bands)}", where)
-    # Copies, since Arrow's memory is read-only, which torch.from_numpy warns about.
-    mjd, flux, flux_err = (np.array(table.column(name).to_numpy()) for name in ("mjd", "flux", "flux_err"))
-    return assemble(object_index, mjd, band_index, flux, flux_err, len(object_ids))
 
 
 def table_from_arrays(arrays: ObservationArrays, object_ids: Sequence[str], bands: Sequence[str]) -> pa.Table:
@@ -143,22 +200,8 @@ def check_observations(arrays: ObservationArrays, object_ids: Sequence[str], whe
     InputError
         For the first row that breaks a rule, or the first object without observations.
     """
-    rules = {
-        "mjd": (np.isfinite(arrays.mjd) & (arrays.mjd > 0), "finite and positive"),
-        "flux": (np.isfinite(arrays.flux), "finite"),
-        "flux_err": (np.isfinite(arrays.flux_err) & (arrays.flux_err > 0), "finite and positive"),
-    }
-    for name, (good, rule) in rules.items():
-        if not good.all():
-            row = int((~good).argmax())
-            owner, value = object_ids[arrays.object_index[row]], getattr(arrays, name)[row]
-            place = f"row {row} (object {owner!r}, mjd {arrays.mjd[row]})"
-            raise fail(where, f"{place}: {name!r} must be {rule}, but is {value}")
-    step = np.diff(arrays.object_index)
-    unsorted = (step < 0) | ((step == 0) & (np.diff(arrays.mjd) < 0))
-    if unsorted.any():
-        row = int(unsorted.argmax()) + 1
-        raise fail(where, f"row {row}: rows must be sorted by object (as in the object table), then by mjd")
+    for start in range(0, len(arrays), _BLOCK):  # in pieces: the masks of all rows take gigabytes
+        _check_rows(arrays, start, min(start + _BLOCK, len(arrays)), object_ids, where)
     empty = np.diff(arrays.offsets) == 0
     if empty.any():
         raise fail(
@@ -166,29 +209,34 @@ def check_observations(arrays: ObservationArrays, object_ids: Sequence[str], whe
         )
 
 
-def assemble(
-    object_index: NDArray[Any],
-    mjd: NDArray[np.float64],
-    band_index: NDArray[Any],
-    flux: NDArray[np.float32],
-    flux_err: NDArray[np.float32],
-    n_objects: int,
-) -> ObservationArrays:
-    """Return arrays from columns that are sorted by object, then time."""
-    offsets = np.zeros(n_objects + 1, np.int64)
-    np.cumsum(np.bincount(object_index, minlength=n_objects), out=offsets[1:])
-    return ObservationArrays(
-        object_index.astype(np.int32), mjd, band_index.astype(np.int8), flux, flux_err, offsets
-    )
+def _check_rows(
+    arrays: ObservationArrays, start: int, stop: int, object_ids: Sequence[str], where: str | Path
+) -> None:
+    mjd, flux, flux_err = (getattr(arrays, name)[start:stop] for name in ("mjd", "flux", "flux_err"))
+    rules = {
+        "mjd": (np.isfinite(mjd) & (mjd > 0), "finite and positive"),
+        "flux": (np.isfinite(flux), "finite"),
+        "flux_err": (np.isfinite(flux_err) & (flux_err > 0), "finite and positive"),
+    }
+    for name, (good, rule) in rules.items():
+        if not good.all():
+            row = start + int((~good).argmax())
+            owner, value = object_ids[arrays.object_index[row]], getattr(arrays, name)[row]
+            place = f"row {row} (object {owner!r}, mjd {arrays.mjd[row]})"
+            raise fail(where, f"{place}: {name!r} must be {rule}, but is {value}")
+    before = max(start - 1, 0)
+    step = np.diff(arrays.object_index[before:stop])
+    unsorted = (step < 0) | ((step == 0) & (np.diff(arrays.mjd[before:stop]) < 0))
+    if unsorted.any():
+        row = before + int(unsorted.argmax()) + 1
+        raise fail(where, f"row {row}: rows must be sorted by object (as in the object table), then by mjd")
 
 
-def _categorical(column: pa.ChunkedArray) -> pd.Series:
-    """Return an Arrow text column as a pandas categorical, without a Python string per row."""
+def _codes(column: pa.Array, position: Mapping[str, int]) -> NDArray[np.int32]:
+    """Return each value's position, -1 where it has none, without a Python string per row."""
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    # One dictionary for all row groups, so that the codes of different chunks mean the same.
-    array = encoded.unify_dictionaries().combine_chunks()
-    codes = array.indices.to_numpy(zero_copy_only=False)
-    return pd.Series(pd.Categorical.from_codes(codes, categories=array.dictionary.to_pylist()))
+    of_value = [position.get(value, -1) for value in encoded.dictionary.to_pylist()]
+    return np.array(of_value, np.int32)[encoded.indices.to_numpy(zero_copy_only=False)]
 
 
 def _positions(

@@ -1,57 +1,84 @@
 """Light curves read from SNANA files -> the tables of a survey, truth kept apart from covariates."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from rookery.surveys._bands import wavelength_order
 from rookery.surveys._snana_text import LightCurve
+from rookery.surveys._types import type_of
 from rookery_ensembles.errors import fail
 
 # SNTYPE as in the README of the Supernova Photometric Classification Challenge's files ("Tags for
 # GENTYPE & SNTYPE"); codes of 0 and below mean that nobody has typed the object.
-DEFAULT_TYPES: Mapping[int, str] = {
-    1: "Ia", 2: "II", 3: "Ibc", 21: "IIn", 22: "IIP", 23: "IIL", 32: "Ib", 33: "Ic",
+DEFAULT_TYPES: Mapping[str, str] = {
+    "1": "Ia", "2": "II", "3": "Ibc", "21": "IIn", "22": "IIP", "23": "IIL", "32": "Ib", "33": "Ic",
 }  # fmt: skip
+SIMULATED_REDSHIFTS = ("SIM_REDSHIFT_HELIO", "SIM_REDSHIFT", "SIM_REDSHIFT_CMB")
+MEASURED_REDSHIFTS = ("REDSHIFT_HELIO", "REDSHIFT_FINAL", "REDSHIFT_CMB")
+_PHOTO_Z = ("HOST_GALAXY_PHOTO-Z", "HOSTGAL_PHOTOZ")
+# Fluxes called FLUXCAL have zero point 27.5. Columns ZEROPT and ZPT are those of the images.
+FLUX_ZERO_POINTS = ("ZP_FLUXCAL", "FLUXCAL_ZP", "ZPFLUX", "ZP_FLUX", "ZP", "ZERO_POINT", "ZEROPOINT")
+HEADER_ZERO_POINTS = (*FLUX_ZERO_POINTS, "ZEROPT", "ZPT")
+# What a network may see, and the keys that tell it.
+COVARIATES: Mapping[str, tuple[str, ...]] = {
+    "ra": ("RA",),
+    "dec": ("DECL", "DEC"),
+    "mwebv": ("MWEBV",),
+    "host_photo_z": _PHOTO_Z,
+    "host_photo_z_err": tuple(f"{key}_ERR" for key in _PHOTO_Z),
+}
+# -9 degrees is a declination like any other.
+NEVER_UNDEFINED = ("DECL", "DEC")
 # Keys beside SIM_* that tell what only a spectrograph or a fit of the whole light curve knows.
 _TRUTH_KEYS = {
     "SNTYPE",
+    "SEARCH_TYPE",
     "SEARCH_PEAKMJD",
     "PEAKMJD",
     "REDSHIFT_HELIO",
     "REDSHIFT_FINAL",
     "REDSHIFT_CMB",
     "REDSHIFT_SPEC",
+    "HOSTGAL_SPECZ",
 }
 _SIMULATED_TYPE = re.compile(r"SN Type\s*=\s*([^\s,]+)")
-_WAVELENGTH_ORDER = "uUBVgGrRiIzZyYJHK"
 
 
-def object_type(curve: LightCurve, type_map: Mapping[int, str]) -> str | None:
-    """Return the type that SIM_COMMENT tells, else that of SNTYPE, else None.
+def is_truth(key: str) -> bool:
+    """Say whether a key or column tells what no network may see."""
+    return key.upper().startswith("SIM_") or key.upper() in _TRUTH_KEYS
+
+
+def object_type(curve: LightCurve, type_map: Mapping[str, str], type_column: str | None = None) -> str | None:
+    """Return the type under `type_column`; without it that of SIM_COMMENT, SIM_TYPE_NAME or SNTYPE, or None.
 
     Raises
     ------
     InputError
-        When SNTYPE is a positive code that `type_map` lacks.
+        When the file lacks `type_column`, or a label is a positive code that `type_map` lacks.
     """
-    line, comment = curve.header.get("SIM_COMMENT", (0, ""))
-    if found := _SIMULATED_TYPE.search(comment):
+    if type_column is not None and type_column not in curve.header:
+        raise fail(curve.where, f"must have the key {type_column!r}, which is to tell the type")
+    _, comment = curve.header.get("SIM_COMMENT", (0, ""))
+    if type_column is None and (found := _SIMULATED_TYPE.search(comment)):
         return found.group(1)
-    code = curve.number("SNTYPE", undefined=None)
-    if math.isnan(code) or code <= 0:
-        return None
-    if code not in type_map:
-        line, text = curve.header["SNTYPE"]
-        known = ", ".join(f"{number} ({name})" for number, name in type_map.items())
-        raise fail(
-            f"{curve.where}, line {line}",
-            f"SNTYPE must be one of {known}, but is {text}; extend the type map",
-        )
-    return type_map[int(code)]
+    for key in (type_column,) if type_column else ("SIM_TYPE_NAME", "SNTYPE"):
+        line, text = curve.header.get(key, (0, ""))
+        label = text.split()[0] if text.split() else ""
+        if key == "SNTYPE":
+            curve.number(key)
+        kind, wrong = type_of(label, type_map)
+        if wrong is not None:
+            raise fail(f"{curve.where}, line {line}", f"{key} {wrong}")
+        if kind is not None:
+            return kind
+    return None
 
 
 def redshift(curve: LightCurve) -> float:
@@ -60,29 +87,25 @@ def redshift(curve: LightCurve) -> float:
     Where a file has REDSHIFT_SPEC, its REDSHIFT_HELIO and _FINAL hold the host's photometric
     redshift for objects without a spectrum, so they count only in files that lack that key.
     """
-    if "SIM_REDSHIFT" in curve.header or "SIM_REDSHIFT_HELIO" in curve.header:
-        return curve.number("SIM_REDSHIFT_HELIO", "SIM_REDSHIFT")
+    if any(key in curve.header for key in SIMULATED_REDSHIFTS):
+        return curve.number(*SIMULATED_REDSHIFTS)
     if "REDSHIFT_SPEC" in curve.header:
         return curve.number("REDSHIFT_SPEC")
-    return curve.number("REDSHIFT_HELIO", "REDSHIFT_FINAL", "REDSHIFT_CMB")
+    return curve.number(*MEASURED_REDSHIFTS)
 
 
 def objects_table(
     curves: Sequence[LightCurve], names: Sequence[str], types: Sequence[str | None]
 ) -> pd.DataFrame:
     """Return identity, truth and covariates; a covariate that no file has is left out."""
-    photo_z = ("HOST_GALAXY_PHOTO-Z", "HOSTGAL_PHOTOZ")
-    covariates = pd.DataFrame(
-        {
-            "ra": [curve.number("RA") for curve in curves],
-            # -9 degrees is a declination like any other.
-            "dec": [curve.number("DECL", "DEC", undefined=None) for curve in curves],
-            "mwebv": [curve.number("MWEBV") for curve in curves],
-            "host_photo_z": [curve.number(*photo_z) for curve in curves],
-            "host_photo_z_err": [curve.error_of(*photo_z) for curve in curves],
-        },
-        dtype=np.float64,
-    ).dropna(axis="columns", how="all")
+    undefined = dict.fromkeys(NEVER_UNDEFINED)
+    columns = {
+        name: [curve.number(*keys, undefined=undefined.get(keys[0], -9.0)) for curve in curves]
+        for name, keys in COVARIATES.items()
+    }
+    # In a header the error stands behind the value: "0.3276 +- 0.0334".
+    columns["host_photo_z_err"] = [curve.error_of(*_PHOTO_Z) for curve in curves]
+    covariates = pd.DataFrame(columns, dtype=np.float64).dropna(axis="columns", how="all")
     identity = {
         "object_id": [curve.object_id for curve in curves],
         "type": np.array(types, dtype=object),
@@ -111,9 +134,7 @@ def observations_table(curves: Sequence[LightCurve]) -> pd.DataFrame:
 
 def bands_of(curves: Sequence[LightCurve]) -> list[str]:
     """Return all declared or observed bands: known letters by wavelength, then others by name."""
-    names = {name for curve in curves for name in (*curve.declared_bands, *set(curve.band))}
-    known = [name for name in _WAVELENGTH_ORDER if name in names]
-    return known + sorted(names - set(known))
+    return wavelength_order(name for curve in curves for name in (*curve.declared_bands, *set(curve.band)))
 
 
 def truth_table(curves: Sequence[LightCurve]) -> pd.DataFrame:
@@ -132,7 +153,7 @@ def truth_table(curves: Sequence[LightCurve]) -> pd.DataFrame:
 def _truth_row(curve: LightCurve) -> dict[str, Any]:
     row: dict[str, Any] = {"object_id": curve.object_id}
     for key, (_, text) in curve.header.items():
-        if not (key.startswith("SIM_") or key in _TRUTH_KEYS):
+        if not is_truth(key):
             continue
         # "41.4836  mag   [ -5*log10(10pc/dL) ]" and "23.07 22.27  (gr obs)": comments follow the values.
         values = re.split(r"[(\[]|\+-", text)[0].split()
@@ -156,3 +177,15 @@ def _leading_numbers(values: list[str]) -> list[float]:
             break
         numbers.append(float(value))
     return numbers
+
+
+def check_zero_points(name: str, values: NDArray[np.generic], where: str | Path) -> None:
+    """Refuse zero points that differ among themselves or from 27.5."""
+    numbers = pd.to_numeric(pd.Series(values), errors="coerce").dropna()
+    found = numbers[numbers > 0].unique()
+    hint = "convert them first, or read the rows with `rookery ingest table` and --column zero_point=..."
+    if len(found) > 1:
+        rule = f"fluxes must have one zero point, but {name} holds {found[0]} and {found[1]}"
+        raise fail(where, f"{rule} (mixed zero points): {hint}")
+    if len(found) and abs(found[0] - 27.5) > 1e-3:
+        raise fail(where, f"FLUXCAL has zero point 27.5, but {name} is {found[0]}: {hint}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.surveys._bands import BandAliases
 from rookery_ensembles.errors import fail
 
 _MARKS = re.compile(rb"^[ \t]*(?:SNID|VARLIST|OBS):", re.MULTILINE)
@@ -116,7 +117,7 @@ def parse_light_curve(text: str, where: str, band_aliases: Mapping[str, str]) ->
     )
     defined = ~((flux == _UNDEFINED) & (flux_err == _UNDEFINED))
     _check_rows(scan, mjd, flux, flux_err, defined, where)
-    aliases = _Aliases(band_aliases)
+    aliases = BandAliases(band_aliases)
     declared = aliases.declared(scan.header.get("FILTERS", (0, ""))[1])
     band = [aliases[row[columns["BAND"]]] for row in scan.rows]
     if declared and (unknown := set(band) - set(declared)):
@@ -130,19 +131,6 @@ def parse_light_curve(text: str, where: str, band_aliases: Mapping[str, str]) ->
         where, scan.header, declared, mjd[defined], band, flux[defined], flux_err[defined],
         int((~defined).sum()),
     )  # fmt: skip
-
-
-class _Aliases(dict[str, str]):
-    """Band names as written -> as used; an unknown name loses its prefix and is remembered."""
-
-    def __missing__(self, name: str) -> str:
-        self[name] = re.split(r"[-/]", name)[-1] or name
-        return self[name]
-
-    def declared(self, text: str) -> tuple[str, ...]:
-        """Return the bands of a FILTERS line: "griz", or names parted by commas or blanks."""
-        names = re.split(r"[,\s]+", text.strip()) if re.search(r"[,\s]", text.strip()) else list(text.strip())
-        return tuple(dict.fromkeys(self[name] for name in names if name))
 
 
 def _scan(text: str) -> _Scan:

@@ -1,6 +1,6 @@
 """Parquet tables: read with clear errors, checked against typed columns."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,26 @@ def read_table(path: Path) -> pa.Table:
         raise fail(path, "is missing")
     try:
         return pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise fail(path, f"is not a readable Parquet file ({error})") from error
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Open a Parquet file to be read in pieces; raises `InputError` as :func:`read_table` does."""
+    if not path.is_file():
+        raise fail(path, "is missing")
+    try:
+        return pq.ParquetFile(path, read_dictionary=["object_id", "band"], pre_buffer=False)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise fail(path, f"is not a readable Parquet file ({error})") from error
+
+
+def parquet_batches(
+    file: pq.ParquetFile, path: Path, columns: list[str], rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield record batches of at most so many rows; raises `InputError` where the file is damaged."""
+    try:
+        yield from file.iter_batches(rows, columns=columns, use_threads=False)
     except (OSError, pa.ArrowInvalid) as error:
         raise fail(path, f"is not a readable Parquet file ({error})") from error
 
@@ -50,10 +70,10 @@ def value_type(kind: pa.DataType) -> pa.DataType:
     return pa.string() if pa.types.is_large_string(plain) else plain
 
 
-def no_nulls(table: pa.Table, columns: Mapping[str, Any], where: str | Path) -> None:
-    """Refuse nulls in the named columns, naming the first row that has one."""
+def no_nulls(table: pa.Table, columns: Mapping[str, Any], where: str | Path, *, first_row: int = 0) -> None:
+    """Refuse nulls in the named columns, naming the row; the table's first row is `first_row`."""
     for name in columns:
         column = table.column(name)
         if column.null_count:
-            row = column.is_null().index(True).as_py()
+            row = first_row + column.is_null().index(True).as_py()
             raise fail(where, f"row {row}: {name!r} must not be null")

@@ -2,38 +2,21 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+
+import numpy as np
 
 from rookery.surveys import _snana_tables as tables
+from rookery.surveys._dates import Dates, TimeUnit
+from rookery.surveys._report import Faults, IngestReport, OnError, survey_name
 from rookery.surveys._snana_files import SourceFile, source_files
 from rookery.surveys._snana_text import LightCurve, parse_light_curve
+from rookery.surveys._types import TypeMap, text_map
 from rookery.surveys.store import Survey, refuse_existing, write_survey
 from rookery_ensembles.errors import InputError, fail
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class IngestReport:
-    """What an ingest did.
-
-    Attributes
-    ----------
-    survey
-        The survey written.
-    n_read, n_skipped, n_ignored
-        Light curves read; broken files left out; files that are no light curves.
-    errors
-        Why each skipped file was left out.
-    """
-
-    survey: Survey
-    n_read: int
-    n_skipped: int
-    n_ignored: int
-    errors: list[str]
 
 
 @dataclass
@@ -52,9 +35,11 @@ def ingest_snana(
     path: str | Path,
     out: str | Path,
     *,
-    on_error: Literal["stop", "skip"] = "stop",
+    on_error: OnError = "stop",
     band_aliases: Mapping[str, str] | None = None,
-    type_map: Mapping[int, str] | None = None,
+    type_map: TypeMap | None = None,
+    type_column: str | None = None,
+    time_unit: TimeUnit = "mjd",
     name: str | None = None,
 ) -> IngestReport:
     """Read SNANA ascii light curves into a survey folder.
@@ -78,6 +63,10 @@ def ingest_snana(
     type_map
         SNTYPE code -> type, added to (and overriding) the challenge's: 1 Ia, 2 II, 3 Ibc, 21 IIn,
         22 IIP, 23 IIL, 32 Ib, 33 Ic. Used where SIM_COMMENT tells no type; codes <= 0 mean unknown.
+    type_column
+        Header key that tells the type (a code of `type_map`, or a name) instead of these.
+    time_unit
+        ``"mjd"``, or ``"jd"`` where all dates are Julian Dates; the two never mix in one survey.
     name
         The survey's name; the source's without it.
 
@@ -88,19 +77,15 @@ def ingest_snana(
         or an `out` that exists.
     """
     path, out = Path(path), Path(out)
-    if on_error not in ("stop", "skip"):
-        raise fail("on_error", f"must be 'stop' or 'skip', but is {on_error!r}")
+    faults, dates = Faults(on_error), Dates(time_unit, path)
     refuse_existing(out)
-    types = {**tables.DEFAULT_TYPES, **(type_map or {})}
-    reading = _Reading()
+    types = {**tables.DEFAULT_TYPES, **text_map(type_map)}
+    reading = _Reading(errors=faults.errors)
     for source in source_files(path):
         try:
-            _take(source, reading, band_aliases or {}, types)
+            _take(source, reading, band_aliases or {}, types, type_column)
         except InputError as error:
-            if on_error == "stop":
-                raise
-            reading.errors.append(str(error))
-            _log.warning("skipped: %s", error)
+            faults.add(source.where, error)
     if not reading.curves:
         skipped = (
             f", and {len(reading.errors)} broken, the first being {reading.errors[0]}"
@@ -110,12 +95,19 @@ def ingest_snana(
         raise fail(
             path, f"must hold a readable SNANA light curve, but has {reading.n_ignored} other files{skipped}"
         )
-    survey = _write(path, out, name or path.name.split(".")[0] or "snana", reading)
+    reading.curves = [_in_mjd(curve, dates) for curve in reading.curves]
+    dates.finish()
+    _check_zero_points(path, reading.curves)
+    survey = _write(path, out, survey_name(path, name), reading)
     return IngestReport(survey, len(reading.curves), len(reading.errors), reading.n_ignored, reading.errors)
 
 
 def _take(
-    source: SourceFile, reading: _Reading, band_aliases: Mapping[str, str], type_map: Mapping[int, str]
+    source: SourceFile,
+    reading: _Reading,
+    band_aliases: Mapping[str, str],
+    type_map: Mapping[str, str],
+    type_column: str | None,
 ) -> None:
     if source.error is not None:
         raise source.error
@@ -124,13 +116,25 @@ def _take(
         reading.n_ignored += 1
         return
     curve = parse_light_curve(source.text, source.where, band_aliases)
-    kind = tables.object_type(curve, type_map)
+    kind = tables.object_type(curve, type_map, type_column)
     if (other := reading.first_with.get(curve.object_id)) is not None:
         raise fail(source.where, f"SNID must be unique, but {curve.object_id!r} is also that of {other}")
     reading.first_with[curve.object_id] = source.where
     reading.curves.append(curve)
     reading.names.append(source.name)
     reading.types.append(kind)
+
+
+def _in_mjd(curve: LightCurve, dates: Dates) -> LightCurve:
+    return replace(curve, mjd=dates.to_mjd(curve.mjd, lambda _: curve.where))
+
+
+def _check_zero_points(path: Path, curves: list[LightCurve]) -> None:
+    """Refuse headers that give the fluxes another zero point than FLUXCAL's, or several."""
+    for key in tables.HEADER_ZERO_POINTS:
+        values = [curve.number(key) for curve in curves if key in curve.header]
+        if values:
+            tables.check_zero_points(key, np.array(values), path)
 
 
 def _write(path: Path, out: Path, name: str, reading: _Reading) -> Survey:
@@ -148,6 +152,8 @@ def _write(path: Path, out: Path, name: str, reading: _Reading) -> Survey:
     provenance = {
         "reader": "snana",
         "source": path.name,
+        "objects_read": len(curves),
+        "objects_skipped": len(reading.errors),
         "files_read": len(curves),
         "files_ignored": reading.n_ignored,
         "files_skipped": len(reading.errors),

@@ -151,6 +151,9 @@ def _assign(name: str, survey: Survey, plan: _Plan) -> tuple[NDArray[np.object_]
     """Return every object's role and fold."""
     types = survey.objects["type"].to_numpy(dtype=object)
     typed = pd.notna(types)
+    if not typed.any():
+        rule = f"needs objects of known type to train on, but none of the {len(types)} has one"
+        raise fail(f"split {name} of {survey.path}", f"{rule}: the survey is unlabelled")
     generator = np.random.default_rng(plan.seed)
     if plan.train_ids is not None:
         training = _training_ids(survey, plan.train_ids, typed)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from rookery.surveys import _objects, _observations
 from rookery.surveys._document import (
@@ -24,13 +25,13 @@ from rookery.surveys._document import (
     TRUTH,
     SurveyInfo,
     read_info,
-    survey_checksum,
+    seal,
     verify_digests,
 )
 from rookery.surveys._observations import ObservationArrays
 from rookery.surveys._tables import no_nulls, read_table, require_columns
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import atomic_folder, sha256
+from rookery_ensembles.files import atomic_folder
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class Survey:
     def _arrays(self) -> ObservationArrays:
         where = self.path / OBSERVATIONS
         ids = self.objects["object_id"].tolist()
-        return _observations.arrays_from_table(read_table(where), ids, self.bands, where)
+        return _observations.read_arrays(where, ids, self.bands)
 
 
 def open_survey(path: str | Path, *, verify: bool = True) -> Survey:
@@ -121,7 +122,7 @@ def open_survey(path: str | Path, *, verify: bool = True) -> Survey:
         ids = survey.objects["object_id"].tolist()
         _observations.check_observations(survey.observation_arrays(), ids, path / OBSERVATIONS)
         if TRUTH in info.files:
-            _check_truth(read_table(path / TRUTH), ids, path / TRUTH)
+            check_truth(read_table(path / TRUTH), ids, path / TRUTH)
     return survey
 
 
@@ -149,7 +150,9 @@ def write_survey(
         `source_file`; every other column is a covariate that networks may see.
     observations
         Columns `object_id`, `mjd`, `band`, `flux`, `flux_err`, in any order of rows. Categorical
-        ids and bands are fastest.
+        ids and bands are fastest. Exact repeats (object, date, band, flux and error) are dropped
+        and counted in the provenance as `repeated_rows`; different measurements of one band at
+        one date are kept.
     truth
         `object_id` (as in `objects`) and any further columns that no network may see.
     replace
@@ -166,31 +169,42 @@ def write_survey(
         raise fail(path / DOCUMENT, f"bands must be unique, but are {', '.join(bands)}")
     frame = _objects.objects_frame(objects, path / OBJECTS)
     ids = frame["object_id"].tolist()
-    arrays = _observations.arrays_from_frame(observations, ids, bands, path / OBSERVATIONS)
+    arrays, repeated = _observations.arrays_from_frame(observations, ids, bands, path / OBSERVATIONS)
     tables = {
         OBJECTS: _objects.objects_table(frame),
         OBSERVATIONS: _observations.table_from_arrays(arrays, ids, bands),
     }
     if truth is not None:
         tables[TRUTH] = pa.Table.from_pandas(truth, preserve_index=False).replace_schema_metadata(None)
-        _check_truth(tables[TRUTH], ids, path / TRUTH)
-    counts = _counts(frame, arrays)
-    if counts["without_detection"]:
-        _log.warning(
-            "%s: %d of %d objects have no observation at %g sigma or more; they are kept",
-            path,
-            counts["without_detection"],
-            len(frame),
-            DETECTION_SNR,
-        )
-    document = {"name": name, "bands": list(bands), "provenance": dict(provenance or {}), "counts": counts}
+        check_truth(tables[TRUTH], ids, path / TRUTH)
+    undetected = int((best_snr(arrays.flux, arrays.flux_err, arrays.offsets[:-1]) < DETECTION_SNR).sum())
+    warn_undetected(path, undetected, len(frame))
     with atomic_folder(path, replace=replace) as partial:
         for file_name, table in tables.items():
             pq.write_table(table, partial / file_name, compression="zstd")
-        digests = {file_name: sha256(partial / file_name) for file_name in sorted(tables)}
-        info = SurveyInfo(**document, files=digests, checksum=survey_checksum(digests, list(bands)))
-        (partial / DOCUMENT).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        seal(
+            partial,
+            name=name,
+            bands=list(bands),
+            provenance={**(provenance or {}), **({"repeated_rows": repeated} if repeated else {})},
+            counts=_objects.survey_counts(frame, len(arrays), undetected),
+            tables=tables,
+        )
     return open_survey(path)
+
+
+def best_snr(
+    flux: NDArray[np.float32], flux_err: NDArray[np.float32], starts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the largest signal-to-noise ratio of each object, whose rows begin at `starts`."""
+    return np.maximum.reduceat(flux.astype(np.float64) / flux_err, starts)
+
+
+def warn_undetected(path: Path, undetected: int, objects: int) -> None:
+    """Log how many objects have no detection."""
+    if undetected:
+        text = "%s: %d of %d objects have no observation at %g sigma or more; they are kept"
+        _log.warning(text, path, undetected, objects, DETECTION_SNR)
 
 
 def refuse_existing(path: Path, *, replace: bool = False) -> None:
@@ -199,21 +213,10 @@ def refuse_existing(path: Path, *, replace: bool = False) -> None:
         raise fail(path, "must not exist yet: a survey is never overwritten unasked")
 
 
-def _check_truth(table: pa.Table, ids: list[str], where: Path) -> None:
+def check_truth(table: pa.Table, ids: list[str], where: Path) -> None:
+    """Hold a truth table to the objects of the object table."""
     columns = {"object_id": pa.string()}
     require_columns(table, columns, where)
     no_nulls(table, columns, where)
     if table.column("object_id").to_pylist() != ids:
         raise fail(where, "must have the objects of the object table, in its order")
-
-
-def _counts(frame: pd.DataFrame, arrays: ObservationArrays) -> dict[str, Any]:
-    snr = arrays.flux.astype(np.float64) / arrays.flux_err
-    detected = np.maximum.reduceat(snr, arrays.offsets[:-1]) >= DETECTION_SNR
-    by_type = frame["type"].fillna("unknown").value_counts().sort_index()
-    return {
-        "objects": len(frame),
-        "observations": len(arrays),
-        "without_detection": int((~detected).sum()),
-        "by_type": {str(kind): int(number) for kind, number in by_type.items()},
-    }

@@ -188,7 +188,7 @@ def test_unknown_sntype_names_line_and_known_codes():
     text = replaced("SIM_COMMENT", "COMMENT").replace("SNTYPE:  -9", "SNTYPE: 101")
     with pytest.raises(InputError, match=r"x\.DAT, line 3: SNTYPE must be one of 1 \(Ia\), .* but is 101"):
         object_type(parse(text), DEFAULT_TYPES)
-    assert object_type(parse(text), {101: "Ib"}) == "Ib"
+    assert object_type(parse(text), {"101": "Ib"}) == "Ib"
 
 
 def test_redshift_is_simulated_or_spectroscopic_but_never_photometric():
