@@ -6,11 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from rookery.surveys import Survey
     from rookery.training import TrainingJob
+
+# A busy machine must not fail a test: only pytest's timeout judges time.
+hypothesis.settings.register_profile("rookery", deadline=None)
+hypothesis.settings.load_profile("rookery")
 
 CLASSES = ("Ia", "non-Ia")
 _TINY = {

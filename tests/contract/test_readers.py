@@ -397,7 +397,9 @@ def test_an_object_of_one_observation_and_one_of_negative_fluxes_pass(reader, tm
     rows = ((56003.5, "r", -5.0, 1.0), (56013.5, "g", -2.0, 1.0))
     source = reader.write(tmp_path, (replace(SOURCES[0], rows=rows), SOURCES[2]))
     survey = reader.ingest(source, tmp_path / "out").survey
-    images = light_curve_images(survey, survey.bands, days_per_column=4, n_columns=8)
+    images = light_curve_images(
+        survey.observation_arrays(), survey.bands, survey.bands, days_per_column=4, n_columns=8
+    )
     assert images["mask"].sum(dim=(1, 2)).tolist() in ([2, 1], [1, 2])
     assert survey.info.counts["without_detection"] == 2
 
