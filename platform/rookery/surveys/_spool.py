@@ -26,8 +26,10 @@ class Spool:
 
     def add(self, records: NDArray[np.void]) -> None:
         """Deal records to the files of their objects."""
+        if not len(records):
+            return
         number = records["object"] // OBJECTS_PER_FILE
-        if len(number) and (np.diff(number) < 0).any():
+        if (np.diff(number) < 0).any():
             order = np.argsort(number, kind="stable")
             records, number = records[order], number[order]
         starts = np.flatnonzero(np.diff(number, prepend=-1))
