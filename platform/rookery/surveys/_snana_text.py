@@ -162,22 +162,24 @@ def _required(header: Mapping[str, tuple[int, str]], key: str, where: str) -> st
 
 
 def _check_whole(scan: _Scan, where: str) -> None:
-    promised = None
-    if "NOBS" in scan.header:
-        promised = int(
-            _float(_required(scan.header, "NOBS", where), f"{where}, line {scan.header['NOBS'][0]}", "NOBS")
-        )
     here = f"{where}, line {scan.n_lines}"
-    of = f" of {promised}" if promised is not None else ""
     if not scan.ended:
+        announced = scan.header.get("NOBS", (0, ""))[1].split()
+        of = f" of {announced[0]}" if announced else ""
         raise fail(
             here,
             f"is truncated: the file must close with `END:`, but stops after {len(scan.rows)}{of} OBS rows",
         )
+    promised = None
+    if "NOBS" in scan.header:
+        line = f"{where}, line {scan.header['NOBS'][0]}"
+        promised = _float(_required(scan.header, "NOBS", where), line, "NOBS")
+        if not promised.is_integer():
+            raise fail(line, f"NOBS must be a whole number, but is {promised:g}")
     if promised is not None and len(scan.rows) != promised:
         raise fail(
             here,
-            f"must have as many OBS rows as NOBS says, but NOBS is {promised} and there are {len(scan.rows)}",
+            f"must have as many OBS rows as NOBS says, but NOBS is {promised:g} and there are {len(scan.rows)}",
         )
     if not scan.rows:
         raise fail(where, "has no observations")

@@ -129,7 +129,7 @@ def test_bad_light_curves_give_features(tmp_path: Path) -> None:
         *(("negative", mjd, band, -abs(flux) - 1, error) for _, mjd, band, flux, error in good),
         *(("one_band", *row[1:]) for row in good if row[2] == "g"),
         *(("zero", mjd, "g", 0.0, 1.0) for mjd in (56000.0, 56001.0)),
-        *(("same_night", 56000.0, band, 5.0, 1.0) for band in "ggrr"),
+        *(("same_night", 56000.0, band, flux, 1.0) for flux, band in enumerate("ggrr", 5)),
         ("huge", 56000.0, "g", 1e30, 1.0),
         ("huge", 56010.0, "r", -1e30, 1e-5),
         ("tiny", 56000.0, "g", 1e-30, 1e-32),

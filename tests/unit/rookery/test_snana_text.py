@@ -109,6 +109,7 @@ def test_without_filters_every_band_is_taken():
         ("END:\n", "OBS:  56173.1  g NU", r"x\.DAT, line 26: is truncated: .* stops after 4 of 3 OBS rows"),
         ("NOBS: 3", "NOBS: 4", r"x\.DAT, line 26: .* NOBS is 4 and there are 3"),
         ("NOBS: 3", "NOBS: many", r"x\.DAT, line 19: NOBS must be a number, but is 'many'"),
+        ("NOBS: 3", "NOBS: nan", r"x\.DAT, line 19: NOBS must be a whole number, but is nan"),
         ("SNID:   17\n", "", r"x\.DAT: must have a `SNID:` line"),
         ("SNID:   17\n", "SNID:\n", r"x\.DAT, line 2: `SNID:` must have a value"),
         ("VARLIST:", "# VARLIST", r"x\.DAT: must have a `VARLIST:` line"),
