@@ -179,7 +179,8 @@ def _check_whole(scan: _Scan, where: str) -> None:
     if promised is not None and len(scan.rows) != promised:
         raise fail(
             here,
-            f"must have as many OBS rows as NOBS says, but NOBS is {promised:g} and there are {len(scan.rows)}",
+            f"must have as many OBS rows as NOBS says, but NOBS is {promised:g} "
+            f"and there are {len(scan.rows)}",
         )
     if not scan.rows:
         raise fail(where, "has no observations")
