@@ -257,7 +257,7 @@ ASCII = r"{file}-SN{object_id}"
 READERS = {
     "snana-folder": Reader("snana", snana_folder, ingest_snana, ASCII),
     "snana-tar": Reader("snana", snana_archive(".tar", "w"), ingest_snana, ASCII, packing_only=True),
-    "snana-tar-gz": Reader("snana", snana_archive(".tar.gz", "w:gz"), ingest_snana, ASCII),
+    "snana-tar-gz": Reader("snana", snana_archive(".tar.gz", "w:gz"), ingest_snana, ASCII, packing_only=True),
     "snana-tar-xz": Reader("snana", snana_archive(".tar.xz", "w:xz"), ingest_snana, ASCII, packing_only=True),
     "fits-folder": Reader("fits", fits_pair(False, "folder"), ingest_snana_fits),
     "fits-head": Reader("fits", fits_pair(False, "folder"), fits_head, packing_only=True),

@@ -185,7 +185,7 @@ DRAWN = {"damage": damages(), "which": st.integers(0, 1), "policy": st.sampled_f
 
 
 @pytest.mark.parametrize("source", SOURCES)
-@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+@settings(max_examples=20, deadline=None, derandomize=True, database=None)
 @given(**DRAWN)
 def test_damaged_files_raise_input_errors_and_leave_nothing(source, damage, which, policy):
     check(source, damage, which, policy)

@@ -167,9 +167,7 @@ def test_fold_whose_rest_has_one_class_is_refused(tmp_path):
 
 def test_survey_without_types_is_refused(tmp_path):
     survey = make_survey(tmp_path / "s", [None] * 4)
-    with pytest.raises(
-        InputError, match="needs objects of known type to train on, but none of the 4 has one"
-    ):
+    with pytest.raises(InputError, match="none of the 4 has one: the survey is unlabelled"):
         split_survey(survey, "bad", train_fraction=0.5, validation_fraction=0)
 
 
