@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from rookery.surveys import Survey
     from rookery.training import TrainingJob
 
+# Ray's workers would otherwise starve beside the tests of the other process.
+os.environ.setdefault("RAY_worker_niceness", "0")
 # A busy machine must not fail a test: only pytest's timeout judges time.
 hypothesis.settings.register_profile("rookery", deadline=None)
 hypothesis.settings.load_profile("rookery")
