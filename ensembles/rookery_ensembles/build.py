@@ -91,6 +91,7 @@ def choose(
     positive: str = "Ia",
     bags: int = 20,
     sample_weight: Mapping[str, float] | None = None,
+    sharpen: bool = True,
 ) -> EnsembleChoice:
     """Choose an ensemble by out-of-sample log-loss: bagged greedy selection, then a temperature.
 
@@ -114,6 +115,9 @@ def choose(
     sample_weight
         What each object counts in selection and calibration, by `object_id`: importance weights
         make the validation objects resemble those to be classified. By default all count the same.
+    sharpen
+        Whether the temperature may make probabilities more certain. Validation objects that only
+        resemble those to be classified are easier than these, and would have it do so.
 
     Raises
     ------
@@ -148,7 +152,7 @@ def choose(
     best = int(losses_m.argmin())
     weights_m = _select(likelihood_mn, bags, weight_n)
     selected_nk = average(values_mnk, weights_m)
-    calibration = TemperatureCalibration.fit(selected_nk, index_n, weight_n)
+    calibration = TemperatureCalibration.fit(selected_nk, index_n, weight_n, sharpen=sharpen)
     fractions = np.bincount(index_n, minlength=len(class_names)) / len(index_n)
     return EnsembleChoice(
         class_names=class_names,

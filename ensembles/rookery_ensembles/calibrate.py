@@ -51,6 +51,8 @@ class TemperatureCalibration:
         probability_nk: NDArray[Any],
         truth_index_n: NDArray[Any],
         sample_weight: NDArray[Any] | None = None,
+        *,
+        sharpen: bool = True,
     ) -> "TemperatureCalibration":
         """Find the T in `TEMPERATURE_RANGE` of least log-loss.
 
@@ -65,6 +67,8 @@ class TemperatureCalibration:
             (N,) positions of the true classes.
         sample_weight
             (N,) what each object counts in the log-loss; 1 by default.
+        sharpen
+            Whether T may be below 1, which makes probabilities more certain.
 
         Raises
         ------
@@ -83,7 +87,7 @@ class TemperatureCalibration:
             norm_n = np.log(np.exp(scaled_nk).sum(axis=1))
             return float(np.mean(weight_n * (norm_n - scaled_nk[np.arange(len(index)), index])))
 
-        low, high = TEMPERATURE_RANGE
+        low, high = TEMPERATURE_RANGE if sharpen else (1.0, TEMPERATURE_RANGE[1])
         found = minimize_scalar(loss, bounds=(math.log(low), math.log(high)), method="bounded")
         fitted = cls(math.exp(found.x))
         weights = None if sample_weight is None else weight_n

@@ -18,6 +18,7 @@ from rookery.campaigns.document import Bins, ExperimentDocument, RowDocument
 from rookery.campaigns.load import Campaign
 from rookery.campaigns.plan import VALIDATION, Folders, baseline_task, is_whole, training_job
 from rookery.campaigns.prepare import Ground
+from rookery.training.member import DEGRADED
 from rookery_ensembles import (
     CandidateMember,
     Predictions,
@@ -116,11 +117,13 @@ class _Scorer:
     def _ensemble(self, row: RowDocument, names: Sequence[str]) -> Predictions:
         """Select, average and calibrate members on validation objects; keep the bundle."""
         members = self.folders.members
+        shifted = all((members / name / DEGRADED).is_file() for name in names)
+        file = DEGRADED if shifted else VALIDATION
         candidates = [
-            CandidateMember(name, members / name, name, read_predictions(members / name / VALIDATION))
+            CandidateMember(name, members / name, name, read_predictions(members / name / file))
             for name in names
         ]
-        choice = choose(candidates, positive=self.campaign.document.defaults.positive)
+        choice = choose(candidates, positive=self.campaign.document.defaults.positive, sharpen=not shifted)
         stack = stack_members([read_predictions(self._test_file(member.id)) for member in choice.members])
         values = choice.calibration.apply(average(stack.values, [m.weight for m in choice.members]))
         bundle = write_bundle(
@@ -129,6 +132,7 @@ class _Scorer:
             class_names=choice.class_names,
             calibration=choice.calibration,
             scores=choice.scores,
+            class_fractions=choice.class_fractions,
             provenance={
                 "campaign": self.campaign.document.name,
                 "experiment": self.name,

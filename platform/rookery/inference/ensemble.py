@@ -90,7 +90,8 @@ def build_ensemble(
     """Select, average and calibrate a study's members on validation objects; write the bundle.
 
     A shift of the study's objective holds here too: importance weights weight selection and
-    calibration, and degraded validation objects take the validation objects' place.
+    calibration, and degraded validation objects take the validation objects' place. The temperature
+    then never makes probabilities more certain: what only resembles the target is easier than it.
 
     Parameters
     ----------
@@ -103,7 +104,12 @@ def build_ensemble(
         names = ", ".join(study.document.class_names)
         raise fail(study.path, f"the positive class must be one of {names}, but is {positive}")
     candidates = study_candidates(study)
-    choice = choose(candidates, positive=positive, sample_weight=study.importance_weights())
+    choice = choose(
+        candidates,
+        positive=positive,
+        sample_weight=study.importance_weights(),
+        sharpen=study.space.objective.shift is None,
+    )
     test_predictions = _test_predictions(candidates, choice)
     test_scores = {
         name: classification_metrics(choice.class_names, found.truth, found.values, positive)

@@ -23,6 +23,17 @@ def test_the_fit_finds_the_temperature_that_distorted_the_probabilities() -> Non
     np.testing.assert_allclose(found.apply(p)[0], [0.8, 0.2], rtol=1e-3)
 
 
+def test_without_leave_to_sharpen_probabilities_are_softened_or_left() -> None:
+    shy, bold = np.array([[0.6, 0.4]] * 9 + [[0.6, 0.4]]), np.array([[0.99, 0.01]] * 10)
+    index = np.array([0] * 9 + [1])
+    assert TemperatureCalibration.fit(shy, index).temperature < 0.5
+    assert TemperatureCalibration.fit(shy, index, sharpen=False).temperature == 1.0
+    softened = TemperatureCalibration.fit(bold, index).temperature
+    assert TemperatureCalibration.fit(bold, index, sharpen=False).temperature == pytest.approx(
+        softened, rel=1e-4
+    )
+
+
 def test_a_temperature_of_one_changes_nothing() -> None:
     p = np.array([[1.0, 0.0], [0.3, 0.7]])
     np.testing.assert_array_equal(TemperatureCalibration(1.0).apply(p), p)
