@@ -26,9 +26,9 @@ from rookery.surveys import ingest_snana, open_split, split_survey
 from rookery.surveys.degrade import degraded_survey
 from rookery.surveys.properties import object_properties
 from rookery.surveys.shift import effective_number
+from rookery.surveys.shift_options import DegradedValidation, ImportanceWeighting
 from rookery.training import TrainingJob, train
 from rookery.training.data import load_data, predict_rows
-from rookery.training.shift import DegradedValidation, ImportanceWeighting
 from rookery.training.validation import prepare_validation
 from rookery_ensembles import (
     CandidateMember,

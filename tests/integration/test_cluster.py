@@ -68,7 +68,9 @@ def test_a_search_runs_on_a_cluster_given_by_its_address(cluster, tiny_survey, t
     study = tmp_path / "study"
     done = search(tiny_survey, study, address, env=environment)
     assert done.returncode == 0, done.stderr
-    assert [trial.state.name for trial in open_study(study).optuna_study().trials] == ["COMPLETE"] * 2
+    states = [trial.state.name for trial in open_study(study).optuna_study().trials]
+    # A starting point whose turn did not come waits for more trials.
+    assert [state for state in states if state != "WAITING"] == ["COMPLETE"] * 2
 
 
 def test_an_address_where_nobody_answers_is_one_error(tiny_survey, tmp_path):

@@ -34,7 +34,9 @@ def test_the_ensembles_package_leaves_torch_and_ray_alone():
     assert loaded_after(statement, HEAVY) == "[]"
 
 
-@pytest.mark.parametrize("module", ["rookery", "rookery.cli", "rookery.api", "rookery.surveys"])
+@pytest.mark.parametrize(
+    "module", ["rookery", "rookery.cli", "rookery.api", "rookery.surveys", "rookery.search.space"]
+)
 def test_a_light_module_leaves_heavy_libraries_alone(module):
     assert loaded_after(f"import {module}", HEAVY) == "[]"
 

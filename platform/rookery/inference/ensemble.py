@@ -12,8 +12,8 @@ import numpy as np
 
 import rookery
 from rookery.search.study import Study
+from rookery.surveys.shift_options import DegradedValidation
 from rookery.training.member import DEGRADED
-from rookery.training.shift import DegradedValidation
 from rookery_ensembles import (
     Bundle,
     CandidateMember,

@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from rookery.documents import Document, Source, explain
 from rookery.search.parameters import CategoricalParameter, FixedParameter, Parameter, Scalar, as_list
-from rookery.training.shift import Shift, objective_name
+from rookery.surveys.shift_options import Shift, objective_name
 from rookery_ensembles.errors import InputError, fail
 
 if TYPE_CHECKING:

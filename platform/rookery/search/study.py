@@ -19,9 +19,9 @@ from rookery.networks.family import load_family
 from rookery.search.space import SearchSpace
 from rookery.surveys import Survey, open_split
 from rookery.surveys.shift import warn_if_few
+from rookery.surveys.shift_options import ImportanceWeighting
 from rookery.training.data import role_rows
 from rookery.training.member import Card, read_card
-from rookery.training.shift import ImportanceWeighting
 from rookery.training.validation import check_shift, shift_weights
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_file, is_partial, sha256, write_text

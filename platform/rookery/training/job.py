@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from rookery.documents import Document
-from rookery.training.shift import Shift, objective_name
+from rookery.surveys.shift_options import Shift, objective_name
 
 
 class TrainingJob(Document):

@@ -22,10 +22,10 @@ from rookery.surveys.shift import (
     importance_weights,
     labelled_and_target,
 )
+from rookery.surveys.shift_options import DegradedValidation, ImportanceWeighting, Shift
 from rookery.surveys.splits import split_path
 from rookery.training.data import TrainingData, predict_rows
 from rookery.training.job import TrainingJob
-from rookery.training.shift import DegradedValidation, ImportanceWeighting, Shift
 from rookery_ensembles.files import sha256
 from rookery_ensembles.metrics import accuracy, log_loss
 
