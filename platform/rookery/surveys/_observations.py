@@ -65,8 +65,12 @@ class ObservationArrays:
         """
         start, count = self.offsets[:-1][objects], np.diff(self.offsets)[objects]
         owner = np.repeat(np.arange(len(objects)), count)
-        within = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-        return owner, start[owner] + within
+        return owner, start[owner] + place_in_group(count)
+
+
+def place_in_group(count: NDArray[np.integer]) -> NDArray[np.intp]:
+    """Return 0, 1, ... `count` - 1 for each group in turn, joined: shape (sum of counts,)."""
+    return np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
 
 
 def select(

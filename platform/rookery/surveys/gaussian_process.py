@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.surveys._observations import place_in_group
+
 Floats = NDArray[np.floating]
 
 TIME_SCALES = (8.0, 14.0, 24.0, 42.0, 72.0)  # observer-frame days
@@ -62,7 +64,7 @@ def pad(
     order = np.lexsort((np.abs(time - peak[object_index]), object_index))
     owner = object_index[order].astype(np.intp)
     count = np.bincount(owner, minlength=n_objects)
-    place = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
+    place = place_in_group(count)
     kept = place < MAX_POINTS
     owner, place, order = owner[kept], place[kept], order[kept]
     shape = (n_objects, int(min(count.max(initial=1), MAX_POINTS)))

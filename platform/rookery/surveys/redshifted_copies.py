@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.surveys._observations import ObservationArrays, assemble
+from rookery.surveys._observations import ObservationArrays, assemble, place_in_group
 from rookery.surveys.bands import effective_wavelengths
 from rookery.surveys.gaussian_process import Points, interpolate, pad
 from rookery.surveys.store import DETECTION_SNR, Survey
@@ -255,7 +255,7 @@ def _observe(survey: Survey, plan: _Plan, start: int, stop: int) -> dict[str, ND
     colour = colours[arrays.band_index[visit]] - np.log(plan.stretch[copy])
     row = position[owner]
     count = np.bincount(row, minlength=len(first))
-    place = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    place = place_in_group(count)
     asked = np.zeros((2, len(first), count.max()))
     asked[:, row, place] = time, colour
     mean, deviation = (values[row, place] * plan.scale[copy] for values in interpolate(known, *asked))

@@ -68,7 +68,8 @@ def load_data(
     survey = _survey(job.survey, job.survey_checksum)
     target, rows = role_rows(survey, job.split, job.fold, job.class_names, family)
     inputs = family.encode(survey, configuration, survey.bands)
-    if (copied := _copies(job, family, configuration, survey, rows)) is not None:
+    copied = family.copies(survey, configuration, survey.bands, rows, job.seed % 2**32)
+    if copied is not None:
         made, source = copied
         rows["train"] = np.concatenate([rows["train"], len(survey) + np.arange(len(source))])
         inputs = {name: torch.cat([values, made[name]]) for name, values in inputs.items()}
@@ -79,16 +80,6 @@ def load_data(
         target_n=torch.from_numpy(target).to(device),
         rows={role: torch.from_numpy(index).to(device) for role, index in rows.items()},
     )
-
-
-def _copies(
-    job: TrainingJob,
-    family: Family[Any],
-    configuration: TrainingConfiguration,
-    survey: Survey,
-    rows: dict[str, NDArray[np.int64]],
-) -> tuple[Inputs, NDArray[np.int64]] | None:
-    return family.copies(survey, configuration, survey.bands, rows, job.seed % 2**32)
 
 
 def role_rows(

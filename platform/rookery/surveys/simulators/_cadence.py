@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.surveys._observations import place_in_group
+
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
@@ -62,8 +64,7 @@ class Cadence:
         """Return (owner, visit): for objects in the given fields, one pair per observation."""
         counts = np.diff(self.offsets)[field]
         owner = np.repeat(np.arange(len(field)), counts)
-        within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return owner, self.offsets[field][owner] + within
+        return owner, self.offsets[field][owner] + place_in_group(counts)
 
     def flux_error(self, visit: Indices, flux: Floats) -> Floats:
         """Return the standard deviation of a measured flux: background, photons and calibration."""
