@@ -67,7 +67,9 @@ def draw_pictures(
         figure = Figure(figsize=(_COLUMNS, sum(heights) + 0.3 * len(groups)))
         FigureCanvasAgg(figure)
         for part, (title, pictures, labels) in zip(
-            figure.subfigures(len(groups), 1, height_ratios=[height + 0.3 for height in heights], squeeze=False)[:, 0],
+            figure.subfigures(
+                len(groups), 1, height_ratios=[height + 0.3 for height in heights], squeeze=False
+            )[:, 0],
             groups,
             strict=True,
         ):

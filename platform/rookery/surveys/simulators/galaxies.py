@@ -134,7 +134,9 @@ def _write(
             **arguments,
             "rejected": dict(zip(reasons, rejected.tolist(), strict=True)),
         }
-        _finish(writer, pd.concat(objects, ignore_index=True), pd.concat(truth, ignore_index=True), provenance)
+        _finish(
+            writer, pd.concat(objects, ignore_index=True), pd.concat(truth, ignore_index=True), provenance
+        )
 
 
 def _finish(

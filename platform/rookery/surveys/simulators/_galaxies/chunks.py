@@ -23,6 +23,9 @@ _WORKER = "rookery.surveys.simulators._galaxies.worker"
 _MOST_PROCESSES = 16
 _CHUNKS_WORTH_A_PROCESS = 4  # two to three seconds of imports and tables against one a chunk
 _TABLES = ("objects", "truth")
+# For glibc: keep freed memory. Arrays of some megabytes come and go, and fresh pages cost more than
+# what is computed in them.
+_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 28), "MALLOC_TRIM_THRESHOLD_": str(1 << 28)}
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ def _from_workers(plan: Plan, processes: int) -> Iterator[Sample]:
     Workers are commands, not of multiprocessing: that would run a caller's script again in each of
     them, unless the script is guarded.
     """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    path = os.pathsep.join(folder for folder in sys.path if folder)
+    environment = {**_MEMORY, **os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory(prefix="rookery-simulate-") as name:
         folder = Path(name)
         command = [
@@ -151,9 +155,7 @@ def _save(sample: Sample, path: Path) -> None:
 def _load(path: Path) -> Sample:
     with np.load(path) as file:
         tables = {
-            table: {
-                key.split(".", 1)[1]: file[key] for key in file.files if key.startswith(f"{table}.")
-            }
+            table: {key.split(".", 1)[1]: file[key] for key in file.files if key.startswith(f"{table}.")}
             for table in _TABLES
         }
         return Sample(images=file["images"], rejected=file["rejected"], **tables)

@@ -44,7 +44,9 @@ def replace_neighbours(images: Singles, sigma: Singles, centre: Floats) -> tuple
     excess = smooth - mirrored
     found = excess > _SIGNIFICANT * unit + _RELATIVE * np.maximum(mirrored, 0.0)
     # The galaxy's own core, where a centre is never exactly half a pixel.
-    far = np.hypot(place[:, None] - 0.5 * total[:, 1, None, None], place - 0.5 * total[:, 0, None, None]) > 2.5
+    far = (
+        np.hypot(place[:, None] - 0.5 * total[:, 1, None, None], place - 0.5 * total[:, 0, None, None]) > 2.5
+    )
     found &= far
     touched = np.flatnonzero(found.any(axis=(1, 2)))
     count = np.zeros(n, np.int64)

@@ -1,7 +1,7 @@
 """Pixels: sources summed in Fourier space, times PSF and pixel, transformed back; then noise.
 
-The transform's box is twice the cutout, so that light which leaves one side does not come in at
-the other within it.
+The transform's box is larger than the cutout, more so for large galaxies, so that light which leaves
+one side does not come in at the other.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,9 @@ from rookery.surveys.simulators._galaxies.surveys import PIXEL_SCALE, Conditions
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
-_SMALLEST_BOX = 128  # pixels
+_LARGE = 9.0  # pixels: a source with such a radius gets the larger box
+_BOXES = (1.5, 3.0)  # sides over the cutout's
+_SMALLEST_BOX = 96  # pixels
 
 
 @dataclass(frozen=True)
@@ -41,28 +43,33 @@ def render(scene: Scene, conditions: Conditions, size: int) -> Singles:
     starts = np.searchsorted(scene.owner, np.arange(n + 1))
     point_starts = np.searchsorted(scene.point_owner, np.arange(n + 1))
     sigma = conditions.psf_fwhm / PIXEL_SCALE / fwhm_per_sigma()
-    grid = _grid(max(2 * size, _SMALLEST_BOX))
+    large = (scene.shape[:, 0] + scene.shape[:, 2]) > _LARGE**2
     for row in range(n):
         own = slice(starts[row], starts[row + 1])
         points = slice(point_starts[row], point_starts[row + 1])
-        sky = _sources(scene, own, points, grid)
+        grid = _grid(max(int(_BOXES[int(large[own].any())] * size), _SMALLEST_BOX))
+        sky = _sources(scene, own, int(scene.own[row]), points, grid)
         sky *= _psf(conditions.psf_shape[row], sigma[row], grid)
         images[row] = _pixels(sky, size, grid)
     return images
 
 
-def add_noise(images: Singles, conditions: Conditions, generator: np.random.Generator) -> Singles:
-    """Return the images with sky noise and the sources' photon noise: both Gaussian."""
-    noise = generator.standard_normal(images.shape, np.float32)
-    variance = np.maximum(images, np.float32(0.0))
-    variance /= conditions.electrons.astype(np.float32)[:, None, None]
-    variance += (conditions.pixel_sigma**2).astype(np.float32)[:, :, None, None]
-    noise *= np.sqrt(variance, out=variance)
-    noise += images
-    return noise
+def add_noise(images: Singles, conditions: Conditions, generator: np.random.Generator) -> None:
+    """Add sky noise and the sources' photon noise, both Gaussian, to the images in place."""
+    electrons = conditions.electrons.astype(np.float32)[:, None, None]
+    sky = (conditions.pixel_sigma**2).astype(np.float32)[:, :, None, None]
+    # Image by image: buffers that stay in the cache, and no large ones to be made anew.
+    noise, variance = np.empty_like(images[0]), np.empty_like(images[0])
+    for image, of_sky in zip(images, sky, strict=True):
+        generator.standard_normal(out=noise, dtype=np.float32)
+        np.maximum(image, np.float32(0.0), out=variance)
+        variance /= electrons
+        variance += of_sky
+        noise *= np.sqrt(variance, out=variance)
+        image += noise
 
 
-def _sources(scene: Scene, own: slice, points: slice, grid: _Grid) -> NDArray[np.complex64]:
+def _sources(scene: Scene, own: slice, parts: int, points: slice, grid: _Grid) -> NDArray[np.complex64]:
     """Return (B, Ky, Kx) transforms of all that lies in one cutout, before PSF and pixel."""
     bulge = scene.bulge[own]
     kappa_squared = scene.shape[own].astype(np.float32) @ grid.squares
@@ -70,12 +77,16 @@ def _sources(scene: Scene, own: slice, points: slice, grid: _Grid) -> NDArray[np
     shapes[~bulge] = exponential(kappa_squared[~bulge])
     if bulge.any():
         shapes[bulge] = de_vaucouleurs(np.maximum(kappa_squared[bulge], np.float32(0.0)))
-    waves_y, waves_x = _waves(scene.y[own], grid.ky), _waves(scene.x[own], grid.kx)
-    sources = waves_y[:, :, None] * waves_x[:, None, :]
-    sources *= shapes.reshape(sources.shape)
+    shape = (-1, len(grid.ky), len(grid.kx))
     flux = scene.flux[own].T.astype(np.float32)
-    flat = np.ascontiguousarray(sources).view(np.float32).reshape(len(bulge), -1)
-    total = (flux @ flat).view(np.complex64).reshape(len(flux), len(grid.ky), len(grid.kx))
+    waves = _waves(scene.y[own], grid.ky)[:, :, None], _waves(scene.x[own], grid.kx)[:, None, :]
+    # The galaxy's parts have one place: their real transforms are summed before they are shifted.
+    total = (flux[:, :parts] @ shapes[:parts]).reshape(shape) * (waves[0][0] * waves[1][0])
+    if len(bulge) > parts:
+        others = waves[0][parts:] * waves[1][parts:]
+        others *= shapes[parts:].reshape(shape)
+        flat = others.view(np.float32).reshape(len(others), -1)
+        total += (np.ascontiguousarray(flux[:, parts:]) @ flat).view(np.complex64).reshape(shape)
     if points.stop > points.start:
         waves_y = _waves(scene.point_y[points], grid.ky)
         waves_x = _waves(scene.point_x[points], grid.kx)
@@ -112,7 +123,10 @@ def _pixels(sky: NDArray[np.complex64], size: int, grid: _Grid) -> Singles:
 
 
 @cache
-def _grid(box: int) -> _Grid:
+def _grid(smallest: int) -> _Grid:
+    from scipy.fft import next_fast_len
+
+    box = 2 * next_fast_len(-(-smallest // 2))
     ky = (2.0 * np.pi * np.fft.fftfreq(box)).astype(np.float32)
     kx = (2.0 * np.pi * np.fft.rfftfreq(box)).astype(np.float32)
     x, y = np.broadcast_arrays(kx[None, :], ky[:, None])

@@ -18,8 +18,11 @@ _NORMAL = 0.62  # micrometre: where the scatter of spectra leaves the flux as it
 
 # Chosen, unless said otherwise.
 _SLOPE_OF_LUMINOSITY = -0.045  # of spectra, per magnitude: the colour-magnitude relation
-# Scatter of slope and curvature of spectra in 1/wavelength: of a galaxy's stars, more of its disk's.
-_SLOPE_SCATTER, _CURVE_SCATTER = np.array([[0.02], [0.05], [0.08]]), np.array([[0.005], [0.02], [0.03]])
+# Scatter of the spectra of bulges, old disks and young disks about the templates, in magnitudes: drawn
+# at rest-frame wavelengths (micrometre) and interpolated. Bulges are alike, disks have histories.
+_SCATTER_NODES = np.array([0.25, 0.32, 0.40, 0.50, 0.63, 0.80, 1.05])
+_SCATTER = np.array([0.012, 0.06, 0.09])
+_SLOPE_SCATTER = np.array([0.01, 0.05, 0.08])  # and of their slope in 1 / wavelength
 _FACE_ON_DUST, _INCLINED_DUST = 0.2, 1.5  # A_V, and its growth with log10(1 / axis ratio)
 _DUST_SCATTER = 0.25  # of ln(A_V)
 _BULGE_DUST = 0.4  # of the disk's A_V
@@ -196,20 +199,34 @@ def _magnitudes(
     screens = np.stack([_BULGE_DUST * dust, dust, dust])
     screens_face_on = np.stack([_BULGE_DUST * face_on, face_on, face_on])
     zeros = np.zeros(n)
-    dimming = [table.magnitudes(kind, zeros, a_v)[:, _R] for kind, a_v in zip(kinds, screens_face_on, strict=True)]
+    dimming = [
+        table.magnitudes(kind, zeros, a_v)[:, _R] for kind, a_v in zip(kinds, screens_face_on, strict=True)
+    ]
     # The luminosity function counts the light that comes out face-on.
     seen = sum(share * 10.0 ** (-0.4 * dim) for share, dim in zip(shares.T, dimming, strict=True))
     base = absolute + distance_modulus(redshift) + 2.5 * np.log10(seen)
     inverse = 1e4 * (1.0 + redshift)[:, None] / table.effective - 1.0 / _NORMAL
-    slope = _SLOPE_SCATTER * generator.normal(size=(3, n)) + _SLOPE_OF_LUMINOSITY * (absolute + 21.5)
-    curve = _CURVE_SCATTER * generator.normal(size=(3, n))
+    slope = _SLOPE_SCATTER[:, None] * generator.normal(size=(3, n)) + _SLOPE_OF_LUMINOSITY * (absolute + 21.5)
     parts = []
     for part, share in enumerate(shares.T):
         magnitudes = table.magnitudes(kinds[part], redshift, screens[part])
-        magnitudes += slope[part, :, None] * inverse + curve[part, :, None] * inverse**2
+        magnitudes += slope[part, :, None] * inverse
+        magnitudes += _SCATTER[part] * _smooth_noise(table.effective, redshift, generator)
         fainter = base - 2.5 * np.log10(np.maximum(share, 1e-9))
         parts.append(magnitudes + fainter[:, None])
     return np.stack(parts, axis=1)
+
+
+def _smooth_noise(effective: Floats, redshift: Floats, generator: np.random.Generator) -> Floats:
+    """Return (N, B) values of functions of rest-frame wavelength, normal at the nodes, linear between."""
+    n, nodes = len(redshift), np.log(_SCATTER_NODES)
+    values = generator.normal(size=(n, len(nodes)))
+    rest = np.log(effective / 1e4) - np.log1p(redshift)[:, None]
+    left = np.clip(np.searchsorted(nodes, rest) - 1, 0, len(nodes) - 2)
+    part = (rest - nodes[left]) / np.diff(nodes)[left]
+    rows = np.arange(n)[:, None]
+    result: Floats = (1.0 - part) * values[rows, left] + part * values[rows, left + 1]
+    return result
 
 
 def disk_scales() -> tuple[float, float]:

@@ -51,10 +51,10 @@ def _bulge_table() -> Singles:
     from scipy.special import j0
 
     # Substituting r = s^4 makes the cusp smooth.
-    s = np.linspace(0.0, TRUNCATION**0.25, 6001)
+    s = np.linspace(0.0, TRUNCATION**0.25, 4001)
     weight = np.exp(-_SERSIC_B4 * s) * 4.0 * s**7
     weight[1:-1] *= np.where(np.arange(1, len(s) - 1) % 2 == 1, 4.0, 2.0)  # Simpson's rule
-    coarse = np.linspace(0.0, _HIGHEST, 1601)
+    coarse = np.linspace(0.0, _HIGHEST, 801)
     values = np.array([weight @ j0(kappa**2 * s**4) for kappa in coarse]) / weight.sum()
     fine = np.linspace(0.0, _HIGHEST, _NODES)
     return CubicSpline(coarse, values)(fine).astype(np.float32)

@@ -1,8 +1,7 @@
 """Draw galaxies, observe them, measure them, and keep those that the survey's selection takes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +23,7 @@ DIMMEST = 24.5
 # Galaxies truly fainter than the limit by more are not drawn: only a blend measured as one galaxy
 # would bring them in. Chosen; it costs a sixth of the time.
 _BEYOND = 0.15
-_BATCH = 64  # candidates observed together; part of what a seed means
-_MOST_BATCHES = 10_000
+_BATCH = 32  # candidates observed together; part of what a seed means
 _R = BANDS.index("r")
 
 
@@ -48,74 +46,56 @@ class Sample:
     truth: Table
     rejected: NDArray[np.int64]
 
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @classmethod
-    def concatenated(cls, parts: Sequence["Sample"]) -> Self:
-        """Return several samples as one, in their order."""
-
-        def joined(tables: list[Table]) -> Table:
-            return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
-
-        return cls(
-            np.concatenate([part.images for part in parts]),
-            joined([part.objects for part in parts]),
-            joined([part.truth for part in parts]),
-            np.sum([part.rejected for part in parts], axis=0),
-        )
-
-    def take(self, rows: NDArray[np.int64]) -> Self:
-        """Return the galaxies of the given rows; the count of the rejected stays."""
-        return replace(
-            self,
-            images=self.images[rows],
-            objects={name: values[rows] for name, values in self.objects.items()},
-            truth={name: values[rows] for name, values in self.truth.items()},
-        )
-
 
 def draw_sample(numbers: Sequence[int], size: int, generator: np.random.Generator) -> Sample:
     """Draw so many selected galaxies with the depth of each design, in random order."""
-    parts = [
-        _draw_part(name, number, size, generator)
-        for name, number in zip(DESIGNS, numbers, strict=True)
-        if number
-    ]
-    sample = Sample.concatenated(parts)
-    return sample.take(generator.permutation(len(sample)))
-
-
-def _draw_part(name: str, number: int, size: int, generator: np.random.Generator) -> Sample:
-    """Observe batches of one depth until `number` galaxies are taken."""
-    batches: list[Sample] = []
+    total = sum(numbers)
+    places = generator.permutation(total)
+    images = np.empty((total, len(BANDS), size, size), np.float32)
+    objects: list[Table] = []
+    truth: list[Table] = []
+    rejected = np.zeros(3, np.int64)
     found = 0
-    for _ in range(_MOST_BATCHES):
-        batch = _draw_batch(name, size, number - found, generator)
-        batches.append(batch)
-        found += len(batch)
-        if found == number:
-            return Sample.concatenated(batches)
-    raise AssertionError(f"only {found} of {number} galaxies are ever taken: mend the population")
+    for name, number in zip(DESIGNS, numbers, strict=True):
+        last = found + number
+        while found < last:
+            batch = _draw_batch(name, size, generator)
+            taken = np.flatnonzero(batch.outcome == 0)[: last - found]
+            images[places[found : found + len(taken)]] = batch.images[taken]
+            objects.append({column: values[taken] for column, values in batch.objects.items()})
+            truth.append({column: values[taken] for column, values in batch.truth.items()})
+            found += len(taken)
+            # Candidates after the last one that was needed do not count as rejected.
+            considered = taken[-1] + 1 if found == last else len(batch.outcome)
+            rejected += np.bincount(batch.outcome[:considered], minlength=4)[1:]
+    order = np.argsort(places)
+    return Sample(images, _joined(objects, order), _joined(truth, order), rejected)
 
 
-def _draw_batch(name: str, size: int, most: int, generator: np.random.Generator) -> Sample:
-    """Observe and measure one batch of candidates; take the selected ones, `most` at most."""
+@dataclass(frozen=True)
+class _Batch:
+    """Candidates observed together; `outcome` is 0 for the selected, else the number of a rule."""
+
+    images: Singles
+    objects: Table
+    truth: Table
+    outcome: NDArray[np.int64]
+
+
+def _draw_batch(name: str, size: int, generator: np.random.Generator) -> _Batch:
+    """Observe and measure one batch of candidates."""
     galaxies = _candidates(generator)
     conditions = draw_conditions(DESIGNS[name], len(galaxies), generator)
     scene = draw_scene(galaxies, conditions, size, load_table(), generator)
-    images = add_noise(render(scene, conditions, size), conditions, generator)
+    images = render(scene, conditions, size)
+    add_noise(images, conditions, generator)
     catalogue = measure(images, conditions)
-    outcome = _outcome(catalogue)
-    rows = np.flatnonzero(outcome == 0)[:most]
-    # Those after the last one taken were not needed, and do not count as rejected.
-    considered = len(outcome) if len(rows) < most else rows[-1] + 1 if len(rows) else 0
-    return Sample(
-        images,
-        _objects(galaxies, conditions, catalogue, float(name == "stripe82")),
-        _truth(galaxies, conditions),
-        np.bincount(outcome[:considered], minlength=4)[1:],
-    ).take(rows)
+    objects = _objects(galaxies, conditions, catalogue, float(name == "stripe82"))
+    return _Batch(images, objects, _truth(galaxies, conditions), _outcome(catalogue))
+
+
+def _joined(tables: list[Table], order: NDArray[np.int64]) -> Table:
+    return {name: np.concatenate([table[name] for table in tables])[order] for name in tables[0]}
 
 
 def _candidates(generator: np.random.Generator) -> Galaxies:

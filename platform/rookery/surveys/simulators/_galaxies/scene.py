@@ -35,7 +35,9 @@ class Scene:
     owner, bulge, shape, x, y, flux
         (M,) cutout of each extended source, whether its profile is a bulge's, (M, 3) shape matrix
         of its radius (half-light of a bulge, scale length of a disk; pixels^2), (M,) place in
-        pixels, (M, B) fluxes. Sorted by owner.
+        pixels, (M, B) fluxes. Sorted by owner, the galaxy's own parts first.
+    own
+        (N,) number of the galaxy's own parts, all at its centre.
     point_owner, point_x, point_y, point_flux
         The same of point sources: stars and knots.
     centre
@@ -48,6 +50,7 @@ class Scene:
     x: Floats
     y: Floats
     flux: Floats
+    own: Indices
     point_owner: Indices
     point_x: Floats
     point_y: Floats
@@ -70,7 +73,9 @@ def draw_scene(
     fluxes[:, 2] -= knotted
     bulge = shape_matrix(galaxies.bulge_radius / PIXEL_SCALE, galaxies.bulge_axis_ratio, galaxies.angle)
     scale = galaxies.disk_radius / PIXEL_SCALE / SCALE_LENGTHS
-    old, young = (shape_matrix(factor * scale, galaxies.axis_ratio, galaxies.angle) for factor in disk_scales())
+    old, young = (
+        shape_matrix(factor * scale, galaxies.axis_ratio, galaxies.angle) for factor in disk_scales()
+    )
     everyone = np.arange(n)
     near = _companions(galaxies, centre, generator)
     far = _field_galaxies(n, size, table, generator)
@@ -83,11 +88,12 @@ def draw_scene(
         near,
         far,
     ]
-    owner, is_bulge, shape, x, y, flux = (np.concatenate(parts) for parts in zip(*extended, strict=True))
+    owner, is_bulge, shape, x, y, flux = (np.concatenate(columns) for columns in zip(*extended, strict=True))
     lit = flux[:, 2] > 1e-4
+    parts = np.bincount(owner[: 3 * n][lit[: 3 * n]], minlength=n)
     order = np.flatnonzero(lit)[np.argsort(owner[lit], kind="stable")]
     point_owner, point_x, point_y, point_flux = (
-        np.concatenate(parts) for parts in zip(knots, stars, strict=True)
+        np.concatenate(columns) for columns in zip(knots, stars, strict=True)
     )
     points = np.argsort(point_owner, kind="stable")
     dimming = 10.0 ** (-0.4 * conditions.mwebv[:, None] * EXTINCTION)
@@ -98,6 +104,7 @@ def draw_scene(
         x=x[order],
         y=y[order],
         flux=flux[order] * dimming[owner[order]],
+        own=parts,
         point_owner=point_owner[points],
         point_x=point_x[points],
         point_y=point_y[points],
@@ -131,11 +138,15 @@ def _companions(galaxies: Galaxies, centre: Floats, generator: np.random.Generat
     return owner, np.zeros(n, dtype=bool), shape, x, y, flux
 
 
-def _field_galaxies(n_cutouts: int, size: int, table: MagnitudeTable, generator: np.random.Generator) -> _Extended:
+def _field_galaxies(
+    n_cutouts: int, size: int, table: MagnitudeTable, generator: np.random.Generator
+) -> _Extended:
     """Draw galaxies in front and behind, by their counts."""
     owner, x, y, magnitude = _scatter(n_cutouts, size, _GALAXY_COUNT, 18.0, _GALAXY_SLOPE, generator)
     n = len(owner)
-    redshift = np.clip(10.0 ** (-0.95 + 0.11 * (magnitude - 18.0) + 0.2 * generator.normal(size=n)), 0.02, 0.6)
+    redshift = np.clip(
+        10.0 ** (-0.95 + 0.11 * (magnitude - 18.0) + 0.2 * generator.normal(size=n)), 0.02, 0.6
+    )
     kind = np.clip(generator.normal(1.2, 0.9, n), 0.0, 3.0)
     magnitudes = table.magnitudes(kind, redshift, generator.exponential(0.3, n))
     magnitudes += (magnitude - magnitudes[:, 2])[:, None]
