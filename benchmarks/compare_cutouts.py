@@ -7,6 +7,7 @@ the figure shows real ones above simulated ones, each with its own asinh scale.
 """
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def main() -> None:
     measured = objects[[f"mag_{band}" for band in BANDS]].to_numpy()
     for index, band in enumerate(BANDS):
         _row(f"magnitude in {band}, dereddened", magnitudes[:, index], measured[:, index], "{:.2f}")
-    for index, (blue, red) in enumerate(zip(BANDS, BANDS[1:], strict=False)):
+    for index, (blue, red) in enumerate(itertools.pairwise(BANDS)):
         colours = [values[:, index] - values[:, index + 1] for values in (magnitudes, measured)]
         _row(f"{blue} - {red}", *colours, "{:.2f}")
     size = np.array([row["petroR50_r"] for row in table])[wanted]

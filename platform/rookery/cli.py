@@ -10,7 +10,7 @@ import typer
 
 from rookery.cli_baselines import baseline
 from rookery.cli_campaign import campaign
-from rookery.cli_ingest import describe_survey, ingest_app
+from rookery.cli_ingest import ingest_app
 from rookery.cli_options import (
     WHERE_HELP,
     ClassesOption,

@@ -63,7 +63,7 @@ def simulate(plan: Plan, processes: int | None) -> Iterator[Sample]:
 
 def simulate_chunk(plan: Plan, chunk: int) -> Sample:
     """Simulate one chunk, with one thread: more would not pay, and might round otherwise."""
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
     generator = np.random.default_rng(np.random.SeedSequence(plan.seed, spawn_key=(3, chunk)))
     with threadpool_limits(limits=1):
@@ -87,8 +87,8 @@ def _from_workers(plan: Plan, processes: int) -> Iterator[Sample]:
     Workers are commands, not of multiprocessing: that would run a caller's script again in each of
     them, unless the script is guarded.
     """
-    path = os.pathsep.join(folder for folder in sys.path if folder)
-    environment = {**_MEMORY, **os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    paths = os.pathsep.join(path for path in sys.path if path)
+    environment = {**_MEMORY, **os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory(prefix="rookery-simulate-") as name:
         folder = Path(name)
         command = [
@@ -110,8 +110,7 @@ def _from_workers(plan: Plan, processes: int) -> Iterator[Sample]:
                 _ask(worker, number)
             for chunk in range(plan.n_chunks):
                 number = chunk % processes
-                assert workers[number].stdout is not None
-                if not workers[number].stdout.readline():
+                if not _answered(workers[number]):
                     raise RuntimeError(_ending(workers[number], folder / f"messages-{number}"))
                 if chunk + processes < plan.n_chunks:
                     _ask(workers[number], chunk + processes)
@@ -133,6 +132,12 @@ def _ask(worker: "subprocess.Popen[str]", chunk: int) -> None:
         worker.stdin.flush()
     except BrokenPipeError:
         pass
+
+
+def _answered(worker: "subprocess.Popen[str]") -> bool:
+    """Wait for a worker's answer; return whether there was one, and not its end."""
+    assert worker.stdout is not None
+    return bool(worker.stdout.readline())
 
 
 def _ending(worker: "subprocess.Popen[str]", messages: Path) -> str:

@@ -37,10 +37,10 @@ class Schechter:
         return np.concatenate([[0.0], np.cumsum(steps)])
 
 
-# Baldry et al. (2004), red and blue galaxies (recalled); the blue M* is 0.25 brighter than theirs, and
+# Baldry et al. (2004), red and blue galaxies (recalled); the blue M* is 0.4 brighter than theirs, and
 # the red one 0.1 fainter, since types are structure here and luminous spirals count as blue (chosen).
 RED = Schechter(bright=-21.39, slope=-0.83, density=2.25e-3, kind=0.2)
-BLUE = Schechter(bright=-20.85, slope=-1.35, density=5.12e-3, kind=2.0)
+BLUE = Schechter(bright=-21.00, slope=-1.35, density=5.12e-3, kind=2.0)
 
 
 def draw_luminosities(

@@ -24,7 +24,9 @@ _SCATTER_NODES = np.array([0.25, 0.32, 0.40, 0.50, 0.63, 0.80, 1.05])
 _SCATTER = np.array([0.012, 0.06, 0.09])
 _SLOPE_SCATTER = np.array([0.01, 0.05, 0.08])  # and of their slope in 1 / wavelength
 _FACE_ON_DUST, _INCLINED_DUST = 0.2, 1.5  # A_V, and its growth with log10(1 / axis ratio)
-_DUST_SCATTER = 0.25  # of ln(A_V)
+_DUST_SCATTER = 0.2  # of ln(A_V)
+_SIZE_SCATTER = 0.28  # of ln(radius) (Shen et al. 2003, bright galaxies)
+_EXTENDED_IS_BLUE = 0.7  # correlation of the disk's slope with its size at given luminosity
 _BULGE_DUST = 0.4  # of the disk's A_V
 _YOUNG_SCALE, _OLD_SCALE = 1.20, 0.90  # disk scale lengths over the mean: disks are bluer outside
 
@@ -93,7 +95,10 @@ def draw_galaxies(limit: float, n: int, table: MagnitudeTable, generator: np.ran
         np.sqrt(cosine**2 * (1.0 - 0.36) + 0.36),
     )
     face_on, dust = _dust(red, absolute, young_fraction, axis_ratio, generator)
-    bulge_radius, disk_radius = _radii(red, absolute, bulge_fraction, redshift, bulge_axis_ratio, generator)
+    extent = generator.normal(size=n)
+    bulge_radius, disk_radius = _radii(
+        red, absolute, bulge_fraction, redshift, bulge_axis_ratio, extent, generator
+    )
     shares = np.stack(
         [
             bulge_fraction,
@@ -102,7 +107,7 @@ def draw_galaxies(limit: float, n: int, table: MagnitudeTable, generator: np.ran
         ],
         axis=1,
     )
-    magnitudes = _magnitudes(red, absolute, redshift, shares, dust, face_on, table, generator)
+    magnitudes = _magnitudes(red, absolute, redshift, extent, shares, dust, face_on, table, generator)
     return Galaxies(
         redshift=redshift,
         absolute=absolute,
@@ -153,6 +158,7 @@ def _radii(
     bulge_fraction: Floats,
     redshift: Floats,
     bulge_axis_ratio: Floats,
+    extent: Floats,
     generator: np.random.Generator,
 ) -> tuple[Floats, Floats]:
     """Draw half-light radii of bulge and disk in arcsec, semi-major.
@@ -161,13 +167,13 @@ def _radii(
     """
     n = len(red)
     arcsec = np.degrees(1.0) * 3600.0 / (1e3 * _angular_distance(redshift))  # per kpc
-    early = 10.0 ** (0.52 - 0.24 * (absolute + 21.0)) * np.exp(0.28 * generator.normal(size=n))
-    late = 10.0 ** (0.66 - 0.17 * (absolute + 21.0)) * np.exp(0.28 * generator.normal(size=n))
+    early = 10.0 ** (0.52 - 0.24 * (absolute + 21.0)) * np.exp(_SIZE_SCATTER * extent)
+    late = 10.0 ** (0.66 - 0.17 * (absolute + 21.0)) * np.exp(_SIZE_SCATTER * extent)
     lenticular = np.sqrt(early * late)
     disk = np.where(red, lenticular, late)
     # A bulge is a small elliptical: that of its own luminosity, at most half its disk's size.
     own = absolute - 2.5 * np.log10(np.maximum(bulge_fraction, 1e-3))
-    small = 10.0 ** (0.30 - 0.20 * (own + 21.0)) * np.exp(0.28 * generator.normal(size=n))
+    small = 10.0 ** (0.30 - 0.20 * (own + 21.0)) * np.exp(_SIZE_SCATTER * generator.normal(size=n))
     bulge = np.where(bulge_fraction == 1.0, early, np.minimum(small, 0.6 * disk))
     return bulge / np.sqrt(bulge_axis_ratio) * arcsec, disk * arcsec
 
@@ -181,6 +187,7 @@ def _magnitudes(
     red: Flags,
     absolute: Floats,
     redshift: Floats,
+    extent: Floats,
     shares: Floats,
     dust: Floats,
     face_on: Floats,
@@ -206,7 +213,10 @@ def _magnitudes(
     seen = sum(share * 10.0 ** (-0.4 * dim) for share, dim in zip(shares.T, dimming, strict=True))
     base = absolute + distance_modulus(redshift) + 2.5 * np.log10(seen)
     inverse = 1e4 * (1.0 + redshift)[:, None] / table.effective - 1.0 / _NORMAL
-    slope = _SLOPE_SCATTER[:, None] * generator.normal(size=(3, n)) + _SLOPE_OF_LUMINOSITY * (absolute + 21.5)
+    deviation = generator.normal(size=(3, n))
+    deviation[1:] *= np.sqrt(1.0 - _EXTENDED_IS_BLUE**2)
+    deviation[1:] -= _EXTENDED_IS_BLUE * extent
+    slope = _SLOPE_SCATTER[:, None] * deviation + _SLOPE_OF_LUMINOSITY * (absolute + 21.5)
     parts = []
     for part, share in enumerate(shares.T):
         magnitudes = table.magnitudes(kinds[part], redshift, screens[part])

@@ -22,7 +22,7 @@ _GALAXY_COUNT, _GALAXY_SLOPE = 130.0, 0.43
 _STAR_COUNT, _STAR_SLOPE = 600.0, 0.13
 _COMPANIONS = 0.25  # mean number of satellites seen at the galaxy's redshift; chosen
 _KNOTS = 40  # star-forming knots in a disk with young stars; chosen
-_KNOT_SHARE = 0.20  # of the young disk's light; chosen
+_KNOT_SHARE = 0.35  # of the young disk's light if all of the disk were young; chosen
 _PITCH = 0.30  # tangent of the mean pitch angle of spiral arms; chosen
 
 
@@ -69,7 +69,7 @@ def draw_scene(
     n = len(galaxies)
     centre = 0.5 * (size - 1) + generator.uniform(-0.5, 0.5, (n, 2))
     fluxes = 10.0 ** (0.4 * (ZERO_POINT - galaxies.magnitudes))  # (N, 3, B)
-    knotted = _KNOT_SHARE * fluxes[:, 2]
+    knotted = _KNOT_SHARE * galaxies.young_fraction[:, None] * fluxes[:, 2]
     fluxes[:, 2] -= knotted
     bulge = shape_matrix(galaxies.bulge_radius / PIXEL_SCALE, galaxies.bulge_axis_ratio, galaxies.angle)
     scale = galaxies.disk_radius / PIXEL_SCALE / SCALE_LENGTHS
