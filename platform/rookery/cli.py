@@ -232,7 +232,9 @@ def ensemble(
 ) -> None:
     """Select, average and calibrate a study's members; write an ensemble bundle."""
     from rookery import api
+    from rookery.inference.ensemble import out_of_fold_path
     from rookery.reports import comparison_table
+    from rookery_ensembles import prediction_metrics
 
     built = api.ensemble(study, out, positive=positive, overwrite=overwrite)
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in sorted(built.choice.weights.items()))
@@ -241,6 +243,10 @@ def ensemble(
     console.print(comparison_table(_rows(built.choice.scores), title="Validation objects (chosen by these)"))
     if built.test_scores:
         console.print(comparison_table(_rows(built.test_scores), title="Test objects"))
+    if built.out_of_fold is not None:
+        scores = {"calibrated on the other folds": prediction_metrics(built.out_of_fold, positive)}
+        console.print(comparison_table(_rows(scores), title="Out of fold: by networks that did not see them"))
+        _say(f"{out_of_fold_path(built.bundle.path)}: {len(built.out_of_fold.object_id)} objects")
 
 
 @app.command()
