@@ -125,11 +125,12 @@ class _Scorer:
         ]
         choice = choose(candidates, positive=self.campaign.document.defaults.positive, sharpen=not shifted)
         stack = stack_members([read_predictions(self._test_file(member.id)) for member in choice.members])
-        values = choice.calibration.apply(average(stack.values, [m.weight for m in choice.members]))
+        values = choice.calibrate(average(stack.values, [m.weight for m in choice.members]))
         bundle = write_bundle(
             self.folders.ensembles / self.name / slug(row.name),
             members=choice.members,
             class_names=choice.class_names,
+            bin_edges=choice.bin_edges,
             calibration=choice.calibration,
             scores=choice.scores,
             class_fractions=choice.class_fractions,
@@ -148,6 +149,7 @@ class _Scorer:
         info = first.info.__class__(
             kind=first.info.kind,
             class_names=first.info.class_names,
+            bin_edges=first.info.bin_edges,
             bundle=bundle.path.name,
             survey=first.info.survey,
         )

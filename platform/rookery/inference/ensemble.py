@@ -21,14 +21,15 @@ from rookery_ensembles import (
     Predictions,
     average,
     choose,
-    classification_metrics,
+    prediction_metrics,
     read_predictions,
     stack_members,
     write_bundle,
 )
 from rookery_ensembles.errors import fail
-from rookery_ensembles.metrics import log_loss
-from rookery_ensembles.probabilities import class_indices
+from rookery_ensembles.probabilities import LOG_FLOOR
+from rookery_ensembles.scoring import true_columns
+from rookery_ensembles.select import likelihoods
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ def build_ensemble(
     )
     test_predictions = _test_predictions(candidates, choice)
     test_scores = {
-        name: classification_metrics(choice.class_names, found.truth, found.values, positive)
+        name: prediction_metrics(found, positive)
         for name, found in test_predictions.items()
         if found.truth is not None
     }
@@ -122,6 +123,7 @@ def build_ensemble(
         out,
         members=choice.members,
         class_names=choice.class_names,
+        bin_edges=choice.bin_edges,
         calibration=choice.calibration,
         scores=choice.scores,
         class_fractions=choice.class_fractions,
@@ -164,16 +166,21 @@ def _test_predictions(
     for candidate in candidates:
         rows[candidate.group].append(position[candidate.id])
     configurations = {group: average(stack.values[members]) for group, members in rows.items()}
-    index = class_indices(stack.truth, choice.class_names)
+    index = true_columns(stack.truth, choice.class_names, choice.bin_edges)
     known = index >= 0
-    losses = {g: log_loss(values[known], index[known]) for g, values in configurations.items()}
+    if not known.any():
+        return {}
+    tested = likelihoods(
+        [values[known] for values in configurations.values()], index[known], choice.bin_edges
+    )
+    losses = dict(zip(configurations, -np.log(np.maximum(tested, LOG_FLOOR)).mean(axis=1), strict=True))
     selected = average(stack.values, [choice.weights.get(name, 0.0) for name in stack.members])
     combined = {
         "best_member": configurations[choice.best_group],
         "best_member_in_hindsight": configurations[min(losses, key=lambda group: losses[group])],
         "average": average(stack.values),
         "selected": selected,
-        "selected_calibrated": choice.calibration.apply(selected),
+        "selected_calibrated": choice.calibrate(selected),
     }
     info = replace(read[0].info, member=None, fold=None, configuration=None)
     return {
