@@ -66,10 +66,10 @@ class PdfCalibration:
         *,
         sharpen: bool = True,
     ) -> "PdfCalibration":
-        """Find the calibration of the greatest likelihood of the true bins: first T, then a and b.
+        """Find the calibration of the greatest likelihood of the true bins.
 
-        On the data of the fit the likelihood is never lower than without calibration; a step that
-        does not raise it is left out.
+        Of none, the best T, the best a and b, and the best a and b after T, it is the likeliest: on
+        the data of the fit the likelihood is never lower than without calibration.
 
         Parameters
         ----------
@@ -90,16 +90,13 @@ class PdfCalibration:
         masses = as_probabilities(mass_nk, "bin masses")
         index = check_truth_index(bin_index_n, *masses.shape)
         weight = check_sample_weight(sample_weight, len(index))
-        found = cls(_fit_temperature(masses, index, weight, sharpen))
-        softened, before = found.apply(masses), _loss(masses, index, weight)
-        least = _loss(softened, index, weight)
-        if not least < before:
-            found, softened, least = cls(), masses, before
+        warm = cls(_fit_temperature(masses, index, weight, sharpen))
+        candidates = [cls(), warm]
         if sharpen:
-            with_beta = cls(found.temperature, *_fit_beta(softened, index, weight))
-            if _loss(with_beta.apply(masses), index, weight) < least:
-                return with_beta
-        return found
+            # A beta distribution after the best temperature is not always better than one alone.
+            candidates.append(cls(1.0, *_fit_beta(masses, index, weight)))
+            candidates.append(cls(warm.temperature, *_fit_beta(warm.apply(masses), index, weight)))
+        return min(candidates, key=lambda found: _loss(found.apply(masses), index, weight))
 
     def apply(self, mass_nk: NDArray[Any]) -> FloatArray:
         """Return calibrated (N, K) bin masses in double precision.
@@ -118,7 +115,7 @@ class PdfCalibration:
         if (self.a, self.b) == (1.0, 1.0):
             return masses
         cdf = betainc(self.a, self.b, cdf_of_masses(masses))
-        return np.maximum(np.diff(cdf, axis=1), 0.0)  # rounding must not make a mass negative
+        return np.asarray(np.maximum(np.diff(cdf, axis=1), 0.0))  # rounding must not make a mass negative
 
     def to_dict(self) -> dict[str, str | float]:
         """Return the calibration as a plain mapping, for YAML or JSON."""

@@ -86,6 +86,18 @@ def test_random_starts_are_averaged_and_share_the_weight_of_their_fold(candidate
     assert uneven["c0-f0-s0"] == pytest.approx(uneven["c0-f1-s0"] + uneven["c0-f1-s1"])
 
 
+def test_random_starts_are_averaged_without_folds_too() -> None:
+    starts = [network(i, 0.02) for i in range(2)]
+    members = [
+        CandidateMember(f"m{i}", Path("nowhere"), "c0", part(found, slice(None), member=f"m{i}"))
+        for i, found in enumerate(starts)
+    ]
+    mean = replace(starts[0], values=(starts[0].values + starts[1].values) / 2)
+    choice = choose(members)
+    assert choice.weights == {"m0": 0.5, "m1": 0.5}
+    assert choice.losses["c0"] == pytest.approx(prediction_metrics(mean)["log_loss"], rel=1e-5)
+
+
 def test_the_choice_and_out_of_fold_do_not_depend_on_the_candidates_order(candidates) -> None:
     choice = choose(candidates)
     assert choose(candidates[::-1]) == choice
