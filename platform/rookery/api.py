@@ -254,8 +254,10 @@ def search(
     concurrent: int | None = None,
     address: str | None = None,
     execution: Literal["auto", "train", "actor"] = "auto",
-    sampler: Literal["tpe", "random"] = "tpe",
-    pruner: Literal["percentile", "median", "asha", "none"] = "percentile",
+    sampler: Literal["tpe", "gp", "cmaes", "nsgaii", "nsgaiii", "random", "grid"] = "tpe",
+    pruner: Literal["percentile", "median", "asha", "hyperband", "patience", "none"] = "percentile",
+    sampler_options: Mapping[str, Any] | None = None,
+    pruner_options: Mapping[str, Any] | None = None,
     seed: int = 0,
     class_names: Sequence[str] = BINARY,
     bins: tuple[float, float, int] = BINS,
@@ -278,7 +280,7 @@ def search(
         Trials that the study shall have, those of earlier runs counted.
     concurrent, cpus_per_trial, gpus_per_trial, address
         See :func:`rookery.search.run.run_search`.
-    execution, sampler, pruner, seed
+    execution, sampler, pruner, sampler_options, pruner_options, seed
         See :class:`rookery.search.study.StudyDocument`.
     class_names
         Of a family that classifies: classes to tell apart; a class ``non-X`` takes every type that has
@@ -312,6 +314,8 @@ def search(
         starts=starts,
         sampler=sampler,
         pruner=pruner,
+        sampler_options=sampler_options,
+        pruner_options=pruner_options,
         seed=seed,
         execution=execution,
     )
