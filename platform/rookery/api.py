@@ -441,6 +441,8 @@ def baseline(
     processes: int | None = None,
     model_path: PathLike | None = None,
     filters: str | None = None,
+    bins: tuple[float, float, int] | None = None,
+    deredden: bool | None = None,
 ) -> Predictions:
     """Train a classical method on a split and predict its test objects. See :mod:`rookery.baselines`.
 
@@ -453,6 +455,9 @@ def baseline(
         Ray of its own, and how many blocks of objects are fitted at once, 0: in this process.
     model_path, filters
         See :mod:`rookery.baselines.salt2_trees`.
+    bins, deredden
+        Of redshifts: lower edge, upper edge and number of the bins (0, 0.4, 180 by default), and whether
+        magnitudes are corrected with the covariate `mwebv`. See :mod:`rookery.baselines.b16`.
     """
     from rookery import baselines
     from rookery.surveys import open_split, open_survey
@@ -463,7 +468,14 @@ def baseline(
         return ray_session(address)
 
     run_baseline = baselines.configure(
-        name, session, address=address, processes=processes, model_path=model_path, filters=filters
+        name,
+        session,
+        address=address,
+        processes=processes,
+        model_path=model_path,
+        filters=filters,
+        bins=bins,
+        deredden=deredden,
     )
     opened = open_survey(survey)
     return run_baseline(
