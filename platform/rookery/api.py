@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 PathLike = str | Path
 BINARY = ("Ia", "non-Ia")
+BINS = (0.0, 0.4, 180)
+"""Lower edge, upper edge and number of redshift bins (Pasquet et al. 2019)."""
 
 
 def ingest_snana(
@@ -287,10 +289,14 @@ def search(
     concurrent: int | None = None,
     address: str | None = None,
     execution: Literal["auto", "train", "actor"] = "auto",
-    sampler: Literal["tpe", "random"] = "tpe",
-    pruner: Literal["percentile", "median", "asha", "none"] = "percentile",
+    sampler: Literal["tpe", "gp", "cmaes", "nsgaii", "nsgaiii", "random", "grid"] = "tpe",
+    pruner: Literal["percentile", "median", "asha", "hyperband", "patience", "none"] = "percentile",
+    sampler_options: Mapping[str, Any] | None = None,
+    pruner_options: Mapping[str, Any] | None = None,
     seed: int = 0,
     class_names: Sequence[str] = BINARY,
+    bins: tuple[float, float, int] = BINS,
+    starts: int = 1,
     fixed: Mapping[str, Any] | None = None,
     cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
@@ -309,10 +315,15 @@ def search(
         Trials that the study shall have, those of earlier runs counted.
     concurrent, cpus_per_trial, gpus_per_trial, address
         See :func:`rookery.search.run.run_search`.
-    execution, sampler, pruner, seed
+    execution, sampler, pruner, sampler_options, pruner_options, seed
         See :class:`rookery.search.study.StudyDocument`.
     class_names
-        Classes to tell apart; a class ``non-X`` takes every type that has no class of its own.
+        Of a family that classifies: classes to tell apart; a class ``non-X`` takes every type that has
+        no class of its own.
+    bins
+        Of a family that predicts redshifts: lower edge, upper edge and number of the bins.
+    starts
+        Networks of each trial and fold, which differ by their random start; they count as one.
     fixed
         Parameters that are not to be searched, with their values.
     """
@@ -321,19 +332,25 @@ def search(
     from rookery.search.space import find_space, load_space
     from rookery.search.study import create_or_open_study
     from rookery.surveys import open_survey
+    from rookery.surveys.redshift_bins import redshift_bins
 
     path = find_space(space)
     loaded = load_space(path)
     family = load_family(loaded.family)
     loaded = load_space(path, family.configuration).fix(dict(fixed or {}), family.configuration)
+    classifies = family.prediction_kind == "class_probability"
     opened = create_or_open_study(
         study,
         loaded,
         open_survey(survey),
         split,
-        class_names=tuple(class_names),
+        class_names=tuple(class_names) if classifies else None,
+        redshift_bins=None if classifies else redshift_bins(bins),
+        starts=starts,
         sampler=sampler,
         pruner=pruner,
+        sampler_options=sampler_options,
+        pruner_options=pruner_options,
         seed=seed,
         execution=execution,
     )
@@ -459,6 +476,8 @@ def baseline(
     processes: int | None = None,
     model_path: PathLike | None = None,
     filters: str | None = None,
+    bins: tuple[float, float, int] | None = None,
+    deredden: bool | None = None,
 ) -> Predictions:
     """Train a classical method on a split and predict its test objects. See :mod:`rookery.baselines`.
 
@@ -471,6 +490,9 @@ def baseline(
         Ray of its own, and how many blocks of objects are fitted at once, 0: in this process.
     model_path, filters
         See :mod:`rookery.baselines.salt2_trees`.
+    bins, deredden
+        Of redshifts: lower edge, upper edge and number of the bins (0, 0.4, 180 by default), and whether
+        magnitudes are corrected with the covariate `mwebv`. See :mod:`rookery.baselines.b16`.
     """
     from rookery import baselines
     from rookery.surveys import open_split, open_survey
@@ -481,7 +503,14 @@ def baseline(
         return ray_session(address)
 
     run_baseline = baselines.configure(
-        name, session, address=address, processes=processes, model_path=model_path, filters=filters
+        name,
+        session,
+        address=address,
+        processes=processes,
+        model_path=model_path,
+        filters=filters,
+        bins=bins,
+        deredden=deredden,
     )
     opened = open_survey(survey)
     return run_baseline(
