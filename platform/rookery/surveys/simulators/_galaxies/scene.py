@@ -21,8 +21,9 @@ _BRIGHTEST, _FAINTEST = 14.0, 23.0  # r of neighbours
 _GALAXY_COUNT, _GALAXY_SLOPE = 130.0, 0.43
 _STAR_COUNT, _STAR_SLOPE = 600.0, 0.13
 _COMPANIONS = 0.25  # mean number of satellites seen at the galaxy's redshift; chosen
-_KNOTS = 40  # star-forming knots in a disk with young stars; chosen
-_KNOT_SHARE = 0.35  # of the young disk's light if all of the disk were young; chosen
+_KNOTS = 60  # star-forming knots in a disk with young stars; chosen
+_KNOT_SHARE = 0.25  # of the young disk's light if all of the disk were young; chosen
+_OUTERMOST = 3.0  # scale lengths within which knots lie; chosen
 _PITCH = 0.30  # tangent of the mean pitch angle of spiral arms; chosen
 
 
@@ -195,7 +196,7 @@ def _knots(
     shape = (n, _KNOTS)
     # Radii of an exponential disk: the sum of two exponential draws.
     radius = generator.exponential(size=(2, *shape)).sum(axis=0) * disk_scales()[1]
-    radius = 3.2 * np.sin(np.minimum(radius / 3.2, np.pi / 2.0))  # none far outside
+    radius = np.where(radius > _OUTERMOST, radius * generator.uniform(0.2, 0.6, shape), radius)
     arm = np.pi * generator.integers(2, size=shape) + generator.uniform(0.0, 2.0 * np.pi, (n, 1))
     pitch = _PITCH * np.exp(0.3 * generator.normal(size=(n, 1))) * np.sign(generator.normal(size=(n, 1)))
     looseness = 0.25 + 0.5 * generator.uniform(size=(n, 1))
@@ -206,7 +207,7 @@ def _knots(
     cosine, sine = np.cos(galaxies.angle[hosts, None]), np.sin(galaxies.angle[hosts, None])
     x = centre[hosts, :1] + along * cosine - across * sine
     y = centre[hosts, 1:] + along * sine + across * cosine
-    share = generator.gamma(2.0, size=shape)
+    share = generator.gamma(1.5, size=shape)
     share /= share.sum(axis=1, keepdims=True)
     fluxes = share[:, :, None] * flux[hosts, None]
     return np.repeat(hosts, _KNOTS), x.reshape(-1), y.reshape(-1), fluxes.reshape(-1, flux.shape[1])
