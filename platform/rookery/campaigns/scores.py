@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -24,7 +24,7 @@ from rookery_ensembles import (
     Predictions,
     average,
     choose,
-    classification_metrics,
+    prediction_metrics,
     read_predictions,
     stack_members,
     write_bundle,
@@ -199,10 +199,13 @@ class _Scorer:
             raise fail(
                 f"predictions of {predictions.info.maker}, experiment {self.name}", f"must have {lacks}"
             )
-        defaults = self.campaign.document.defaults
-        metrics = classification_metrics(
-            defaults.classes, predictions.truth[rows], predictions.values[rows], defaults.positive
+        judged = replace(
+            predictions,
+            object_id=chosen,
+            truth=predictions.truth[rows],
+            values=predictions.values[rows],
         )
+        metrics = prediction_metrics(judged, self.campaign.document.defaults.positive)
         return {key: value for key, value in metrics.items() if key != "n"}
 
     def _bins(self, bins: Bins | None) -> list[tuple[str, NDArray[np.str_]]]:
