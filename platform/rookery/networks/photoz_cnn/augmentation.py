@@ -19,7 +19,8 @@ def vary(images: Tensor, c: PhotozCnnConfiguration, generator: torch.Generator) 
         images = _shift(images, c.shift, generator)
     if c.noise > 0:
         draw = torch.randn(images.shape, generator=generator, device=images.device)
-        images = images.float() + c.noise * pixel_noise(images)[:, :, None, None] * draw
+        noisy = images.float() + c.noise * pixel_noise(images)[:, :, None, None] * draw
+        images = noisy.to(images.dtype)
     return images
 
 

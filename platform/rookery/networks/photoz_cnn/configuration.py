@@ -107,10 +107,11 @@ class PhotozCnnConfiguration(TrainingConfiguration):
 
     @model_validator(mode="after")
     def _check_map(self) -> PhotozCnnConfiguration:
-        if self.block_sides[-1] < 2:
+        halved = (side for number, side in enumerate(self.block_sides) if self.pools_after(number))
+        if min(halved, default=2) < 2:
             raise ValueError(
-                f"the last block needs a map of 2x2 pixels or more, but image_size={self.image_size} "
-                f"with blocks={self.blocks} and pool_every={self.pool_every} leaves {self.block_sides[-1]}"
+                f"a map of one pixel cannot be halved, but image_size={self.image_size} with "
+                f"blocks={self.blocks} and pool_every={self.pool_every} leads to one"
             )
         return self
 
