@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 import torch
@@ -16,11 +18,13 @@ from torch import Tensor, nn
 from rookery.networks.configuration import LATER, TrainingConfiguration, configuration_hash
 from rookery.networks.family import Family, Inputs, family_names, load_family
 from rookery.search.space import SearchSpace, find_space, load_space
-from rookery.surveys import Survey
+from rookery.surveys import Survey, open_split
 from rookery.surveys.redshift_bins import RedshiftBins
 from rookery.training import TrainingJob
-from rookery.training.data import load_data
+from rookery.training.data import load_data, predict_rows
 from rookery.training.loop import train
+from rookery.training.member import open_member, train_member
+from rookery_ensembles.predictions import read_predictions
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 N_OUTPUTS = 3
@@ -65,6 +69,18 @@ class Case:
 
     def batch(self, configuration: TrainingConfiguration, rows: slice = BATCH) -> Inputs:
         return {name: values[rows] for name, values in self.inputs(configuration).items()}
+
+    def job(self, make_job: Callable[..., TrainingJob], configuration: TrainingConfiguration) -> TrainingJob:
+        """Return a job on the survey: two types, or three bins of redshift."""
+        of_redshifts = self.family.prediction_kind == "redshift_pdf"
+        job = make_job(
+            family=self.family.name,
+            survey=str(self.survey.path),
+            survey_checksum=self.survey.checksum,
+            class_names=None if of_redshifts else ("Ia", "non-Ia"),
+            redshift_bins=RedshiftBins(low=0, high=0.4, number=3) if of_redshifts else None,
+        )
+        return job.model_copy(update={"configuration": configuration.model_dump()})
 
     def predict(self, network: nn.Module, inputs: Inputs) -> Tensor:
         with torch.inference_mode():
@@ -263,19 +279,26 @@ def test_augmentation_is_decided_by_its_generator_alone(case: Case, number: int)
 def test_a_tiny_fit_lowers_the_loss(case: Case, make_job: Callable[..., TrainingJob]) -> None:
     values = {"epochs": 12, "learning_rate": 3e-3, "batch_size": 32}
     configuration = case.unsmoothed(0).model_copy(update=values)
-    of_redshifts = case.family.prediction_kind == "redshift_pdf"
-    job = make_job(
-        family=case.family.name,
-        survey=str(case.survey.path),
-        survey_checksum=case.survey.checksum,
-        class_names=None if of_redshifts else ("Ia", "non-Ia"),
-        redshift_bins=RedshiftBins(low=0, high=0.4, number=3) if of_redshifts else None,
-    )
+    job = case.job(make_job, configuration)
     data = load_data(job, case.family, configuration, torch.device("cpu"))
     _, progress = train(job, case.family, configuration, data, lambda metrics, progress: None)
     losses = [row["train_loss"] for row in progress.history]
     assert min(losses[3:]) < losses[0]
     assert progress.best_value < math.log(job.target.n_outputs), "better than giving all outputs the same"
+
+
+def test_member_opened_again_predicts_as_it_did_when_it_was_trained(
+    case: Case, make_job: Callable[..., TrainingJob], tmp_path: Path
+) -> None:
+    configuration = case.point(1).model_copy(update={"epochs": 1})
+    job = case.job(make_job, configuration)
+    train_member(job, tmp_path / "member", tmp_path / "running", lambda metrics, progress: None, device="cpu")
+    written = read_predictions(tmp_path / "member" / "predictions-test.parquet")
+    member = open_member(tmp_path / "member")
+    inputs = member.family.encode(case.survey, member.configuration, member.card.bands)
+    rows = torch.from_numpy(open_split(case.survey, "half").indices("test"))
+    values = job.target.values(predict_rows(member.network, member.family, inputs, rows))
+    np.testing.assert_array_equal(values, written.values)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in find_space("pelican").parent.glob("*.yaml")))
