@@ -254,8 +254,10 @@ def search(
     concurrent: int | None = None,
     address: str | None = None,
     execution: Literal["auto", "train", "actor"] = "auto",
-    sampler: Literal["tpe", "random"] = "tpe",
-    pruner: Literal["percentile", "median", "asha", "none"] = "percentile",
+    sampler: Literal["tpe", "gp", "cmaes", "nsgaii", "nsgaiii", "random", "grid"] = "tpe",
+    pruner: Literal["percentile", "median", "asha", "hyperband", "patience", "none"] = "percentile",
+    sampler_options: Mapping[str, Any] | None = None,
+    pruner_options: Mapping[str, Any] | None = None,
     seed: int = 0,
     class_names: Sequence[str] = BINARY,
     bins: tuple[float, float, int] = BINS,
@@ -278,7 +280,7 @@ def search(
         Trials that the study shall have, those of earlier runs counted.
     concurrent, cpus_per_trial, gpus_per_trial, address
         See :func:`rookery.search.run.run_search`.
-    execution, sampler, pruner, seed
+    execution, sampler, pruner, sampler_options, pruner_options, seed
         See :class:`rookery.search.study.StudyDocument`.
     class_names
         Of a family that classifies: classes to tell apart; a class ``non-X`` takes every type that has
@@ -312,6 +314,8 @@ def search(
         starts=starts,
         sampler=sampler,
         pruner=pruner,
+        sampler_options=sampler_options,
+        pruner_options=pruner_options,
         seed=seed,
         execution=execution,
     )
@@ -437,6 +441,8 @@ def baseline(
     processes: int | None = None,
     model_path: PathLike | None = None,
     filters: str | None = None,
+    bins: tuple[float, float, int] | None = None,
+    deredden: bool | None = None,
 ) -> Predictions:
     """Train a classical method on a split and predict its test objects. See :mod:`rookery.baselines`.
 
@@ -449,6 +455,9 @@ def baseline(
         Ray of its own, and how many blocks of objects are fitted at once, 0: in this process.
     model_path, filters
         See :mod:`rookery.baselines.salt2_trees`.
+    bins, deredden
+        Of redshifts: lower edge, upper edge and number of the bins (0, 0.4, 180 by default), and whether
+        magnitudes are corrected with the covariate `mwebv`. See :mod:`rookery.baselines.b16`.
     """
     from rookery import baselines
     from rookery.surveys import open_split, open_survey
@@ -459,7 +468,14 @@ def baseline(
         return ray_session(address)
 
     run_baseline = baselines.configure(
-        name, session, address=address, processes=processes, model_path=model_path, filters=filters
+        name,
+        session,
+        address=address,
+        processes=processes,
+        model_path=model_path,
+        filters=filters,
+        bins=bins,
+        deredden=deredden,
     )
     opened = open_survey(survey)
     return run_baseline(

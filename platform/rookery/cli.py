@@ -24,8 +24,7 @@ from rookery.cli_options import (
     bins_by_covariate,
     class_list,
     numbers,
-    pairs,
-    plain_value,
+    plain_values,
     redshift_bins,
 )
 
@@ -161,10 +160,20 @@ def search(
         Literal["auto", "train", "actor"],
         typer.Option(help="Train in Ray Train worker groups, or in Tune actors; auto: by GPUs."),
     ] = "auto",
-    sampler: Annotated[Literal["tpe", "random"], typer.Option(help="Who proposes configurations.")] = "tpe",
+    sampler: Annotated[
+        Literal["tpe", "gp", "cmaes", "nsgaii", "nsgaiii", "random", "grid"],
+        typer.Option(help="Who proposes configurations."),
+    ] = "tpe",
+    sampler_option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of Optuna's sampler; repeatable.")
+    ] = None,
     pruner: Annotated[
-        Literal["percentile", "median", "asha", "none"], typer.Option(help="Who stops bad trials.")
+        Literal["percentile", "median", "asha", "hyperband", "patience", "none"],
+        typer.Option(help="Who stops bad trials."),
     ] = "percentile",
+    pruner_option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of the pruner; repeatable.")
+    ] = None,
     classes: ClassesOption = "Ia,non-Ia",
     bins: BinsOption = "0,0.4,180",
     starts: Annotated[
@@ -193,11 +202,13 @@ def search(
         execution=execution,
         sampler=sampler,
         pruner=pruner,
+        sampler_options=plain_values(sampler_option, "--sampler-option"),
+        pruner_options=plain_values(pruner_option, "--pruner-option"),
         seed=seed,
         class_names=class_list(classes),
         bins=redshift_bins(bins),
         starts=starts,
-        fixed={name: plain_value(name, value) for name, value in pairs(fix, "--set").items()},
+        fixed=plain_values(fix, "--set"),
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
     )
@@ -221,7 +232,9 @@ def ensemble(
 ) -> None:
     """Select, average and calibrate a study's members; write an ensemble bundle."""
     from rookery import api
+    from rookery.inference.ensemble import out_of_fold_path
     from rookery.reports import comparison_table
+    from rookery_ensembles import prediction_metrics
 
     built = api.ensemble(study, out, positive=positive, overwrite=overwrite)
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in sorted(built.choice.weights.items()))
@@ -230,6 +243,10 @@ def ensemble(
     console.print(comparison_table(_rows(built.choice.scores), title="Validation objects (chosen by these)"))
     if built.test_scores:
         console.print(comparison_table(_rows(built.test_scores), title="Test objects"))
+    if built.out_of_fold is not None:
+        scores = {"calibrated on the other folds": prediction_metrics(built.out_of_fold, positive)}
+        console.print(comparison_table(_rows(scores), title="Out of fold: by networks that did not see them"))
+        _say(f"{out_of_fold_path(built.bundle.path)}: {len(built.out_of_fold.object_id)} objects")
 
 
 @app.command()
