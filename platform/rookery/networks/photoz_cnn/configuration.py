@@ -27,8 +27,8 @@ class PhotozCnnConfiguration(TrainingConfiguration):
     """Whether each band (and E(B-V)) gets mean 0 and deviation 1 over the training images; not published."""
     mwebv: bool = True
     """Whether the Galactic reddening E(B-V) joins the features (published)."""
-    covariates: str = Field(default="none", pattern=r"^[A-Za-z_]\w*(\+[A-Za-z_]\w*)*$")
-    """Further covariates that join the features, standardised, names joined by +: mag_r+psf_fwhm; or none."""
+    covariates: str = ""
+    """Further covariates of the survey that join the features, standardised, with commas between them."""
 
     branches: str = Field(default="all", pattern=rf"^{_BRANCH}(\+{_BRANCH})*$")
     """Band subsets that are processed side by side, joined by +. Each is `all`, `runs-K` (every run of K
@@ -80,7 +80,7 @@ class PhotozCnnConfiguration(TrainingConfiguration):
     @property
     def scalars(self) -> tuple[str, ...]:
         """Covariates that join the features, E(B-V) first."""
-        further = () if self.covariates == "none" else tuple(self.covariates.split("+"))
+        further = tuple(name for part in self.covariates.split(",") if (name := part.strip()))
         return ("mwebv", *further) if self.mwebv else further
 
     @property
@@ -119,7 +119,7 @@ class PhotozCnnConfiguration(TrainingConfiguration):
     def _check_scalars(self) -> PhotozCnnConfiguration:
         if len(set(self.scalars)) < len(self.scalars):
             raise ValueError(
-                f"each covariate joins once, but mwebv={self.mwebv} and covariates={self.covariates}"
+                f"covariates must differ, but with mwebv={self.mwebv} they are {', '.join(self.scalars)}"
             )
         return self
 
