@@ -8,7 +8,7 @@ from typing import Any
 from rookery.reports import figures as paper
 from rookery.reports import interactive
 from rookery.reports.assessment import Assessment, assess
-from rookery.reports.covariates import Bins
+from rookery.reports.covariates import Bins, against_covariate
 from rookery.reports.curves import Curves, class_curves, make_curves
 from rookery.reports.details import Details, details_document, make_details
 from rookery.reports.folder import refuse_foreign, write_report
@@ -259,8 +259,7 @@ def _bin_notes(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             (binned["n_outside"], "objects left out: outside all bins"),
         ):
             note += f"; {number:,} {what}" if number else ""
-        label = binned["label"]
-        found.append((f"by_{slug}", f"Metrics against {label[0].lower()}{label[1:]}", note + "."))
+        found.append((f"by_{slug}", f"Metrics against {against_covariate(name)}", note + "."))
     return found
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rookery.reports.covariates import covariate_label
+from rookery.reports.covariates import against_covariate, covariate_label
 from rookery.reports.curves import FloatArray
 from rookery.reports.days import DaysCurve
 from rookery.reports.metric_names import metric
@@ -94,12 +94,11 @@ def binned_stack(binned: Binned, positive: str) -> Stack:
     filled = [found for found in binned.bins if found.scores is not None]
     x = np.array([found.median for found in filled])
     edges = np.array(binned.edges)
-    label = covariate_label(binned.name)
     positives = np.array([found.n_positive for found in binned.bins], dtype=float)
     others = np.array([found.n - found.n_positive for found in binned.bins], dtype=float)
     return Stack(
-        title=f"Metrics against {label[0].lower()}{label[1:]}",
-        x_label=label,
+        title=f"Metrics against {against_covariate(binned.name)}",
+        x_label=covariate_label(binned.name),
         panels=_panels(x, [found.scores for found in filled if found.scores is not None], None),
         counts=Counts(edges, {positive: positives, "others": others}),
         log_x=_is_skewed(edges),
@@ -155,7 +154,7 @@ def comparison_stack(entries: Sequence[tuple[str, Binned]], key: str = "redshift
     n = np.array([found.n for found in first.bins], dtype=float)
     edges = np.array(first.edges)
     return Stack(
-        title=f"Methods against {label[0].lower()}{label[1:]}",
+        title=f"Methods against {against_covariate(key)}",
         x_label=label,
         panels=tuple(panels),
         counts=Counts(edges, {"all": n}),
