@@ -18,6 +18,8 @@ Bins = int | Sequence[float]
 DEFAULT_COVARIATES = ("redshift", "peak_snr", "n_observations")
 LABELS = {
     "redshift": "Redshift",
+    "z_spec": "Spectroscopic redshift",
+    "z_phot": "Photometric redshift",
     "peak_snr": "Peak signal-to-noise ratio",
     "peak_flux": "Peak flux (FLUXCAL)",
     "n_observations": "Number of observations",
@@ -25,7 +27,7 @@ LABELS = {
     "duration": "Days from first to last observation",
     "host_photo_z": "Host photometric redshift",
     "mwebv": "Galactic reddening E(B-V)",
-    "axis_ratio": "Axis ratio b/a of the disk (1: face-on)",
+    "axis_ratio": "Axis ratio b/a of the disk",
     "snr_r": "Signal-to-noise ratio in r",
     "psf_fwhm": "PSF width (FWHM, arcsec)",
     "n_neighbours": "Number of close neighbours",
@@ -45,7 +47,7 @@ def covariate_label(name: str) -> str:
 def against_covariate(name: str) -> str:
     """Return a covariate's label as it stands within a sentence."""
     label = covariate_label(name)
-    kept = name.startswith("mag_") or label[:2].isupper()
+    kept = name.startswith("mag_") or label.startswith(("PSF", "Galactic", "Petrosian"))
     return label if kept else label[0].lower() + label[1:]
 
 

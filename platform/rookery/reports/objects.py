@@ -69,3 +69,9 @@ def restrict(
         has = ", ".join(f"{n} {name}" for name, n in zip(found, number, strict=True))
         raise fail(where, f"{rule}; its objects are {has}")
     return inside, len(wanted) - int(inside.sum()), f"{role} objects of the split {split}"
+
+
+def describe_objects(n: int, survey: Survey, restriction: str) -> str:
+    """Return how many objects of which survey and part of it were assessed."""
+    part = f", {restriction}" if restriction else ""
+    return f"{n:,} objects of {survey.info.name}{part}"
