@@ -375,6 +375,7 @@ def evaluate(
     survey: PathLike,
     report: PathLike,
     *,
+    against: Sequence[PathLike] = (),
     split: str | None = None,
     role: str | None = None,
     positive: str = "Ia",
@@ -388,17 +389,40 @@ def evaluate(
     seed: int = 0,
     device: str | None = None,
 ) -> dict[str, float]:
-    """Judge a prediction file and write an HTML report. See :func:`rookery.reports.evaluate`.
+    """Judge a prediction file and write an HTML report.
 
+    See :func:`rookery.reports.evaluate` for class probabilities, and
+    :func:`rookery.reports.redshift.evaluate_redshifts` for redshift PDFs: the file says which it holds.
     With `split`, only its objects of `role` are judged; `role` is then ``test`` unless given.
+    `against` are other methods' files of redshift PDFs, to stand beside.
     With `bundle` and `days` the ensemble that made the predictions classifies the same objects
     as they were known on each of those days, and the report shows the metrics against days.
     """
     from rookery.reports import evaluate as judge
     from rookery.reports.assessment import Assessment
+    from rookery.reports.redshift import evaluate_redshifts
     from rookery_ensembles.errors import fail
+    from rookery_ensembles.predictions import read_info
     from rookery_ensembles.schema import Predictions as Made
 
+    if read_info(predictions).kind == "redshift_pdf":
+        if partial or bundle is not None or days:
+            raise fail(predictions, "holds redshift PDFs, which have no partial light curves, bundle or days")
+        return evaluate_redshifts(
+            predictions,
+            survey,
+            report,
+            against=against,
+            split=split,
+            role=role,
+            by=by,
+            bins=bins,
+            replicates=replicates,
+            seed=seed,
+        )
+    if against:
+        rule = "other predictions are compared of redshift PDFs only, but these are class probabilities"
+        raise fail(predictions, rule)
     if (bundle is None) != (not days):
         raise fail(predictions, "a curve against days needs both a bundle and days, but only one was given")
 
