@@ -212,6 +212,41 @@ def simulate_supernovae(
     return made
 
 
+def simulate_galaxies(
+    out: PathLike,
+    *,
+    n: int,
+    seed: int = 0,
+    survey: Literal["sdss", "stripe82", "both"] = "sdss",
+    stripe82_fraction: float | None = None,
+    size: int = 64,
+    processes: int | None = None,
+    figure: PathLike | None = None,
+) -> Survey:
+    """Simulate cutouts and measured magnitudes of `n` galaxies; draw some into `figure`, if given.
+
+    See :func:`rookery.surveys.simulators.galaxies.simulate_galaxies`.
+    """
+    from rookery.reports.cutouts import draw_cutouts
+    from rookery.reports.light_curves import check_figure_path
+    from rookery.surveys.simulators.galaxies import simulate_galaxies as simulate
+
+    if figure is not None:
+        check_figure_path(Path(figure))
+    made = simulate(
+        out,
+        n=n,
+        seed=seed,
+        survey=survey,
+        stripe82_fraction=stripe82_fraction,
+        size=size,
+        processes=processes,
+    )
+    if figure is not None:
+        draw_cutouts(made, Path(figure))
+    return made
+
+
 def split(
     survey: PathLike,
     name: str,

@@ -10,7 +10,7 @@ import typer
 
 from rookery.cli_baselines import baseline
 from rookery.cli_campaign import campaign
-from rookery.cli_ingest import describe_survey, ingest_app
+from rookery.cli_ingest import ingest_app
 from rookery.cli_options import (
     WHERE_HELP,
     BinsOption,
@@ -27,6 +27,7 @@ from rookery.cli_options import (
     plain_values,
     redshift_bins,
 )
+from rookery.cli_simulate import simulate_app
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +41,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with `rookery demo`. Every verb is also a function of rookery.api.",
 )
-simulate_app = typer.Typer(help="Simulate a survey.", no_args_is_help=True)
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(simulate_app, name="simulate")
 
@@ -64,40 +64,6 @@ def _root(
 
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(message)s", force=True)
-
-
-@simulate_app.command("supernovae")
-def simulate_supernovae(
-    out: Annotated[Path, typer.Argument(help="Survey store to make.")],
-    n: Annotated[int, typer.Option("--n", help="Number of detected supernovae.")],
-    seed: SeedOption = 0,
-    survey: Annotated[
-        Literal["des", "sdss", "lsst"],
-        typer.Option(help="DES-like griz, SDSS-II-like ugriz, or LSST ugrizy."),
-    ] = "des",
-    deep_fraction: Annotated[
-        float | None, typer.Option(help="lsst: fraction in deep-drilling fields; 0.5 by default.")
-    ] = None,
-    processes: Annotated[
-        int | None, typer.Option(help="Processes; by default one a core, 8 at most.", min=1)
-    ] = None,
-    figure: Annotated[
-        Path | None, typer.Option(help="Draw an example of each type: a .png, .pdf or .svg file.")
-    ] = None,
-) -> None:
-    """Simulate light curves of supernovae: six types, volumetric rates, a survey's filters and cadence."""
-    from rookery import api
-
-    made = api.simulate_supernovae(
-        out,
-        n=n,
-        seed=seed,
-        survey=survey,
-        deep_fraction=deep_fraction,
-        processes=processes,
-        figure=figure,
-    )
-    describe_survey(made)
 
 
 @app.command()
