@@ -154,8 +154,14 @@ def ingest_table(
 def describe_survey(survey: Any) -> None:
     """Print what a survey holds."""
     counts = survey.info.counts
-    types = ", ".join(f"{count} {name}" for name, count in counts["by_type"].items())
-    typer.echo(f"{survey.path}: {counts['objects']} objects ({types}), {counts['observations']} observations")
+    if "by_type" in counts:
+        types = ", ".join(f"{count} {name}" for name, count in counts["by_type"].items())
+        text = f"{counts['objects']} objects ({types}), {counts['observations']} observations"
+    else:
+        image = survey.info.image
+        cutouts = f", cutouts of {image.size} x {image.size} pixels" if image is not None else ""
+        text = f"{counts['objects']} galaxies ({counts['with_redshift']} with a redshift){cutouts}"
+    typer.echo(f"{survey.path}: {text}")
     typer.echo(f"bands {' '.join(survey.bands)}, checksum {survey.checksum[:12]}")
 
 

@@ -144,8 +144,8 @@ def _predict(bundle: Bundle, survey: Survey, device: torch.device) -> Prediction
 
 
 def _member_values(member: Member, survey: Survey, device: torch.device) -> NDArray[np.float32]:
-    if survey.info.kind != member.family.survey_kind:
-        needed = f"`{member.card.family}` needs a survey of {member.family.survey_kind}"
+    if survey.info.kind not in member.family.survey_kinds:
+        needed = f"`{member.card.family}` needs a survey of {' or '.join(member.family.survey_kinds)}"
         raise fail(survey.path, f"{needed}, but this one holds {survey.info.kind}")
     inputs = member.family.encode(survey, member.configuration, member.card.bands)
     inputs = {name: values.to(device) for name, values in inputs.items()}

@@ -32,8 +32,8 @@ class Family(ABC, Generic[C]):
     """
 
     name: ClassVar[str]
-    survey_kind: ClassVar[str]
-    """The `kind` of survey it learns from."""
+    survey_kinds: ClassVar[tuple[str, ...]]
+    """The kinds of survey it learns from."""
     prediction_kind: ClassVar[str]
     """``class_probability`` or ``redshift_pdf``."""
     configuration: type[C]
@@ -49,6 +49,13 @@ class Family(ABC, Generic[C]):
     @abstractmethod
     def build(self, configuration: C, n_bands: int, n_outputs: int) -> nn.Module:
         """Return a network with fresh weights drawn from torch's global generator."""
+
+    def fit_scale(self, network: nn.Module, inputs: Inputs, rows: Tensor) -> None:
+        """Set the network's buffers of scale from the training rows of all inputs; by default there are none.
+
+        Called once, on fresh weights. Buffers are part of the network's state, so that a network that
+        is opened again needs no data.
+        """
 
     def augment(self, inputs: Inputs, configuration: C, generator: torch.Generator) -> Inputs:
         """Return a randomly varied copy of a training batch. The default changes nothing."""

@@ -3,6 +3,7 @@
 from rookery.surveys._document import SurveyInfo
 from rookery.surveys._observations import ObservationArrays
 from rookery.surveys._report import IngestReport
+from rookery.surveys.galaxies import GalaxyWriter, new_galaxy_survey
 from rookery.surveys.headphot import ingest_headphot_csv
 from rookery.surveys.partial import reference_dates, truncate
 from rookery.surveys.plasticc import ingest_plasticc
@@ -17,6 +18,7 @@ from rookery.surveys.view import SurveyView
 
 __all__ = [
     "ROLES",
+    "GalaxyWriter",
     "IngestReport",
     "ObservationArrays",
     "Split",
@@ -28,6 +30,7 @@ __all__ = [
     "ingest_snana",
     "ingest_snana_fits",
     "ingest_table",
+    "new_galaxy_survey",
     "object_properties",
     "open_split",
     "open_survey",

@@ -11,13 +11,33 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import sha256
 
-DOCUMENT, OBJECTS, OBSERVATIONS, TRUTH = (
+DOCUMENT, OBJECTS, OBSERVATIONS, TRUTH, IMAGES = (
     "survey.json",
     "objects.parquet",
     "observations.parquet",
     "truth.parquet",
+    "images.npy",
 )
 ZERO_POINT = 27.5
+Kind = Literal["light_curves", "catalogue", "images"]
+_REQUIRED: dict[str, tuple[str, ...]] = {
+    "light_curves": (OBJECTS, OBSERVATIONS),
+    "catalogue": (OBJECTS,),
+    "images": (OBJECTS, IMAGES),
+}
+
+
+class ImageInfo(BaseModel):
+    """What the cutouts of a survey are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: int = Field(ge=1)
+    """Rows and columns of a cutout."""
+    dtype: Literal["float16", "float32"]
+    """Type of a pixel."""
+    pixel_scale: float = Field(gt=0)
+    """Arcseconds along a pixel's side."""
 
 
 class SurveyInfo(BaseModel):
@@ -27,24 +47,27 @@ class SurveyInfo(BaseModel):
 
     format_version: Literal[1] = 1
     """Version of the folder's layout."""
-    kind: Literal["light_curves"] = "light_curves"
-    """What the survey holds."""
+    kind: Kind = "light_curves"
+    """What the survey holds; `images` are cutouts of galaxies, `catalogue` their magnitudes alone."""
     name: str = Field(min_length=1)
     """What people call it."""
     bands: list[str] = Field(min_length=1, max_length=127)
     """Bands in order of wavelength; a network's channels follow this order."""
-    flux_unit: Literal["FLUXCAL"] = "FLUXCAL"
-    """Unit of fluxes and their errors: flux = 10^(0.4 (zero_point - magnitude))."""
+    flux_unit: Literal["FLUXCAL", "nanomaggy"] = "FLUXCAL"
+    """Unit of fluxes, errors and pixels: flux = 10^(0.4 (zero_point - magnitude))."""
     zero_point: float = ZERO_POINT
     """AB magnitude of flux 1."""
-    time_unit: Literal["MJD"] = "MJD"
-    """Unit of dates."""
+    time_unit: Literal["MJD"] | None = "MJD"
+    """Unit of dates; None where there are none."""
+    image: ImageInfo | None = None
+    """Of a survey of images."""
     provenance: dict[str, Any]
     """Where the data come from, and what was left out on the way."""
     counts: dict[str, Any]
-    """Numbers of objects (also by type, and without a detection) and of observations."""
+    """Numbers of objects (also by type, and without a detection) and of observations; for galaxies also
+    of known redshifts."""
     files: dict[str, str]
-    """SHA-256 of each table."""
+    """SHA-256 of each table, and of the images."""
     checksum: str
     """SHA-256 over the tables' digests, bands and zero point: two surveys with one checksum are equal."""
 
@@ -65,7 +88,7 @@ def read_info(path: Path) -> SurveyInfo:
 
 
 def verify_digests(path: Path, info: SurveyInfo) -> None:
-    for name in (OBJECTS, OBSERVATIONS):
+    for name in _REQUIRED[info.kind]:
         if name not in info.files:
             raise fail(path / DOCUMENT, f"key 'files' must name {name}; it names {', '.join(info.files)}")
     if info.checksum != survey_checksum(info.files, info.bands, info.zero_point):
@@ -95,8 +118,9 @@ def seal(
     provenance: Mapping[str, Any],
     counts: Mapping[str, Any],
     tables: Iterable[str],
+    **facts: Any,
 ) -> None:
-    """Write the document of a folder whose `tables` are written."""
+    """Write the document of a folder whose `tables` are written; `facts` are further keys of it."""
     digests = {table: sha256(folder / table) for table in sorted(tables)}
     info = SurveyInfo(
         name=name,
@@ -104,6 +128,7 @@ def seal(
         provenance=dict(provenance),
         counts=dict(counts),
         files=digests,
-        checksum=survey_checksum(digests, bands),
+        checksum=survey_checksum(digests, bands, facts.get("zero_point", ZERO_POINT)),
+        **facts,
     )
     (folder / DOCUMENT).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")

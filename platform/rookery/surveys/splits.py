@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rookery.surveys._split_file import ROLES, Split, open_split, split_path, write_split
 from rookery.surveys._stratify import deal, draw
 from rookery.surveys._where import matching
+from rookery.surveys.labels import strata
 from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
 
@@ -39,11 +40,11 @@ def split_survey(
     seed: int = 0,
     overwrite: bool = False,
 ) -> Path:
-    """Give every object of a survey a role, stratified by type, and write the split.
+    """Give every object of a survey a role, stratified by type (galaxies: by redshift), and write the split.
 
-    Objects of unknown type are "unlabelled". The others are the training part (chosen by
-    `train_ids`, `train_where` or `train_fraction`, or, with folds alone, all of them) or "test";
-    with `test_where` those that are neither chosen to train nor to test are "unlabelled" too.
+    Objects of unknown type (of unknown redshift) are "unlabelled". The others are the training part
+    (chosen by `train_ids`, `train_where` or `train_fraction`, or, with folds alone, all of them) or
+    "test"; with `test_where` those that are neither chosen to train nor to test are "unlabelled" too.
 
     Parameters
     ----------
@@ -55,13 +56,13 @@ def split_survey(
         A text file with the training part, one object per line, by `object_id` or by the name of
         its source file (SPCC's ``spectro.list``); blank lines and those that start with "#" do not count.
     train_fraction
-        Fraction of the typed objects that make the training part, above 0 and at most 1; with
+        Fraction of the labelled objects that make the training part, above 0 and at most 1; with
         `train_where`, of those that fulfil it.
     train_where
         Conditions that all objects of the training part fulfil, such as ``sim_spectroscopic=1``,
         on columns of the object table or the truth table; see :func:`rookery.surveys._where.matching`.
     test_where
-        Conditions that the test objects fulfil, such as ``deep=0``; without them every typed
+        Conditions that the test objects fulfil, such as ``deep=0``; without them every labelled
         object outside the training part is a test object.
     validation_fraction
         Fraction of the training part that becomes "validation", 0 to below 1; 0.2 by default.
@@ -83,7 +84,7 @@ def split_survey(
     Raises
     ------
     InputError
-        For arguments out of range, unknown or untyped ids, fewer than two types to train on, an
+        For arguments out of range, unknown or unlabelled ids, fewer than two types to train on, an
         existing split, or a folder that cannot be written.
     """
     path = split_path(survey, name)
@@ -100,8 +101,10 @@ def split_survey(
         seed,
     )
     _check_plan(name, plan)
-    role, fold = _assign(name, survey, plan)
-    _check_classes(name, survey.objects["type"].to_numpy(dtype=object), role, fold)
+    labels = strata(survey.info.kind, survey.objects)
+    role, fold = _assign(name, survey, labels, plan)
+    if survey.info.kind == "light_curves":
+        _check_classes(name, labels, role, fold)
     write_split(path, survey, role, fold, plan.arguments())
     return path
 
@@ -147,12 +150,18 @@ def _check_plan(name: str, plan: _Plan) -> None:
         raise fail(where, f"seed must be at least 0, but is {plan.seed}")
 
 
-def _assign(name: str, survey: Survey, plan: _Plan) -> tuple[NDArray[np.object_], NDArray[np.int16]]:
+def _truth_word(survey: Survey) -> str:
+    return "type" if survey.info.kind == "light_curves" else "redshift"
+
+
+def _assign(
+    name: str, survey: Survey, types: NDArray[np.object_], plan: _Plan
+) -> tuple[NDArray[np.object_], NDArray[np.int16]]:
     """Return every object's role and fold."""
-    types = survey.objects["type"].to_numpy(dtype=object)
     typed = pd.notna(types)
     if not typed.any():
-        rule = f"needs objects of known type to train on, but none of the {len(types)} has one"
+        word = _truth_word(survey)
+        rule = f"needs objects of known {word} to train on, but none of the {len(types)} has one"
         raise fail(f"split {name} of {survey.path}", f"{rule}: the survey is unlabelled")
     generator = np.random.default_rng(plan.seed)
     if plan.train_ids is not None:
@@ -167,7 +176,7 @@ def _assign(name: str, survey: Survey, plan: _Plan) -> tuple[NDArray[np.object_]
     if plan.test_where:
         role[typed & ~training & ~matching(survey, plan.test_where, "test_where")] = "unlabelled"
         if not (role == "test").any():
-            every = "every typed object that fulfils test_where already trains"
+            every = "every labelled object that fulfils test_where already trains"
             raise fail(f"split {name}", f"{every}: {', '.join(plan.test_where)}")
     if plan.max_train is not None and training.sum() > plan.max_train:
         role[training] = "unlabelled"
@@ -226,7 +235,8 @@ def _training_ids(survey: Survey, path: Path, typed: NDArray[np.bool_]) -> NDArr
         first = survey.objects["object_id"][int(untyped.argmax())]
         raise fail(
             path,
-            f"training objects must have a type, but {untyped.sum()} have none, the first being {first!r}",
+            f"training objects must have a {_truth_word(survey)}, but {untyped.sum()} have none, "
+            f"the first being {first!r}",
         )
     return marked
 

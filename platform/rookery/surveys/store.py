@@ -1,7 +1,8 @@
 """The survey store: a folder of Parquet tables with one JSON document, written whole and verified on opening.
 
-``survey.json``, ``objects.parquet``, ``observations.parquet``, ``truth.parquet`` (what only a
-simulator or a spectrograph knows, beyond type and redshift) and ``splits/``.
+``survey.json``, ``objects.parquet``, ``observations.parquet`` (of light curves) or ``images.npy`` (of
+galaxies with cutouts), ``truth.parquet`` (what only a simulator or a spectrograph knows, beyond type and
+redshift) and ``splits/``.
 """
 
 import logging
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from rookery.surveys import _objects, _observations
 from rookery.surveys._document import (
     DOCUMENT,
+    IMAGES,
     OBJECTS,
     OBSERVATIONS,
     TRUTH,
@@ -28,6 +30,7 @@ from rookery.surveys._document import (
     seal,
     verify_digests,
 )
+from rookery.surveys._image_file import map_images
 from rookery.surveys._observations import ObservationArrays
 from rookery.surveys._tables import no_nulls, read_table, require_columns
 from rookery_ensembles.errors import fail
@@ -81,10 +84,32 @@ class Survey:
         """Return all observations as NumPy columns; read at the first call, then kept."""
         return self._arrays
 
+    def image_array(self) -> NDArray[np.floating]:
+        """Return all cutouts, (N, n_bands, size, size) in nanomaggies, as a read-only memory map."""
+        image = self.info.image
+        if image is None:
+            raise fail(self.path, f"has no images: it holds {self.info.kind}")
+        shape = (self.info.counts["objects"], len(self.bands), image.size, image.size)
+        return map_images(self.path / IMAGES, shape, image.dtype)
+
+    def magnitudes(self) -> NDArray[np.float64]:
+        """Return AB magnitudes (N, n_bands) of galaxies, NaN where missing."""
+        return self._by_band("mag")
+
+    def magnitude_errors(self) -> NDArray[np.float64]:
+        """Return errors (N, n_bands) of the magnitudes, NaN where missing."""
+        return self._by_band("mag_err")
+
     def truth(self) -> pd.DataFrame | None:
         """Read the truth table (`object_id` and whatever the source knew), or None where there is none."""
         path = self.path / TRUTH
         return read_table(path).to_pandas() if TRUTH in self.info.files else None
+
+    def _by_band(self, prefix: str) -> NDArray[np.float64]:
+        nothing = np.full(len(self), np.nan)
+        names = [f"{prefix}_{band}" for band in self.bands]
+        columns = [self.objects[name].to_numpy() if name in self.objects else nothing for name in names]
+        return np.column_stack(columns)
 
     @cached_property
     def _arrays(self) -> ObservationArrays:
@@ -120,7 +145,10 @@ def open_survey(path: str | Path, *, verify: bool = True) -> Survey:
     if verify:
         _objects.check_objects(survey.objects, where)
         ids = survey.objects["object_id"].tolist()
-        _observations.check_observations(survey.observation_arrays(), ids, path / OBSERVATIONS)
+        if info.kind == "light_curves":
+            _observations.check_observations(survey.observation_arrays(), ids, path / OBSERVATIONS)
+        elif info.kind == "images":
+            survey.image_array()
         if TRUTH in info.files:
             check_truth(read_table(path / TRUTH), ids, path / TRUTH)
     return survey

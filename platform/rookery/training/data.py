@@ -98,9 +98,9 @@ def role_rows(
         When the family cannot learn from this survey and split: the survey is of another kind, a
         type fits no class, nothing trains or validates, a class has nothing to learn from.
     """
-    if survey.info.kind != family.survey_kind:
+    if survey.info.kind not in family.survey_kinds:
         found = f"but this one holds {survey.info.kind}"
-        raise fail(survey.path, f"`{family.name}` learns from {family.survey_kind}, {found}")
+        raise fail(survey.path, f"`{family.name}` learns from {' or '.join(family.survey_kinds)}, {found}")
     target = class_indices(survey.objects["type"], class_names, survey.path)
     split = open_split(survey, split_name)
     validation = split.indices("validation") if fold is None else split.indices("train", fold=fold)

@@ -99,6 +99,7 @@ def train(
     device = data.target_n.device
     torch.manual_seed(job.seed % _SEEDS)
     network = family.build(configuration, len(data.survey.bands), len(job.class_names)).to(device)
+    family.fit_scale(network, data.inputs, data.rows["train"])
     optimizer = torch.optim.AdamW(
         network.parameters(),
         lr=configuration.learning_rate,

@@ -241,7 +241,7 @@ def test_swapped_bands_break_the_checksum(tmp_path):
     ("key", "value", "message"),
     [
         ("format_version", 2, r"key 'format_version': .*1.*, but found '2'"),
-        ("kind", "images", r"key 'kind': .*light_curves"),
+        ("kind", "spectra", r"key 'kind': .*light_curves"),
         ("bands", [], r"key 'bands': .*at least 1 item"),
         ("surprise", 1, r"key 'surprise': Extra inputs"),
     ],

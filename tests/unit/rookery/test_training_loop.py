@@ -199,7 +199,7 @@ class Slider(Family[SliderConfiguration]):
     """
 
     name: ClassVar[str] = "slider"
-    survey_kind: ClassVar[str] = "light_curves"
+    survey_kinds: ClassVar[tuple[str, ...]] = ("light_curves",)
     prediction_kind: ClassVar[str] = "class_probability"
     configuration = SliderConfiguration
 

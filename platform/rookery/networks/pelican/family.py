@@ -29,7 +29,7 @@ class Pelican(Family[PelicanConfiguration]):
     """Masked light-curve images -> class probabilities."""
 
     name: ClassVar[str] = "pelican"
-    survey_kind: ClassVar[str] = "light_curves"
+    survey_kinds: ClassVar[tuple[str, ...]] = ("light_curves",)
     prediction_kind: ClassVar[str] = "class_probability"
     configuration = PelicanConfiguration
 
