@@ -16,9 +16,9 @@ from rookery.surveys.galaxy_readers._tables import OpenTable
 from rookery.surveys.galaxy_readers.settings import CatalogueSettings, Wrong
 from rookery_ensembles.errors import InputError, fail
 
-# Peculiar velocities and errors make redshifts of nearby objects slightly negative; below this
-# (3,000 km/s) a number is no redshift.
-LOWEST_REDSHIFT = -0.01
+# Peculiar velocities and errors make redshifts slightly negative (the real BOSS sample has -0.0109);
+# below this (6,000 km/s) a number is no redshift.
+LOWEST_REDSHIFT = -0.02
 # No AB or asinh magnitude of a catalogue lies outside; numbers that do are sentinels.
 _FAINTEST = 60.0
 Floats = NDArray[np.float64]
