@@ -1,7 +1,7 @@
 """Named columns -> a survey's objects: magnitudes in AB, redshifts, covariates, and the rules they keep."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rookery.surveys._report import Faults
 from rookery.surveys.flags import MISSING_MAGNITUDE
 from rookery.surveys.galaxy_readers._roles import Roles, match_roles
-from rookery.surveys.galaxy_readers._tables import OpenTable
+from rookery.surveys.galaxy_readers._tables import OpenTable, column_values
 from rookery.surveys.galaxy_readers.settings import CatalogueSettings, Wrong
 from rookery_ensembles.errors import InputError, fail
 
@@ -120,15 +120,18 @@ def read_galaxies(
 def galaxies_from_columns(
     table: pd.DataFrame, roles: Roles, settings: CatalogueSettings, rows: Rows
 ) -> Galaxies:
-    """Turn named columns into objects; a broken row is noted, not raised.
+    """Turn named columns into objects, not dereddened yet; a broken row is noted, not raised.
 
     Raises
     ------
     InputError
-        For what no row can mend: an unknown unit or coefficient, dereddening without reddening.
+        For what no row can mend, such as a unit that does not fit.
     """
     wrong = Wrong()
-    ids = rows.ids() if roles.object_id is None else [str(v or "") for v in table[roles.object_id]]
+    if roles.object_id is None:
+        ids = rows.ids()
+    else:
+        ids = [value or "" for value in column_values(table[roles.object_id].to_numpy(), as_text=True)]
     _check_ids(ids, wrong, rows)
     columns: dict[str, Any] = {"object_id": np.array(ids, dtype=object), "type": None}
     rest = dict(roles.covariates)
@@ -136,19 +139,12 @@ def galaxies_from_columns(
     if "redshift" in rest:
         columns["redshift"] = _redshifts(table[rest.pop("redshift")], settings, wrong)
     covariates = {role: _covariate(role, table[column], settings, wrong) for role, column in rest.items()}
-    if settings.deredden and "mwebv" not in covariates:
-        rule = "cannot be dereddened: no column is the reddening E(B-V). Map it with --column mwebv=NAME"
-        raise fail(rows.files[0], rule)
     absent = np.zeros(len(table), dtype=bool)
     for band in roles.bands:
         magnitude, error = _magnitudes(table, band, roles, settings, wrong)
-        if settings.deredden:
-            magnitude = magnitude - settings.photometry.coefficient(band) * covariates["mwebv"]
         absent |= np.isnan(magnitude)
         columns[f"mag_{band}"] = magnitude
         columns[f"mag_err_{band}"] = error
-    if settings.deredden:
-        wrong.add(np.isnan(covariates["mwebv"]), "'mwebv' is unknown, but dereddening needs it")
     # A mapped covariate of a band that has no magnitudes may be called like one: it goes before.
     frame = pd.DataFrame({**columns, **covariates, "flags": np.where(absent, float(MISSING_MAGNITUDE), 0.0)})
     if len(rows.files) > 1:
@@ -160,6 +156,30 @@ def galaxies_from_columns(
     return Galaxies(
         frame, _others(table, roles, ids), roles.bands, errors, roles.object_id is not None, roles.columns
     )
+
+
+def dereddened(galaxies: Galaxies, settings: CatalogueSettings, where: str | Path) -> Galaxies:
+    """Return galaxies with magnitudes corrected for Galactic extinction, if the settings ask for it.
+
+    Raises
+    ------
+    InputError
+        When nothing tells the reddening, or a band has no coefficient. A galaxy whose reddening
+        is unknown is noted.
+    """
+    if not settings.deredden:
+        return galaxies
+    if "mwebv" not in galaxies.frame.columns:
+        rule = "cannot be dereddened: no column is the reddening E(B-V). Map it with --column mwebv=NAME"
+        raise fail(where, rule)
+    frame = galaxies.frame.copy()
+    for band in galaxies.bands:
+        frame[f"mag_{band}"] -= settings.photometry.coefficient(band) * frame["mwebv"]
+    wrong = dict(galaxies.wrong)
+    for row in np.flatnonzero(frame["mwebv"].isna()):
+        place = f"{where} (object {frame['object_id'].iloc[row]!r})"
+        wrong.setdefault(int(row), fail(place, "'mwebv' is unknown, but dereddening needs it"))
+    return replace(galaxies, frame=frame, wrong=wrong)
 
 
 def _check_ids(ids: list[str], wrong: Wrong, rows: Rows) -> None:

@@ -69,6 +69,16 @@ def plain_band(name: str) -> str:
     return name.lower() if name.lower() in ("u", "g", "r", "i", "z") else name
 
 
+def plays(role: str, column: str, names: list[str]) -> bool:
+    """Whether a mapped column, or one that fits its pattern, is among `names`."""
+    if "{band}" not in role:
+        return column in names
+    try:
+        return bool(_expanded(role, column, names, Path()))
+    except InputError:
+        return False
+
+
 def match_roles(mapping: Mapping[str, str], names: list[str], where: Path, *, need_bands: bool) -> Roles:
     """Find each role's column: the one that `mapping` names, else one of the role's usual names.
 

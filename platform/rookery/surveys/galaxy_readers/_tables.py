@@ -53,7 +53,7 @@ class OpenTable:
                 frame = pd.DataFrame({name: _from_arrow(table[name], name in text) for name in wanted})
             else:
                 frame = pd.DataFrame(
-                    {name: _from_numpy(np.asarray(self._content[name]), name in text) for name in wanted}
+                    {name: column_values(np.asarray(self._content[name]), name in text) for name in wanted}
                 )
         if frame.empty:
             raise fail(self.path, "must be a table with at least one row, but has none")
@@ -180,7 +180,7 @@ def _from_arrow(column: pa.ChunkedArray, as_text: bool) -> Any:
     kind, is_a = column.type, pa.types
     if as_text and not (is_a.is_string(kind) or is_a.is_large_string(kind)):
         if is_a.is_floating(kind):
-            return _from_numpy(column.to_numpy(), True)
+            return column_values(column.to_numpy(), True)
         return np.array([None if v is None else str(v) for v in column.to_pylist()], dtype=object)
     if is_a.is_integer(kind) or is_a.is_floating(kind) or is_a.is_boolean(kind) or is_a.is_decimal(kind):
         return np.array(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
@@ -189,15 +189,16 @@ def _from_arrow(column: pa.ChunkedArray, as_text: bool) -> Any:
     return np.array([None if v is None else str(v).strip() for v in column.to_pylist()], dtype=object)
 
 
-def _from_numpy(values: Any, as_text: bool) -> Any:
-    """Return an array as float64, or as text; whole numbers are written without a point."""
+def column_values(values: Any, as_text: bool = False) -> Any:
+    """Return an array as float64, or as text (None where missing); whole numbers are written without a point."""
     kind = values.dtype.kind
     if kind == "S":
         values, kind = np.char.decode(values, "utf-8", "replace"), "U"
     if kind in "UO":
-        return np.array([None if v is None else str(v).strip() for v in values], dtype=object)
+        return np.array([None if v is None or v != v else str(v).strip() for v in values], dtype=object)
     if not as_text:
         return values.astype(np.float64)
     if kind == "f":
-        return np.array([None if np.isnan(v) else f"{v:.0f}" if v == int(v) else str(v) for v in values], object)
+        texts = [None if np.isnan(v) else f"{v:.0f}" if np.isinf(v) or v == int(v) else str(v) for v in values]
+        return np.array(texts, dtype=object)
     return np.array([str(v) for v in values], dtype=object)

@@ -8,7 +8,7 @@ import numpy as np
 
 from rookery.surveys._report import Faults, IngestReport, OnError, survey_name
 from rookery.surveys.galaxies import new_galaxy_survey
-from rookery.surveys.galaxy_readers._catalogue import Galaxies, read_galaxies
+from rookery.surveys.galaxy_readers._catalogue import Galaxies, dereddened, read_galaxies
 from rookery.surveys.galaxy_readers._tables import ENDINGS, open_table, table_files
 from rookery.surveys.galaxy_readers.settings import CatalogueOptions, CatalogueSettings
 from rookery.surveys.store import open_survey, refuse_existing
@@ -95,6 +95,7 @@ def write_catalogue(
     InputError
         For the first broken row, unless `faults` leaves it out, or when none is left.
     """
+    galaxies = dereddened(galaxies, settings, files[0])
     keep = galaxies.kept(faults)
     with new_galaxy_survey(out, name=name, bands=galaxies.bands) as writer:
         writer.finish(
