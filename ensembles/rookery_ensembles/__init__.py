@@ -23,6 +23,14 @@ from rookery_ensembles.calibrate import TemperatureCalibration
 from rookery_ensembles.combine import average
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.metrics import classification_metrics, reliability_curve
+from rookery_ensembles.photoz_metrics import (
+    narrowest,
+    photoz_metrics,
+    photoz_scores,
+    point_metrics,
+    running_trend,
+)
+from rookery_ensembles.photoz_sample import PhotozSample, PointSample
 from rookery_ensembles.predictions import (
     PredictionInfo,
     Predictions,
@@ -46,6 +54,8 @@ __all__ = [
     "Estimate",
     "GreedySelection",
     "InputError",
+    "PhotozSample",
+    "PointSample",
     "PredictionInfo",
     "Predictions",
     "PriorCorrection",
@@ -64,10 +74,15 @@ __all__ = [
     "estimate_fractions",
     "greedy_selection",
     "load_bundle",
+    "narrowest",
+    "photoz_metrics",
+    "photoz_scores",
+    "point_metrics",
     "pool_folds",
     "quantile_edges",
     "read_predictions",
     "reliability_curve",
+    "running_trend",
     "stack_members",
     "write_bundle",
     "write_predictions",

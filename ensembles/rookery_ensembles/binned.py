@@ -1,6 +1,6 @@
 """Metrics in bins of a covariate: redshift, signal-to-noise, number of observations, anything."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -8,10 +8,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles.bootstrap import REPLICATES, Scores, bootstrap_scores
+from rookery_ensembles.bootstrap import REPLICATES, Sample, Scores, bootstrap_scores
+from rookery_ensembles.edges import bin_positions, check_edges
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metrics import FloatArray
 from rookery_ensembles.weighted import WeightedSample
+
+__all__ = [
+    "MAX_BINS",
+    "MIN_PER_BIN",
+    "Bin",
+    "Binned",
+    "bin_positions",
+    "binned_samples",
+    "binned_scores",
+    "check_edges",
+    "quantile_edges",
+]
 
 MAX_BINS, MIN_PER_BIN = 8, 40
 """Quantile bins are so many at most, and so few that each holds this many objects."""
@@ -28,7 +41,7 @@ class Bin:
     median
         Median of the covariate in it; NaN when it is empty.
     n, n_positive
-        Its objects, and those of the positive class.
+        Its objects, and those of the positive class (0 where there is no such class).
     scores
         Their metrics; None when it is empty.
     """
@@ -64,17 +77,6 @@ class Binned:
     def edges(self) -> list[float]:
         """The B + 1 edges."""
         return [self.bins[0].low, *(found.high for found in self.bins)]
-
-
-def check_edges(edges: Sequence[float], where: str) -> None:
-    """Raise InputError unless there are two or more finite edges that increase."""
-    if len(edges) < 2:
-        raise fail(
-            where, f"there must be at least two edges, but there is {', '.join(map(str, edges)) or 'none'}"
-        )
-    for low, high in pairwise(edges):
-        if not (np.isfinite(low) and np.isfinite(high) and low < high):
-            raise fail(where, f"edges must be finite and increase, but found {low:g}, {high:g}")
 
 
 def quantile_edges(values_n: NDArray[Any], n_bins: int | None = None) -> list[float]:
@@ -136,32 +138,60 @@ def binned_scores(
     InputError
         When the edges do not increase, or an array is invalid.
     """
-    check_edges(edges, f"bins of {name}")
-    values = np.asarray(values_n, dtype=np.float64)
-    truth, probability = np.asarray(truth_index), np.asarray(probability_nk)
+    values, truth = np.asarray(values_n, dtype=np.float64), np.asarray(truth_index)
+    probability = np.asarray(probability_nk)
     if values.shape != truth.shape:
         found = f"shapes are {values.shape} and {truth.shape}"
         raise fail(f"bins of {name}", f"there must be one value per object, but the {found}")
-    position = bin_positions(values, edges)
+    names = list(class_names)
+    is_positive = truth == names.index(positive) if positive in names else np.zeros(len(truth), np.bool_)
+    return binned_samples(
+        name,
+        values,
+        edges,
+        lambda rows: WeightedSample(class_names, truth[rows], probability[rows], positive),
+        is_positive=is_positive,
+        replicates=replicates,
+        seed=seed,
+    )
+
+
+def binned_samples(
+    name: str,
+    values_n: FloatArray,
+    edges: Sequence[float],
+    sample: Callable[[NDArray[np.intp]], Sample],
+    *,
+    is_positive: NDArray[np.bool_] | None = None,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> Binned:
+    """Return all metrics of the objects in each bin, whatever `sample` makes of their rows.
+
+    Parameters
+    ----------
+    name, values_n, edges, replicates, seed
+        As in `binned_scores`.
+    sample
+        Makes the sample of the objects of the given rows.
+    is_positive
+        (N,) true for the objects of a positive class, where there is one.
+
+    Raises
+    ------
+    InputError
+        When the edges do not increase, or `sample` refuses the objects.
+    """
+    check_edges(edges, f"bins of {name}")
+    position = bin_positions(values_n, edges)
     bins = []
     for index, (low, high) in enumerate(pairwise(edges)):
         rows = np.flatnonzero(position == index)
         scores = None
         if rows.size:
-            sample = WeightedSample(class_names, truth[rows], probability[rows], positive)
-            scores = bootstrap_scores(sample, replicates=replicates, seed=seed + 1 + index)
-        is_positive = (
-            truth[rows] == list(class_names).index(positive) if positive in class_names else truth[:0]
-        )
-        median = float(np.median(values[rows])) if rows.size else float("nan")
-        bins.append(Bin(float(low), float(high), median, len(rows), int(np.sum(is_positive)), scores))
-    unknown = np.isnan(values)
+            scores = bootstrap_scores(sample(rows), replicates=replicates, seed=seed + 1 + index)
+        positives = 0 if is_positive is None else int(is_positive[rows].sum())
+        median = float(np.median(values_n[rows])) if rows.size else float("nan")
+        bins.append(Bin(float(low), float(high), median, len(rows), positives, scores))
+    unknown = np.isnan(values_n)
     return Binned(name, tuple(bins), int(unknown.sum()), int(((position < 0) & ~unknown).sum()))
-
-
-def bin_positions(values_n: FloatArray, edges: Sequence[float]) -> NDArray[np.intp]:
-    """Return (N,) bins of the values, -1 outside of all; the last bin holds its upper edge."""
-    position = np.searchsorted(edges, values_n, side="right") - 1
-    position[values_n == edges[-1]] = len(edges) - 2
-    position[np.isnan(values_n) | (position >= len(edges) - 1)] = -1
-    return position

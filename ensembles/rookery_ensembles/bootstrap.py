@@ -7,7 +7,7 @@ another training.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,23 @@ _BLOCK = 500_000
 # An interval from fewer defined replicates than this part of all is none.
 _DEFINED = 0.5
 
+# Sums of distances to which chance adds in every part: replicates lie above the value by what the
+# value lies above the truth. Their spread is right, their place is not.
+_DISTANCES = ("ece", "pit_ks", "pit_cvm", "pit_ad")
+
 Interval = tuple[float, float]
+
+
+class Sample(Protocol):
+    """Objects that can be scored under many weightings at once."""
+
+    def __len__(self) -> int:
+        """Return the number of objects N."""
+        ...
+
+    def metrics(self, weight_rn: FloatArray | None = None) -> Mapping[str, FloatArray]:
+        """Return each metric under every weighting, (R,); without weights R is 1."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -60,7 +76,7 @@ class Scores:
     n
         Number of objects.
     metrics
-        By `METRIC_KEYS`.
+        By the keys of the sample's metrics.
     per_class
         By class, then by `CLASS_KEYS`; empty unless asked for.
     """
@@ -114,7 +130,7 @@ def bootstrap_weights(n: int, replicates: int, seed: int) -> Iterator[FloatArray
 
 
 def bootstrap_scores(
-    sample: WeightedSample,
+    sample: Sample,
     *,
     replicates: int = REPLICATES,
     seed: int = 0,
@@ -134,7 +150,7 @@ def bootstrap_scores(
     levels
         Probabilities of the intervals.
     classes
-        Whether to score each class too.
+        Whether to score each class too; for a `WeightedSample` only.
 
     Raises
     ------
@@ -142,17 +158,19 @@ def bootstrap_scores(
         When `replicates` or `seed` is out of range.
     """
     check_bootstrap(replicates, seed)
+    by_class = sample if classes and isinstance(sample, WeightedSample) else None
+    names = () if by_class is None else by_class.class_names
 
     def score(weight: FloatArray | None) -> dict[str, FloatArray]:
-        found = sample.metrics(weight)
-        if classes:
-            for key, values in sample.class_metrics(weight).items():
-                found |= {f"{name}\n{key}": values[:, i] for i, name in enumerate(sample.class_names)}
+        found = dict(sample.metrics(weight))
+        if by_class is not None:
+            for key, values in by_class.class_metrics(weight).items():
+                found |= {f"{name}\n{key}": values[:, i] for i, name in enumerate(names)}
         return found
 
     once, drawn = score(None), _replicates(score, len(sample), replicates, seed)
     estimates = {key: _estimate(key, float(value[0]), drawn.get(key), levels) for key, value in once.items()}
-    per_class: dict[str, dict[str, Estimate]] = {name: {} for name in sample.class_names if classes}
+    per_class: dict[str, dict[str, Estimate]] = {name: {} for name in names}
     for key in [key for key in estimates if "\n" in key]:
         name, _, metric = key.rpartition("\n")
         per_class[name][metric] = estimates.pop(key)
@@ -199,15 +217,13 @@ def _estimate(key: str, value: float, drawn_r: FloatArray | None, levels: Sequen
     """Return a value and its intervals from the replicates."""
     if drawn_r is None:
         return Estimate(value)
-    shift = 0.0
-    if key == "ece" and not np.isnan(value):
-        # Chance in every bin adds to a sum of distances: replicates lie above the value by what the
-        # value lies above the truth. Their spread is right, their place is not.
-        shift = float(np.nanmedian(drawn_r)) - value
+    shift, least = 0.0, -np.inf
+    if key in _DISTANCES and not np.isnan(value):
+        shift, least = float(np.nanmedian(drawn_r)) - value, 0.0
     intervals = {}
     for level in levels:
         low, high = (float(end[0]) - shift for end in _percentiles(drawn_r[:, None], level))
-        intervals[level] = (min(max(low, 0.0), value), max(high, value))
+        intervals[level] = (min(max(low, least), value), max(high, value))
     undefined = dict.fromkeys(levels, (np.nan, np.nan))
     return Estimate(value, undefined if np.isnan(value) or np.isnan(low) else intervals)
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 PathLike = str | Path
 BINARY = ("Ia", "non-Ia")
+BINS = (0.0, 0.4, 180)
+"""Lower edge, upper edge and number of redshift bins (Pasquet et al. 2019)."""
 
 
 def ingest_snana(
@@ -256,6 +258,8 @@ def search(
     pruner: Literal["percentile", "median", "asha", "none"] = "percentile",
     seed: int = 0,
     class_names: Sequence[str] = BINARY,
+    bins: tuple[float, float, int] = BINS,
+    starts: int = 1,
     fixed: Mapping[str, Any] | None = None,
     cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
@@ -277,7 +281,12 @@ def search(
     execution, sampler, pruner, seed
         See :class:`rookery.search.study.StudyDocument`.
     class_names
-        Classes to tell apart; a class ``non-X`` takes every type that has no class of its own.
+        Of a family that classifies: classes to tell apart; a class ``non-X`` takes every type that has
+        no class of its own.
+    bins
+        Of a family that predicts redshifts: lower edge, upper edge and number of the bins.
+    starts
+        Networks of each trial and fold, which differ by their random start; they count as one.
     fixed
         Parameters that are not to be searched, with their values.
     """
@@ -286,17 +295,21 @@ def search(
     from rookery.search.space import find_space, load_space
     from rookery.search.study import create_or_open_study
     from rookery.surveys import open_survey
+    from rookery.surveys.redshift_bins import redshift_bins
 
     path = find_space(space)
     loaded = load_space(path)
     family = load_family(loaded.family)
     loaded = load_space(path, family.configuration).fix(dict(fixed or {}), family.configuration)
+    classifies = family.prediction_kind == "class_probability"
     opened = create_or_open_study(
         study,
         loaded,
         open_survey(survey),
         split,
-        class_names=tuple(class_names),
+        class_names=tuple(class_names) if classifies else None,
+        redshift_bins=None if classifies else redshift_bins(bins),
+        starts=starts,
         sampler=sampler,
         pruner=pruner,
         seed=seed,

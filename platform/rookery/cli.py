@@ -13,6 +13,7 @@ from rookery.cli_campaign import campaign
 from rookery.cli_ingest import describe_survey, ingest_app
 from rookery.cli_options import (
     WHERE_HELP,
+    BinsOption,
     ClassesOption,
     DeviceOption,
     PositiveOption,
@@ -25,6 +26,7 @@ from rookery.cli_options import (
     numbers,
     pairs,
     plain_value,
+    redshift_bins,
 )
 
 if TYPE_CHECKING:
@@ -164,6 +166,10 @@ def search(
         Literal["percentile", "median", "asha", "none"], typer.Option(help="Who stops bad trials.")
     ] = "percentile",
     classes: ClassesOption = "Ia,non-Ia",
+    bins: BinsOption = "0,0.4,180",
+    starts: Annotated[
+        int, typer.Option(help="Networks of each trial and fold, from different random starts.", min=1)
+    ] = 1,
     fix: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE: do not search this parameter; repeatable.")
     ] = None,
@@ -189,6 +195,8 @@ def search(
         pruner=pruner,
         seed=seed,
         class_names=class_list(classes),
+        bins=redshift_bins(bins),
+        starts=starts,
         fixed={name: plain_value(name, value) for name, value in pairs(fix, "--set").items()},
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,

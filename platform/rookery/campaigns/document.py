@@ -12,6 +12,7 @@ from rookery.documents import Document
 from rookery.reports.metric_names import METRICS
 from rookery.search.parameters import Scalar
 from rookery.search.space import Objective
+from rookery.surveys.redshift_bins import RedshiftBins
 
 METRIC_NAMES = tuple(metric.key for metric in METRICS)
 Values = dict[str, Scalar]
@@ -64,7 +65,9 @@ class Defaults(Document):
     family: str
     """Family of networks."""
     classes: tuple[str, ...] = Field(default=("Ia", "non-Ia"), min_length=2)
-    """Classes to tell apart; `non-X` takes every other type."""
+    """Classes to tell apart, where the family does; `non-X` takes every other type."""
+    bins: RedshiftBins = RedshiftBins()
+    """Bins of redshift, where the family predicts redshifts."""
     positive: str = "Ia"
     """Class whose recall at fixed precision is reported."""
     members: int = Field(default=1, ge=1)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rookery.campaigns.document import CampaignDocument, ExperimentDocument, RowDocument, Values
 from rookery.documents import Source, explain
 from rookery.networks.family import Family, load_family
+from rookery.training.target import Target, make_target
 from rookery_ensembles.errors import InputError, fail
 
 Key = tuple[str | int, ...]
@@ -26,6 +27,21 @@ class Campaign:
     source: Source
     document: CampaignDocument
     family: Family[Any]
+
+    @property
+    def target(self) -> Target:
+        """What the networks' outputs mean: the classes of the file, or its bins of redshift."""
+        return make_target(**self.outputs)
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The same as a training job's `class_names` or `redshift_bins`."""
+        defaults = self.document.defaults
+        classifies = self.family.prediction_kind == "class_probability"
+        return {
+            "class_names": defaults.classes if classifies else None,
+            "redshift_bins": None if classifies else defaults.bins,
+        }
 
     def row(self, name: str) -> RowDocument:
         """Return the row called `name`."""

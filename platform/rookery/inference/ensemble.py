@@ -100,8 +100,9 @@ def build_ensemble(
     positive
         Class whose recall at fixed precision is reported.
     """
-    if positive not in study.document.class_names:
-        names = ", ".join(study.document.class_names)
+    classes = study.document.class_names
+    if classes is not None and positive not in classes:
+        names = ", ".join(classes)
         raise fail(study.path, f"the positive class must be one of {names}, but is {positive}")
     candidates = study_candidates(study)
     choice = choose(

@@ -21,6 +21,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from rookery.networks.family import load_family
+from rookery.search.pruners import make_pruner
 from rookery.search.study import Study, checkpoint, trial_value
 from rookery.training import TrainingJob
 
@@ -149,8 +150,9 @@ class Coordinator:
 
     def _end(self, trial: FrozenTrial) -> None:
         """Count a trial that has ended, and remove the checkpoints that it may have left."""
-        for fold in self.study.folds():
-            checkpoint(self.study.path, self.study.member_name(trial.number, fold)).unlink(missing_ok=True)
+        for fold, start in self.study.trainings():
+            member = self.study.member_name(trial.number, fold, start)
+            checkpoint(self.study.path, member).unlink(missing_ok=True)
         self._count(trial)
 
     def _count(self, trial: FrozenTrial) -> None:
@@ -199,7 +201,7 @@ class Coordinator:
         document, objective = self.study.document, self.study.space.objective
         return [
             TrainingJob(
-                member=self.study.member_name(trial.number, fold),
+                member=self.study.member_name(trial.number, fold, start),
                 family=document.family,
                 configuration=values,
                 survey=document.survey.path,
@@ -207,12 +209,14 @@ class Coordinator:
                 split=document.split.name,
                 fold=fold,
                 class_names=document.class_names,
+                redshift_bins=document.redshift_bins,
                 metric=objective.metric,
                 direction=objective.direction,
                 shift=objective.shift,
-                seed=document.seed * 1_000_003 + trial.number * 101 + (fold or 0),
+                # Folds of one start share nothing but the configuration; start 0 is as it always was.
+                seed=document.seed * 1_000_003 + trial.number * 101 + (fold or 0) + 50_021 * start,
             )
-            for fold in self.study.folds()
+            for fold, start in self.study.trainings()
         ]
 
 
@@ -221,15 +225,3 @@ def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
     if name == "random":
         return optuna.samplers.RandomSampler(seed=seed)
     return optuna.samplers.TPESampler(seed=seed)
-
-
-def make_pruner(name: str) -> optuna.pruners.BasePruner:
-    """Return an Optuna pruner by the name used in ``study.yaml``."""
-    if name == "percentile":
-        # Gentle: what trains to its end can join the ensemble.
-        return optuna.pruners.PercentilePruner(75.0, n_startup_trials=4, n_warmup_steps=8)
-    if name == "median":
-        return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=8)
-    if name == "asha":
-        return optuna.pruners.SuccessiveHalvingPruner(min_resource=4, reduction_factor=3)
-    return optuna.pruners.NopPruner()

@@ -30,7 +30,7 @@ class Progress:
     ----------
     history
         One row per finished epoch: `epoch` (from 1), each loss term as `train_<term>`, their sum
-        `train_loss`, `validation_log_loss`, `validation_accuracy` (under a shift the same with
+        `train_loss`, the target's metrics as `validation_<metric>` (under a shift the same with
         `_shift` too), `learning_rate`, `seconds`.
     best_epoch, best_value
         Epoch with the best value of the job's objective, and that value.
@@ -98,7 +98,7 @@ def train(
     progress = resume or Progress()
     device = data.target_n.device
     torch.manual_seed(job.seed % _SEEDS)
-    network = family.build(configuration, len(data.survey.bands), len(job.class_names)).to(device)
+    network = family.build(configuration, len(data.survey.bands), data.target.n_outputs).to(device)
     family.fit_scale(network, data.inputs, data.rows["train"])
     optimizer = torch.optim.AdamW(
         network.parameters(),
@@ -195,7 +195,7 @@ class _Trainer:
             group["lr"] = c.learning_rate * min(1.0, factor)
 
     def validate(self) -> Metrics:
-        """Return log-loss and accuracy on the validation objects, and under the job's shift."""
+        """Return the target's metrics on the validation objects, and under the job's shift."""
         return self.validation.metrics(self.network)
 
 

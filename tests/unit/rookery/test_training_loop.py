@@ -242,9 +242,10 @@ def slide(
     )
     rows = {"train": torch.arange(8), "validation": torch.arange(8, 12), "test": torch.arange(0)}
     inputs = family.encode(survey, configuration, survey.bands)
-    data = TrainingData(survey, inputs, torch.zeros(len(survey), dtype=torch.int64), rows)
+    job = make_job()
+    data = TrainingData(survey, inputs, job.target, torch.zeros(len(survey), dtype=torch.int64), rows)
     network, progress = train(
-        make_job(), family, configuration, data, lambda metrics, progress: reports.append(metrics)
+        job, family, configuration, data, lambda metrics, progress: reports.append(metrics)
     )
     return network, progress, reports
 

@@ -62,3 +62,18 @@ def member_stacks() -> st.SearchStrategy[tuple[np.ndarray, np.ndarray]]:
         return values.astype(np.float32), rng.integers(0, k, n)
 
     return stacks()
+
+
+@pytest.fixture(scope="session")
+def redshift_pdfs() -> st.SearchStrategy[tuple[np.ndarray, np.ndarray]]:
+    """Draw (N, K) densities on bins of any widths, sharp or flat and with empty bins, and the edges."""
+
+    @st.composite
+    def pdfs(draw: st.DrawFn, n: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        rows, k = n or draw(st.integers(1, 8)), draw(st.integers(1, 12))
+        rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+        edges = rng.uniform(-0.1, 0.5) + np.cumsum(rng.uniform(0.01, 0.2, k + 1))
+        masses = rng.dirichlet(np.full(k, draw(st.sampled_from([0.02, 1.0, 20.0]))), size=rows)
+        return (masses / np.diff(edges)).astype(np.float32), edges
+
+    return pdfs()
