@@ -144,7 +144,8 @@ def galaxies_from_columns(
         magnitude, error = _magnitudes(table, band, roles, settings, wrong)
         absent |= np.isnan(magnitude)
         columns[f"mag_{band}"] = magnitude
-        columns[f"mag_err_{band}"] = error
+        if error is not None:
+            columns[f"mag_err_{band}"] = error
     # A mapped covariate of a band that has no magnitudes may be called like one: it goes before.
     frame = pd.DataFrame({**columns, **covariates, "flags": np.where(absent, float(MISSING_MAGNITUDE), 0.0)})
     if len(rows.files) > 1:
@@ -203,13 +204,15 @@ def _covariate(role: str, column: pd.Series, settings: CatalogueSettings, wrong:
     values = settings.without_missing(_numbers(column, role, wrong), magnitudes=False)
     limits = {"mwebv": (0.0, np.inf), "ra": (-360.0, 360.0), "dec": (-90.0, 90.0)}
     low, high = limits.get(role, (-np.inf, np.inf))
-    wrong.add((values < low) | (values > high), f"{column.name!r} ({role}) must lie in {low:g} .. {high:g}", values)
+    wrong.add(
+        (values < low) | (values > high), f"{column.name!r} ({role}) must lie in {low:g} .. {high:g}", values
+    )
     return values
 
 
 def _magnitudes(
     table: pd.DataFrame, band: str, roles: Roles, settings: CatalogueSettings, wrong: Wrong
-) -> tuple[Floats, Floats]:
+) -> tuple[Floats, Floats | None]:
     column = roles.value[band]
     unit = settings.photometry.unit_of(band, is_flux=band in roles.flux)
     in_magnitudes = unit in ("ab", "asinh")
@@ -221,14 +224,12 @@ def _magnitudes(
         )
         wrong.add(np.abs(raw) > _FAINTEST, rule, raw)
     if band not in roles.error:
-        return settings.photometry.to_ab(band, raw, None, unit=unit)[0], np.full(len(raw), np.nan)
+        return settings.photometry.to_ab(band, raw, None, unit=unit)
     error_column = roles.error[band]
     error = _numbers(table[error_column], f"error of band {band}", wrong)
     error = np.where(np.isnan(raw), np.nan, settings.without_missing(error, magnitudes=in_magnitudes))
     wrong.add(error <= 0, f"{error_column!r}, the error of {column!r}, must be positive", error)
-    magnitude, magnitude_error = settings.photometry.to_ab(band, raw, error, unit=unit)
-    assert magnitude_error is not None
-    return magnitude, magnitude_error
+    return settings.photometry.to_ab(band, raw, error, unit=unit)
 
 
 def _numbers(column: pd.Series, what: str, wrong: Wrong) -> Floats:
@@ -238,7 +239,11 @@ def _numbers(column: pd.Series, what: str, wrong: Wrong) -> Floats:
     else:
         values = np.full(len(column), np.nan)
         for row, entry in enumerate(column):
-            if entry is None or entry is pd.NA or str(entry).strip().lower() in ("", "nan", "null", "none", "na"):
+            if (
+                entry is None
+                or entry is pd.NA
+                or str(entry).strip().lower() in ("", "nan", "null", "none", "na")
+            ):
                 continue
             try:
                 values[row] = float(entry)

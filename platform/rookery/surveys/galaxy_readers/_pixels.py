@@ -24,7 +24,7 @@ def clean(
     * A pixel above both ``spike_ratio * m`` and ``m + 10 s`` is clipped to the larger of the two,
       where `m` is the median of its (up to 8) neighbours, at least 0, and `s` the band's sky noise in
       this cutout; up to five times, so that a small group of hot pixels goes too: ``SPIKE``. With
-      the ratio 3 a star stays as it is if its width (FWHM) is 1.9 pixels or more.
+      the ratio 4 a star stays as it is if its width (FWHM) is 1.7 pixels or more: 0.66 arcsec in SDSS.
     * A pixel below ``min(m, 0) - 10 s`` is clipped to that: ``SPIKE``.
     * A band that is 0 everywhere has no exposure: an error.
 
@@ -47,7 +47,7 @@ def clean(
     if bad.any():
         images_nbhw[bad] = 0.0
         flags[bad.any(axis=(1, 2, 3))] |= NON_FINITE
-    empty = ~images_nbhw.any(axis=(2, 3))
+    empty = ~np.any(images_nbhw, axis=(2, 3))
     wrong = {
         int(row): f"band {bands[int(empty[row].argmax())]!r} has no exposure: every pixel is 0"
         + (" (or was not finite)" if flags[row] & NON_FINITE else "")

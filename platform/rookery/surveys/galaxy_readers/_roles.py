@@ -104,7 +104,7 @@ def match_roles(mapping: Mapping[str, str], names: list[str], where: Path, *, ne
     if need_bands and not value:
         raise fail(
             where,
-            "must have magnitudes: map them with --column mag_BAND=NAME, or --column 'mag_{band}=NAME_{band}'; "
+            "must have magnitudes: map them with --column mag_BAND=NAME, or 'mag_{band}=NAME_{band}'; "
             f"its columns are {', '.join(names)}",
         )
     identity = rest.pop("object_id", None)
@@ -121,7 +121,9 @@ def _mapped(mapping: Mapping[str, str], names: list[str], where: Path) -> dict[s
     for role, column in mapping.items():
         for reserved in _RESERVED:
             if role == reserved:
-                raise fail(f"role {role!r}", "is made by the survey store itself; give the covariate another name")
+                raise fail(
+                    f"role {role!r}", "is made by the survey store itself; give the covariate another name"
+                )
         if "{band}" in role:
             for band, name in _expanded(role, column, names, where).items():
                 found.setdefault(role.replace("{band}", band), name)
@@ -193,7 +195,9 @@ def _photometric(
         kind = "flux" if "flux" in columns else "mag"
         if kind not in columns:
             (orphan, column), *_ = columns.items()
-            raise fail(where, f"column {column!r} is {orphan}_{band}, but no column is mag_{band} or flux_{band}")
+            raise fail(
+                where, f"column {column!r} is {orphan}_{band}, but no column is mag_{band} or flux_{band}"
+            )
         value[band] = columns[kind]
         if kind == "flux":
             flux.add(band)

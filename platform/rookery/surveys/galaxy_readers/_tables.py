@@ -153,7 +153,9 @@ def table_files(paths: Sequence[Path], endings: Sequence[str], *, what: str) -> 
             inside = [
                 one
                 for one in sorted(path.iterdir())
-                if one.is_file() and one.name.lower().endswith(tuple(endings)) and not one.name.startswith(".")
+                if one.is_file()
+                and one.name.lower().endswith(tuple(endings))
+                and not one.name.startswith(".")
             ]
             if not inside:
                 raise fail(path, f"must hold {what} ({', '.join(endings)}), but holds none")
@@ -190,7 +192,7 @@ def _from_arrow(column: pa.ChunkedArray, as_text: bool) -> Any:
 
 
 def column_values(values: Any, as_text: bool = False) -> Any:
-    """Return an array as float64, or as text (None where missing); whole numbers are written without a point."""
+    """Return an array as float64, or as text (None where missing); whole numbers without a point."""
     kind = values.dtype.kind
     if kind == "S":
         values, kind = np.char.decode(values, "utf-8", "replace"), "U"
@@ -199,6 +201,8 @@ def column_values(values: Any, as_text: bool = False) -> Any:
     if not as_text:
         return values.astype(np.float64)
     if kind == "f":
-        texts = [None if np.isnan(v) else f"{v:.0f}" if np.isinf(v) or v == int(v) else str(v) for v in values]
+        texts = [
+            None if np.isnan(v) else f"{v:.0f}" if np.isinf(v) or v == int(v) else str(v) for v in values
+        ]
         return np.array(texts, dtype=object)
     return np.array([str(v) for v in values], dtype=object)

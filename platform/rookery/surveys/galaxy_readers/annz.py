@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Unpack
 
-from rookery.surveys._report import Faults, IngestReport, OnError, survey_name
+from rookery.surveys._report import Faults, IngestReport, OnError
 from rookery.surveys.galaxy_readers._catalogue import read_galaxies
 from rookery.surveys.galaxy_readers._tables import open_table, table_files, unpacked
-from rookery.surveys.galaxy_readers.catalogue import Paths, given_paths, write_catalogue
+from rookery.surveys.galaxy_readers.catalogue import Paths, given_paths, paths_name, write_catalogue
 from rookery.surveys.galaxy_readers.settings import CatalogueOptions, CatalogueSettings
 from rookery.surveys.store import refuse_existing
 from rookery_ensembles.errors import fail
@@ -55,7 +55,7 @@ def ingest_annz(
         settings,
         faults,
         out=Path(out),
-        name=survey_name(paths[0], name),
+        name=paths_name(paths, name),
         reader="annz",
         files=files,
     )
@@ -65,6 +65,8 @@ def _require_header(file: Path) -> None:
     """Refuse a file whose first line is no typed header."""
     line = unpacked(file)[: 1 << 16].split(b"\n", 1)[0].decode("utf-8", "replace").strip()
     fields = line.lstrip("# ").split(";")
-    if not line.startswith("#") or not all(len(field.split(":", 1)) == 2 for field in fields if field.strip()):
+    if not line.startswith("#") or not all(
+        len(field.split(":", 1)) == 2 for field in fields if field.strip()
+    ):
         rule = "must begin with a header such as #F:MAG_U;F:MAGERR_U;D:Z, but begins with"
         raise fail(file, f"{rule} {line[:80]!r}")

@@ -30,8 +30,8 @@ def ingest_catalogue(
     A role is played by the column that `columns` gives it, else by one with a usual name
     (`mag_u`, `MAGERR_U`, `objid`, `z_spec`, `ebv`; whatever the case). Columns without a role go to
     ``truth.parquet``. Without a column for `object_id` ids are row numbers, from 1, behind the file's
-    name where there are several. NaN, -9999 and -999 mean "unknown" everywhere, 99, -99, 999 and their like in
-    magnitudes, their errors and redshifts; so does every number of `missing`. Objects without
+    name where there are several. NaN, -9999 and -999 mean "unknown" everywhere, 99, -99, 999 and their
+    like in magnitudes, their errors and redshifts; so does every number of `missing`. Objects without
     some magnitude have the flag ``MISSING_MAGNITUDE``; a flux that is not positive has no magnitude.
 
     Parameters
@@ -65,7 +65,13 @@ def ingest_catalogue(
     galaxies = read_galaxies(tables, settings)
     files = [table.path for table in tables]
     return write_catalogue(
-        galaxies, settings, faults, out=Path(out), name=survey_name(paths[0], name), reader="catalogue", files=files
+        galaxies,
+        settings,
+        faults,
+        out=Path(out),
+        name=paths_name(paths, name),
+        reader="catalogue",
+        files=files,
     )
 
 
@@ -75,6 +81,11 @@ def given_paths(path: Paths) -> list[Path]:
     if not paths:
         raise fail("path", "must be at least one file or folder, but is none")
     return paths
+
+
+def paths_name(paths: Sequence[Path], name: str | None) -> str:
+    """Return a survey's name: the one given, else that of its file, or of the folder of several."""
+    return survey_name(paths[0] if len(paths) == 1 else paths[0].resolve().parent, name)
 
 
 def write_catalogue(

@@ -7,12 +7,12 @@ from typing import Any, Unpack
 import numpy as np
 import pandas as pd
 
-from rookery.surveys._report import Faults, IngestReport, OnError, survey_name
+from rookery.surveys._report import Faults, IngestReport, OnError
 from rookery.surveys.galaxy_readers._catalogue import Galaxies, Rows, galaxies_from_columns
 from rookery.surveys.galaxy_readers._npy import ArrayHeader, array_headers
 from rookery.surveys.galaxy_readers._roles import match_roles
 from rookery.surveys.galaxy_readers._tables import column_values, structured_names, table_files
-from rookery.surveys.galaxy_readers.catalogue import Paths, given_paths
+from rookery.surveys.galaxy_readers.catalogue import Paths, given_paths, paths_name
 from rookery.surveys.galaxy_readers.images import (
     ImageBlock,
     ImageOptions,
@@ -86,9 +86,13 @@ def ingest_cubes(
         settings,
         faults,
         out=Path(out),
-        name=survey_name(paths[0], name),
+        name=paths_name(paths, name),
         place=place,
-        provenance={"reader": "cubes", "source": paths[0].name, "files": [file.name for file in files][:1000]},
+        provenance={
+            "reader": "cubes",
+            "source": paths[0].name,
+            "files": [file.name for file in files][:1000],
+        },
     )
 
 
@@ -96,7 +100,9 @@ def _cube(arrays: dict[str, ArrayHeader], name: str, file: Path) -> ArrayHeader:
     deep = {key: header for key, header in arrays.items() if len(header.shape) == 4}
     found = arrays.get(name) or (next(iter(deep.values())) if len(deep) == 1 else None)
     if found is None:
-        told = ", ".join(f"{key or 'one array'} {header.shape}" for key, header in arrays.items()) or "nothing"
+        told = (
+            ", ".join(f"{key or 'one array'} {header.shape}" for key, header in arrays.items()) or "nothing"
+        )
         raise fail(file, f"must hold a cube of cutouts called {name!r} (--cube), but holds {told}")
     if len(found.shape) != 4 or found.dtype.kind not in "fiu" or found.shape[0] == 0:
         rule = "must be N x rows x columns x bands numbers"
@@ -114,7 +120,9 @@ def _label_table(arrays: dict[str, ArrayHeader], cube: ArrayHeader, labels: str)
         if int(np.prod(header.shape, dtype=np.int64)) != n or max(header.shape, default=0) != n:
             if key != labels:
                 continue
-            raise fail(header.place, f"must tell of {n} galaxies, as the cube does, but has the shape {header.shape}")
+            raise fail(
+                header.place, f"must tell of {n} galaxies, as the cube does, but has the shape {header.shape}"
+            )
         array = header.read().ravel()
         if array.dtype.names is not None or key == labels:
             columns |= {field: array[field] for field in structured_names(array, header.place)}
@@ -125,7 +133,11 @@ def _label_table(arrays: dict[str, ArrayHeader], cube: ArrayHeader, labels: str)
 
 def _plain(values: Any) -> Any:
     """Return text as text and numbers in the machine's byte order; ids of 64 bits stay whole."""
-    return values.astype(values.dtype.newbyteorder("=")) if values.dtype.kind in "iufb" else column_values(values)
+    return (
+        values.astype(values.dtype.newbyteorder("="))
+        if values.dtype.kind in "iufb"
+        else column_values(values)
+    )
 
 
 def _own_galaxies(cubes: list[ArrayHeader], tables: list[pd.DataFrame], settings: ImageSettings) -> Galaxies:

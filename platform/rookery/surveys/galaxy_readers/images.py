@@ -1,4 +1,4 @@
-"""What all readers of galaxy images share: their options, the join with a catalogue, the stream into a store."""
+"""What all readers of galaxy images share: options, the join with a catalogue, the stream into a store."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from rookery.surveys.galaxy_readers.settings import CatalogueOptions, CatalogueS
 from rookery.surveys.store import open_survey
 from rookery_ensembles.errors import InputError, fail
 
+SDSS_PIXEL_SCALE = 0.396
 FLAGS = {
     "non_finite": NON_FINITE,
     "spike": SPIKE,
@@ -37,9 +38,9 @@ class ImageOptions(CatalogueOptions, total=False):
     catalogue: str | Path | None
     bands: Sequence[str]
     size: int
-    pixel_scale: float
+    pixel_scale: float | None
     dtype: Literal["float16", "float32"]
-    zero_point: float
+    zero_point: float | None
     spike_ratio: float | None
     saturation: float | None
 
@@ -60,13 +61,13 @@ class ImageSettings(CatalogueSettings):
     """The images' bands, in their order."""
     size: int = 64
     """Rows and columns of a cutout."""
-    pixel_scale: float = 0.396
-    """Arcseconds along a pixel's side; SDSS's by default."""
+    pixel_scale: float | None = None
+    """Arcseconds along a pixel's side; by default the frames', or SDSS's 0.396."""
     dtype: Literal["float16", "float32"] = "float16"
     """Type of the pixels in the store."""
-    zero_point: float = ZERO_POINT
-    """AB magnitude of pixel value 1; pixels are converted to nanomaggies (22.5)."""
-    spike_ratio: float | None = 3.0
+    zero_point: float | None = None
+    """AB magnitude of pixel value 1, by default 22.5: nanomaggies, to which pixels are converted."""
+    spike_ratio: float | None = 4.0
     """How many times the median of its neighbours a pixel may reach; None leaves spikes alone."""
     saturation: float | None = None
     """Largest pixel in nanomaggies; larger ones are clipped. Half precision's limit is 65504."""
@@ -79,7 +80,7 @@ class ImageSettings(CatalogueSettings):
             raise fail("size", f"must be at least 1 pixel, but is {self.size}")
         if self.dtype not in ("float16", "float32"):
             raise fail("dtype", f"must be float16 or float32, but is {self.dtype!r}")
-        if not np.isfinite(self.zero_point):
+        if self.zero_point is not None and not np.isfinite(self.zero_point):
             raise fail("zero_point", f"must be a finite magnitude, but is {self.zero_point!r}")
         for name, value in (("pixel_scale", self.pixel_scale), ("saturation", self.saturation)):
             if value is not None and not (np.isfinite(value) and value > 0):
@@ -201,26 +202,24 @@ def joined(own: Galaxies, catalogue: Galaxies | None, settings: ImageSettings, w
         place_of = {name: row for row, name in reversed(list(enumerate(catalogue.frame["object_id"])))}
         places = np.array([place_of.get(name, -1) for name in own.frame["object_id"]], dtype=np.int64)
         for row in np.flatnonzero(places < 0):
-            name = own.frame["object_id"].iloc[row]
-            rule = f"object {name!r} has no row there: images and catalogue must have the same objects"
-            wrong.setdefault(int(row), fail(table, f"{rule} ({n} and {m})"))
+            rule = f"object {own.frame['object_id'].iloc[row]!r} has no row there"
+            same = f"images and catalogue must have the same objects ({n} and {m})"
+            wrong.setdefault(int(row), fail(table, f"{rule}: {same}"))
         lonely = np.setdiff1d(np.arange(m), places)
-        extra = {
-            n + number: fail(
-                f"{table} (object {catalogue.frame['object_id'].iloc[row]!r})",
-                f"has no image in {where}: images and catalogue must have the same objects ({n} and {m})",
-            )
-            for number, row in enumerate(lonely)
-        }
+        extra: dict[int, InputError] = {}
+        for number, row in enumerate(lonely.tolist()):
+            rule = f"has no image in {where}: images and catalogue must have the same objects ({n} and {m})"
+            lone = fail(f"{table} (object {catalogue.frame['object_id'].iloc[row]!r})", rule)
+            extra[n + number] = catalogue.wrong.get(row, lone)
     else:
         if n != m:
             rule = f"there must be as many rows as images in {where}, since ids do not tell which is whose"
             raise fail(table, f"{rule}, but there are {m} rows and {n} images")
         _require_same_galaxies(own, catalogue, table, where)
-        places, extra = np.arange(n), {}
-    for row, place in enumerate(places):
-        if int(place) in catalogue.wrong:
-            wrong.setdefault(row, catalogue.wrong[int(place)])
+        places, extra = np.arange(n), dict[int, InputError]()
+    for row, place in enumerate(places.tolist()):
+        if place in catalogue.wrong:
+            wrong.setdefault(row, catalogue.wrong[place])
     told = catalogue.frame.iloc[np.maximum(places, 0)].reset_index(drop=True)
     frame = own.frame.copy()
     identity = ["object_id"] if own.has_ids or not catalogue.has_ids else []
@@ -249,8 +248,8 @@ def _require_same_galaxies(own: Galaxies, catalogue: Galaxies, table: str, where
                 row = int(differ.argmax())
                 raise fail(
                     f"{table}, row {row + 1}",
-                    f"{name} must be that of the same row of {where} ({ours[row]:g}), but is {theirs[row]:g}: "
-                    "images and catalogue are in different orders",
+                    f"{name} must be that of image {row + 1} of {where} ({ours[row]:g}), but is "
+                    f"{theirs[row]:g}: images and catalogue are in different orders",
                 )
 
 
@@ -294,10 +293,13 @@ def write_images(
     good = galaxies.kept(faults)
     kept_rows[good[good < len(kept_rows)]] = True
     flags = galaxies.frame["flags"].to_numpy().astype(np.int64)
-    scale = np.float32(10 ** (0.4 * (ZERO_POINT - settings.zero_point)))
+    zero_point = ZERO_POINT if settings.zero_point is None else settings.zero_point
+    scale = np.float32(10 ** (0.4 * (ZERO_POINT - zero_point)))
     start = 0
     with new_galaxy_survey(out, name=name, bands=settings.bands) as writer:
-        writer.open_images(size=settings.size, pixel_scale=settings.pixel_scale, dtype=settings.dtype)
+        writer.open_images(
+            size=settings.size, pixel_scale=settings.pixel_scale or SDSS_PIXEL_SCALE, dtype=settings.dtype
+        )
         for block in blocks:
             images = block.images if scale == 1 else block.images * scale
             images, found, wrong = clean(
@@ -324,7 +326,7 @@ def write_images(
                 **provenance,
                 **galaxy_notes(galaxies, settings),
                 "catalogue": None if settings.catalogue is None else Path(settings.catalogue).name,
-                "zero_point": settings.zero_point,
+                "zero_point": zero_point,
                 "spike_ratio": settings.spike_ratio,
                 "saturation": settings.saturation,
                 "flagged": flagged,
@@ -333,4 +335,6 @@ def write_images(
                 "skipped": faults.errors[:1000],
             },
         )
-    return IngestReport(open_survey(out, verify=False), len(keep), len(faults.errors), n_ignored, faults.errors)
+    return IngestReport(
+        open_survey(out, verify=False), len(keep), len(faults.errors), n_ignored, faults.errors
+    )

@@ -1,17 +1,32 @@
-"""Reader for MLZ's text catalogues (Carrasco Kind & Brunner 2013): blanks between fields, names in a comment."""
+"""Reader for MLZ's text catalogues (Carrasco Kind & Brunner 2013): blanks between fields.
 
+Their colours and colour errors follow from the magnitudes and play no role.
+"""
+
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-from rookery.surveys._report import Faults, IngestReport, OnError, survey_name
+from rookery.surveys._report import Faults, IngestReport, OnError
 from rookery.surveys.bands import EFFECTIVE_WAVELENGTH
 from rookery.surveys.galaxy_readers._catalogue import read_galaxies
 from rookery.surveys.galaxy_readers._tables import OpenTable, open_table, table_files
-from rookery.surveys.galaxy_readers.catalogue import Paths, given_paths, write_catalogue
+from rookery.surveys.galaxy_readers.catalogue import Paths, given_paths, paths_name, write_catalogue
 from rookery.surveys.galaxy_readers.settings import CatalogueOptions, CatalogueSettings
 from rookery.surveys.store import refuse_existing
 
-ENDINGS = (".train", ".test", ".mlz", ".txt", ".dat", ".train.gz", ".test.gz", ".mlz.gz", ".txt.gz", ".dat.gz")
+ENDINGS = (
+    ".train",
+    ".test",
+    ".mlz",
+    ".txt",
+    ".dat",
+    ".train.gz",
+    ".test.gz",
+    ".mlz.gz",
+    ".txt.gz",
+    ".dat.gz",
+)
 
 
 def ingest_mlz(
@@ -52,13 +67,13 @@ def ingest_mlz(
     headers: dict[str, str] = {}
     tables = [_open(file, settings, headers) for file in files]
     usual = _usual_roles(tables[0].names)
-    mapped = CatalogueSettings(**{**options, "columns": {**usual, **settings.mapping}, "columns_file": None})
+    mapped = replace(settings, columns={**usual, **settings.mapping}, columns_file=None)
     return write_catalogue(
         read_galaxies(tables, mapped),
         mapped,
         faults,
         out=Path(out),
-        name=survey_name(paths[0], name),
+        name=paths_name(paths, name),
         reader="mlz",
         files=files,
         headers=headers,
@@ -70,8 +85,8 @@ def _open(file: Path, settings: CatalogueSettings, headers: dict[str, str]) -> O
         mended = mend_header(names, width)
         missing = [name for name in mended if name not in names]
         headers[file.name] = (
-            f"names {len(names)} of {width} columns: missing are {', '.join(missing)}; put where the order of the "
-            f"values has them, as column {', '.join(str(mended.index(name) + 1) for name in missing)}"
+            f"names {len(names)} of {width} columns: missing are {', '.join(missing)}, put where the order "
+            f"of the values has them: column {', '.join(str(mended.index(name) + 1) for name in missing)}"
         )
         return mended
 

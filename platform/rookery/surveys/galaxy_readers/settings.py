@@ -82,9 +82,7 @@ class CatalogueSettings:
         from_file = {} if self.columns_file is None else read_columns(Path(self.columns_file))
         return {**from_file, **(self.columns or {})}
 
-    def without_missing(
-        self, values: NDArray[np.float64], *, magnitudes: bool
-    ) -> NDArray[np.float64]:
+    def without_missing(self, values: NDArray[np.float64], *, magnitudes: bool) -> NDArray[np.float64]:
         """Return numbers with NaN for those that mean "unknown"."""
         sentinels = [*MISSING_ANYWHERE, *(MISSING_MAGNITUDES if magnitudes else ()), *(self.missing or ())]
         # float32 columns hold 99.99 as 99.98999.
