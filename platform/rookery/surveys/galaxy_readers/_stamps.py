@@ -71,8 +71,8 @@ def cut(
 ) -> tuple[NDArray[np.float32], int]:
     """Cut one object out of its frames.
 
-    The reference band's grid, shifted by whole pixels so that the object stands in the middle (within
-    half a pixel), is the cutout's. A band whose grid agrees with it within 0.1 pixels is cut as it is;
+    The reference band's grid, shifted by whole pixels so that the object stands in the middle (at
+    size / 2 - 1 to size / 2, as in `astropy.nddata.Cutout2D`), is the cutout's. A band whose grid agrees with it within 0.1 pixels is cut as it is;
     others are interpolated onto it by cubic splines, with fluxes scaled by the pixels' areas.
     With ``"never"`` the nearest whole shift is taken for them; with ``"always"`` all bands are
     interpolated, and the object stands in the very middle.
@@ -87,39 +87,36 @@ def cut(
     tuple
         (bands, size, size) pixels, 0 beyond a frame's edge, and the flags ``EDGE`` and ``NON_FINITE``.
     """
-    middle = (size - 1) / 2
-    corner = pixels[reference] - middle
-    if resample != "always":
-        corner = np.round(corner)
+    if resample == "always":
+        corner = pixels[reference] - (size - 1) / 2
+    else:  # a hair less, so that rounding does not move an object in the very middle of a pixel
+        corner = np.ceil(pixels[reference] - size / 2 - 1e-3)
     stamp = np.zeros((len(planes), size, size), dtype=np.float32)
     flags = 0
     for band, plane in enumerate(planes):
         data = cache.pixels(plane)
-        start = corner if band == reference else _shared_start(planes[reference], plane, corner, size)
-        if resample == "never" and start is None:
-            start = np.round(pixels[band] - middle)
-        if resample == "always" or start is None:
-            grid = _grid(planes[reference], plane, corner, size)
-            stamp[band], found = _interpolated(data, grid)
+        shift, same = _shift(planes[reference], plane, corner, size)
+        if resample == "always" or not (same or resample == "never"):
+            stamp[band], found = _interpolated(data, _grid(planes[reference], plane, corner, size))
         else:
-            stamp[band], found = _sliced(data, int(start[0]), int(start[1]), size)
+            x, y = (corner + shift).astype(np.int64).tolist()
+            stamp[band], found = _sliced(data, x, y, size)
         flags |= found
     return stamp, flags
 
 
-def _shared_start(
+def _shift(
     reference: Plane, plane: Plane, corner: NDArray[np.float64], size: int
-) -> NDArray[np.float64] | None:
-    """Return where the cutout starts in another frame with the same grid, None where the grids differ."""
+) -> tuple[NDArray[np.float64], bool]:
+    """Return how many pixels a frame's grid is shifted, rounded, and whether the grids agree but for that."""
     if plane.wcs is reference.wcs:
-        return corner
+        return np.zeros(2), True
     far = size - 1
     x = corner[0] + np.array([0.0, far, 0.0, far])
     y = corner[1] + np.array([0.0, 0.0, far, far])
     shift = plane.to_pixels(*reference.to_sky(x, y)) - np.stack([x, y], axis=1)
     whole = np.round(shift.mean(axis=0))
-    same = np.abs(shift - whole).max() <= _SAME_GRID
-    return corner + whole if same else None
+    return whole, bool(np.abs(shift - whole).max() <= _SAME_GRID)
 
 
 def _sliced(data: Any, x: int, y: int, size: int) -> tuple[NDArray[np.float32], int]:
