@@ -332,7 +332,7 @@ def test_a_broken_galaxy_stops_with_its_row_column_and_value(reader, tmp_path, c
 
 def test_a_redshift_that_is_no_number_is_refused(reader, tmp_path):
     source = reader.write(tmp_path / "in", with_second(redshift="high"))
-    with pytest.raises(InputError, match="row 2.*must be a number, but is 'high'"):
+    with pytest.raises(InputError, match=r"row 2.*must be a number, but is 'high'"):
         reader.ingest(source, tmp_path / "out")
 
 
@@ -386,7 +386,7 @@ def test_units_are_converted_and_unknown_ones_refused(reader, tmp_path):
     survey = reader.ingest(source, tmp_path / "out", unit={"u": "nanomaggy"}).survey
     expected = 22.5 - 2.5 * np.log10([one.magnitudes[0] for one in GALAXIES])
     np.testing.assert_allclose(survey.magnitudes()[:, 0], expected, rtol=1e-14)
-    with pytest.raises(InputError, match="unit: must be one of ab, asinh.*but is 'jansky'"):
+    with pytest.raises(InputError, match=r"unit: must be one of ab, asinh.*but is 'jansky'"):
         reader.ingest(source, tmp_path / "other", unit="jansky")
 
 

@@ -21,11 +21,12 @@ def clean(
 
     * A pixel that is not finite becomes 0: flag ``NON_FINITE``.
     * A pixel beyond `limit` (saturation, or what the store's type holds) is clipped to it: ``SPIKE``.
-    * A pixel above both ``spike_ratio * m`` and ``m + 10 s`` is clipped to the larger of the two,
-      where `m` is the median of its (up to 8) neighbours, at least 0, and `s` the band's sky noise in
-      this cutout; up to five times, so that a small group of hot pixels goes too: ``SPIKE``. With
-      the ratio 4 a star stays as it is if its width (FWHM) is 1.7 pixels or more: 0.66 arcsec in SDSS.
-    * A pixel below ``min(m, 0) - 10 s`` is clipped to that: ``SPIKE``.
+    * A pixel that no neighbour outshines, above both ``spike_ratio * m`` and ``m + 10 s``, is clipped to
+      the larger of the two, where `m` is the median of its (up to 8) neighbours, at least 0, and `s` the
+      band's sky noise in this cutout; up to five times, so that a small group of hot pixels goes too:
+      ``SPIKE``. With
+      the ratio 4 a star stays as it is if its width (FWHM) is 2 pixels or more: 0.8 arcsec in SDSS.
+    * A pixel below all its neighbours and ``min(m, 0) - 10 s`` is clipped to that: ``SPIKE``.
     * A band that is 0 everywhere has no exposure: an error.
 
     Parameters
@@ -65,8 +66,9 @@ def clean(
 def sky_noise(images_nbhw: Images) -> NDArray[np.float32]:
     """Return each band's standard deviation of the sky, (n, bands), from differences along rows.
 
-    1.4826 / sqrt(2) times the median absolute difference of neighbours, which a galaxy that fills
-    the cutout hardly changes. Pixels that are exactly 0 (padded, masked) do not count.
+    1.4826 / sqrt(2) times the median absolute difference of neighbours, which galaxies hardly change
+    unless they fill the cutout (the noise is then too large, and the rule the milder). Pixels that
+    are exactly 0 (padded, masked) do not count.
     """
     n, n_bands = images_nbhw.shape[:2]
     differences = np.abs(np.diff(images_nbhw, axis=3)).reshape(n, n_bands, -1)
@@ -86,10 +88,10 @@ def _clip_spikes(images_nbhw: Images, ratio: float) -> NDArray[np.int64]:
     for _ in range(_PASSES):
         row, band, y, x = places
         value, local = images_nbhw[row, band, y, x], reach[row, band, 0, 0]
-        middle = _median_of_neighbours(images_nbhw, places)
+        least, middle, most = _neighbours(images_nbhw, places)
         high = np.maximum(ratio * np.maximum(middle, 0), np.maximum(middle, 0) + local)
         low = np.minimum(middle, 0) - local
-        spiking = (value > high) | (value < low)
+        spiking = ((value > high) & (value >= most)) | ((value < low) & (value <= least))
         if not spiking.any():
             break
         clipped = np.clip(value, low, high)
@@ -99,8 +101,10 @@ def _clip_spikes(images_nbhw: Images, ratio: float) -> NDArray[np.int64]:
     return np.array(sorted(touched), dtype=np.int64)
 
 
-def _median_of_neighbours(images_nbhw: Images, places: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the median of each pixel's neighbours; at an edge there are fewer than 8."""
+def _neighbours(
+    images_nbhw: Images, places: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return the least, the median and the largest of each pixel's neighbours; at an edge fewer than 8."""
     row, band, y, x = places
     height, width = images_nbhw.shape[2:]
     around = np.empty((len(row), len(_STEPS)), dtype=np.float32)
@@ -109,8 +113,9 @@ def _median_of_neighbours(images_nbhw: Images, places: NDArray[np.int64]) -> NDA
         found = images_nbhw[row, band, np.clip(y + dy, 0, height - 1), np.clip(x + dx, 0, width - 1)]
         around[:, place] = np.where(inside, found, np.inf)
     around.sort(axis=1)
-    count = np.isfinite(around).sum(axis=1)
+    # An image of a single pixel has no neighbours: it is then its own.
+    count = np.maximum(np.isfinite(around).sum(axis=1), 1)
+    around = np.where(np.isfinite(around), around, images_nbhw[row, band, y, x][:, None])
     each = np.arange(len(row))
-    if not len(each) or count.min() == 0:
-        return np.zeros(len(row), dtype=np.float32)
-    return (around[each, (count - 1) // 2] + around[each, count // 2]) / np.float32(2.0)
+    middle = (around[each, (count - 1) // 2] + around[each, count // 2]) / np.float32(2.0)
+    return around[:, 0], middle, around[each, count - 1]

@@ -72,8 +72,9 @@ def cut(
     """Cut one object out of its frames.
 
     The reference band's grid, shifted by whole pixels so that the object stands in the middle (at
-    size / 2 - 1 to size / 2, as in `astropy.nddata.Cutout2D`), is the cutout's. A band whose grid agrees with it within 0.1 pixels is cut as it is;
-    others are interpolated onto it by cubic splines, with fluxes scaled by the pixels' areas.
+    size / 2 - 1 to size / 2, as in `astropy.nddata.Cutout2D`), is the cutout's. A band
+    whose grid agrees with it within 0.1 pixels is cut as it is; others are interpolated onto it by cubic
+    splines, with fluxes scaled by the pixels' areas.
     With ``"never"`` the nearest whole shift is taken for them; with ``"always"`` all bands are
     interpolated, and the object stands in the very middle.
 

@@ -118,6 +118,8 @@ def parse_text(
     if delimiter == " ":
         delimiter, quote = "\t", False
         body = b"\n".join(b"\t".join(line.split()) for line in body.splitlines())
+    if not body:
+        return pa.table({name: pa.array([], pa.string()) for name in wanted})
     return pacsv.read_csv(
         pa.BufferReader(body),
         # One thread: only then does a complaint name its row.
