@@ -17,13 +17,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 if TYPE_CHECKING:
     from rookery.campaigns import CampaignResult
     from rookery.inference import StudyEnsemble
     from rookery.search.run import SearchResult
     from rookery.surveys import IngestReport, Survey
+    from rookery.surveys.galaxy_readers import CatalogueOptions, ImageOptions
     from rookery_ensembles import Predictions
 
 PathLike = str | Path
@@ -185,6 +186,98 @@ def ingest_table(
         type_column=type_column,
         time_unit=time_unit,
     )
+
+
+def ingest_catalogue(
+    path: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    **options: Unpack[CatalogueOptions],
+) -> IngestReport:
+    """Read catalogues of galaxies of any format; see :func:`rookery.surveys.ingest_catalogue`."""
+    from rookery.surveys import ingest_catalogue as ingest
+
+    return ingest(path, out, on_error=on_error, name=name, **options)
+
+
+def ingest_mlz(
+    path: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    **options: Unpack[CatalogueOptions],
+) -> IngestReport:
+    """Read MLZ's text catalogues; see :func:`rookery.surveys.ingest_mlz`."""
+    from rookery.surveys import ingest_mlz as ingest
+
+    return ingest(path, out, on_error=on_error, name=name, **options)
+
+
+def ingest_annz(
+    path: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    **options: Unpack[CatalogueOptions],
+) -> IngestReport:
+    """Read ANNZ's CSV catalogues; see :func:`rookery.surveys.ingest_annz`."""
+    from rookery.surveys import ingest_annz as ingest
+
+    return ingest(path, out, on_error=on_error, name=name, **options)
+
+
+def ingest_cubes(
+    path: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    cube: str = "cube",
+    labels: str = "labels",
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    **options: Unpack[ImageOptions],
+) -> IngestReport:
+    """Read cubes of galaxy cutouts, as a stream; see :func:`rookery.surveys.ingest_cubes`."""
+    from rookery.surveys import ingest_cubes as ingest
+
+    return ingest(path, out, cube=cube, labels=labels, on_error=on_error, name=name, **options)
+
+
+def ingest_cutouts(
+    path: PathLike,
+    out: PathLike,
+    *,
+    manifest: PathLike | None = None,
+    path_column: str | None = None,
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    **options: Unpack[ImageOptions],
+) -> IngestReport:
+    """Read cutouts with a file per galaxy and a manifest; see :func:`rookery.surveys.ingest_cutouts`."""
+    from rookery.surveys import ingest_cutouts as ingest
+
+    return ingest(
+        path, out, manifest=manifest, path_column=path_column, on_error=on_error, name=name, **options
+    )
+
+
+def ingest_frames(
+    path: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    frames: Mapping[str, str] | None = None,
+    resample: Literal["auto", "never", "always"] = "auto",
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    **options: Unpack[ImageOptions],
+) -> IngestReport:
+    """Cut galaxies out of FITS frames by WCS; see :func:`rookery.surveys.ingest_frames`."""
+    from rookery.surveys import ingest_frames as ingest
+
+    return ingest(path, out, frames=frames, resample=resample, on_error=on_error, name=name, **options)
 
 
 def simulate_supernovae(
