@@ -10,7 +10,10 @@ import typer
 
 from rookery.cli_baselines import baseline
 from rookery.cli_campaign import campaign
+from rookery.cli_cluster import cluster_app
+from rookery.cli_doctor import doctor
 from rookery.cli_ingest import describe_survey, ingest_app
+from rookery.cli_jobs import jobs_app, submit
 from rookery.cli_options import (
     WHERE_HELP,
     ClassesOption,
@@ -42,6 +45,8 @@ app = typer.Typer(
 simulate_app = typer.Typer(help="Simulate a survey.", no_args_is_help=True)
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(simulate_app, name="simulate")
+app.add_typer(cluster_app, name="cluster")
+app.add_typer(jobs_app, name="jobs")
 
 
 def _version(wanted: bool) -> None:
@@ -331,6 +336,12 @@ app.command()(baseline)
 
 
 app.command()(campaign)
+
+
+app.command()(submit)
+
+
+app.command()(doctor)
 
 
 @app.command()
