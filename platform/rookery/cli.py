@@ -10,7 +10,10 @@ import typer
 
 from rookery.cli_baselines import baseline
 from rookery.cli_campaign import campaign
+from rookery.cli_cluster import cluster_app
+from rookery.cli_doctor import doctor
 from rookery.cli_ingest import ingest_app
+from rookery.cli_jobs import jobs_app, submit
 from rookery.cli_options import (
     WHERE_HELP,
     BinsOption,
@@ -43,6 +46,8 @@ app = typer.Typer(
 )
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(simulate_app, name="simulate")
+app.add_typer(cluster_app, name="cluster")
+app.add_typer(jobs_app, name="jobs")
 
 
 def _version(wanted: bool) -> None:
@@ -324,6 +329,12 @@ app.command()(baseline)
 
 
 app.command()(campaign)
+
+
+app.command()(submit)
+
+
+app.command()(doctor)
 
 
 @app.command()
