@@ -746,7 +746,7 @@ def dashboard(
     serve(Path(study), host=host, port=port, announce=announce)
 
 
-def demo(out: PathLike = "demo", *, seed: int = 1) -> Path:
+def demo(out: PathLike = "demo", *, seed: int = 1) -> tuple[Path, Path]:
     """Run the whole way of the data on a small simulated survey; return the report's page.
 
     See :func:`rookery.demo.run_demo`.
