@@ -10,7 +10,10 @@ import typer
 
 from rookery.cli_baselines import baseline
 from rookery.cli_campaign import campaign
+from rookery.cli_cluster import cluster_app
+from rookery.cli_doctor import doctor
 from rookery.cli_ingest import ingest_app
+from rookery.cli_jobs import jobs_app, submit
 from rookery.cli_options import (
     WHERE_HELP,
     BinsOption,
@@ -43,6 +46,8 @@ app = typer.Typer(
 )
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(simulate_app, name="simulate")
+app.add_typer(cluster_app, name="cluster")
+app.add_typer(jobs_app, name="jobs")
 
 
 def _version(wanted: bool) -> None:
@@ -264,6 +269,10 @@ def evaluate(
     predictions: Annotated[Path, typer.Argument(help="Prediction file (Parquet).")],
     survey: Annotated[Path, typer.Argument(help="Survey store that knows the truth.")],
     report: Annotated[Path, typer.Option(help="Folder of the report.")],
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another method's redshift PDFs, to stand beside; repeatable."),
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Judge only objects of this split.")] = None,
     role: Annotated[str | None, typer.Option(help="Role to judge within the split; test by default.")] = None,
     positive: PositiveOption = "Ia",
@@ -289,16 +298,16 @@ def evaluate(
     seed: SeedOption = 0,
     device: DeviceOption = None,
 ) -> None:
-    """Judge predictions: metrics with intervals, per class, in bins, by days; an HTML report."""
+    """Judge class probabilities or redshift PDFs: metrics with intervals, in bins; an HTML report."""
     from rookery import api
-    from rookery.reports import comparison_table
-    from rookery.reports.tables import print_report
+    from rookery.reports import print_report
 
     wanted = bins_by_covariate(bins)
-    metrics = api.evaluate(
+    api.evaluate(
         predictions,
         survey,
         report,
+        against=against or (),
         split=split,
         role=role,
         positive=positive,
@@ -312,9 +321,7 @@ def evaluate(
         seed=seed,
         device=device,
     )
-    console = _console()
-    console.print(comparison_table([(predictions.stem, metrics)]))
-    print_report(console, report, [*(by or ()), *wanted])
+    print_report(_console(), report, predictions.stem, [*(by or ()), *wanted])
     _say(f"Report: {report / 'index.html'}")
 
 
@@ -322,6 +329,12 @@ app.command()(baseline)
 
 
 app.command()(campaign)
+
+
+app.command()(submit)
+
+
+app.command()(doctor)
 
 
 @app.command()
