@@ -58,7 +58,7 @@ class Pool:
 
     def member_weights(self, weights_m: NDArray[np.float64]) -> dict[str, float]:
         """Return the chosen members' weights: a configuration's divided over folds, then over starts."""
-        found = {}
+        found: dict[str, float] = {}
         for weight, members in zip(weights_m.tolist(), self.groups.values(), strict=True):
             by_fold = _by_fold(members)
             for starts in by_fold.values() if weight > 0 else ():
@@ -78,7 +78,8 @@ def pool_candidates(candidates: Sequence[CandidateMember]) -> Pool:
         (see `average_starts`, `pool_folds` and `stack_members`).
     """
     groups = _grouped(candidates)
-    pooled, folds = [], []
+    pooled: list[Predictions] = []
+    folds: list[NDArray[np.intp]] = []
     for name, members in groups.items():
         parts = [average_starts([m.validation for m in starts]) for starts in _by_fold(members).values()]
         whole = pool_folds(parts)

@@ -90,7 +90,8 @@ def out_of_fold(
 
 def _common_folds(pool: Pool) -> NDArray[np.intp]:
     """Return (N,) each object's fold, which must be the same in all configurations."""
-    first, names = pool.folds[0], pool.stack.members
+    first: NDArray[np.intp] = pool.folds[0]
+    names = pool.stack.members
     for name, folds in zip(names, pool.folds, strict=True):
         different = np.flatnonzero(folds != first)
         if different.size:

@@ -36,16 +36,12 @@ def test_a_calibration_worked_by_hand() -> None:
 @pytest.mark.parametrize(("shift", "width"), [(0.0, 1.8), (0.0, 0.6), (0.5, 1.0), (-0.4, 1.5)])
 def test_pdfs_that_are_too_wide_too_narrow_or_shifted_become_calibrated(shift: float, width: float) -> None:
     masses, z = distorted(1500, shift, width)
-    found = PdfCalibration.fit(masses, bin_indices(z, EDGES))
-    fresh, z = distorted(1500, shift, width, seed=1)
-    widths = np.diff(EDGES)
-    before = kstest(pit(fresh / widths, EDGES, z), "uniform").pvalue
-    after = kstest(pit(found.apply(fresh) / widths, EDGES, z), "uniform").pvalue
-    assert before < 1e-6
-    assert after > 0.01
-    if width == 1.0:
-        bias = z_mean(found.apply(fresh) / widths, EDGES) - z
-        assert abs(bias.mean()) < 2e-3
+    index, widths, found = bin_indices(z, EDGES), np.diff(EDGES), np.empty_like(masses)
+    for half in (np.arange(1500) % 2 == 0, np.arange(1500) % 2 == 1):
+        found[half] = PdfCalibration.fit(masses[~half], index[~half]).apply(masses[half])
+    assert kstest(pit(masses / widths, EDGES, z), "uniform").pvalue < 1e-6
+    assert kstest(pit(found / widths, EDGES, z), "uniform").pvalue > 0.01
+    assert abs(np.mean(z_mean(found / widths, EDGES) - z)) < 2e-3
 
 
 def test_the_temperature_that_widened_is_found() -> None:
@@ -73,7 +69,7 @@ def test_weights_are_repetitions() -> None:
         assert getattr(weighted, name) == pytest.approx(getattr(repeated, name), rel=1e-3)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_calibration_never_lowers_the_likelihood_of_its_fit_data(member_stacks, data: st.DataObject) -> None:
     values, truth = data.draw(member_stacks)
