@@ -31,8 +31,9 @@ def main(queries: str = "100000", training: str = "400000", threads: str = "2") 
     fits = local_linear(features[:n], z[:n], features[n:], threads=int(threads))
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     error = np.sqrt(np.mean((fits.value - z[n:]) ** 2))
-    print(f"{queries} queries, {training} training galaxies, {threads} threads: {seconds:.1f} s, of CPU {cpu:.1f} s")
-    print(f"load before and after {load:.1f}, {os.getloadavg()[0]:.1f}; rms of the error {error:.4f}")
+    print(f"{queries} queries, {training} training galaxies, {threads} threads")
+    print(f"{seconds:.1f} s, of CPU {cpu:.1f} s; load before and after {load:.1f}, {os.getloadavg()[0]:.1f}")
+    print(f"rms of the error {error:.4f}")
 
 
 if __name__ == "__main__":
