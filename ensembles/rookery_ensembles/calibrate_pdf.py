@@ -21,8 +21,12 @@ from rookery_ensembles.redshift_pdf import FloatArray, bin_masses, cdf_of_masses
 BETA_RANGE = (0.05, 20.0)
 _METHOD = "temperature_beta"
 _RANGES = {"temperature": TEMPERATURE_RANGE, "a": BETA_RANGE, "b": BETA_RANGE}
-# One number is known well enough from so many objects; each costs K powers a step.
-_MOST_FOR_TEMPERATURE = 20_000
+# The parameters are known well enough from so many objects; each costs K powers a step, or two
+# values of the beta distribution.
+_MOST_FOR_TEMPERATURE, _MOST_FOR_BETA = 20_000, 100_000
+# A smaller gain in nats is rounding.
+_LEAST_GAIN = 1e-9
+_BLOCK = 20_000
 
 
 @dataclass(frozen=True)
@@ -90,13 +94,17 @@ class PdfCalibration:
         masses = as_probabilities(mass_nk, "bin masses")
         index = check_truth_index(bin_index_n, *masses.shape)
         weight = check_sample_weight(sample_weight, len(index))
-        warm = cls(_fit_temperature(masses, index, weight, sharpen))
-        candidates = [cls(), warm]
+        temperature = _fit_temperature(masses, index, weight, sharpen)
+        warm = cls(temperature).apply(masses)
+        plain_loss, warm_loss = (_loss(values, index, weight) for values in (masses, warm))
+        found = [(warm_loss, cls(temperature))]
         if sharpen:
             # A beta distribution after the best temperature is not always better than one alone.
-            candidates.append(cls(1.0, *_fit_beta(masses, index, weight)))
-            candidates.append(cls(warm.temperature, *_fit_beta(warm.apply(masses), index, weight)))
-        return min(candidates, key=lambda found: _loss(found.apply(masses), index, weight))
+            for values, t in ((masses, 1.0), (warm, temperature)):
+                loss, a, b = _fit_beta(values, index, weight)
+                found.append((loss, cls(t, a, b)))
+        least, best = min(found, key=lambda pair: pair[0])
+        return best if least < plain_loss - _LEAST_GAIN else cls()
 
     def apply(self, mass_nk: NDArray[Any]) -> FloatArray:
         """Return calibrated (N, K) bin masses in double precision.
@@ -183,8 +191,7 @@ def _fit_temperature(
 ) -> float:
     from scipy.optimize import minimize_scalar
 
-    # Spread over all rows: they may be sorted by anything.
-    chosen = np.linspace(0, len(index_n) - 1, min(len(index_n), _MOST_FOR_TEMPERATURE)).astype(np.intp)
+    chosen = _spread(len(index_n), _MOST_FOR_TEMPERATURE)
     masses, index, weight = masses_nk[chosen], index_n[chosen], weight_n[chosen]
 
     def loss(log_temperature: float) -> float:
@@ -193,26 +200,42 @@ def _fit_temperature(
         return _loss(powers, index, weight)
 
     low, high = TEMPERATURE_RANGE if sharpen else (1.0, TEMPERATURE_RANGE[1])
-    found = minimize_scalar(
-        loss, bounds=(math.log(low), math.log(high)), method="bounded", options={"xatol": 1e-4}
-    )
+    limits = (math.log(low), math.log(high))
+    found = minimize_scalar(loss, bounds=limits, method="bounded", options={"xatol": 1e-4})
     return float(np.clip(math.exp(found.x), low, high))
 
 
-def _fit_beta(masses_nk: FloatArray, index_n: NDArray[np.intp], weight_n: FloatArray) -> tuple[float, float]:
+def _fit_beta(
+    masses_nk: FloatArray, index_n: NDArray[np.intp], weight_n: FloatArray
+) -> tuple[float, float, float]:
+    """Return the least loss, and the a and b that reach it."""
     from scipy.optimize import minimize
     from scipy.special import betainc
 
-    cdf, rows = cdf_of_masses(masses_nk), np.arange(len(index_n))
-    ends = np.stack([cdf[rows, index_n], cdf[rows, index_n + 1]])
+    ends = _true_bin_ends(masses_nk, index_n)
+    chosen = _spread(len(index_n), _MOST_FOR_BETA)
 
-    def loss(logs: FloatArray) -> float:
-        low, high = betainc(*np.exp(logs), ends)
-        return float(np.mean(weight_n * -np.log(np.maximum(high - low, LOG_FLOOR))))
+    def loss(logs: FloatArray, rows: NDArray[np.intp] | slice = chosen) -> float:
+        low, high = betainc(*np.exp(logs), ends[:, rows])
+        return float(np.average(-np.log(np.maximum(high - low, LOG_FLOOR)), weights=weight_n[rows]))
 
     limits = (math.log(BETA_RANGE[0]), math.log(BETA_RANGE[1]))
-    found = minimize(
-        loss, np.zeros(2), method="Nelder-Mead", bounds=[limits] * 2, options={"xatol": 1e-4, "fatol": 1e-9}
-    )
+    found = minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[limits] * 2)
     a, b = np.clip(np.exp(found.x), *BETA_RANGE).tolist()
-    return a, b
+    return loss(np.log([a, b]), slice(None)), a, b
+
+
+def _true_bin_ends(masses_nk: FloatArray, index_n: NDArray[np.intp]) -> FloatArray:
+    """Return (2, N) cumulative distributions at the lower and upper edges of the true bins."""
+    ends = np.empty((2, len(index_n)))
+    for start in range(0, len(index_n), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        cdf, index = cdf_of_masses(masses_nk[part]), index_n[part]
+        rows = np.arange(len(index))
+        ends[:, part] = cdf[rows, index], cdf[rows, index + 1]
+    return ends
+
+
+def _spread(n: int, most: int) -> NDArray[np.intp]:
+    """Return at most so many of `n` rows, from all over: they may be sorted by anything."""
+    return np.linspace(0, n - 1, min(n, most)).astype(np.intp)

@@ -69,7 +69,7 @@ def test_weights_are_repetitions() -> None:
         assert getattr(weighted, name) == pytest.approx(getattr(repeated, name), rel=1e-3)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_calibration_never_lowers_the_likelihood_of_its_fit_data(member_stacks, data: st.DataObject) -> None:
     values, truth = data.draw(member_stacks)

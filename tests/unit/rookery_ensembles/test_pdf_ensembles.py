@@ -9,6 +9,7 @@ from scipy.stats import kstest
 
 from rookery_ensembles import (
     CandidateMember,
+    EnsembleChoice,
     InputError,
     PredictionInfo,
     Predictions,
@@ -41,22 +42,31 @@ def part(whole: Predictions, rows: np.ndarray | slice, **info: object) -> Predic
     return Predictions(replace(whole.info, **info), whole.object_id[rows], truth, whole.values[rows])
 
 
-@pytest.fixture
-def candidates(tmp_path: Path, make_member) -> list[CandidateMember]:
+@pytest.fixture(scope="module")
+def candidates(tmp_path_factory: pytest.TempPathFactory, make_member) -> list[CandidateMember]:
     """Two configurations and a poor one, each of three folds and two random starts."""
-    found = []
+    found, folder = [], tmp_path_factory.mktemp("members")
     for i, noise in enumerate((0.02, 0.022, 0.06)):
         for start in range(2):
             whole = network(10 * i + start, noise)
             for fold in range(FOLDS):
                 name = f"c{i}-f{fold}-s{start}"
                 seen = part(whole, slice(fold, None, FOLDS), member=name, fold=fold)
-                found.append(CandidateMember(name, make_member(tmp_path, name), f"c{i}", seen))
+                found.append(CandidateMember(name, make_member(folder, name), f"c{i}", seen))
     return found
 
 
-def test_redshift_pdfs_are_chosen_by_the_likelihood_of_their_bins(candidates) -> None:
-    choice = choose(candidates)
+@pytest.fixture(scope="module")
+def choice(candidates) -> EnsembleChoice:
+    return choose(candidates)
+
+
+@pytest.fixture(scope="module")
+def honest(candidates, choice) -> Predictions:
+    return out_of_fold(candidates, choice)
+
+
+def test_redshift_pdfs_are_chosen_by_the_likelihood_of_their_bins(choice) -> None:
     assert (choice.class_names, choice.bin_edges, choice.class_fractions) == (None, EDGES, None)
     assert min(choice.losses, key=choice.losses.get) == choice.best_group == "c0"
     loss = {name: row["log_loss"] for name, row in choice.scores.items()}
@@ -98,11 +108,9 @@ def test_random_starts_are_averaged_without_folds_too() -> None:
     assert choice.losses["c0"] == pytest.approx(prediction_metrics(mean)["log_loss"], rel=1e-5)
 
 
-def test_the_choice_and_out_of_fold_do_not_depend_on_the_candidates_order(candidates) -> None:
-    choice = choose(candidates)
+def test_the_choice_and_out_of_fold_do_not_depend_on_the_candidates_order(candidates, choice, honest) -> None:
     assert choose(candidates[::-1]) == choice
-    first, second = (out_of_fold(order, choice) for order in (candidates, candidates[::-1]))
-    np.testing.assert_array_equal(first.values, second.values)
+    np.testing.assert_array_equal(out_of_fold(candidates[::-1], choice).values, honest.values)
 
 
 def test_a_redshift_outside_of_the_bins_counts_in_the_scores_alone(candidates) -> None:
@@ -134,8 +142,7 @@ def test_one_member_is_chosen_whole_and_combining_it_changes_nothing(candidates,
     np.testing.assert_allclose(bundle.combine([whole.values]), whole.values, rtol=1e-6)
 
 
-def test_a_choice_becomes_a_bundle_that_calibrates_the_same(candidates, tmp_path: Path) -> None:
-    choice = choose(candidates)
+def test_a_choice_becomes_a_bundle_that_calibrates_the_same(choice, tmp_path: Path) -> None:
     write_bundle(
         tmp_path / "bundle",
         members=choice.members,
@@ -163,9 +170,7 @@ def test_objects_that_count_more_decide_more(candidates) -> None:
     assert row["weighted_log_loss"] != pytest.approx(row["log_loss"], rel=1e-3)
 
 
-def test_every_object_is_predicted_by_what_never_saw_it(candidates) -> None:
-    choice = choose(candidates)
-    honest = out_of_fold(candidates, choice)
+def test_every_object_is_predicted_by_what_never_saw_it(candidates, choice, honest) -> None:
     assert honest.info == PredictionInfo(
         "redshift_pdf", bin_edges=EDGES, bundle="out_of_fold", role="validation", survey="s"
     )
@@ -181,15 +186,13 @@ def test_every_object_is_predicted_by_what_never_saw_it(candidates) -> None:
         return replace(candidate, validation=replace(candidate.validation, truth=truth))
 
     wrong = [mistaken(candidate) for candidate in candidates]
-    other = out_of_fold(wrong, choose(wrong))
+    other = out_of_fold(wrong, choice)
     own = np.arange(N) % FOLDS == 0
     np.testing.assert_array_equal(other.values[own], honest.values[own])
     assert (other.values[~own] != honest.values[~own]).any(axis=1).all()
 
 
-def test_out_of_fold_pdfs_are_calibrated_and_better_than_one_configuration(candidates) -> None:
-    choice = choose(candidates)
-    honest = out_of_fold(candidates, choice)
+def test_out_of_fold_pdfs_are_calibrated_and_better_than_one_configuration(choice, honest) -> None:
     scores = photoz_metrics(honest.values, EDGES, honest.truth)
     assert kstest(pit(honest.values, EDGES, honest.truth), "uniform").pvalue > 0.01
     assert scores["crps"] < choice.scores["best_member"]["crps"]
@@ -217,8 +220,7 @@ def test_out_of_fold_serves_class_probabilities_too(make_predictions, tmp_path: 
     assert prediction_metrics(honest)["log_loss"] < choice.scores["best_member"]["log_loss"]
 
 
-def test_out_of_fold_needs_the_folds_that_the_choice_was_made_from(candidates) -> None:
-    choice = choose(candidates)
+def test_out_of_fold_needs_the_folds_that_the_choice_was_made_from(candidates, choice) -> None:
     with pytest.raises(InputError, match="choice: the choice must have been made from the same config"):
         out_of_fold([c for c in candidates if c.group != "c2"], choice)
     held_out = [replace(c, validation=network(i, 0.02)) for i, c in enumerate(candidates[:1])]
@@ -245,8 +247,7 @@ def test_pdfs_without_a_redshift_in_the_bins_are_no_ground_to_choose_on(candidat
         choose(nowhere)
 
 
-def test_out_of_fold_predictions_come_back_from_their_file(candidates, tmp_path: Path) -> None:
-    honest = out_of_fold(candidates, choose(candidates))
+def test_out_of_fold_predictions_come_back_from_their_file(honest, tmp_path: Path) -> None:
     write_predictions(honest, tmp_path / "honest.parquet")
     found = read_predictions(tmp_path / "honest.parquet")
     assert found.info == honest.info
