@@ -16,11 +16,14 @@ _COLOURS = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
 def doctor(
     address: Annotated[
         str | None,
-        typer.Option(help="A Ray cluster that this machine belongs to: auto or HOST:6379; else this machine."),
+        typer.Option(
+            help="A Ray cluster that this machine belongs to: auto or HOST:6379; else this machine."
+        ),
     ] = None,
     survey: Annotated[Path | None, typer.Option(help="Survey store that every node must read.")] = None,
     study: Annotated[
-        Path | None, typer.Option(help="Folder of a study or campaign, made or not, that every node must write.")
+        Path | None,
+        typer.Option(help="Folder of a study or campaign, made or not, that every node must write."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
