@@ -17,13 +17,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 if TYPE_CHECKING:
     from rookery.campaigns import CampaignResult
+    from rookery.clusters.doctor import DoctorReport
+    from rookery.clusters.jobs import JobClient
     from rookery.inference import StudyEnsemble
     from rookery.search.run import SearchResult
     from rookery.surveys import IngestReport, Survey
+    from rookery.surveys.galaxy_readers import CatalogueOptions, ImageOptions
     from rookery_ensembles import Predictions
 
 PathLike = str | Path
@@ -187,6 +190,98 @@ def ingest_table(
     )
 
 
+def ingest_catalogue(
+    path: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    **options: Unpack[CatalogueOptions],
+) -> IngestReport:
+    """Read catalogues of galaxies of any format; see :func:`rookery.surveys.ingest_catalogue`."""
+    from rookery.surveys import ingest_catalogue as ingest
+
+    return ingest(path, out, on_error=on_error, name=name, **options)
+
+
+def ingest_mlz(
+    path: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    **options: Unpack[CatalogueOptions],
+) -> IngestReport:
+    """Read MLZ's text catalogues; see :func:`rookery.surveys.ingest_mlz`."""
+    from rookery.surveys import ingest_mlz as ingest
+
+    return ingest(path, out, on_error=on_error, name=name, **options)
+
+
+def ingest_annz(
+    path: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    **options: Unpack[CatalogueOptions],
+) -> IngestReport:
+    """Read ANNZ's CSV catalogues; see :func:`rookery.surveys.ingest_annz`."""
+    from rookery.surveys import ingest_annz as ingest
+
+    return ingest(path, out, on_error=on_error, name=name, **options)
+
+
+def ingest_cubes(
+    path: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    cube: str = "cube",
+    labels: str = "labels",
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    **options: Unpack[ImageOptions],
+) -> IngestReport:
+    """Read cubes of galaxy cutouts, as a stream; see :func:`rookery.surveys.ingest_cubes`."""
+    from rookery.surveys import ingest_cubes as ingest
+
+    return ingest(path, out, cube=cube, labels=labels, on_error=on_error, name=name, **options)
+
+
+def ingest_cutouts(
+    path: PathLike,
+    out: PathLike,
+    *,
+    manifest: PathLike | None = None,
+    path_column: str | None = None,
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    **options: Unpack[ImageOptions],
+) -> IngestReport:
+    """Read cutouts with a file per galaxy and a manifest; see :func:`rookery.surveys.ingest_cutouts`."""
+    from rookery.surveys import ingest_cutouts as ingest
+
+    return ingest(
+        path, out, manifest=manifest, path_column=path_column, on_error=on_error, name=name, **options
+    )
+
+
+def ingest_frames(
+    path: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    frames: Mapping[str, str] | None = None,
+    resample: Literal["auto", "never", "always"] = "auto",
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    **options: Unpack[ImageOptions],
+) -> IngestReport:
+    """Cut galaxies out of FITS frames by WCS; see :func:`rookery.surveys.ingest_frames`."""
+    from rookery.surveys import ingest_frames as ingest
+
+    return ingest(path, out, frames=frames, resample=resample, on_error=on_error, name=name, **options)
+
+
 def simulate_supernovae(
     out: PathLike,
     *,
@@ -209,6 +304,41 @@ def simulate_supernovae(
     made = simulate(out, n=n, seed=seed, survey=survey, deep_fraction=deep_fraction, processes=processes)
     if figure is not None:
         draw_examples(made, Path(figure))
+    return made
+
+
+def simulate_galaxies(
+    out: PathLike,
+    *,
+    n: int,
+    seed: int = 0,
+    survey: Literal["sdss", "stripe82", "both"] = "sdss",
+    stripe82_fraction: float | None = None,
+    size: int = 64,
+    processes: int | None = None,
+    figure: PathLike | None = None,
+) -> Survey:
+    """Simulate cutouts and measured magnitudes of `n` galaxies; draw some into `figure`, if given.
+
+    See :func:`rookery.surveys.simulators.galaxies.simulate_galaxies`.
+    """
+    from rookery.reports.cutouts import draw_cutouts
+    from rookery.reports.light_curves import check_figure_path
+    from rookery.surveys.simulators.galaxies import simulate_galaxies as simulate
+
+    if figure is not None:
+        check_figure_path(Path(figure))
+    made = simulate(
+        out,
+        n=n,
+        seed=seed,
+        survey=survey,
+        stripe82_fraction=stripe82_fraction,
+        size=size,
+        processes=processes,
+    )
+    if figure is not None:
+        draw_cutouts(made, Path(figure))
     return made
 
 
@@ -375,6 +505,7 @@ def evaluate(
     survey: PathLike,
     report: PathLike,
     *,
+    against: Sequence[PathLike] = (),
     split: str | None = None,
     role: str | None = None,
     positive: str = "Ia",
@@ -388,17 +519,40 @@ def evaluate(
     seed: int = 0,
     device: str | None = None,
 ) -> dict[str, float]:
-    """Judge a prediction file and write an HTML report. See :func:`rookery.reports.evaluate`.
+    """Judge a prediction file and write an HTML report.
 
+    See :func:`rookery.reports.evaluate` for class probabilities, and
+    :func:`rookery.reports.redshift.evaluate_redshifts` for redshift PDFs: the file says which it holds.
     With `split`, only its objects of `role` are judged; `role` is then ``test`` unless given.
+    `against` are other methods' files of redshift PDFs, to stand beside.
     With `bundle` and `days` the ensemble that made the predictions classifies the same objects
     as they were known on each of those days, and the report shows the metrics against days.
     """
     from rookery.reports import evaluate as judge
     from rookery.reports.assessment import Assessment
+    from rookery.reports.redshift import evaluate_redshifts
     from rookery_ensembles.errors import fail
+    from rookery_ensembles.predictions import read_info
     from rookery_ensembles.schema import Predictions as Made
 
+    if read_info(predictions).kind == "redshift_pdf":
+        if partial or bundle is not None or days:
+            raise fail(predictions, "holds redshift PDFs, which have no partial light curves, bundle or days")
+        return evaluate_redshifts(
+            predictions,
+            survey,
+            report,
+            against=against,
+            split=split,
+            role=role,
+            by=by,
+            bins=bins,
+            replicates=replicates,
+            seed=seed,
+        )
+    if against:
+        rule = "other predictions are compared of redshift PDFs only, but these are class probabilities"
+        raise fail(predictions, rule)
     if (bundle is None) != (not days):
         raise fail(predictions, "a curve against days needs both a bundle and days, but only one was given")
 
@@ -545,6 +699,40 @@ def campaign(
     )
 
 
+def doctor(
+    address: str | None = None, *, survey: PathLike | None = None, study: PathLike | None = None
+) -> DoctorReport:
+    """Look at every node of a cluster, or at this machine alone. See :func:`rookery.clusters.doctor.examine`."""
+    from rookery.clusters.doctor import examine
+
+    return examine(address, survey=survey, study=study)
+
+
+def submit(
+    command: Sequence[str], *, address: str | None = None, folder: str | None = None, python: str = "python"
+) -> str:
+    """Send `rookery COMMAND...` to a cluster as a Ray job; return the job's name.
+
+    See :meth:`rookery.clusters.jobs.JobClient.submit`. Searches and campaigns want
+    ``"--address", "auto"`` in the command, which the command line adds by itself.
+    """
+    return jobs(address).submit(command, folder=folder, python=python)
+
+
+def jobs(address: str | None = None) -> JobClient:
+    """Return the job server of a cluster: list, follow and stop. See :class:`rookery.clusters.jobs.JobClient`."""
+    from rookery.clusters.jobs import JobClient
+
+    return JobClient(address)
+
+
+def cluster(kind: str, out: PathLike | None = None) -> str:
+    """Return a file that makes a cluster, and write it to `out`. See :mod:`rookery.clusters.files`."""
+    from rookery.clusters.files import write_cluster_file
+
+    return write_cluster_file(kind, out)
+
+
 def dashboard(
     study: PathLike,
     *,
@@ -558,7 +746,7 @@ def dashboard(
     serve(Path(study), host=host, port=port, announce=announce)
 
 
-def demo(out: PathLike = "demo", *, seed: int = 1) -> Path:
+def demo(out: PathLike = "demo", *, seed: int = 1) -> tuple[Path, Path]:
     """Run the whole way of the data on a small simulated survey; return the report's page.
 
     See :func:`rookery.demo.run_demo`.

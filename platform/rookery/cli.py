@@ -10,7 +10,10 @@ import typer
 
 from rookery.cli_baselines import baseline
 from rookery.cli_campaign import campaign
-from rookery.cli_ingest import describe_survey, ingest_app
+from rookery.cli_cluster import cluster_app
+from rookery.cli_doctor import doctor
+from rookery.cli_ingest import ingest_app
+from rookery.cli_jobs import jobs_app, submit
 from rookery.cli_options import (
     WHERE_HELP,
     BinsOption,
@@ -27,6 +30,7 @@ from rookery.cli_options import (
     plain_values,
     redshift_bins,
 )
+from rookery.cli_simulate import simulate_app
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,9 +44,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with `rookery demo`. Every verb is also a function of rookery.api.",
 )
-simulate_app = typer.Typer(help="Simulate a survey.", no_args_is_help=True)
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(simulate_app, name="simulate")
+app.add_typer(cluster_app, name="cluster")
+app.add_typer(jobs_app, name="jobs")
 
 
 def _version(wanted: bool) -> None:
@@ -64,40 +69,6 @@ def _root(
 
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(message)s", force=True)
-
-
-@simulate_app.command("supernovae")
-def simulate_supernovae(
-    out: Annotated[Path, typer.Argument(help="Survey store to make.")],
-    n: Annotated[int, typer.Option("--n", help="Number of detected supernovae.")],
-    seed: SeedOption = 0,
-    survey: Annotated[
-        Literal["des", "sdss", "lsst"],
-        typer.Option(help="DES-like griz, SDSS-II-like ugriz, or LSST ugrizy."),
-    ] = "des",
-    deep_fraction: Annotated[
-        float | None, typer.Option(help="lsst: fraction in deep-drilling fields; 0.5 by default.")
-    ] = None,
-    processes: Annotated[
-        int | None, typer.Option(help="Processes; by default one a core, 8 at most.", min=1)
-    ] = None,
-    figure: Annotated[
-        Path | None, typer.Option(help="Draw an example of each type: a .png, .pdf or .svg file.")
-    ] = None,
-) -> None:
-    """Simulate light curves of supernovae: six types, volumetric rates, a survey's filters and cadence."""
-    from rookery import api
-
-    made = api.simulate_supernovae(
-        out,
-        n=n,
-        seed=seed,
-        survey=survey,
-        deep_fraction=deep_fraction,
-        processes=processes,
-        figure=figure,
-    )
-    describe_survey(made)
 
 
 @app.command()
@@ -298,6 +269,10 @@ def evaluate(
     predictions: Annotated[Path, typer.Argument(help="Prediction file (Parquet).")],
     survey: Annotated[Path, typer.Argument(help="Survey store that knows the truth.")],
     report: Annotated[Path, typer.Option(help="Folder of the report.")],
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another method's redshift PDFs, to stand beside; repeatable."),
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Judge only objects of this split.")] = None,
     role: Annotated[str | None, typer.Option(help="Role to judge within the split; test by default.")] = None,
     positive: PositiveOption = "Ia",
@@ -323,16 +298,16 @@ def evaluate(
     seed: SeedOption = 0,
     device: DeviceOption = None,
 ) -> None:
-    """Judge predictions: metrics with intervals, per class, in bins, by days; an HTML report."""
+    """Judge class probabilities or redshift PDFs: metrics with intervals, in bins; an HTML report."""
     from rookery import api
-    from rookery.reports import comparison_table
-    from rookery.reports.tables import print_report
+    from rookery.reports import print_report
 
     wanted = bins_by_covariate(bins)
-    metrics = api.evaluate(
+    api.evaluate(
         predictions,
         survey,
         report,
+        against=against or (),
         split=split,
         role=role,
         positive=positive,
@@ -346,9 +321,7 @@ def evaluate(
         seed=seed,
         device=device,
     )
-    console = _console()
-    console.print(comparison_table([(predictions.stem, metrics)]))
-    print_report(console, report, [*(by or ()), *wanted])
+    print_report(_console(), report, predictions.stem, [*(by or ()), *wanted])
     _say(f"Report: {report / 'index.html'}")
 
 
@@ -356,6 +329,12 @@ app.command()(baseline)
 
 
 app.command()(campaign)
+
+
+app.command()(submit)
+
+
+app.command()(doctor)
 
 
 @app.command()

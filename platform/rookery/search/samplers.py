@@ -58,7 +58,7 @@ def make_sampler(
 
 
 def without_warnings(made: Callable[..., Any], **values: Any) -> Any:
-    """Return an object of Optuna's without its word that the class is experimental: users chose it by name."""
+    """Return an object of Optuna's, without its word that the class is experimental."""
     import optuna
 
     with warnings.catch_warnings():
