@@ -18,7 +18,7 @@ from rookery.surveys import open_survey
 
 BANDS = "ugriz"
 EDGE = 6  # pixels from the edge whose scatter is the noise
-SHOWN = 24
+SHOWN = 16
 
 
 def main() -> None:

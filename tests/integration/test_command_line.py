@@ -162,7 +162,7 @@ def test_every_verb_has_a_function_with_the_same_options():
         *cli.ingest_app.registered_commands,
         *cli.simulate_app.registered_commands,
     ]
-    assert len(verbs) == 15
+    assert len(verbs) == 16
     for verb in verbs:
         name = verb.callback.__name__
         options = {renamed.get(name, {}).get(o, o) for o in inspect.signature(verb.callback).parameters}

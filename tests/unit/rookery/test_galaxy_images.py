@@ -54,6 +54,10 @@ def scene(radius, axis_ratio, angle, bulge, x, y, flux):
         point_x=nothing,
         point_y=nothing,
         point_flux=np.zeros((0, 5)),
+        knot_x=np.zeros((n, 1)),
+        knot_y=np.zeros((n, 1)),
+        knot_share=np.ones((n, 1)),
+        knot_flux=np.zeros((n, 5)),
         centre=np.stack([x, y], axis=1),
     )
 

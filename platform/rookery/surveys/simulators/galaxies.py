@@ -70,11 +70,11 @@ def simulate_galaxies(
         or cannot be written.
     """
     from rookery.surveys.simulators._galaxies.chunks import Plan, simulate
-    from rookery.surveys.simulators._galaxies.spectra import load_table
+    from rookery.surveys.simulators._galaxies.spectra import check_packages
 
     share = _checked(n, seed, survey, stripe82_fraction, size, processes)
     refuse_existing(Path(out), replace=replace)
-    load_table()  # a missing package is one error here, not the end of a worker
+    check_packages()  # a missing package is one error here, not the end of a worker
     chunks = simulate(Plan(n, seed, share, size), processes)
     arguments: dict[str, object] = {"survey": survey, "n": n, "seed": seed, "size": size}
     if survey == "both":

@@ -76,7 +76,7 @@ def serve(task: str) -> None:
     plan, folder = Plan(**document["plan"]), Path(document["folder"])
     for line in sys.stdin:
         chunk = int(line)
-        _save(simulate_chunk(plan, chunk), _chunk_file(folder, chunk))
+        _save(simulate_chunk(plan, chunk), folder, chunk)
         sys.stdout.write(f"{chunk}\n")
         sys.stdout.flush()
 
@@ -114,10 +114,7 @@ def _from_workers(plan: Plan, processes: int) -> Iterator[Sample]:
                     raise RuntimeError(_ending(workers[number], folder / f"messages-{number}"))
                 if chunk + processes < plan.n_chunks:
                     _ask(workers[number], chunk + processes)
-                path = _chunk_file(folder, chunk)
-                sample = _load(path)
-                path.unlink()
-                yield sample
+                yield _taken(folder, chunk)
         finally:
             for worker in workers:
                 worker.kill()
@@ -146,21 +143,29 @@ def _ending(worker: "subprocess.Popen[str]", messages: Path) -> str:
     return f"a simulating process ended with {code}: {last}"
 
 
-def _chunk_file(folder: Path, chunk: int) -> Path:
-    return folder / f"{chunk}.npz"
+def _files(folder: Path, chunk: int) -> tuple[Path, Path]:
+    """Return a chunk's file of images, and that of its tables."""
+    return folder / f"{chunk}.npy", folder / f"{chunk}.npz"
 
 
-def _save(sample: Sample, path: Path) -> None:
+def _save(sample: Sample, folder: Path, chunk: int) -> None:
+    images, tables = _files(folder, chunk)
     columns = {
         f"{table}.{name}": values for table in _TABLES for name, values in getattr(sample, table).items()
     }
-    np.savez(path, allow_pickle=False, images=sample.images, rejected=sample.rejected, **columns)
+    np.save(images, sample.images, allow_pickle=False)
+    np.savez(tables, allow_pickle=False, rejected=sample.rejected, **columns)
 
 
-def _load(path: Path) -> Sample:
-    with np.load(path) as file:
-        tables = {
+def _taken(folder: Path, chunk: int) -> Sample:
+    """Read a chunk and remove its files."""
+    images, tables = _files(folder, chunk)
+    with np.load(tables) as file:
+        columns = {
             table: {key.split(".", 1)[1]: file[key] for key in file.files if key.startswith(f"{table}.")}
             for table in _TABLES
         }
-        return Sample(images=file["images"], rejected=file["rejected"], **tables)
+        sample = Sample(images=np.load(images), rejected=file["rejected"], **columns)
+    images.unlink()
+    tables.unlink()
+    return sample

@@ -24,6 +24,7 @@ Singles = NDArray[np.float32]
 _LARGE = 9.0  # pixels: a source with such a radius gets the larger box
 _BOXES = (1.5, 3.0)  # sides over the cutout's
 _SMALLEST_BOX = 96  # pixels
+_R, _FAINTEST_KNOTS = 2, 0.05  # nanomaggies in r: knots below are left out
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ def render(scene: Scene, conditions: Conditions, size: int) -> Singles:
         points = slice(point_starts[row], point_starts[row + 1])
         grid = _grid(max(int(_BOXES[int(large[own].any())] * size), _SMALLEST_BOX))
         sky = _sources(scene, own, int(scene.own[row]), points, grid)
+        if scene.knot_flux[row, _R] > _FAINTEST_KNOTS:
+            sky += _knots(scene, row, grid)
         sky *= _psf(conditions.psf_shape[row], sigma[row], grid)
         images[row] = _pixels(sky, size, grid)
     return images
@@ -93,6 +96,16 @@ def _sources(scene: Scene, own: slice, parts: int, points: slice, grid: _Grid) -
         weighted = scene.point_flux[points].T.astype(np.float32)[:, None, :] * waves_y.T
         total += weighted @ waves_x
     return total
+
+
+def _knots(scene: Scene, row: int, grid: _Grid) -> NDArray[np.complex64]:
+    """Return (B, Ky, Kx) transforms of one galaxy's knots, which have one colour."""
+    waves_y, waves_x = _waves(scene.knot_y[row], grid.ky), _waves(scene.knot_x[row], grid.kx)
+    waves_y *= scene.knot_share[row].astype(np.float32)[:, None]
+    result: NDArray[np.complex64] = scene.knot_flux[row].astype(np.float32)[:, None, None] * (
+        waves_y.T @ waves_x
+    )
+    return result
 
 
 def _waves(place: Floats, wave_numbers: Singles) -> NDArray[np.complex64]:

@@ -21,12 +21,12 @@ _SLOPE_OF_LUMINOSITY = -0.045  # of spectra, per magnitude: the colour-magnitude
 # Scatter of the spectra of bulges, old disks and young disks about the templates, in magnitudes: drawn
 # at rest-frame wavelengths (micrometre) and interpolated. Bulges are alike, disks have histories.
 _SCATTER_NODES = np.array([0.25, 0.32, 0.40, 0.50, 0.63, 0.80, 1.05])
-_SCATTER = np.array([0.012, 0.06, 0.09])
-_SLOPE_SCATTER = np.array([0.01, 0.05, 0.08])  # and of their slope in 1 / wavelength
-_FACE_ON_DUST, _INCLINED_DUST = 0.2, 1.5  # A_V, and its growth with log10(1 / axis ratio)
+_SCATTER = np.array([0.012, 0.045, 0.07])
+_SLOPE_SCATTER = np.array([0.01, 0.07, 0.11])  # and of their slope in 1 / wavelength
+_FACE_ON_DUST, _INCLINED_DUST = 0.2, 1.7  # A_V, and its growth with log10(1 / axis ratio)
 _DUST_SCATTER = 0.2  # of ln(A_V)
 _SIZE_SCATTER = 0.28  # of ln(radius) (Shen et al. 2003, bright galaxies)
-_EXTENDED_IS_BLUE = 0.7  # correlation of the disk's slope with its size at given luminosity
+_EXTENDED_IS_BLUE = 0.85  # correlation of the disk's slope with its size at given luminosity
 _BULGE_DUST = 0.4  # of the disk's A_V
 _YOUNG_SCALE, _OLD_SCALE = 1.20, 0.90  # disk scale lengths over the mean: disks are bluer outside
 

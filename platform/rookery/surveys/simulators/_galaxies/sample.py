@@ -34,14 +34,14 @@ class Sample:
     Attributes
     ----------
     images
-        (N, B, size, size) float32 nanomaggies.
+        (N, B, size, size) nanomaggies in half precision, as they are stored.
     objects, truth
         Column -> (N,) float64: what a survey knows, and what only a simulation does.
     rejected
         (3,) candidates that were too faint, of too low a surface brightness, or not measured in r.
     """
 
-    images: Singles
+    images: NDArray[np.float16]
     objects: Table
     truth: Table
     rejected: NDArray[np.int64]
@@ -51,7 +51,7 @@ def draw_sample(numbers: Sequence[int], size: int, generator: np.random.Generato
     """Draw so many selected galaxies with the depth of each design, in random order."""
     total = sum(numbers)
     places = generator.permutation(total)
-    images = np.empty((total, len(BANDS), size, size), np.float32)
+    images = np.empty((total, len(BANDS), size, size), np.float16)
     objects: list[Table] = []
     truth: list[Table] = []
     rejected = np.zeros(3, np.int64)

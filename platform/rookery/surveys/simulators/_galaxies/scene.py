@@ -21,8 +21,9 @@ _BRIGHTEST, _FAINTEST = 14.0, 23.0  # r of neighbours
 _GALAXY_COUNT, _GALAXY_SLOPE = 130.0, 0.43
 _STAR_COUNT, _STAR_SLOPE = 600.0, 0.13
 _COMPANIONS = 0.25  # mean number of satellites seen at the galaxy's redshift; chosen
-_KNOTS = 40  # star-forming knots in a disk with young stars; chosen
-_KNOT_SHARE = 0.35  # of the young disk's light if all of the disk were young; chosen
+_KNOTS = 60  # star-forming knots in a disk with young stars; chosen
+_KNOT_SHARE = 0.25  # of the young disk's light if all of the disk were young; chosen
+_OUTERMOST = 3.0  # scale lengths within which knots lie; chosen
 _PITCH = 0.30  # tangent of the mean pitch angle of spiral arms; chosen
 
 
@@ -39,7 +40,11 @@ class Scene:
     own
         (N,) number of the galaxy's own parts, all at its centre.
     point_owner, point_x, point_y, point_flux
-        The same of point sources: stars and knots.
+        The same of point sources: stars.
+    knot_x, knot_y, knot_share
+        (N, K) places in pixels of knots in the galaxy's arms, and shares of their light.
+    knot_flux
+        (N, B) light of all knots.
     centre
         (N, 2) place x, y of the galaxy in pixels.
     """
@@ -55,6 +60,10 @@ class Scene:
     point_x: Floats
     point_y: Floats
     point_flux: Floats
+    knot_x: Floats
+    knot_y: Floats
+    knot_share: Floats
+    knot_flux: Floats
     centre: Floats
 
 
@@ -79,8 +88,8 @@ def draw_scene(
     everyone = np.arange(n)
     near = _companions(galaxies, centre, generator)
     far = _field_galaxies(n, size, table, generator)
-    stars = _stars(n, size, generator)
-    knots = _knots(galaxies, centre, scale, knotted, generator)
+    point_owner, point_x, point_y, point_flux = _stars(n, size, generator)
+    knot_x, knot_y, knot_share = _knots(galaxies, centre, scale, generator)
     extended = [
         (everyone, np.ones(n, dtype=bool), bulge, *centre.T, fluxes[:, 0]),
         (everyone, np.zeros(n, dtype=bool), old, *centre.T, fluxes[:, 1]),
@@ -92,10 +101,6 @@ def draw_scene(
     lit = flux[:, 2] > 1e-4
     parts = np.bincount(owner[: 3 * n][lit[: 3 * n]], minlength=n)
     order = np.flatnonzero(lit)[np.argsort(owner[lit], kind="stable")]
-    point_owner, point_x, point_y, point_flux = (
-        np.concatenate(columns) for columns in zip(knots, stars, strict=True)
-    )
-    points = np.argsort(point_owner, kind="stable")
     dimming = 10.0 ** (-0.4 * conditions.mwebv[:, None] * EXTINCTION)
     return Scene(
         owner=owner[order],
@@ -105,10 +110,14 @@ def draw_scene(
         y=y[order],
         flux=flux[order] * dimming[owner[order]],
         own=parts,
-        point_owner=point_owner[points],
-        point_x=point_x[points],
-        point_y=point_y[points],
-        point_flux=point_flux[points] * dimming[point_owner[points]],
+        point_owner=point_owner,
+        point_x=point_x,
+        point_y=point_y,
+        point_flux=point_flux * dimming[point_owner],
+        knot_x=knot_x,
+        knot_y=knot_y,
+        knot_share=knot_share,
+        knot_flux=knotted * dimming,
         centre=centre,
     )
 
@@ -187,26 +196,26 @@ def _scatter(
 
 
 def _knots(
-    galaxies: Galaxies, centre: Floats, scale: Floats, flux: Floats, generator: np.random.Generator
-) -> _Points:
-    """Put part of the young disk's light into knots along two spiral arms, seen inclined."""
-    hosts = np.flatnonzero(flux[:, 2] > 0.05)
-    n = len(hosts)
+    galaxies: Galaxies, centre: Floats, scale: Floats, generator: np.random.Generator
+) -> tuple[Floats, Floats, Floats]:
+    """Place knots along two spiral arms, seen inclined: (N, K) x, y and shares of their light."""
+    n = len(galaxies)
     shape = (n, _KNOTS)
     # Radii of an exponential disk: the sum of two exponential draws.
     radius = generator.exponential(size=(2, *shape)).sum(axis=0) * disk_scales()[1]
-    radius = 3.2 * np.sin(np.minimum(radius / 3.2, np.pi / 2.0))  # none far outside
+    radius = np.where(radius > _OUTERMOST, radius * generator.uniform(0.2, 0.6, shape), radius)
     arm = np.pi * generator.integers(2, size=shape) + generator.uniform(0.0, 2.0 * np.pi, (n, 1))
     pitch = _PITCH * np.exp(0.3 * generator.normal(size=(n, 1))) * np.sign(generator.normal(size=(n, 1)))
     looseness = 0.25 + 0.5 * generator.uniform(size=(n, 1))
     around = arm + np.log(np.maximum(radius, 0.2)) / pitch + looseness * generator.normal(size=shape)
-    along = radius * np.cos(around) * scale[hosts, None]
-    across = radius * np.sin(around) * scale[hosts, None] * galaxies.cosine[hosts, None]
-    across += 0.1 * generator.normal(size=shape) * scale[hosts, None]
-    cosine, sine = np.cos(galaxies.angle[hosts, None]), np.sin(galaxies.angle[hosts, None])
-    x = centre[hosts, :1] + along * cosine - across * sine
-    y = centre[hosts, 1:] + along * sine + across * cosine
-    share = generator.gamma(2.0, size=shape)
+    along = radius * np.cos(around) * scale[:, None]
+    across = radius * np.sin(around) * scale[:, None] * galaxies.cosine[:, None]
+    across += 0.1 * generator.normal(size=shape) * scale[:, None]
+    cosine, sine = np.cos(galaxies.angle[:, None]), np.sin(galaxies.angle[:, None])
+    share = generator.gamma(1.5, size=shape)
     share /= share.sum(axis=1, keepdims=True)
-    fluxes = share[:, :, None] * flux[hosts, None]
-    return np.repeat(hosts, _KNOTS), x.reshape(-1), y.reshape(-1), fluxes.reshape(-1, flux.shape[1])
+    return (
+        centre[:, :1] + along * cosine - across * sine,
+        centre[:, 1:] + along * sine + across * cosine,
+        share,
+    )

@@ -90,6 +90,19 @@ def load_table(highest: float = 0.62) -> MagnitudeTable:
     )
 
 
+def check_packages() -> None:
+    """Refuse to begin where a package of the extra `simulate` is not installed, without loading it.
+
+    Raises
+    ------
+    InputError
+        When galsim or speclite is not installed.
+    """
+    for name in ("galsim", "speclite"):
+        if importlib.util.find_spec(name) is None:
+            raise InputError(f"simulating galaxies needs `{name}`: pip install 'rookery[simulate]'")
+
+
 def observed_flux(spectra: Floats, filters: Filters, shift: int) -> Floats:
     """Return (..., B) AB fluxes of spectra (..., L) redshifted by ln(1 + z) = `shift` x STEP."""
     # f_observed(wavelength) = f_rest(wavelength / (1 + z)) / (1 + z)
@@ -136,7 +149,8 @@ def _read(name: str) -> Floats:
 
 
 def _folder() -> Path:
+    check_packages()
     found = importlib.util.find_spec("galsim")
-    if found is None or not found.submodule_search_locations:
-        raise InputError("simulating galaxies needs `galsim`: pip install 'rookery[simulate]'")
+    assert found is not None
+    assert found.submodule_search_locations is not None
     return Path(found.submodule_search_locations[0]) / "share" / "SEDs"
