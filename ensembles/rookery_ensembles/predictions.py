@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_file
 from rookery_ensembles.schema import KINDS, ROLES, PredictionInfo, Predictions, check_predictions
-from rookery_ensembles.stack import Stack, pool_folds, stack_members
+from rookery_ensembles.stack import Stack, average_starts, pool_folds, stack_members
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,6 +20,7 @@ __all__ = [
     "PredictionInfo",
     "Predictions",
     "Stack",
+    "average_starts",
     "pool_folds",
     "read_info",
     "read_predictions",

@@ -17,17 +17,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 if TYPE_CHECKING:
     from rookery.campaigns import CampaignResult
+    from rookery.clusters.doctor import DoctorReport
+    from rookery.clusters.jobs import JobClient
     from rookery.inference import StudyEnsemble
     from rookery.search.run import SearchResult
     from rookery.surveys import IngestReport, Survey
+    from rookery.surveys.galaxy_readers import CatalogueOptions, ImageOptions
     from rookery_ensembles import Predictions
 
 PathLike = str | Path
 BINARY = ("Ia", "non-Ia")
+BINS = (0.0, 0.4, 180)
+"""Lower edge, upper edge and number of redshift bins (Pasquet et al. 2019)."""
 
 
 def ingest_snana(
@@ -185,6 +190,98 @@ def ingest_table(
     )
 
 
+def ingest_catalogue(
+    path: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    **options: Unpack[CatalogueOptions],
+) -> IngestReport:
+    """Read catalogues of galaxies of any format; see :func:`rookery.surveys.ingest_catalogue`."""
+    from rookery.surveys import ingest_catalogue as ingest
+
+    return ingest(path, out, on_error=on_error, name=name, **options)
+
+
+def ingest_mlz(
+    path: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    **options: Unpack[CatalogueOptions],
+) -> IngestReport:
+    """Read MLZ's text catalogues; see :func:`rookery.surveys.ingest_mlz`."""
+    from rookery.surveys import ingest_mlz as ingest
+
+    return ingest(path, out, on_error=on_error, name=name, **options)
+
+
+def ingest_annz(
+    path: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    **options: Unpack[CatalogueOptions],
+) -> IngestReport:
+    """Read ANNZ's CSV catalogues; see :func:`rookery.surveys.ingest_annz`."""
+    from rookery.surveys import ingest_annz as ingest
+
+    return ingest(path, out, on_error=on_error, name=name, **options)
+
+
+def ingest_cubes(
+    path: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    cube: str = "cube",
+    labels: str = "labels",
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    **options: Unpack[ImageOptions],
+) -> IngestReport:
+    """Read cubes of galaxy cutouts, as a stream; see :func:`rookery.surveys.ingest_cubes`."""
+    from rookery.surveys import ingest_cubes as ingest
+
+    return ingest(path, out, cube=cube, labels=labels, on_error=on_error, name=name, **options)
+
+
+def ingest_cutouts(
+    path: PathLike,
+    out: PathLike,
+    *,
+    manifest: PathLike | None = None,
+    path_column: str | None = None,
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    **options: Unpack[ImageOptions],
+) -> IngestReport:
+    """Read cutouts with a file per galaxy and a manifest; see :func:`rookery.surveys.ingest_cutouts`."""
+    from rookery.surveys import ingest_cutouts as ingest
+
+    return ingest(
+        path, out, manifest=manifest, path_column=path_column, on_error=on_error, name=name, **options
+    )
+
+
+def ingest_frames(
+    path: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    frames: Mapping[str, str] | None = None,
+    resample: Literal["auto", "never", "always"] = "auto",
+    on_error: Literal["stop", "skip"] = "stop",
+    name: str | None = None,
+    **options: Unpack[ImageOptions],
+) -> IngestReport:
+    """Cut galaxies out of FITS frames by WCS; see :func:`rookery.surveys.ingest_frames`."""
+    from rookery.surveys import ingest_frames as ingest
+
+    return ingest(path, out, frames=frames, resample=resample, on_error=on_error, name=name, **options)
+
+
 def simulate_supernovae(
     out: PathLike,
     *,
@@ -207,6 +304,41 @@ def simulate_supernovae(
     made = simulate(out, n=n, seed=seed, survey=survey, deep_fraction=deep_fraction, processes=processes)
     if figure is not None:
         draw_examples(made, Path(figure))
+    return made
+
+
+def simulate_galaxies(
+    out: PathLike,
+    *,
+    n: int,
+    seed: int = 0,
+    survey: Literal["sdss", "stripe82", "both"] = "sdss",
+    stripe82_fraction: float | None = None,
+    size: int = 64,
+    processes: int | None = None,
+    figure: PathLike | None = None,
+) -> Survey:
+    """Simulate cutouts and measured magnitudes of `n` galaxies; draw some into `figure`, if given.
+
+    See :func:`rookery.surveys.simulators.galaxies.simulate_galaxies`.
+    """
+    from rookery.reports.cutouts import draw_cutouts
+    from rookery.reports.light_curves import check_figure_path
+    from rookery.surveys.simulators.galaxies import simulate_galaxies as simulate
+
+    if figure is not None:
+        check_figure_path(Path(figure))
+    made = simulate(
+        out,
+        n=n,
+        seed=seed,
+        survey=survey,
+        stripe82_fraction=stripe82_fraction,
+        size=size,
+        processes=processes,
+    )
+    if figure is not None:
+        draw_cutouts(made, Path(figure))
     return made
 
 
@@ -252,10 +384,14 @@ def search(
     concurrent: int | None = None,
     address: str | None = None,
     execution: Literal["auto", "train", "actor"] = "auto",
-    sampler: Literal["tpe", "random"] = "tpe",
-    pruner: Literal["percentile", "median", "asha", "none"] = "percentile",
+    sampler: Literal["tpe", "gp", "cmaes", "nsgaii", "nsgaiii", "random", "grid"] = "tpe",
+    pruner: Literal["percentile", "median", "asha", "hyperband", "patience", "none"] = "percentile",
+    sampler_options: Mapping[str, Any] | None = None,
+    pruner_options: Mapping[str, Any] | None = None,
     seed: int = 0,
     class_names: Sequence[str] = BINARY,
+    bins: tuple[float, float, int] = BINS,
+    starts: int = 1,
     fixed: Mapping[str, Any] | None = None,
     cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
@@ -274,10 +410,15 @@ def search(
         Trials that the study shall have, those of earlier runs counted.
     concurrent, cpus_per_trial, gpus_per_trial, address
         See :func:`rookery.search.run.run_search`.
-    execution, sampler, pruner, seed
+    execution, sampler, pruner, sampler_options, pruner_options, seed
         See :class:`rookery.search.study.StudyDocument`.
     class_names
-        Classes to tell apart; a class ``non-X`` takes every type that has no class of its own.
+        Of a family that classifies: classes to tell apart; a class ``non-X`` takes every type that has
+        no class of its own.
+    bins
+        Of a family that predicts redshifts: lower edge, upper edge and number of the bins.
+    starts
+        Networks of each trial and fold, which differ by their random start; they count as one.
     fixed
         Parameters that are not to be searched, with their values.
     """
@@ -286,19 +427,25 @@ def search(
     from rookery.search.space import find_space, load_space
     from rookery.search.study import create_or_open_study
     from rookery.surveys import open_survey
+    from rookery.surveys.redshift_bins import redshift_bins
 
     path = find_space(space)
     loaded = load_space(path)
     family = load_family(loaded.family)
     loaded = load_space(path, family.configuration).fix(dict(fixed or {}), family.configuration)
+    classifies = family.prediction_kind == "class_probability"
     opened = create_or_open_study(
         study,
         loaded,
         open_survey(survey),
         split,
-        class_names=tuple(class_names),
+        class_names=tuple(class_names) if classifies else None,
+        redshift_bins=None if classifies else redshift_bins(bins),
+        starts=starts,
         sampler=sampler,
         pruner=pruner,
+        sampler_options=sampler_options,
+        pruner_options=pruner_options,
         seed=seed,
         execution=execution,
     )
@@ -448,6 +595,8 @@ def baseline(
     processes: int | None = None,
     model_path: PathLike | None = None,
     filters: str | None = None,
+    bins: tuple[float, float, int] | None = None,
+    deredden: bool | None = None,
 ) -> Predictions:
     """Train a classical method on a split and predict its test objects. See :mod:`rookery.baselines`.
 
@@ -460,6 +609,9 @@ def baseline(
         Ray of its own, and how many blocks of objects are fitted at once, 0: in this process.
     model_path, filters
         See :mod:`rookery.baselines.salt2_trees`.
+    bins, deredden
+        Of redshifts: lower edge, upper edge and number of the bins (0, 0.4, 180 by default), and whether
+        magnitudes are corrected with the covariate `mwebv`. See :mod:`rookery.baselines.b16`.
     """
     from rookery import baselines
     from rookery.surveys import open_split, open_survey
@@ -470,7 +622,14 @@ def baseline(
         return ray_session(address)
 
     run_baseline = baselines.configure(
-        name, session, address=address, processes=processes, model_path=model_path, filters=filters
+        name,
+        session,
+        address=address,
+        processes=processes,
+        model_path=model_path,
+        filters=filters,
+        bins=bins,
+        deredden=deredden,
     )
     opened = open_survey(survey)
     return run_baseline(
@@ -540,6 +699,40 @@ def campaign(
     )
 
 
+def doctor(
+    address: str | None = None, *, survey: PathLike | None = None, study: PathLike | None = None
+) -> DoctorReport:
+    """Look at every node of a cluster, or at this machine alone. See :func:`rookery.clusters.doctor.examine`."""
+    from rookery.clusters.doctor import examine
+
+    return examine(address, survey=survey, study=study)
+
+
+def submit(
+    command: Sequence[str], *, address: str | None = None, folder: str | None = None, python: str = "python"
+) -> str:
+    """Send `rookery COMMAND...` to a cluster as a Ray job; return the job's name.
+
+    See :meth:`rookery.clusters.jobs.JobClient.submit`. Searches and campaigns want
+    ``"--address", "auto"`` in the command, which the command line adds by itself.
+    """
+    return jobs(address).submit(command, folder=folder, python=python)
+
+
+def jobs(address: str | None = None) -> JobClient:
+    """Return the job server of a cluster: list, follow and stop. See :class:`rookery.clusters.jobs.JobClient`."""
+    from rookery.clusters.jobs import JobClient
+
+    return JobClient(address)
+
+
+def cluster(kind: str, out: PathLike | None = None) -> str:
+    """Return a file that makes a cluster, and write it to `out`. See :mod:`rookery.clusters.files`."""
+    from rookery.clusters.files import write_cluster_file
+
+    return write_cluster_file(kind, out)
+
+
 def dashboard(
     study: PathLike,
     *,
@@ -553,7 +746,7 @@ def dashboard(
     serve(Path(study), host=host, port=port, announce=announce)
 
 
-def demo(out: PathLike = "demo", *, seed: int = 1) -> Path:
+def demo(out: PathLike = "demo", *, seed: int = 1) -> tuple[Path, Path]:
     """Run the whole way of the data on a small simulated survey; return the report's page.
 
     See :func:`rookery.demo.run_demo`.

@@ -1,4 +1,4 @@
-"""The verbs of `rookery ingest`: one for each format of light curves."""
+"""The verbs of `rookery ingest`: one for each format of light curves; galaxies have their own module."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from rookery.cli_galaxies import add_verbs
 from rookery.cli_options import pairs, type_codes
 
 if TYPE_CHECKING:
@@ -149,6 +150,9 @@ def ingest_table(
         **_common(on_error, name, band, type_column, time_unit),
     )
     _tell(report)
+
+
+add_verbs(ingest_app)
 
 
 def describe_survey(survey: Any) -> None:

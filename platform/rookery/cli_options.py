@@ -11,6 +11,9 @@ SurveyOption = Annotated[Path, typer.Option("--survey", help="Survey store.")]
 SplitOption = Annotated[str, typer.Option("--split", help="Name of a split of the survey.")]
 SeedOption = Annotated[int, typer.Option(help="Seed of everything random.", min=0, max=2**31 - 1)]
 ClassesOption = Annotated[str, typer.Option(help="Classes to tell apart; `non-X` takes every other type.")]
+BinsOption = Annotated[
+    str, typer.Option("--bins", help="Redshift bins: lower edge, upper edge, number; for redshifts only.")
+]
 PositiveOption = Annotated[str, typer.Option(help="Class whose recall at fixed precision is reported.")]
 DeviceOption = Annotated[str | None, typer.Option(help="Torch device; by default a GPU where there is one.")]
 WHERE_HELP = "objects with COLUMN=VALUE (or <, >), of the object or truth table; repeatable."
@@ -28,16 +31,19 @@ def pairs(given: list[str] | None, option: str) -> dict[str, str]:
     return dict(item.split("=", 1) for item in given or [])
 
 
-def plain_value(name: str, text: str) -> Any:
-    """Read the value of a `--set` as YAML does: 3, 0.1, true, relu."""
+def plain_values(given: list[str] | None, option: str) -> dict[str, Any]:
+    """Read NAME=VALUE options; a value is read as YAML does: 3, 0.1, true, relu."""
     import yaml
 
     from rookery_ensembles.errors import InputError
 
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {name}={text}: is no plain value") from error
+    found = {}
+    for name, text in pairs(given, option).items():
+        try:
+            found[name] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(f"{option} {name}={text}: is no plain value") from error
+    return found
 
 
 def type_codes(given: list[str] | None) -> dict[int, str]:
@@ -64,6 +70,16 @@ def numbers(text: str | None, option: str) -> list[float]:
         return [float(item) for item in text.split(",")] if text else []
     except ValueError:
         raise InputError(f"{option} must be numbers with commas between them, but is {text!r}") from None
+
+
+def redshift_bins(text: str) -> tuple[float, float, int]:
+    """Read LOW,HIGH,NUMBER."""
+    from rookery_ensembles.errors import InputError
+
+    found = numbers(text, "--bins")
+    if len(found) != 3 or found[2] != int(found[2]):
+        raise InputError(f"--bins must be LOW,HIGH,NUMBER, for example 0,0.4,180, but is {text!r}")
+    return found[0], found[1], int(found[2])
 
 
 def bins_by_covariate(given: list[str] | None) -> dict[str, int | list[float]]:

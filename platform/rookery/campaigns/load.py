@@ -9,9 +9,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rookery.campaigns.document import CampaignDocument, ExperimentDocument, RowDocument, Values
+from rookery.campaigns.document import (
+    CLASS_COLUMNS,
+    REDSHIFT_COLUMNS,
+    CampaignDocument,
+    ExperimentDocument,
+    RowDocument,
+    Values,
+)
 from rookery.documents import Source, explain
 from rookery.networks.family import Family, load_family
+from rookery.training.target import Target, make_target
 from rookery_ensembles.errors import InputError, fail
 
 Key = tuple[str | int, ...]
@@ -26,6 +34,27 @@ class Campaign:
     source: Source
     document: CampaignDocument
     family: Family[Any]
+
+    @property
+    def target(self) -> Target:
+        """What the networks' outputs mean: the classes of the file, or its bins of redshift."""
+        return make_target(**self.outputs)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Metrics that the table shows."""
+        classifies = self.target.class_names is not None
+        return self.document.table.columns or (CLASS_COLUMNS if classifies else REDSHIFT_COLUMNS)
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The same as a training job's `class_names` or `redshift_bins`."""
+        defaults = self.document.defaults
+        classifies = self.family.prediction_kind == "class_probability"
+        return {
+            "class_names": defaults.classes if classifies else None,
+            "redshift_bins": None if classifies else defaults.bins,
+        }
 
     def row(self, name: str) -> RowDocument:
         """Return the row called `name`."""

@@ -105,7 +105,7 @@ def training_job(
         ),
         "survey": ground.survey.checksum,
         "split": _split_facts(ground),
-        "classes": defaults.classes,
+        "classes": _outputs(campaign),
         "objective": defaults.objective.model_dump(mode="json"),
     }
     return TrainingJob(
@@ -115,8 +115,8 @@ def training_job(
         survey=str(ground.survey.path.absolute()),
         survey_checksum=ground.survey.checksum,
         split=ground.split.name,
-        class_names=defaults.classes,
         seed=seed,
+        **campaign.outputs,
         **objective,
     )
 
@@ -151,7 +151,7 @@ def baseline_task(campaign: Campaign, ground: Ground, row: RowDocument) -> Basel
         "options": row.options,
         "survey": ground.survey.checksum,
         "split": _split_facts(ground),
-        "classes": defaults.classes,
+        "classes": _outputs(campaign),
         "seed": defaults.seed,
     }
     name = f"{row.baseline}-{digest(facts)[:12]}"
@@ -222,6 +222,12 @@ def _network_rows(campaign: Campaign) -> Iterator[tuple[str, ExperimentDocument,
         for row in campaign.rows_of(experiment):
             if row.is_network:
                 yield name, experiment, row
+
+
+def _outputs(campaign: Campaign) -> Any:
+    """Return what a digest holds of the outputs: the classes, or the bins of redshift."""
+    defaults = campaign.document.defaults
+    return campaign.target.class_names or defaults.bins.model_dump()
 
 
 def _split_facts(ground: Ground) -> str:

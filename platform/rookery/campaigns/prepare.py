@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from rookery.campaigns.document import ExperimentDocument, SurveyDocument
 from rookery.campaigns.load import Campaign, Key
 from rookery.documents import Source, dump
 from rookery.surveys import Split, Survey, open_split, open_survey
-from rookery.surveys.labels import class_indices
 from rookery.training.data import role_rows
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import is_partial, sha256, write_text
@@ -170,7 +170,7 @@ def _ground(
     if split.n_folds:
         rule = "campaigns compare networks on a validation role, but this split has folds"
         raise campaign.source.error(("experiments", name, "split"), rule)
-    role_rows(survey, split.name, None, campaign.document.defaults.classes, campaign.family)
+    role_rows(survey, split.name, None, campaign.target, campaign.family)
     test_survey, rows = survey, split.indices("test")
     if experiment.test_survey is not None:
         test_survey = surveys[experiment.test_survey]
@@ -179,10 +179,10 @@ def _ground(
         place: Key = ("experiments", name, "test_split")
         rows = _split(campaign, place, test_survey, experiment.test_split, verbs).indices("test")
     defaults = campaign.document.defaults
-    known = class_indices(test_survey.objects["type"], defaults.classes, test_survey.path) >= 0
-    rows = rows[known[rows]]
+    truth = campaign.target.truth(test_survey.objects)
+    rows = rows[pd.notna(truth)[rows]]
     if not len(rows):
-        rule = f"{test_survey.path} has no test object of known type"
+        rule = f"{test_survey.path} has no test object of known truth"
         raise campaign.source.error(("experiments", name), rule)
     test_id = np.sort(test_survey.objects["object_id"].to_numpy(dtype=object)[rows].astype(str))
     if experiment.max_test is not None and experiment.max_test < len(test_id):

@@ -74,6 +74,7 @@ def predict_elsewhere(member: Path, survey: Path, out: Path) -> None:
             Path(scratch) / card.member,
             members=[BundleMember(card.member, member, 1.0)],
             class_names=card.class_names,
+            bin_edges=card.target.bin_edges,
             scores={},
             provenance={},
         )

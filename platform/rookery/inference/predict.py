@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -132,6 +133,7 @@ def _predict(bundle: Bundle, survey: Survey, device: torch.device) -> Prediction
         info=PredictionInfo(
             kind=bundle.kind,
             class_names=bundle.class_names,
+            bin_edges=bundle.bin_edges,
             bundle=bundle.path.resolve().name,
             configuration=bundle.digest[:12],
             survey=survey.checksum,
@@ -149,7 +151,8 @@ def _member_values(member: Member, survey: Survey, device: torch.device) -> NDAr
         raise fail(survey.path, f"{needed}, but this one holds {survey.info.kind}")
     inputs = member.family.encode(survey, member.configuration, member.card.bands)
     inputs = {name: values.to(device) for name, values in inputs.items()}
-    return predict_rows(member.network, member.family, inputs, torch.arange(len(survey), device=device))
+    rows = torch.arange(len(survey), device=device)
+    return member.card.target.values(predict_rows(member.network, member.family, inputs, rows))
 
 
 def _check_bands(survey: Survey, wanted: Sequence[str], missing: Sequence[str]) -> None:
@@ -166,10 +169,11 @@ def _check_bands(survey: Survey, wanted: Sequence[str], missing: Sequence[str]) 
         )
 
 
-def _truth(bundle: Bundle, survey: Survey) -> NDArray[np.object_] | None:
-    """Return the class of every object as the bundle names it, None where unknown."""
+def _truth(bundle: Bundle, survey: Survey) -> NDArray[Any] | None:
+    """Return every object's redshift, or its class as the bundle names it; None where unknown."""
     names = bundle.class_names
-    assert names is not None
+    if names is None:
+        return survey.objects["redshift"].to_numpy()
     types = survey.objects["type"].tolist()
     try:
         index = class_indices(types, names)

@@ -30,8 +30,14 @@ if TYPE_CHECKING:
 class Objective(Document):
     """What a trial is judged by."""
 
-    metric: Literal["validation_log_loss", "validation_accuracy"]
-    """A metric that training reports for each epoch."""
+    metric: Literal[
+        "validation_log_loss",
+        "validation_accuracy",
+        "validation_crps",
+        "validation_sigma_mad",
+        "validation_eta",
+    ]
+    """A metric that training reports for each epoch; accuracy of classes, the last three of redshifts."""
     direction: Literal["minimize", "maximize"]
     shift: Shift | None = None
     """How the metric looks past the labelled sample; None for the validation objects as they are."""

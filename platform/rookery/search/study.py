@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,17 @@ from pydantic import Field, field_validator
 
 from rookery.documents import Document, Source, build, dump
 from rookery.networks.family import load_family
+from rookery.search.parameters import Scalar
+from rookery.search.pruners import Pruner, make_pruner
+from rookery.search.samplers import Sampler, make_sampler
 from rookery.search.space import SearchSpace
 from rookery.surveys import Survey, open_split
+from rookery.surveys.redshift_bins import RedshiftBins
 from rookery.surveys.shift import warn_if_few
 from rookery.surveys.shift_options import ImportanceWeighting
 from rookery.training.data import role_rows
 from rookery.training.member import Card, read_card
+from rookery.training.target import Target, make_target
 from rookery.training.validation import check_shift, shift_weights
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_file, is_partial, sha256, write_text
@@ -33,8 +38,6 @@ logger = logging.getLogger(__name__)
 
 OPTUNA_NAME = "rookery"
 """Name of the Optuna study in the storage."""
-Sampler = Literal["tpe", "random"]
-Pruner = Literal["percentile", "median", "asha", "none"]
 Execution = Literal["auto", "train", "actor"]
 
 
@@ -60,9 +63,16 @@ class StudyDocument(Document):
     family: str
     survey: SurveyReference
     split: SplitReference
-    class_names: tuple[str, ...] = Field(min_length=2)
+    class_names: tuple[str, ...] | None = Field(default=None, min_length=2)
+    redshift_bins: RedshiftBins | None = None
+    starts: int = Field(default=1, ge=1, le=100)
+    """Networks of each trial and fold, which differ by their random start; their PDFs are averaged."""
     sampler: Sampler
+    sampler_options: dict[str, Scalar] = Field(default_factory=dict)
+    """Arguments of Optuna's sampler."""
     pruner: Pruner
+    pruner_options: dict[str, Scalar] = Field(default_factory=dict)
+    """Arguments of Optuna's pruner."""
     seed: int = Field(ge=0, lt=2**31)
     execution: Execution
     """Where a network trains: `train` is a Ray Train worker group, `actor` the trial's own process."""
@@ -71,10 +81,15 @@ class StudyDocument(Document):
 
     @field_validator("class_names")
     @classmethod
-    def _distinct(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(names)) < len(names):
+    def _distinct(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names is not None and len(set(names)) < len(names):
             raise ValueError(f"classes must differ, but are {', '.join(names)}")
         return names
+
+    @property
+    def target(self) -> Target:
+        """What the networks' outputs mean."""
+        return make_target(self.class_names, self.redshift_bins)
 
 
 @dataclass(frozen=True)
@@ -110,17 +125,19 @@ class Study:
             raise fail(self.weights_file, f"{rule} ({error}); `rookery search` writes them again") from error
         return dict(zip(table["object_id"].tolist(), table["weight"].tolist(), strict=True))
 
-    def member_name(self, trial: int, fold: int | None) -> str:
-        """Return a member's name from its trial's number and its fold."""
-        return f"{trial:04d}" if fold is None else f"{trial:04d}-f{fold}"
+    def member_name(self, trial: int, fold: int | None, start: int = 0) -> str:
+        """Return a member's name from its trial's number, its fold and its random start."""
+        name = f"{trial:04d}" if fold is None else f"{trial:04d}-f{fold}"
+        return name if self.document.starts == 1 else f"{name}-s{start}"
 
-    def folds(self) -> list[int | None]:
-        """Return the folds that each trial trains: [None] for a split with a validation role."""
-        return list(range(self.document.split.folds)) or [None]
+    def trainings(self) -> list[tuple[int | None, int]]:
+        """Return fold and start of each network of a trial; the fold is None for a validation role."""
+        folds: list[int | None] = [*range(self.document.split.folds)] or [None]
+        return [(fold, start) for start in range(self.document.starts) for fold in folds]
 
     def finished(self, trial: int) -> list[Card] | None:
-        """Return the cards of a trial's members, or None unless every fold is finished."""
-        folders = [member_folder(self.path, self.member_name(trial, fold)) for fold in self.folds()]
+        """Return the cards of a trial's members, or None unless all are finished."""
+        folders = [member_folder(self.path, self.member_name(trial, *each)) for each in self.trainings()]
         if not all((folder / "card.json").is_file() for folder in folders):
             return None
         return [read_card(folder) for folder in folders]
@@ -178,7 +195,7 @@ def checkpoint(study: Path, member: str) -> Path:
 
 
 def trial_value(cards: list[Card]) -> float:
-    """Return a trial's objective: the mean over its folds."""
+    """Return a trial's objective: the mean over its networks."""
     return sum(card.value for card in cards) / len(cards)
 
 
@@ -196,9 +213,13 @@ def create_or_open_study(
     survey: Survey,
     split: str,
     *,
-    class_names: tuple[str, ...],
+    class_names: tuple[str, ...] | None = None,
+    redshift_bins: RedshiftBins | None = None,
+    starts: int = 1,
     sampler: Sampler = "tpe",
     pruner: Pruner = "percentile",
+    sampler_options: Mapping[str, Scalar] | None = None,
+    pruner_options: Mapping[str, Scalar] | None = None,
     seed: int = 0,
     execution: Execution = "auto",
 ) -> Study:
@@ -219,16 +240,23 @@ def create_or_open_study(
         "survey": {"path": str(survey.path.absolute()), "checksum": survey.checksum},
         "split": {"name": split, "digest": sha256(split_file), "folds": opened.n_folds},
         "class_names": class_names,
+        "redshift_bins": redshift_bins,
+        "starts": starts,
         "sampler": sampler,
+        "sampler_options": dict(sampler_options or {}),
         "pruner": pruner,
+        "pruner_options": dict(pruner_options or {}),
         "seed": seed,
         "execution": execution,
         "space": space,
     }
     wanted = build(StudyDocument, values, path)
     family = load_family(wanted.family)
+    _check_metric(wanted)
+    make_sampler(wanted.sampler, wanted.seed, space, wanted.sampler_options)
+    make_pruner(wanted.pruner, wanted.pruner_options)
     for fold in range(opened.n_folds) or (None,):
-        role_rows(survey, split, fold, wanted.class_names, family)
+        role_rows(survey, split, fold, wanted.target, family)
     if space.objective.shift is not None:
         check_shift(survey, split, space.objective.shift)
     if (path / "study.yaml").is_file():
@@ -244,6 +272,14 @@ def create_or_open_study(
     study = Study(path, wanted)
     _write_weights(study, survey)
     return study
+
+
+def _check_metric(document: StudyDocument) -> None:
+    metric, target = document.space.objective.metric, document.target
+    names = [f"validation_{name}" for name in target.metric_names]
+    if metric not in names:
+        rule = f"`objective.metric` of {target.kind} must be one of {', '.join(names)}"
+        raise fail(f"search space of `{document.family}`", f"{rule}, but is {metric}")
 
 
 def _write_weights(study: Study, survey: Survey) -> None:
@@ -278,7 +314,7 @@ def _refuse_other(study: Study, wanted: StudyDocument) -> None:
         )
     if old.split != new.split:
         raise fail(where, f"`split`: the study was made with {old.split}, not with {new.split}")
-    for key in ("family", "class_names", "sampler", "pruner", "seed", "execution", "space"):
+    for key in (name for name in StudyDocument.model_fields if name not in ("survey", "split")):
         before, now = getattr(old, key), getattr(new, key)
         if before != now and key == "space":
             changes = _changes(old.space, new.space)

@@ -4,11 +4,19 @@ from rookery.surveys._document import SurveyInfo
 from rookery.surveys._observations import ObservationArrays
 from rookery.surveys._report import IngestReport
 from rookery.surveys.galaxies import GalaxyWriter, new_galaxy_survey
+from rookery.surveys.galaxy_readers import (
+    ingest_annz,
+    ingest_catalogue,
+    ingest_cubes,
+    ingest_cutouts,
+    ingest_frames,
+    ingest_mlz,
+)
 from rookery.surveys.headphot import ingest_headphot_csv
 from rookery.surveys.partial import reference_dates, truncate
 from rookery.surveys.plasticc import ingest_plasticc
 from rookery.surveys.properties import object_properties
-from rookery.surveys.simulators import simulate_supernovae
+from rookery.surveys.simulators import simulate_galaxies, simulate_supernovae
 from rookery.surveys.snana import ingest_snana
 from rookery.surveys.snana_fits import ingest_snana_fits
 from rookery.surveys.splits import ROLES, Split, open_split, split_survey
@@ -25,7 +33,13 @@ __all__ = [
     "Survey",
     "SurveyInfo",
     "SurveyView",
+    "ingest_annz",
+    "ingest_catalogue",
+    "ingest_cubes",
+    "ingest_cutouts",
+    "ingest_frames",
     "ingest_headphot_csv",
+    "ingest_mlz",
     "ingest_plasticc",
     "ingest_snana",
     "ingest_snana_fits",
@@ -35,6 +49,7 @@ __all__ = [
     "open_split",
     "open_survey",
     "reference_dates",
+    "simulate_galaxies",
     "simulate_supernovae",
     "split_survey",
     "truncate",

@@ -14,8 +14,8 @@ from torch import Tensor
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family, Inputs
 from rookery.surveys import Survey, open_split, open_survey
-from rookery.surveys.labels import class_indices
 from rookery.training.job import TrainingJob
+from rookery.training.target import Target
 from rookery_ensembles.errors import InputError, fail
 
 
@@ -27,8 +27,10 @@ class TrainingData:
     ----------
     inputs
         The family's tensors, first dimension N plus the number of copies.
+    target
+        What the outputs mean.
     target_n
-        Class index, -1 where unknown, int64, of the same length.
+        Class or bin of redshift, -1 where unknown, int64, of the same length.
     rows
         For `train` (copies included), `validation`, `test` and `unlabelled`: row numbers, int64. The
         last are all objects to classify, those of the roles test and unlabelled.
@@ -36,6 +38,7 @@ class TrainingData:
 
     survey: Survey
     inputs: Inputs
+    target: Target
     target_n: Tensor
     rows: dict[str, Tensor]
 
@@ -66,7 +69,7 @@ def load_data(
         When the survey is not the one the job was made for, or as :func:`role_rows` does.
     """
     survey = _survey(job.survey, job.survey_checksum)
-    target, rows = role_rows(survey, job.split, job.fold, job.class_names, family)
+    target, rows = role_rows(survey, job.split, job.fold, job.target, family)
     inputs = family.encode(survey, configuration, survey.bands)
     copied = family.copies(survey, configuration, survey.bands, rows, job.seed % 2**32)
     if copied is not None:
@@ -77,15 +80,16 @@ def load_data(
     return TrainingData(
         survey=survey,
         inputs={name: values.to(device) for name, values in inputs.items()},
+        target=job.target,
         target_n=torch.from_numpy(target).to(device),
         rows={role: torch.from_numpy(index).to(device) for role, index in rows.items()},
     )
 
 
 def role_rows(
-    survey: Survey, split_name: str, fold: int | None, class_names: tuple[str, ...], family: Family[Any]
+    survey: Survey, split_name: str, fold: int | None, target: Target, family: Family[Any]
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
-    """Return every object's class (-1 where unknown) and the rows of each role.
+    """Return every object's class or bin of redshift (-1 where unknown) and the rows of each role.
 
     Parameters
     ----------
@@ -95,13 +99,16 @@ def role_rows(
     Raises
     ------
     InputError
-        When the family cannot learn from this survey and split: the survey is of another kind, a
-        type fits no class, nothing trains or validates, a class has nothing to learn from.
+        When the family cannot learn from this survey and split: the survey or the target is of another
+        kind, a type fits no class, a redshift no bin, nothing trains or validates, a class has nothing
+        to learn from.
     """
+    if target.kind != family.prediction_kind:
+        raise fail(f"family `{family.name}`", f"predicts {family.prediction_kind}, not {target.kind}")
     if survey.info.kind not in family.survey_kinds:
         found = f"but this one holds {survey.info.kind}"
         raise fail(survey.path, f"`{family.name}` learns from {' or '.join(family.survey_kinds)}, {found}")
-    target = class_indices(survey.objects["type"], class_names, survey.path)
+    index_n = target.index(survey)
     split = open_split(survey, split_name)
     validation = split.indices("validation") if fold is None else split.indices("train", fold=fold)
     train = np.setdiff1d(split.indices("train"), validation)
@@ -110,8 +117,13 @@ def role_rows(
     found_rows = {"train": train, "validation": validation, "test": test, "unlabelled": unlabelled}
     rows = {role: np.asarray(index, dtype=np.int64) for role, index in found_rows.items()}
     fold_text = "" if fold is None else f" (fold {fold} validates)"
-    _check_roles(f"split `{split_name}` of {survey.path}{fold_text}", class_names, target, rows)
-    return target, rows
+    where = f"split `{split_name}` of {survey.path}{fold_text}"
+    for role in ("train", "validation"):
+        if len(rows[role]) == 0:
+            raise fail(where, f"has no object to take for the {role} role")
+        target.check(where, survey.objects.iloc[rows[role]], index_n[rows[role]], role)
+    target.check_training(where, index_n[rows["train"]])
+    return index_n, rows
 
 
 def predict_rows(
@@ -134,18 +146,3 @@ def _survey(path: str, checksum: str) -> Survey:
         rule = f"is not the survey that the study was made for: its checksum is {survey.checksum[:12]}"
         raise fail(path, f"{rule}, not {checksum[:12]}")
     return survey
-
-
-def _check_roles(
-    where: str, class_names: tuple[str, ...], target: NDArray[np.int64], rows: dict[str, NDArray[np.int64]]
-) -> None:
-    for role in ("train", "validation"):
-        if len(rows[role]) == 0:
-            raise fail(where, f"has no object to take for the {role} role")
-        unknown = np.flatnonzero(target[rows[role]] < 0)
-        if len(unknown):
-            raise fail(where, f"every object of role {role} needs a type, but {len(unknown)} have none")
-    missing = sorted(set(range(len(class_names))) - set(target[rows["train"]].tolist()))
-    if missing:
-        names = ", ".join(class_names[index] for index in missing)
-        raise fail(where, f"every class needs training objects, but there are none of {names}")

@@ -7,7 +7,9 @@ import json
 from typing import Any
 
 from rookery.documents import Document
+from rookery.surveys.redshift_bins import RedshiftBins
 from rookery.surveys.shift_options import Shift, objective_name
+from rookery.training.target import Target, make_target
 
 
 class TrainingJob(Document):
@@ -27,8 +29,10 @@ class TrainingJob(Document):
     """Name of a split of the survey."""
     fold: int | None = None
     """Validate on this fold and train on the others; None takes the split's validation role."""
-    class_names: tuple[str, ...]
-    """Classes in the order of the outputs."""
+    class_names: tuple[str, ...] | None = None
+    """Classes in the order of the outputs; or else:"""
+    redshift_bins: RedshiftBins | None = None
+    """Bins of redshift."""
     metric: str = "validation_log_loss"
     """The epoch with the best value of this metric gives the weights."""
     direction: str = "minimize"
@@ -37,6 +41,11 @@ class TrainingJob(Document):
     """How the metric looks past the labelled sample; None for the validation objects as they are."""
     seed: int
     """Seeds weights, order of objects, dropout and augmentation."""
+
+    @property
+    def target(self) -> Target:
+        """What the outputs mean."""
+        return make_target(self.class_names, self.redshift_bins)
 
     @property
     def objective(self) -> str:
@@ -48,7 +57,8 @@ class TrainingJob(Document):
 
         Where the survey lies does not count, only its checksum.
         """
-        # Without a shift, the digest is that of jobs made before there were any.
-        exclude = {"survey"} | ({"shift"} if self.shift is None else set())
+        # What is absent leaves the digest of jobs made before there was any.
+        absent = {name for name in ("shift", "redshift_bins") if getattr(self, name) is None}
+        exclude = {"survey"} | absent
         text = json.dumps(self.model_dump(mode="json", exclude=exclude), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -30,7 +30,7 @@ class Progress:
     ----------
     history
         One row per finished epoch: `epoch` (from 1), each loss term as `train_<term>`, their sum
-        `train_loss`, `validation_log_loss`, `validation_accuracy` (under a shift the same with
+        `train_loss`, the target's metrics as `validation_<metric>` (under a shift the same with
         `_shift` too), `learning_rate`, `seconds`.
     best_epoch, best_value
         Epoch with the best value of the job's objective, and that value.
@@ -98,7 +98,7 @@ def train(
     progress = resume or Progress()
     device = data.target_n.device
     torch.manual_seed(job.seed % _SEEDS)
-    network = family.build(configuration, len(data.survey.bands), len(job.class_names)).to(device)
+    network = family.build(configuration, len(data.survey.bands), data.target.n_outputs).to(device)
     family.fit_scale(network, data.inputs, data.rows["train"])
     optimizer = torch.optim.AdamW(
         network.parameters(),
@@ -183,20 +183,27 @@ class _Trainer:
         return rows[torch.randint(max(1, len(rows)), (number,), generator=generator, device=rows.device)]
 
     def _set_learning_rate(self, step: int, steps: int) -> None:
-        """Linear warm-up, then a cosine to zero; a function of the step alone, so nothing to save."""
-        c = self.configuration
-        rise = c.warmup_fraction * steps
-        factor = (
-            (step + 1) / rise
-            if step < rise
-            else 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise)))
-        )
+        """Set what :func:`rate_factor` tells; a function of the step alone, so nothing to save."""
+        rate = self.configuration.learning_rate * rate_factor(self.configuration, step, steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = c.learning_rate * min(1.0, factor)
+            group["lr"] = rate
 
     def validate(self) -> Metrics:
-        """Return log-loss and accuracy on the validation objects, and under the job's shift."""
+        """Return the target's metrics on the validation objects, and under the job's shift."""
         return self.validation.metrics(self.network)
+
+
+def rate_factor(c: TrainingConfiguration, step: int, steps: int) -> float:
+    """Return the part of the largest learning rate at `step` (from 0) of `steps`.
+
+    A linear warm-up, then a cosine to zero, or one fall by `step_factor`.
+    """
+    rise = c.warmup_fraction * steps
+    if step < rise:
+        return min(1.0, (step + 1) / rise)
+    if c.schedule == "step":
+        return 1.0 if step < c.step_at * steps else c.step_factor
+    return min(1.0, 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise))))
 
 
 def _batches(order: Tensor, size: int) -> list[Tensor]:

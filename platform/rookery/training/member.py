@@ -15,7 +15,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from pydantic import ValidationError
@@ -27,10 +26,12 @@ import rookery
 from rookery.documents import Document, Source, dump
 from rookery.networks.configuration import TrainingConfiguration, configuration_hash
 from rookery.networks.family import Family, family_names, load_family
+from rookery.surveys.redshift_bins import RedshiftBins
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, find_device, load_data, predict_rows
 from rookery.training.job import TrainingJob
 from rookery.training.loop import Metrics, Progress, Report, train
+from rookery.training.target import Target, make_target
 from rookery.training.validation import prepare_validation
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, sha256
@@ -47,7 +48,8 @@ class Card(Document):
     family: str
     configuration: str
     """Hash of family and hyperparameters."""
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...] | None = None
+    redshift_bins: RedshiftBins | None = None
     bands: tuple[str, ...]
     """Bands in the order of the network's channels."""
     survey: str
@@ -73,6 +75,11 @@ class Card(Document):
     versions: dict[str, str]
     finished: str
     """UTC, ISO 8601."""
+
+    @property
+    def target(self) -> Target:
+        """What the network's outputs mean."""
+        return make_target(self.class_names, self.redshift_bins)
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,7 @@ def _finished(folder: Path, job: TrainingJob, configuration: str) -> Card:
         ("survey", job.survey_checksum),
         ("split", job.split),
         ("class_names", job.class_names),
+        ("redshift_bins", job.redshift_bins),
         ("fold", job.fold),
         ("seed", job.seed),
         ("metric", job.objective),
@@ -176,7 +184,7 @@ def open_member(folder: str | Path, device: str | torch.device = "cpu") -> Membe
         )
     family = load_family(card.family)
     configuration: TrainingConfiguration = Source.read(folder / CONFIG).validate(family.configuration)
-    network = family.build(configuration, len(card.bands), len(card.class_names))
+    network = family.build(configuration, len(card.bands), card.target.n_outputs)
     if (folder / WEIGHTS).is_file() and (found := sha256(folder / WEIGHTS)) != card.weights:
         rule = f"must have the SHA-256 that {CARD} names, {card.weights[:12]}..., but has {found[:12]}..."
         raise fail(folder / WEIGHTS, f"{rule}: it was altered")
@@ -212,7 +220,8 @@ class _Trained:
                 write_predictions(self._predictions(role, card), folder / f"predictions-{role}.parquet")
         if validation.degraded is not None:
             degraded = validation.predict_degraded(self.network)
-            found = replace(self._predictions("validation", card), values=degraded)
+            values = self.data.target.values(degraded)
+            found = replace(self._predictions("validation", card), values=values)
             write_predictions(found, folder / DEGRADED)
         text = json.dumps(card.model_dump(mode="json"), indent=2)
         (folder / CARD).write_text(text + "\n", encoding="utf-8")
@@ -226,6 +235,7 @@ class _Trained:
             family=self.family.name,
             configuration=configuration_hash(self.family.name, self.configuration),
             class_names=job.class_names,
+            redshift_bins=job.redshift_bins,
             bands=self.data.survey.bands,
             survey=job.survey_checksum,
             split=job.split,
@@ -245,11 +255,12 @@ class _Trained:
         )
 
     def _predictions(self, role: str, card: Card) -> Predictions:
-        rows = self.data.rows[role]
-        names = np.array([*self.job.class_names, None], dtype=object)  # index -1 is the last: unknown
+        rows, target = self.data.rows[role], self.data.target
+        objects = self.data.survey.objects.iloc[rows.cpu().numpy()]
         info = PredictionInfo(
             kind=self.family.prediction_kind,
-            class_names=self.job.class_names,
+            class_names=target.class_names,
+            bin_edges=target.bin_edges,
             member=self.job.member,
             role=role,
             fold=self.job.fold,
@@ -259,9 +270,9 @@ class _Trained:
         )
         return Predictions(
             info=info,
-            object_id=self.data.survey.objects["object_id"].to_numpy()[rows.cpu().numpy()].astype(str),
-            truth=names[self.data.target_n[rows].cpu().numpy()],
-            values=predict_rows(self.network, self.family, self.data.inputs, rows),
+            object_id=objects["object_id"].to_numpy().astype(str),
+            truth=target.truth(objects),
+            values=target.values(predict_rows(self.network, self.family, self.data.inputs, rows)),
         )
 
 

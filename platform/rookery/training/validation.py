@@ -26,8 +26,8 @@ from rookery.surveys.shift_options import DegradedValidation, ImportanceWeightin
 from rookery.surveys.splits import split_path
 from rookery.training.data import TrainingData, predict_rows
 from rookery.training.job import TrainingJob
+from rookery_ensembles.errors import fail
 from rookery_ensembles.files import sha256
-from rookery_ensembles.metrics import accuracy, log_loss
 
 
 @dataclass(frozen=True)
@@ -53,22 +53,22 @@ class Validation:
         return None if self.weight is None else effective_number(self.weight)
 
     def metrics(self, network: nn.Module) -> dict[str, float]:
-        """Return log-loss and accuracy as `validation_*`, and under a shift as `validation_*_shift` too."""
+        """Return the target's metrics as `validation_*`, and under a shift as `validation_*_shift` too."""
         rows = self.data.rows["validation"]
-        target = self.data.target_n[rows].cpu().numpy()
+        index = self.data.target_n[rows].cpu().numpy()
+        target, truth = (
+            self.data.target,
+            self.data.target.truth(self.data.survey.objects.iloc[rows.cpu().numpy()]),
+        )
         probability = predict_rows(network, self.family, self.data.inputs, rows)
-        found = {
-            "validation_log_loss": log_loss(probability, target),
-            "validation_accuracy": accuracy(probability, target),
-        }
+        plain = target.metrics(probability, index, truth)
+        found = {f"validation_{name}": value for name, value in plain.items()}
         if self.weight is None and self.degraded is None:
             return found
         if self.degraded is not None:
             probability = self.predict_degraded(network)
-        return found | {
-            "validation_log_loss_shift": log_loss(probability, target, self.weight),
-            "validation_accuracy_shift": accuracy(probability, target, self.weight),
-        }
+        shifted = target.metrics(probability, index, truth, self.weight)
+        return found | {f"validation_{name}_shift": value for name, value in shifted.items()}
 
     def predict_degraded(self, network: nn.Module) -> NDArray[np.float32]:
         """Return probabilities (V, K) of the degraded copies."""
@@ -108,8 +108,9 @@ def check_shift(survey: Survey, split: str, shift: Shift) -> None:
     if isinstance(shift, ImportanceWeighting):
         check_covariates(survey, shift.covariates, "objective.shift.covariates")
         shift_weights(survey, split, shift)
-    else:
+    elif survey.info.kind != "light_curves":
         assert isinstance(shift, DegradedValidation)
+        raise fail(survey.path, "`objective.shift` degraded is for light curves; take importance_weights")
 
 
 @dataclass(frozen=True)

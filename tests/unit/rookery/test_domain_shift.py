@@ -301,7 +301,7 @@ def test_a_study_with_a_shift_is_searched_combined_and_corrected(
         assert all(VALUE in row for row in sent[:-1])
         coordinator.finish(key, value=sent[-1][FINISHED])
     built = build_ensemble(study, tmp_path / "bundle")
-    card = read_card(member_folder(study.path, study.member_name(0, study.folds()[0])))
+    card = read_card(member_folder(study.path, study.member_name(0, *study.trainings()[0])))
     assert card.metric == "validation_log_loss_shift"
     assert ("weighted_log_loss" in built.choice.scores["selected"]) == (shift is WEIGHTS)
     if split == "bright":

@@ -222,7 +222,7 @@ def test_broken_key_beside_the_parameters_is_refused(
         ),
         (
             HEAD.replace("log_loss", "auc") + "  epochs: 3\n",
-            "line 2: `objective.metric`: .*'validation_log_loss' or .*but found 'validation_auc'",
+            "line 2: `objective.metric`: .*'validation_log_loss', .*but found 'validation_auc'",
         ),
     ],
 )

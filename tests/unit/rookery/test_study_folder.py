@@ -75,10 +75,16 @@ def test_reopened_study_is_the_same(create: Create) -> None:
 @pytest.mark.parametrize(("split", "folds"), [("half", [None]), ("folds", [0, 1, 2])])
 def test_trials_train_once_or_once_per_fold(create: Create, split: str, folds: list) -> None:
     study = create(split=split)
-    assert study.folds() == folds
-    names = [study.member_name(12, fold) for fold in study.folds()]
+    assert study.trainings() == [(fold, 0) for fold in folds]
+    names = [study.member_name(12, *each) for each in study.trainings()]
     assert names == (["0012"] if split == "half" else ["0012-f0", "0012-f1", "0012-f2"])
     assert study.finished(12) is None
+
+
+def test_random_starts_train_every_fold_so_often_under_names_of_their_own(create: Create) -> None:
+    study = create(split="folds", starts=2)
+    names = [study.member_name(3, *each) for each in study.trainings()]
+    assert names == [f"0003-f{fold}-s{start}" for start in (0, 1) for fold in (0, 1, 2)]
 
 
 def test_study_of_another_survey_is_refused_with_both(
@@ -187,7 +193,7 @@ def test_folder_without_study_document_is_no_study(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("sampler: tpe", "sampler: grid", "`sampler`: .*'tpe' or 'random', but found 'grid'"),
+        ("sampler: tpe", "sampler: bayes", "`sampler`: .*'tpe', 'gp', .*but found 'bayes'"),
         ("seed: 0", "sead: 0", "`sead`: is not a known key"),
         ("  folds: 0", "  folds: -1", "`split.folds`: .*greater than or equal to 0, but found -1"),
     ],

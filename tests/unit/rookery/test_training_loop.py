@@ -242,9 +242,10 @@ def slide(
     )
     rows = {"train": torch.arange(8), "validation": torch.arange(8, 12), "test": torch.arange(0)}
     inputs = family.encode(survey, configuration, survey.bands)
-    data = TrainingData(survey, inputs, torch.zeros(len(survey), dtype=torch.int64), rows)
+    job = make_job()
+    data = TrainingData(survey, inputs, job.target, torch.zeros(len(survey), dtype=torch.int64), rows)
     network, progress = train(
-        make_job(), family, configuration, data, lambda metrics, progress: reports.append(metrics)
+        job, family, configuration, data, lambda metrics, progress: reports.append(metrics)
     )
     return network, progress, reports
 
@@ -267,6 +268,14 @@ def test_learning_rate_rises_linearly_then_falls_as_a_cosine(
 ) -> None:
     _, progress, _ = slide(tiny_survey, make_job, warmup_fraction=warmup)
     wanted = rates(10, warmup)
+    assert [row["learning_rate"] for row in progress.history] == pytest.approx(wanted[1::2])
+    assert progress.network["weight"].item() == pytest.approx(sum(wanted), rel=1e-5)
+
+
+def test_learning_rate_of_the_step_schedule_falls_once(tiny_survey: Survey, make_job: MakeJob) -> None:
+    values = {"schedule": "step", "step_at": 0.5, "step_factor": 0.2, "warmup_fraction": 0.1}
+    _, progress, _ = slide(tiny_survey, make_job, **values)
+    wanted = [0.05, *[0.1] * 9, *[0.02] * 10]
     assert [row["learning_rate"] for row in progress.history] == pytest.approx(wanted[1::2])
     assert progress.network["weight"].item() == pytest.approx(sum(wanted), rel=1e-5)
 

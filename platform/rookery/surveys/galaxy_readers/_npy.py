@@ -1,0 +1,133 @@
+"""``.npy`` arrays, alone or as members of an ``.npz``, read as a stream in blocks; never pickles."""
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from rookery.surveys.galaxy_readers._tables import reading
+from rookery_ensembles.errors import fail
+
+_BLOCK_BYTES = 1 << 23
+
+
+@dataclass(frozen=True)
+class ArrayHeader:
+    """An array's shape and type, known before its values are read.
+
+    Attributes
+    ----------
+    place
+        Its file, and its member of an ``.npz``.
+    member
+        None for a plain ``.npy``.
+    """
+
+    path: Path
+    member: str | None
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran_order: bool
+
+    @property
+    def place(self) -> str:
+        """The array's name for messages."""
+        return str(self.path) if self.member is None else f"{self.path}, array {self.member!r}"
+
+    def read(self) -> NDArray[Any]:
+        """Return the whole array."""
+        with reading(self.place), _opened(self.path, self.member) as stream:
+            return np.asarray(npy.read_array(stream, allow_pickle=False))
+
+    def blocks(self) -> Iterator[NDArray[Any]]:
+        """Yield the array along its first axis, some 8 MB at a time.
+
+        Raises
+        ------
+        InputError
+            When the array is damaged, shorter than its header says, or stored column by column.
+        """
+        if self.fortran_order and len(self.shape) > 1:
+            rule = "must be stored row by row to be streamed (save it again with numpy.ascontiguousarray)"
+            raise fail(self.place, rule + ", but is in Fortran's order")
+        row_bytes = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
+        step = max(1, _BLOCK_BYTES // max(row_bytes, 1))
+        with reading(self.place), _opened(self.path, self.member) as stream:
+            _read_header(stream)
+            for start in range(0, self.shape[0], step):
+                count = min(step, self.shape[0] - start)
+                yield np.frombuffer(_exactly(stream, count * row_bytes), self.dtype).reshape(
+                    count, *self.shape[1:]
+                )
+            # At its end a packed member is held to its checksum.
+            if stream.read(1):
+                raise ValueError("it is longer than its header says")
+
+
+def array_headers(path: Path) -> dict[str, ArrayHeader]:
+    """Return the arrays of an ``.npz`` by name, or the one of an ``.npy`` under the name ``""``.
+
+    Raises
+    ------
+    InputError
+        When the file is missing or damaged, or an array holds Python objects, which only a pickle could.
+    """
+    with reading(path):
+        members: list[str | None] = [None]
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                members = [name for name in archive.namelist() if name.endswith(".npy")]
+        headers = {}
+        for member in members:
+            with _opened(path, member) as stream:
+                shape, fortran_order, dtype = _read_header(stream)
+            header = ArrayHeader(path, member, shape, dtype, fortran_order)
+            if dtype.hasobject:
+                raise fail(header.place, "holds Python objects: pickles are never loaded")
+            headers["" if member is None else member.removesuffix(".npy")] = header
+        return headers
+
+
+@contextmanager
+def _opened(path: Path, member: str | None) -> Iterator[IO[bytes]]:
+    if member is None:
+        with path.open("rb") as stream:
+            yield stream
+    else:
+        with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
+            yield stream
+
+
+def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = npy.read_magic(stream)
+    if version == (1, 0):
+        return npy.read_array_header_1_0(stream)
+    if version == (2, 0):
+        return npy.read_array_header_2_0(stream)
+    # Version 3.0 differs from 2.0 in that names of fields may be any text; NumPy has no public reader.
+    length = int.from_bytes(_exactly(stream, 4), "little")
+    if version != (3, 0) or length > 1 << 20:
+        raise ValueError(f"version {version} of .npy is not known")
+    import ast
+
+    fields = ast.literal_eval(_exactly(stream, length).decode("utf-8"))
+    return tuple(fields["shape"]), bool(fields["fortran_order"]), npy.descr_to_dtype(fields["descr"])
+
+
+def _exactly(stream: IO[bytes], count: int) -> bytearray:
+    """Read so many bytes, into memory that may be written."""
+    content = bytearray(count)
+    view, done = memoryview(content), 0
+    while done < count:
+        got = stream.read(min(count - done, 1 << 20))
+        if not got:
+            raise ValueError("it is shorter than its header says")
+        view[done : done + len(got)] = got
+        done += len(got)
+    return content
