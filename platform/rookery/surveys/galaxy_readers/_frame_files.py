@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from rookery.surveys.galaxy_readers._tables import reading
 from rookery_ensembles.errors import InputError, fail
 
-ENDINGS = tuple(f"{kind}{packing}" for kind in (".fits", ".fit") for packing in ("", ".gz", ".bz2", ".fz"))
+ENDINGS = (tuple(f"{kind}{packing}" for kind in (".fits", ".fit") for packing in ("", ".gz", ".bz2", ".fz")),)
+# Images beside an image, by their EXTNAME.
+_BESIDE = re.compile(r"mask|weight|wht|wgt|var|err|dq|flag|sky|b(ac)?kg|psf", re.IGNORECASE)
 _NANOMAGGIES = ("", "nanomaggy", "nanomaggies", "nmgy", "nanomgy", "nmaggy")
 _BAND_KEYS = ("FILTER", "BAND", "FILTNAM", "FILTNAME", "EXTNAME")
 
@@ -110,7 +112,9 @@ def _planes_of(
     from astropy.wcs import WCS
 
     images = [
-        (number, unit) for number, unit in enumerate(units) if unit.is_image and len(unit.shape) in (2, 3)
+        (number, unit)
+        for number, unit in enumerate(units)
+        if unit.is_image and len(unit.shape) in (2, 3) and not _BESIDE.search(unit.name)
     ]
     with_sky = []
     for number, unit in images:
