@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -103,6 +104,11 @@ def _image_options(
     }
 
 
+@cache
+def _parameters(group: Callable[..., dict[str, Any]]) -> list[Parameter]:
+    return list(signature(group, eval_str=True).parameters.values())
+
+
 def _with_options(*groups: Callable[..., dict[str, Any]]) -> Callable[[Callable[..., None]], Any]:
     """Give a verb, which takes **options, the options of groups."""
 
@@ -110,7 +116,7 @@ def _with_options(*groups: Callable[..., dict[str, Any]]) -> Callable[[Callable[
         # Typer reads an explicit signature as it stands: its annotations must be evaluated.
         whole = signature(verb, eval_str=True)
         own = [one for one in whole.parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
-        shared = [(group, list(signature(group, eval_str=True).parameters.values())) for group in groups]
+        shared = [(group, _parameters(group)) for group in groups]
 
         def command(**given: Any) -> None:
             options: dict[str, Any] = {}
