@@ -5,14 +5,16 @@ predictions (`read_predictions`), so that any program can make members, and none
 deep-learning library. The way of the data::
 
     candidates = [CandidateMember(id, folder, configuration, read_predictions(file)), ...]
-    choice = choose(candidates)                      # bagged greedy selection, then a temperature
+    choice = choose(candidates)                      # bagged greedy selection, then a calibration
+    honest = out_of_fold(candidates, choice)         # cross-validated: every object by what never saw it
     bundle = write_bundle(target, members=choice.members, calibration=choice.calibration,
-                          class_names=choice.class_names, scores=choice.scores, provenance={})
-    probability_nk = bundle.combine(values_mnk)      # the members' predictions for new objects
+                          class_names=choice.class_names, bin_edges=choice.bin_edges,
+                          scores=choice.scores, provenance={})
+    values_nk = bundle.combine(values_mnk)           # the members' predictions for new objects
 
-Array names end in their axes: m members, n objects, k classes or redshift bins. Input that
-breaks a rule raises `InputError`, whose message names the file, the row or key, the rule and the
-value found.
+All this serves class probabilities and redshift PDFs alike. Array names end in their axes: m
+members, n objects, k classes or redshift bins. Input that breaks a rule raises `InputError`, whose
+message names the file, the row or key, the rule and the value found.
 """
 
 from rookery_ensembles.binned import Binned, binned_scores, quantile_edges
@@ -20,7 +22,9 @@ from rookery_ensembles.bootstrap import Estimate, Scores, bootstrap_scores
 from rookery_ensembles.build import CandidateMember, EnsembleChoice, choose
 from rookery_ensembles.bundle import Bundle, BundleMember, load_bundle, write_bundle
 from rookery_ensembles.calibrate import TemperatureCalibration
+from rookery_ensembles.calibrate_pdf import Calibration, PdfCalibration
 from rookery_ensembles.combine import average
+from rookery_ensembles.crossfit import out_of_fold
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.metrics import classification_metrics, reliability_curve
 from rookery_ensembles.photoz_metrics import (
@@ -35,6 +39,7 @@ from rookery_ensembles.predictions import (
     PredictionInfo,
     Predictions,
     Stack,
+    average_starts,
     pool_folds,
     read_predictions,
     stack_members,
@@ -42,6 +47,7 @@ from rookery_ensembles.predictions import (
 )
 from rookery_ensembles.priors import PriorEstimate, correct_probabilities, estimate_fractions
 from rookery_ensembles.schema import PriorCorrection
+from rookery_ensembles.scoring import prediction_metrics
 from rookery_ensembles.select import GreedySelection, bagged_selection, greedy_selection
 from rookery_ensembles.weighted import WeightedSample
 
@@ -49,11 +55,13 @@ __all__ = [
     "Binned",
     "Bundle",
     "BundleMember",
+    "Calibration",
     "CandidateMember",
     "EnsembleChoice",
     "Estimate",
     "GreedySelection",
     "InputError",
+    "PdfCalibration",
     "PhotozSample",
     "PointSample",
     "PredictionInfo",
@@ -65,6 +73,7 @@ __all__ = [
     "TemperatureCalibration",
     "WeightedSample",
     "average",
+    "average_starts",
     "bagged_selection",
     "binned_scores",
     "bootstrap_scores",
@@ -75,10 +84,12 @@ __all__ = [
     "greedy_selection",
     "load_bundle",
     "narrowest",
+    "out_of_fold",
     "photoz_metrics",
     "photoz_scores",
     "point_metrics",
     "pool_folds",
+    "prediction_metrics",
     "quantile_edges",
     "read_predictions",
     "reliability_curve",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import yaml
 
 from rookery_ensembles._documents import Fields
-from rookery_ensembles.calibrate import TemperatureCalibration
+from rookery_ensembles.calibrate_pdf import Calibration, PdfCalibration, read_calibration
 from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import check_weights
 from rookery_ensembles.schema import check_columns
@@ -54,7 +54,7 @@ class BundleDocument:
     bin_edges: tuple[float, ...] | None
     members: tuple[MemberEntry, ...]
     pooling: str
-    calibration: TemperatureCalibration | None
+    calibration: Calibration | None
     scores: Mapping[str, Mapping[str, float]]
     provenance: Mapping[str, object]
     class_fractions: Mapping[str, float] | None = None
@@ -67,8 +67,9 @@ class BundleDocument:
             raise fail(
                 where, f"the pooling must be one of {', '.join(_POOLINGS)}, but found {self.pooling!r}"
             )
-        if self.calibration is not None and self.class_names is None:
-            raise fail(where, "a temperature is for class probabilities: redshift PDFs must have none")
+        if isinstance(self.calibration, PdfCalibration) and self.bin_edges is None:
+            rule = "class probabilities must have a `temperature` or no calibration"
+            raise fail(where, f"{rule}, but found one of redshift PDFs")
         if self.class_fractions is not None:
             _check_class_fractions(self.class_fractions, self.class_names, f"{where}, key `class_fractions`")
         if self.bands is not None and (not self.bands or len(set(self.bands)) < len(self.bands)):
@@ -176,10 +177,10 @@ def _read_members(fields: Fields) -> tuple[MemberEntry, ...]:
     return tuple(members)
 
 
-def _read_calibration(fields: Fields) -> TemperatureCalibration | None:
+def _read_calibration(fields: Fields) -> Calibration | None:
     if fields.raw("calibration") == {"method": "none"}:
         return None
-    return TemperatureCalibration.from_dict(fields.raw("calibration"), fields.place("calibration"))
+    return read_calibration(fields.raw("calibration"), fields.place("calibration"))
 
 
 def _read_scores(fields: Fields) -> dict[str, dict[str, float]]:

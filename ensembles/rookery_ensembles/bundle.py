@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles._bundle_document import MEMBER_FILES, BundleDocument, MemberEntry
-from rookery_ensembles.calibrate import TemperatureCalibration
+from rookery_ensembles.calibrate_pdf import Calibration, calibrated
 from rookery_ensembles.combine import average
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, sha256
@@ -88,7 +88,7 @@ class Bundle:
     bin_edges: tuple[float, ...] | None
     members: tuple[BundleMember, ...]
     pooling: str
-    calibration: TemperatureCalibration | None
+    calibration: Calibration | None
     scores: Mapping[str, Mapping[str, float]]
     provenance: Mapping[str, object]
     digest: str
@@ -131,7 +131,7 @@ class Bundle:
             raise fail(where, f"the members' arrays must be objects by {k} columns, but are {pooled.shape}")
         widths = None if self.bin_edges is None else np.diff(self.bin_edges)
         pooled = normalised(pooled, where, bin_widths=widths)
-        return pooled if self.calibration is None else self.calibration.apply(pooled)
+        return calibrated(self.calibration, pooled, self.bin_edges)
 
 
 def write_bundle(
@@ -144,7 +144,7 @@ def write_bundle(
     bin_edges: Sequence[float] | None = None,
     bands: Sequence[str] | None = None,
     pooling: str = "linear",
-    calibration: TemperatureCalibration | None = None,
+    calibration: Calibration | None = None,
     class_fractions: Mapping[str, float] | None = None,
     replace: bool = False,
 ) -> Bundle:
@@ -160,10 +160,9 @@ def write_bundle(
         As in `Bundle`; plain values only (text, numbers, lists, mappings).
     class_names, bin_edges
         What the ensemble predicts: exactly one of the two.
-    pooling, calibration, class_fractions
     bands
         Bands that the members saw in training, where they saw any.
-    pooling, calibration
+    pooling, calibration, class_fractions
         As in `Bundle`.
     replace
         Whether a former bundle may be replaced.

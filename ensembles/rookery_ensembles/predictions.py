@@ -1,15 +1,18 @@
 """Files of predictions: Parquet, one row per object, where both packages meet."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_file
 from rookery_ensembles.schema import KINDS, ROLES, PredictionInfo, Predictions, check_predictions
-from rookery_ensembles.stack import Stack, pool_folds, stack_members
+from rookery_ensembles.stack import Stack, average_starts, pool_folds, stack_members
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 __all__ = [
     "KINDS",
@@ -17,7 +20,9 @@ __all__ = [
     "PredictionInfo",
     "Predictions",
     "Stack",
+    "average_starts",
     "pool_folds",
+    "read_info",
     "read_predictions",
     "stack_members",
     "write_predictions",
@@ -74,19 +79,10 @@ def read_predictions(path: str | Path) -> Predictions:
         When the file is missing, is not Parquet, is cut short or altered, lacks a column or its
         metadata, has columns of the wrong type or size, or holds invalid ids, truths or values.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     where = str(path)
-    if not Path(path).is_file():
-        raise fail(where, "the file of predictions does not exist")
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            info = _read_info(file.schema_arrow, where)
-            table = file.read(columns=["object_id", "truth", info.column])
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise fail(where, f"must be an undamaged Parquet file, but cannot be read ({reason})") from error
+    with _opened(path) as file:
+        info = _read_info(file.schema_arrow, where)
+        table = file.read(columns=["object_id", "truth", info.column])
     values = table[info.column].combine_chunks()
     cells = values.flatten()
     for name, nulls in (
@@ -102,6 +98,34 @@ def read_predictions(path: str | Path) -> Predictions:
         values=cells.to_numpy(zero_copy_only=True).reshape(-1, info.n_columns),
     )
     return check_predictions(found, where)
+
+
+def read_info(path: str | Path) -> PredictionInfo:
+    """Read what a file of predictions says about itself, without its values.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, is not Parquet, or lacks a column or its metadata.
+    """
+    with _opened(path) as file:
+        return _read_info(file.schema_arrow, str(path))
+
+
+@contextmanager
+def _opened(path: str | Path) -> "Iterator[pq.ParquetFile]":
+    """Open a Parquet file; raises InputError where that, or reading it, fails."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not Path(path).is_file():
+        raise fail(path, "the file of predictions does not exist")
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise fail(path, f"must be an undamaged Parquet file, but cannot be read ({reason})") from error
 
 
 def _read_info(schema: "pa.Schema", where: str) -> PredictionInfo:

@@ -197,7 +197,7 @@ def _gaussian_masses(t_ne: FloatArray) -> FloatArray:
 
 
 def cdf_of_masses(masses_nk: FloatArray) -> FloatArray:
-    """Return (N, K + 1) cumulative sums of bin masses: exactly 0 at first, exactly 1 from the last mass on."""
+    """Return (N, K + 1) cumulative sums of bin masses: exactly 0 first, exactly 1 after the last mass."""
     cdf = np.zeros((masses_nk.shape[0], masses_nk.shape[1] + 1))
     np.cumsum(masses_nk, axis=1, out=cdf[:, 1:])
     cdf /= cdf[:, -1:]
@@ -208,7 +208,7 @@ def mode_of_masses(masses_nk: FloatArray, edges: FloatArray) -> FloatArray:
     """Return (N,) centres of the bins of the greatest density."""
     # Rounding in masses must not decide between bins of equal density.
     density = (masses_nk / np.diff(edges)).astype(np.float32)
-    return bin_centres(edges)[density.argmax(axis=1)]
+    return np.asarray(bin_centres(edges)[density.argmax(axis=1)])
 
 
 def std_of_masses(masses_nk: FloatArray, edges: FloatArray) -> FloatArray:

@@ -68,6 +68,22 @@ def stack_members(predictions: Sequence[Predictions]) -> Stack:
     return Stack(tuple(names), *columns, first.object_id, truth, values)
 
 
+def average_starts(starts: Sequence[Predictions]) -> Predictions:
+    """Return the mean of predictions for the same objects by networks that differ by their random start.
+
+    The result goes by the first one's name. A single start is returned as it is.
+
+    Raises
+    ------
+    InputError
+        As `stack_members` does.
+    """
+    if len(starts) == 1:
+        return starts[0]
+    stack = stack_members(starts)
+    return Predictions(starts[0].info, stack.object_id, stack.truth, stack.values.mean(axis=0))
+
+
 def pool_folds(folds: Sequence[Predictions]) -> Predictions:
     """Join the out-of-fold predictions of one configuration's members end to end.
 

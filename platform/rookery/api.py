@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 if TYPE_CHECKING:
     from rookery.campaigns import CampaignResult
+    from rookery.clusters.doctor import DoctorReport
+    from rookery.clusters.jobs import JobClient
     from rookery.inference import StudyEnsemble
     from rookery.search.run import SearchResult
     from rookery.surveys import IngestReport, Survey
@@ -305,6 +307,41 @@ def simulate_supernovae(
     return made
 
 
+def simulate_galaxies(
+    out: PathLike,
+    *,
+    n: int,
+    seed: int = 0,
+    survey: Literal["sdss", "stripe82", "both"] = "sdss",
+    stripe82_fraction: float | None = None,
+    size: int = 64,
+    processes: int | None = None,
+    figure: PathLike | None = None,
+) -> Survey:
+    """Simulate cutouts and measured magnitudes of `n` galaxies; draw some into `figure`, if given.
+
+    See :func:`rookery.surveys.simulators.galaxies.simulate_galaxies`.
+    """
+    from rookery.reports.cutouts import draw_cutouts
+    from rookery.reports.light_curves import check_figure_path
+    from rookery.surveys.simulators.galaxies import simulate_galaxies as simulate
+
+    if figure is not None:
+        check_figure_path(Path(figure))
+    made = simulate(
+        out,
+        n=n,
+        seed=seed,
+        survey=survey,
+        stripe82_fraction=stripe82_fraction,
+        size=size,
+        processes=processes,
+    )
+    if figure is not None:
+        draw_cutouts(made, Path(figure))
+    return made
+
+
 def split(
     survey: PathLike,
     name: str,
@@ -347,8 +384,10 @@ def search(
     concurrent: int | None = None,
     address: str | None = None,
     execution: Literal["auto", "train", "actor"] = "auto",
-    sampler: Literal["tpe", "random"] = "tpe",
-    pruner: Literal["percentile", "median", "asha", "none"] = "percentile",
+    sampler: Literal["tpe", "gp", "cmaes", "nsgaii", "nsgaiii", "random", "grid"] = "tpe",
+    pruner: Literal["percentile", "median", "asha", "hyperband", "patience", "none"] = "percentile",
+    sampler_options: Mapping[str, Any] | None = None,
+    pruner_options: Mapping[str, Any] | None = None,
     seed: int = 0,
     class_names: Sequence[str] = BINARY,
     bins: tuple[float, float, int] = BINS,
@@ -371,7 +410,7 @@ def search(
         Trials that the study shall have, those of earlier runs counted.
     concurrent, cpus_per_trial, gpus_per_trial, address
         See :func:`rookery.search.run.run_search`.
-    execution, sampler, pruner, seed
+    execution, sampler, pruner, sampler_options, pruner_options, seed
         See :class:`rookery.search.study.StudyDocument`.
     class_names
         Of a family that classifies: classes to tell apart; a class ``non-X`` takes every type that has
@@ -405,6 +444,8 @@ def search(
         starts=starts,
         sampler=sampler,
         pruner=pruner,
+        sampler_options=sampler_options,
+        pruner_options=pruner_options,
         seed=seed,
         execution=execution,
     )
@@ -464,6 +505,7 @@ def evaluate(
     survey: PathLike,
     report: PathLike,
     *,
+    against: Sequence[PathLike] = (),
     split: str | None = None,
     role: str | None = None,
     positive: str = "Ia",
@@ -477,17 +519,40 @@ def evaluate(
     seed: int = 0,
     device: str | None = None,
 ) -> dict[str, float]:
-    """Judge a prediction file and write an HTML report. See :func:`rookery.reports.evaluate`.
+    """Judge a prediction file and write an HTML report.
 
+    See :func:`rookery.reports.evaluate` for class probabilities, and
+    :func:`rookery.reports.redshift.evaluate_redshifts` for redshift PDFs: the file says which it holds.
     With `split`, only its objects of `role` are judged; `role` is then ``test`` unless given.
+    `against` are other methods' files of redshift PDFs, to stand beside.
     With `bundle` and `days` the ensemble that made the predictions classifies the same objects
     as they were known on each of those days, and the report shows the metrics against days.
     """
     from rookery.reports import evaluate as judge
     from rookery.reports.assessment import Assessment
+    from rookery.reports.redshift import evaluate_redshifts
     from rookery_ensembles.errors import fail
+    from rookery_ensembles.predictions import read_info
     from rookery_ensembles.schema import Predictions as Made
 
+    if read_info(predictions).kind == "redshift_pdf":
+        if partial or bundle is not None or days:
+            raise fail(predictions, "holds redshift PDFs, which have no partial light curves, bundle or days")
+        return evaluate_redshifts(
+            predictions,
+            survey,
+            report,
+            against=against,
+            split=split,
+            role=role,
+            by=by,
+            bins=bins,
+            replicates=replicates,
+            seed=seed,
+        )
+    if against:
+        rule = "other predictions are compared of redshift PDFs only, but these are class probabilities"
+        raise fail(predictions, rule)
     if (bundle is None) != (not days):
         raise fail(predictions, "a curve against days needs both a bundle and days, but only one was given")
 
@@ -530,6 +595,8 @@ def baseline(
     processes: int | None = None,
     model_path: PathLike | None = None,
     filters: str | None = None,
+    bins: tuple[float, float, int] | None = None,
+    deredden: bool | None = None,
 ) -> Predictions:
     """Train a classical method on a split and predict its test objects. See :mod:`rookery.baselines`.
 
@@ -542,6 +609,9 @@ def baseline(
         Ray of its own, and how many blocks of objects are fitted at once, 0: in this process.
     model_path, filters
         See :mod:`rookery.baselines.salt2_trees`.
+    bins, deredden
+        Of redshifts: lower edge, upper edge and number of the bins (0, 0.4, 180 by default), and whether
+        magnitudes are corrected with the covariate `mwebv`. See :mod:`rookery.baselines.b16`.
     """
     from rookery import baselines
     from rookery.surveys import open_split, open_survey
@@ -552,7 +622,14 @@ def baseline(
         return ray_session(address)
 
     run_baseline = baselines.configure(
-        name, session, address=address, processes=processes, model_path=model_path, filters=filters
+        name,
+        session,
+        address=address,
+        processes=processes,
+        model_path=model_path,
+        filters=filters,
+        bins=bins,
+        deredden=deredden,
     )
     opened = open_survey(survey)
     return run_baseline(
@@ -622,6 +699,40 @@ def campaign(
     )
 
 
+def doctor(
+    address: str | None = None, *, survey: PathLike | None = None, study: PathLike | None = None
+) -> DoctorReport:
+    """Look at every node of a cluster, or at this machine alone. See :func:`rookery.clusters.doctor.examine`."""
+    from rookery.clusters.doctor import examine
+
+    return examine(address, survey=survey, study=study)
+
+
+def submit(
+    command: Sequence[str], *, address: str | None = None, folder: str | None = None, python: str = "python"
+) -> str:
+    """Send `rookery COMMAND...` to a cluster as a Ray job; return the job's name.
+
+    See :meth:`rookery.clusters.jobs.JobClient.submit`. Searches and campaigns want
+    ``"--address", "auto"`` in the command, which the command line adds by itself.
+    """
+    return jobs(address).submit(command, folder=folder, python=python)
+
+
+def jobs(address: str | None = None) -> JobClient:
+    """Return the job server of a cluster: list, follow and stop. See :class:`rookery.clusters.jobs.JobClient`."""
+    from rookery.clusters.jobs import JobClient
+
+    return JobClient(address)
+
+
+def cluster(kind: str, out: PathLike | None = None) -> str:
+    """Return a file that makes a cluster, and write it to `out`. See :mod:`rookery.clusters.files`."""
+    from rookery.clusters.files import write_cluster_file
+
+    return write_cluster_file(kind, out)
+
+
 def dashboard(
     study: PathLike,
     *,
@@ -635,7 +746,7 @@ def dashboard(
     serve(Path(study), host=host, port=port, announce=announce)
 
 
-def demo(out: PathLike = "demo", *, seed: int = 1) -> Path:
+def demo(out: PathLike = "demo", *, seed: int = 1) -> tuple[Path, Path]:
     """Run the whole way of the data on a small simulated survey; return the report's page.
 
     See :func:`rookery.demo.run_demo`.

@@ -10,7 +10,10 @@ import typer
 
 from rookery.cli_baselines import baseline
 from rookery.cli_campaign import campaign
-from rookery.cli_ingest import describe_survey, ingest_app
+from rookery.cli_cluster import cluster_app
+from rookery.cli_doctor import doctor
+from rookery.cli_ingest import ingest_app
+from rookery.cli_jobs import jobs_app, submit
 from rookery.cli_options import (
     WHERE_HELP,
     BinsOption,
@@ -24,10 +27,10 @@ from rookery.cli_options import (
     bins_by_covariate,
     class_list,
     numbers,
-    pairs,
-    plain_value,
+    plain_values,
     redshift_bins,
 )
+from rookery.cli_simulate import simulate_app
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,9 +44,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with `rookery demo`. Every verb is also a function of rookery.api.",
 )
-simulate_app = typer.Typer(help="Simulate a survey.", no_args_is_help=True)
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(simulate_app, name="simulate")
+app.add_typer(cluster_app, name="cluster")
+app.add_typer(jobs_app, name="jobs")
 
 
 def _version(wanted: bool) -> None:
@@ -65,40 +69,6 @@ def _root(
 
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(message)s", force=True)
-
-
-@simulate_app.command("supernovae")
-def simulate_supernovae(
-    out: Annotated[Path, typer.Argument(help="Survey store to make.")],
-    n: Annotated[int, typer.Option("--n", help="Number of detected supernovae.")],
-    seed: SeedOption = 0,
-    survey: Annotated[
-        Literal["des", "sdss", "lsst"],
-        typer.Option(help="DES-like griz, SDSS-II-like ugriz, or LSST ugrizy."),
-    ] = "des",
-    deep_fraction: Annotated[
-        float | None, typer.Option(help="lsst: fraction in deep-drilling fields; 0.5 by default.")
-    ] = None,
-    processes: Annotated[
-        int | None, typer.Option(help="Processes; by default one a core, 8 at most.", min=1)
-    ] = None,
-    figure: Annotated[
-        Path | None, typer.Option(help="Draw an example of each type: a .png, .pdf or .svg file.")
-    ] = None,
-) -> None:
-    """Simulate light curves of supernovae: six types, volumetric rates, a survey's filters and cadence."""
-    from rookery import api
-
-    made = api.simulate_supernovae(
-        out,
-        n=n,
-        seed=seed,
-        survey=survey,
-        deep_fraction=deep_fraction,
-        processes=processes,
-        figure=figure,
-    )
-    describe_survey(made)
 
 
 @app.command()
@@ -161,10 +131,20 @@ def search(
         Literal["auto", "train", "actor"],
         typer.Option(help="Train in Ray Train worker groups, or in Tune actors; auto: by GPUs."),
     ] = "auto",
-    sampler: Annotated[Literal["tpe", "random"], typer.Option(help="Who proposes configurations.")] = "tpe",
+    sampler: Annotated[
+        Literal["tpe", "gp", "cmaes", "nsgaii", "nsgaiii", "random", "grid"],
+        typer.Option(help="Who proposes configurations."),
+    ] = "tpe",
+    sampler_option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of Optuna's sampler; repeatable.")
+    ] = None,
     pruner: Annotated[
-        Literal["percentile", "median", "asha", "none"], typer.Option(help="Who stops bad trials.")
+        Literal["percentile", "median", "asha", "hyperband", "patience", "none"],
+        typer.Option(help="Who stops bad trials."),
     ] = "percentile",
+    pruner_option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of the pruner; repeatable.")
+    ] = None,
     classes: ClassesOption = "Ia,non-Ia",
     bins: BinsOption = "0,0.4,180",
     starts: Annotated[
@@ -193,11 +173,13 @@ def search(
         execution=execution,
         sampler=sampler,
         pruner=pruner,
+        sampler_options=plain_values(sampler_option, "--sampler-option"),
+        pruner_options=plain_values(pruner_option, "--pruner-option"),
         seed=seed,
         class_names=class_list(classes),
         bins=redshift_bins(bins),
         starts=starts,
-        fixed={name: plain_value(name, value) for name, value in pairs(fix, "--set").items()},
+        fixed=plain_values(fix, "--set"),
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
     )
@@ -221,7 +203,9 @@ def ensemble(
 ) -> None:
     """Select, average and calibrate a study's members; write an ensemble bundle."""
     from rookery import api
+    from rookery.inference.ensemble import out_of_fold_path
     from rookery.reports import comparison_table
+    from rookery_ensembles import prediction_metrics
 
     built = api.ensemble(study, out, positive=positive, overwrite=overwrite)
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in sorted(built.choice.weights.items()))
@@ -230,6 +214,10 @@ def ensemble(
     console.print(comparison_table(_rows(built.choice.scores), title="Validation objects (chosen by these)"))
     if built.test_scores:
         console.print(comparison_table(_rows(built.test_scores), title="Test objects"))
+    if built.out_of_fold is not None:
+        scores = {"calibrated on the other folds": prediction_metrics(built.out_of_fold, positive)}
+        console.print(comparison_table(_rows(scores), title="Out of fold: by networks that did not see them"))
+        _say(f"{out_of_fold_path(built.bundle.path)}: {len(built.out_of_fold.object_id)} objects")
 
 
 @app.command()
@@ -281,6 +269,10 @@ def evaluate(
     predictions: Annotated[Path, typer.Argument(help="Prediction file (Parquet).")],
     survey: Annotated[Path, typer.Argument(help="Survey store that knows the truth.")],
     report: Annotated[Path, typer.Option(help="Folder of the report.")],
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another method's redshift PDFs, to stand beside; repeatable."),
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Judge only objects of this split.")] = None,
     role: Annotated[str | None, typer.Option(help="Role to judge within the split; test by default.")] = None,
     positive: PositiveOption = "Ia",
@@ -306,16 +298,16 @@ def evaluate(
     seed: SeedOption = 0,
     device: DeviceOption = None,
 ) -> None:
-    """Judge predictions: metrics with intervals, per class, in bins, by days; an HTML report."""
+    """Judge class probabilities or redshift PDFs: metrics with intervals, in bins; an HTML report."""
     from rookery import api
-    from rookery.reports import comparison_table
-    from rookery.reports.tables import print_report
+    from rookery.reports import print_report
 
     wanted = bins_by_covariate(bins)
-    metrics = api.evaluate(
+    api.evaluate(
         predictions,
         survey,
         report,
+        against=against or (),
         split=split,
         role=role,
         positive=positive,
@@ -329,9 +321,7 @@ def evaluate(
         seed=seed,
         device=device,
     )
-    console = _console()
-    console.print(comparison_table([(predictions.stem, metrics)]))
-    print_report(console, report, [*(by or ()), *wanted])
+    print_report(_console(), report, predictions.stem, [*(by or ()), *wanted])
     _say(f"Report: {report / 'index.html'}")
 
 
@@ -339,6 +329,12 @@ app.command()(baseline)
 
 
 app.command()(campaign)
+
+
+app.command()(submit)
+
+
+app.command()(doctor)
 
 
 @app.command()

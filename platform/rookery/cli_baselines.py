@@ -7,7 +7,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from rookery.cli_options import ClassesOption, SeedOption, SplitOption, SurveyOption, class_list
+from rookery.cli_options import (
+    ClassesOption,
+    SeedOption,
+    SplitOption,
+    SurveyOption,
+    class_list,
+    redshift_bins,
+)
 
 
 def baseline(
@@ -43,6 +50,16 @@ def baseline(
         str | None,
         typer.Option(help="Of salt2-trees: speclite's filters, as decam2014 or g=decam2014-g,..."),
     ] = None,
+    bins: Annotated[
+        str | None,
+        typer.Option(
+            help="Of b16: lower edge, upper edge and number of redshift bins; 0,0.4,180 by default."
+        ),
+    ] = None,
+    deredden: Annotated[
+        bool | None,
+        typer.Option("--deredden", help="Of b16: correct the magnitudes with the covariate mwebv."),
+    ] = None,
 ) -> None:
     """Train a classical method on a split and predict its test objects."""
     from rookery import api
@@ -60,5 +77,7 @@ def baseline(
         processes=processes,
         model_path=model_path,
         filters=filters,
+        bins=None if bins is None else redshift_bins(bins),
+        deredden=deredden,
     )
     typer.echo(f"{out}: {len(predictions.object_id)} objects")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rookery.cli_options import pairs, plain_value
+from rookery.cli_options import pairs, plain_values
 
 
 def campaign(
@@ -43,7 +43,7 @@ def campaign(
         out,
         surveys=surveys,
         survey_paths=dict(pairs(survey, "--survey")),
-        settings={name: plain_value(name, value) for name, value in pairs(fix, "--set").items()},
+        settings=plain_values(fix, "--set"),
         processes=processes,
         address=address,
         dry_run=dry_run,

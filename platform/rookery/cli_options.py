@@ -31,16 +31,19 @@ def pairs(given: list[str] | None, option: str) -> dict[str, str]:
     return dict(item.split("=", 1) for item in given or [])
 
 
-def plain_value(name: str, text: str) -> Any:
-    """Read the value of a `--set` as YAML does: 3, 0.1, true, relu."""
+def plain_values(given: list[str] | None, option: str) -> dict[str, Any]:
+    """Read NAME=VALUE options; a value is read as YAML does: 3, 0.1, true, relu."""
     import yaml
 
     from rookery_ensembles.errors import InputError
 
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {name}={text}: is no plain value") from error
+    found = {}
+    for name, text in pairs(given, option).items():
+        try:
+            found[name] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(f"{option} {name}={text}: is no plain value") from error
+    return found
 
 
 def type_codes(given: list[str] | None) -> dict[int, str]:

@@ -1,4 +1,7 @@
-"""The demo: the whole way of the data on a small simulated survey, on a Ray of this machine's own."""
+"""The demo: the whole way of the data on two small simulated surveys, on a Ray of this machine's own.
+
+Supernovae are classified from their light curves, galaxies get redshift PDFs from their magnitudes.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,12 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
-from rookery_ensembles import Predictions
+from rookery_ensembles import Predictions, prediction_metrics, read_predictions
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import write_text
 
@@ -22,12 +26,17 @@ N_OBJECTS = 2400
 N_TRIALS = 10
 FIXED = {"epochs": 40, "days_per_column": 4}
 """What the demo does not search, so that it ends within minutes on two cores."""
+N_GALAXIES = 3000
+N_GALAXY_TRIALS = 8
 MARKER = "demo.json"
 """Tells a demo's folder from any other, and what it was made with."""
+_FOLDERS = ("survey", "study", "report", "report-ensemble", "galaxies", "galaxies-study", "galaxies-report")
+_FILES = ("predictions.parquet", "baseline.parquet", "galaxies.parquet", "galaxies-b16.parquet")
+Say = Callable[[str], None]
 
 
-def run_demo(out: Path, *, seed: int = 1) -> Path:
-    """Simulate, search, train, combine, predict and judge; return the report's page.
+def run_demo(out: Path, *, seed: int = 1) -> tuple[Path, Path]:
+    """Simulate, search, train, combine, predict and judge, twice; return the pages of both reports.
 
     Parameters
     ----------
@@ -41,18 +50,26 @@ def run_demo(out: Path, *, seed: int = 1) -> Path:
     InputError
         When `out` holds anything but an earlier demo.
     """
-    from rookery import api
-    from rookery.reports import comparison_table
-    from rookery.reports.assessment import assess
-    from rookery.reports.comparison import write_comparison
-    from rookery.surveys import open_survey
-
     console, start = Console(), time.monotonic()
 
     def say(step: str) -> None:
         console.print(f"[dim]{time.monotonic() - start:4.0f} s[/dim]  {step}", highlight=False)
 
     _prepare(out, seed)
+    supernovae = _supernovae(out, seed, console, say)
+    galaxies = _galaxies(out, seed, console, say)
+    _say_what_is_next(console, out, (supernovae, galaxies), time.monotonic() - start)
+    return supernovae, galaxies
+
+
+def _supernovae(out: Path, seed: int, console: Console, say: Say) -> Path:
+    """Classify simulated supernovae; return the page that compares the ensemble."""
+    from rookery import api
+    from rookery.reports import comparison_table
+    from rookery.reports.assessment import assess
+    from rookery.reports.comparison import write_comparison
+    from rookery.surveys import open_survey
+
     survey_path, study = out / "survey", out / "study"
     if not survey_path.exists():
         say(f"Simulating {N_OBJECTS} supernovae into {survey_path}")
@@ -87,8 +104,45 @@ def run_demo(out: Path, *, seed: int = 1) -> Path:
     console.print()
     rows = [(assessment.name, assessment.metrics) for assessment in assessments]
     console.print(comparison_table(rows, title=f"Simulated test objects ({assessments[0].metrics['n']:.0f})"))
-    _say_what_is_next(console, out, page, time.monotonic() - start)
     return page
+
+
+def _galaxies(out: Path, seed: int, console: Console, say: Say) -> Path:
+    """Predict redshifts of simulated galaxies from their magnitudes; return the report's page."""
+    from rookery import api
+    from rookery.reports import comparison_table
+
+    survey, study = out / "galaxies", out / "galaxies-study"
+    made, b16 = out / "galaxies.parquet", out / "galaxies-b16.parquet"
+    if not survey.exists():
+        say(f"Simulating {N_GALAXIES} galaxies into {survey}: cutouts, and magnitudes measured on them")
+        api.simulate_galaxies(survey, n=N_GALAXIES, seed=seed)
+    api.split(survey, "half", train_fraction=0.5, seed=seed, overwrite=True)
+    say(f"Searching {N_GALAXY_TRIALS} networks of the `photoz_mlp` family into {study}")
+    api.search(
+        "photoz_mlp",
+        survey=survey,
+        split="half",
+        study=study,
+        trials=N_GALAXY_TRIALS,
+        seed=seed,
+        concurrent=2,
+    )
+    say(f"Selecting, averaging and calibrating them into {study / 'ensemble'}")
+    ensemble = api.ensemble(study, overwrite=True)
+    api.predict(study / "ensemble", survey, made)
+    say("Running the baseline: B16, local linear regression")
+    api.baseline("b16", survey, "half", b16)
+    say(f"Writing a report into {out / 'galaxies-report'}")
+    api.evaluate(made, survey, out / "galaxies-report", split="half", against=[b16])
+    rows = {
+        "best single member": ensemble.test_scores["best_member"],
+        "selected, calibrated ensemble": ensemble.test_scores["selected_calibrated"],
+        "baseline: B16": prediction_metrics(read_predictions(b16)),
+    }
+    title = f"Simulated test galaxies ({rows['baseline: B16']['n']:.0f})"
+    console.print(comparison_table(list(rows.items()), title=title))
+    return out / "galaxies-report" / "index.html"
 
 
 def _prepare(out: Path, seed: int) -> None:
@@ -96,25 +150,34 @@ def _prepare(out: Path, seed: int) -> None:
 
     Nothing is removed but what a demo has made, and only where its marker says that it was one.
     """
-    settings = {"objects": N_OBJECTS, "trials": N_TRIALS, "fixed": FIXED, "seed": seed}
+    settings = {
+        "objects": N_OBJECTS,
+        "trials": N_TRIALS,
+        "fixed": FIXED,
+        "galaxies": N_GALAXIES,
+        "galaxy_trials": N_GALAXY_TRIALS,
+        "seed": seed,
+    }
     if out.exists() and not out.is_dir():
         raise fail(out, "is a file; the demo needs a folder")
     marker = out / MARKER
     if out.exists() and any(out.iterdir()) and not marker.is_file():
         raise fail(out, "is not empty and holds no earlier demo; choose another folder")
-    finished = (out / "report" / "index.html").is_file()
+    finished = all((out / report / "index.html").is_file() for report in ("report", "galaxies-report"))
     if marker.is_file() and (finished or json.loads(marker.read_text(encoding="utf-8")) != settings):
-        for name in ("survey", "study", "report", "report-ensemble"):
+        for name in _FOLDERS:
             shutil.rmtree(out / name, ignore_errors=True)
-        for name in ("predictions.parquet", "baseline.parquet"):
+        for name in _FILES:
             (out / name).unlink(missing_ok=True)
     write_text(marker, json.dumps(settings, indent=2) + "\n")
 
 
-def _say_what_is_next(console: Console, out: Path, page: Path, seconds: float) -> None:
+def _say_what_is_next(console: Console, out: Path, pages: tuple[Path, Path], seconds: float) -> None:
     program = Path(sys.executable).parent / "rookery"
     rookery = "rookery" if shutil.which("rookery") else os.path.relpath(program)
-    console.print(f"\nDone in {seconds:.0f} s. Open [bold]{page}[/bold] in a browser. Then try:")
+    console.print(f"\nDone in {seconds:.0f} s. Open in a browser, then try:")
+    for page in pages:
+        console.print(f"  [bold]{page}[/bold]", highlight=False, soft_wrap=True)
     for command, purpose in (
         (f"{rookery} dashboard {out}/study", "look at the search"),
         (
@@ -122,5 +185,6 @@ def _say_what_is_next(console: Console, out: Path, page: Path, seconds: float) -
             "search on",
         ),
         (f"{rookery} ingest snana PATH SURVEY", "bring your own light curves"),
+        (f"{rookery} ingest catalogue PATH SURVEY", "or your own galaxies"),
     ):
         console.print(f"  {command}   [dim]# {purpose}[/dim]", highlight=False, soft_wrap=True)

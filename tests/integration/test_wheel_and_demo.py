@@ -43,3 +43,5 @@ def test_the_demo_goes_the_whole_way(tmp_path):
     assert (tmp_path / "demo" / "report" / "index.html").is_file()
     metrics = json.loads((tmp_path / "demo" / "report" / "metrics.json").read_text())
     assert metrics
+    assert "baseline: B16" in printed
+    assert (tmp_path / "demo" / "galaxies-report" / "index.html").is_file()

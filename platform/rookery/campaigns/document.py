@@ -9,12 +9,14 @@ from typing import Any
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from rookery.documents import Document
-from rookery.reports.metric_names import METRICS
+from rookery.reports.metric_names import METRICS, REDSHIFT_METRICS
 from rookery.search.parameters import Scalar
 from rookery.search.space import Objective
 from rookery.surveys.redshift_bins import RedshiftBins
 
-METRIC_NAMES = tuple(metric.key for metric in METRICS)
+METRIC_NAMES = tuple(metric.key for metric in (*METRICS, *REDSHIFT_METRICS))
+CLASS_COLUMNS = ("accuracy", "recall_at_precision_0.95", "recall_at_precision_0.98", "auc", "log_loss")
+REDSHIFT_COLUMNS = ("bias", "sigma_mad", "eta", "crps", "pit_ks")
 Values = dict[str, Scalar]
 
 
@@ -177,11 +179,8 @@ class Bins(Document):
 class TableDocument(Document):
     """What the table shows."""
 
-    columns: tuple[str, ...] = Field(
-        default=("accuracy", "recall_at_precision_0.95", "recall_at_precision_0.98", "auc", "log_loss"),
-        min_length=1,
-    )
-    """Metrics, in the order of the columns."""
+    columns: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Metrics, in the order of the columns; by default those that papers show of classes or redshifts."""
     baseline: str | None = None
     """A baseline row whose metrics stand in columns beside every other row's, as in the paper's tables."""
     bins: Bins | None = None
@@ -189,8 +188,8 @@ class TableDocument(Document):
 
     @field_validator("columns")
     @classmethod
-    def _known(cls, columns: tuple[str, ...]) -> tuple[str, ...]:
-        for name in columns:
+    def _known(cls, columns: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for name in columns or ():
             if name not in METRIC_NAMES:
                 raise ValueError(f"must be metrics ({', '.join(METRIC_NAMES)}), but found {name!r}")
         return columns
@@ -201,7 +200,7 @@ class PublishedRow(Document):
 
     experiment: str
     training_size: int = Field(ge=1)
-    test_size: int = Field(ge=1)
+    test_size: int | None = Field(default=None, ge=1)
     metrics: dict[str, float]
     baseline: dict[str, float] = Field(default_factory=dict)
     """The same metrics of their baseline."""

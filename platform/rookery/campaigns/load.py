@@ -9,7 +9,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rookery.campaigns.document import CampaignDocument, ExperimentDocument, RowDocument, Values
+from rookery.campaigns.document import (
+    CLASS_COLUMNS,
+    REDSHIFT_COLUMNS,
+    CampaignDocument,
+    ExperimentDocument,
+    RowDocument,
+    Values,
+)
 from rookery.documents import Source, explain
 from rookery.networks.family import Family, load_family
 from rookery.training.target import Target, make_target
@@ -32,6 +39,12 @@ class Campaign:
     def target(self) -> Target:
         """What the networks' outputs mean: the classes of the file, or its bins of redshift."""
         return make_target(**self.outputs)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Metrics that the table shows."""
+        classifies = self.target.class_names is not None
+        return self.document.table.columns or (CLASS_COLUMNS if classifies else REDSHIFT_COLUMNS)
 
     @property
     def outputs(self) -> dict[str, Any]:

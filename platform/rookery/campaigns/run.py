@@ -167,6 +167,7 @@ def _run_baseline(campaign: Campaign, folders: Folders, task: BaselineTask, verb
             folders.predictions / f"{task.id}.parquet",
             class_names=defaults.classes,
             seed=defaults.seed,
+            **_bins(campaign),
             **task.options,
         )
     except Exception as error:
@@ -178,6 +179,12 @@ def _run_baseline(campaign: Campaign, folders: Folders, task: BaselineTask, verb
         return text
     record.unlink(missing_ok=True)
     return None
+
+
+def _bins(campaign: Campaign) -> dict[str, Any]:
+    """Return the option that tells a baseline of redshifts its bins."""
+    bins = campaign.document.defaults.bins
+    return {"bins": (bins.low, bins.high, bins.number)} if campaign.target.bin_edges is not None else {}
 
 
 def _missing(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -24,7 +24,7 @@ from rookery_ensembles import (
     Predictions,
     average,
     choose,
-    classification_metrics,
+    prediction_metrics,
     read_predictions,
     stack_members,
     write_bundle,
@@ -125,11 +125,12 @@ class _Scorer:
         ]
         choice = choose(candidates, positive=self.campaign.document.defaults.positive, sharpen=not shifted)
         stack = stack_members([read_predictions(self._test_file(member.id)) for member in choice.members])
-        values = choice.calibration.apply(average(stack.values, [m.weight for m in choice.members]))
+        values = choice.calibrate(average(stack.values, [m.weight for m in choice.members]))
         bundle = write_bundle(
             self.folders.ensembles / self.name / slug(row.name),
             members=choice.members,
             class_names=choice.class_names,
+            bin_edges=choice.bin_edges,
             calibration=choice.calibration,
             scores=choice.scores,
             class_fractions=choice.class_fractions,
@@ -148,6 +149,7 @@ class _Scorer:
         info = first.info.__class__(
             kind=first.info.kind,
             class_names=first.info.class_names,
+            bin_edges=first.info.bin_edges,
             bundle=bundle.path.name,
             survey=first.info.survey,
         )
@@ -197,10 +199,13 @@ class _Scorer:
             raise fail(
                 f"predictions of {predictions.info.maker}, experiment {self.name}", f"must have {lacks}"
             )
-        defaults = self.campaign.document.defaults
-        metrics = classification_metrics(
-            defaults.classes, predictions.truth[rows], predictions.values[rows], defaults.positive
+        judged = replace(
+            predictions,
+            object_id=chosen,
+            truth=predictions.truth[rows],
+            values=predictions.values[rows],
         )
+        metrics = prediction_metrics(judged, self.campaign.document.defaults.positive)
         return {key: value for key, value in metrics.items() if key != "n"}
 
     def _bins(self, bins: Bins | None) -> list[tuple[str, NDArray[np.str_]]]:

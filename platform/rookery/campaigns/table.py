@@ -45,7 +45,7 @@ def entries(campaign: Campaign, lines: Sequence[Line]) -> list[Entry]:
         ]
         for row in published.rows if published else ():
             if published is not None and row.experiment == name:
-                sizes = (row.training_size, 0, row.test_size)
+                sizes = (row.training_size, 0, row.test_size or 0)
                 line = Line(name, published.name, "", 0, 0, *sizes, metrics=row.metrics)
                 found.append(Entry(PUBLISHED, line, row.baseline))
     return found
@@ -84,7 +84,7 @@ def write_tables(
 def markdown(campaign: Campaign, grounds: dict[str, Ground], shown: Sequence[Entry]) -> str:
     """Return the table as Markdown."""
     document = campaign.document
-    columns, beside = document.table.columns, document.table.baseline
+    columns, beside = campaign.columns, document.table.baseline
     binned = document.table.bins is not None
     head = ["experiment", "row", *(["bin"] if binned else []), "networks", "training", "test"]
     head += [_head(key) for key in columns]
@@ -94,7 +94,7 @@ def markdown(campaign: Campaign, grounds: dict[str, Ground], shown: Sequence[Ent
         line = entry.line
         name = f"{line.row} ({PUBLISHED})" if entry.source == PUBLISHED else line.row
         cells = [line.experiment, name, *([line.bin or "all"] if binned else []), _count(entry)]
-        cells += [str(line.training_size), str(line.test_size)]
+        cells += [str(line.training_size), str(line.test_size or "–")]
         cells += [_cell(key, line.metrics, line.scatter) for key in columns]
         cells += [_cell(key, entry.baseline, {}) for key in columns] if beside else []
         rows.append(cells)
@@ -106,8 +106,7 @@ def markdown(campaign: Campaign, grounds: dict[str, Ground], shown: Sequence[Ent
 
 def comma_separated(campaign: Campaign, shown: Sequence[Entry]) -> str:
     """Return the table as CSV: the columns of a paper's table, the scatter over members beside them."""
-    document = campaign.document
-    columns, beside = document.table.columns, document.table.baseline
+    columns, beside = campaign.columns, campaign.document.table.baseline
     head = ["experiment", "row", "source", "bin", "networks", "training_size", "test_size", *columns]
     head += [f"{key}_scatter" for key in columns] + ([f"baseline_{key}" for key in columns] if beside else [])
     stream = StringIO()
@@ -128,7 +127,7 @@ def _notes(campaign: Campaign, grounds: dict[str, Ground], beside: str | None) -
     surveys = _surveys(campaign, grounds)
     simulated = [name for name, survey in surveys.items() if is_simulated(survey)]
     others = [name for name in surveys if name not in simulated]
-    notes = [f"Simulated light curves: {', '.join(simulated)}."] if simulated else []
+    notes = [f"Simulated: {', '.join(simulated)}."] if simulated else []
     notes += [f"Not simulated: {', '.join(others)}."] if others else []
     notes.append(
         "A network's figure is the mean over its members ± their standard deviation; `training` counts the "
@@ -156,7 +155,7 @@ def _members(lines: Sequence[Line], folders: Folders) -> set[str]:
 
 def _head(key: str) -> str:
     found = metric(key)
-    return f"{found.short} {'↑' if found.higher_is_better else '↓'}"
+    return f"{found.short} {found.arrow}"
 
 
 def _count(entry: Entry) -> str:

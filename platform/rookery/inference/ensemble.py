@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 import rookery
 from rookery.search.study import Study
@@ -21,14 +22,14 @@ from rookery_ensembles import (
     Predictions,
     average,
     choose,
-    classification_metrics,
+    out_of_fold,
+    prediction_metrics,
     read_predictions,
     stack_members,
     write_bundle,
+    write_predictions,
 )
 from rookery_ensembles.errors import fail
-from rookery_ensembles.metrics import log_loss
-from rookery_ensembles.probabilities import class_indices
 
 logger = logging.getLogger(__name__)
 
@@ -49,12 +50,22 @@ class StudyEnsemble:
         themselves, which no honest choice can know. Empty when the split has no test objects.
     test_scores
         Metrics of each. Nothing was chosen by them.
+    out_of_fold
+        Of a study with folds: every training object's prediction by the networks that did not see it,
+        combined and calibrated on the other folds. None without folds.
     """
 
     bundle: Bundle
     choice: EnsembleChoice
     test_predictions: dict[str, Predictions]
     test_scores: dict[str, dict[str, float]]
+    out_of_fold: Predictions | None = None
+
+
+def out_of_fold_path(bundle: str | Path) -> Path:
+    """Return where the out-of-fold predictions of an ensemble lie: beside its bundle."""
+    path = Path(bundle)
+    return path.with_name(f"{path.name}-out-of-fold.parquet")
 
 
 def study_candidates(study: Study) -> list[CandidateMember]:
@@ -113,7 +124,7 @@ def build_ensemble(
     )
     test_predictions = _test_predictions(candidates, choice)
     test_scores = {
-        name: classification_metrics(choice.class_names, found.truth, found.values, positive)
+        name: prediction_metrics(found, positive)
         for name, found in test_predictions.items()
         if found.truth is not None
     }
@@ -122,6 +133,7 @@ def build_ensemble(
         out,
         members=choice.members,
         class_names=choice.class_names,
+        bin_edges=choice.bin_edges,
         calibration=choice.calibration,
         scores=choice.scores,
         class_fractions=choice.class_fractions,
@@ -138,7 +150,10 @@ def build_ensemble(
         },
         replace=overwrite,
     )
-    return StudyEnsemble(bundle, choice, test_predictions, test_scores)
+    unseen = out_of_fold(candidates, choice) if document.split.folds else None
+    if unseen is not None:
+        write_predictions(unseen, out_of_fold_path(out))
+    return StudyEnsemble(bundle, choice, test_predictions, test_scores, unseen)
 
 
 def _bands(study: Study, choice: EnsembleChoice) -> list[str]:
@@ -163,20 +178,20 @@ def _test_predictions(
     rows: dict[str, list[int]] = defaultdict(list)
     for candidate in candidates:
         rows[candidate.group].append(position[candidate.id])
+    info = replace(read[0].info, member=None, fold=None, configuration=None)
+
+    def predictions(name: str, values: NDArray[np.floating]) -> Predictions:
+        found = values.astype(np.float32)
+        return Predictions(replace(info, bundle=name), stack.object_id, stack.truth, found)
+
     configurations = {group: average(stack.values[members]) for group, members in rows.items()}
-    index = class_indices(stack.truth, choice.class_names)
-    known = index >= 0
-    losses = {g: log_loss(values[known], index[known]) for g, values in configurations.items()}
+    losses = {g: prediction_metrics(predictions(g, v))["log_loss"] for g, v in configurations.items()}
     selected = average(stack.values, [choice.weights.get(name, 0.0) for name in stack.members])
     combined = {
         "best_member": configurations[choice.best_group],
         "best_member_in_hindsight": configurations[min(losses, key=lambda group: losses[group])],
         "average": average(stack.values),
         "selected": selected,
-        "selected_calibrated": choice.calibration.apply(selected),
+        "selected_calibrated": choice.calibrate(selected),
     }
-    info = replace(read[0].info, member=None, fold=None, configuration=None)
-    return {
-        name: Predictions(replace(info, bundle=name), stack.object_id, stack.truth, values.astype(np.float32))
-        for name, values in combined.items()
-    }
+    return {name: predictions(name, values) for name, values in combined.items()}

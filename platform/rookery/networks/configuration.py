@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Literal
 
 from pydantic import Field
 
@@ -18,16 +19,30 @@ class TrainingConfiguration(Document):
     batch_size: int = Field(default=64, ge=2)
     """Objects a step."""
     learning_rate: float = Field(default=3e-3, gt=0)
-    """Largest learning rate of AdamW; it rises linearly, then falls as a cosine."""
+    """Largest learning rate of AdamW; it rises linearly, then falls as `schedule` says."""
+    schedule: Literal["cosine", "step"] = "cosine"
+    """How the learning rate falls: as a cosine to zero, or once, by a factor."""
+    step_at: float = Field(default=0.5, gt=0, le=1)
+    """Part of all steps after which the learning rate falls; no effect unless `schedule` is step."""
+    step_factor: float = Field(default=0.2, gt=0, le=1)
+    """What it is multiplied by there; no effect unless `schedule` is step."""
     warmup_fraction: float = Field(default=0.2, ge=0, lt=1)
     """Part of all steps in which the learning rate rises."""
     weight_decay: float = Field(default=1e-2, ge=0)
-    """Decoupled weight decay of AdamW."""
+    """Decoupled weight decay of AdamW; with 0 it is Adam."""
     patience: int = Field(default=15, ge=1)
     """Epochs without a better value of the objective's metric after which training stops."""
 
 
+LATER = ("schedule", "step_at", "step_factor")
+"""Hyperparameters that came when members existed: at their defaults they leave the hash as it was, and
+search spaces may leave them out."""
+
+
 def configuration_hash(family: str, configuration: TrainingConfiguration) -> str:
     """Return 12 hexadecimal digits that identify one point of a family's search space."""
-    text = json.dumps({"family": family, **configuration.model_dump(mode="json")}, sort_keys=True)
+    fields = TrainingConfiguration.model_fields
+    unchanged = {name for name in LATER if getattr(configuration, name) == fields[name].default}
+    values = configuration.model_dump(mode="json", exclude=unchanged)
+    text = json.dumps({"family": family, **values}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

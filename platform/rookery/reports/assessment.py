@@ -2,19 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rookery.reports.objects import check_kind, check_survey, opened, restrict, survey_rows
 from rookery.surveys.labels import class_indices
-from rookery.surveys.splits import open_split
-from rookery.surveys.store import Survey, open_survey
+from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metrics import classification_metrics
-from rookery_ensembles.predictions import PredictionInfo, Predictions, read_predictions
+from rookery_ensembles.predictions import PredictionInfo, Predictions
 
 _TRUTH = "truth.parquet"
 
@@ -117,29 +115,32 @@ def assess(
         When the predictions are invalid, are no class probabilities or belong to another survey,
         `positive` is no class, an object is unknown to the survey, or none is left to assess.
     """
-    opened = survey if isinstance(survey, Survey) else open_survey(survey)
-    read = predictions if isinstance(predictions, Predictions) else read_predictions(predictions)
-    where = read.info.maker if isinstance(predictions, Predictions) else str(predictions)
-    _check_info(read.info, positive, opened, where)
-    rows = _survey_rows(read.object_id, opened, where)
-    inside, n_missing, restriction = _restrict(rows, opened, split, role, where)
-    index = class_indices(opened.objects["type"], read.info.class_names or (), opened.path)[rows]
+    read, where, known = opened(predictions, survey)
+    check_kind(read.info, "class_probability", where)
+    class_names = read.info.class_names or ()
+    if positive not in class_names:
+        listed = ", ".join(class_names)
+        raise fail(where, f"`positive` must be one of its classes {listed}, but is {positive!r}")
+    check_survey(read.info, known, where)
+    rows = survey_rows(read.object_id, known, where)
+    inside, n_missing, restriction = restrict(rows, known, split, role, where)
+    index = class_indices(known.objects["type"], class_names, known.path)[rows]
     used = inside & (index >= 0)
     if not used.any():
-        raise fail(where, f"none of its {int(inside.sum())} objects has a known type in {opened.path}")
+        raise fail(where, f"none of its {int(inside.sum())} objects has a known type in {known.path}")
     probability = np.asarray(read.values, dtype=np.float64)[used]
-    names = np.array(read.info.class_names, dtype=object)[index[used]]
+    names = np.array(class_names, dtype=object)[index[used]]
     return Assessment(
         name=name or read.info.maker,
         info=read.info,
         source=None if isinstance(predictions, Predictions) else Path(predictions),
-        survey=opened,
+        survey=known,
         restriction=restriction,
         positive=positive,
         row=rows[used],
         truth_index=index[used],
         probability=probability,
-        metrics=classification_metrics(read.info.class_names or (), names, probability, positive),
+        metrics=classification_metrics(class_names, names, probability, positive),
         n_untyped=int((inside & (index < 0)).sum()),
         n_outside=int((~inside).sum()),
         n_missing=n_missing,
@@ -160,43 +161,3 @@ def is_simulated(survey: Survey) -> bool:
     if _TRUTH not in survey.info.files:
         return False
     return any(name.startswith("sim_") for name in pq.read_schema(survey.path / _TRUTH).names)
-
-
-def _check_info(info: PredictionInfo, positive: str, survey: Survey, where: str) -> None:
-    if info.class_names is None:
-        raise fail(where, f"must be of the kind 'class_probability' to be assessed, but is of {info.kind!r}")
-    if positive not in info.class_names:
-        raise fail(
-            where, f"`positive` must be one of its classes {', '.join(info.class_names)}, but is {positive!r}"
-        )
-    if info.survey is not None and info.survey != survey.checksum:
-        rule = f"must be of the survey {survey.path}, whose checksum is {survey.checksum}"
-        raise fail(where, f"{rule}, but was made for the checksum {info.survey}")
-
-
-def _survey_rows(object_id: NDArray[Any], survey: Survey, where: str) -> NDArray[np.intp]:
-    """Return each predicted object's row of the survey's object table."""
-    rows = pd.Index(survey.objects["object_id"]).get_indexer(pd.Index(object_id.astype(object)))
-    unknown = np.flatnonzero(rows < 0)
-    if unknown.size:
-        first = object_id[unknown[0]]
-        rule = f"every object must be in the survey {survey.path}, but {unknown.size} are not"
-        raise fail(where, f"{rule}, the first being {first!r} in row {unknown[0]}")
-    return np.asarray(rows)
-
-
-def _restrict(
-    rows: NDArray[np.intp], survey: Survey, split: str | None, role: str | None, where: str
-) -> tuple[NDArray[np.bool_], int, str]:
-    """Mark the predicted objects of a role; count the role's objects that are not predicted."""
-    if split is None:
-        if role is not None:
-            raise fail(where, f"the role {role!r} needs a split that says who has it")
-        return np.ones(len(rows), dtype=bool), 0, ""
-    role = role or "test"
-    wanted = open_split(survey, split).indices(role)
-    inside = np.isin(rows, wanted)
-    if not inside.any():
-        rule = f"none of its {len(rows)} objects has the role {role!r} in the split {split!r}"
-        raise fail(where, rule)
-    return inside, len(wanted) - int(inside.sum()), f"{role} objects of the split {split}"

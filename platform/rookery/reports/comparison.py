@@ -12,7 +12,6 @@ from rookery.reports.assessment import Assessment
 from rookery.reports.covariates import bin_by
 from rookery.reports.curves import Curves, make_curves
 from rookery.reports.evaluation import (
-    describe_objects,
     json_metrics,
     notices,
     recall_marks,
@@ -20,6 +19,7 @@ from rookery.reports.evaluation import (
 )
 from rookery.reports.folder import PAGE, refuse_foreign, write_report
 from rookery.reports.metric_names import COMPARED, metric
+from rookery.reports.objects import describe_objects
 from rookery.reports.pages import render, render_page
 from rookery.reports.palette import colour
 from rookery.reports.panels import Stack, comparison_stack
@@ -37,8 +37,12 @@ _REPLICATES = 100
 Rows = Sequence[tuple[str, Mapping[str, float]]]
 
 
-def comparison_table(rows: Rows, *, title: str | None = None) -> "Table":
-    """Return a table for the terminal: one row per (name, metrics), the best value of a column in bold."""
+def comparison_table(rows: Rows, *, title: str | None = None, keys: Sequence[str] = COMPARED) -> "Table":
+    """Return a table for the terminal: one row per (name, metrics), the best value of a column in bold.
+
+    `keys` are the metrics of the columns; those of redshifts are
+    :data:`rookery.reports.metric_names.REDSHIFT_COMPARED`.
+    """
     from rich.box import SIMPLE
     from rich.table import Table
     from rich.text import Text
@@ -48,19 +52,18 @@ def comparison_table(rows: Rows, *, title: str | None = None) -> "Table":
         title=title, title_justify="left", header_style="bold", box=SIMPLE, pad_edge=False, padding=0
     )
     table.add_column("method", min_width=16)
-    for key in COMPARED:
+    for key in keys:
         name, _, precision = metric(key).short.partition("@")
-        arrow = "↑" if metric(key).higher_is_better else "↓"
-        table.add_column(f"{name}\n{precision} {arrow}", justify="right", no_wrap=True)
-    for name, cells in _cells(rows):
+        table.add_column(f"{name}\n{precision} {metric(key).arrow}", justify="right", no_wrap=True)
+    for name, cells in _cells(rows, keys):
         table.add_row(Text(name), *(Text(text, style="bold green" if best else "") for text, best in cells))
     return table
 
 
-def comparison_html(rows: Rows) -> str:
+def comparison_html(rows: Rows, keys: Sequence[str] = COMPARED) -> str:
     """Return the same table as an HTML fragment."""
-    shown = [(name, colour(index), cells) for index, (name, cells) in enumerate(_cells(rows))]
-    return render("table.html.j2", metrics=[metric(key) for key in COMPARED], rows=shown)
+    shown = [(name, colour(index), cells) for index, (name, cells) in enumerate(_cells(rows, keys))]
+    return render("table.html.j2", metrics=[metric(key) for key in keys], rows=shown)
 
 
 def write_comparison(
@@ -155,6 +158,7 @@ def _page(
         for method in document["methods"]
         if (made := method["predictions"])["file"] is not None
     ]
+    objects = describe_objects(len(first.row), first.survey, first.restriction)
     return render_page(
         "comparison.html.j2",
         {
@@ -164,7 +168,7 @@ def _page(
             **{name: stack_figure(stack) for name, stack in stacks.items()},
         },
         title=title,
-        lead=f"{len(assessments)} methods on {describe_objects(first)}",
+        lead=f"{len(assessments)} methods on {objects}",
         simulated=first.simulated,
         notices=[*notes, *notices(first)],
         table=Markup(comparison_html([(assessment.name, assessment.metrics) for assessment in assessments])),
@@ -180,15 +184,13 @@ def _page(
     )
 
 
-def _cells(rows: Rows) -> list[tuple[str, list[tuple[str, bool]]]]:
-    """Return each row's name, and per column the text and whether it is the column's best."""
-    best: dict[str, str] = {}
-    for key in COMPARED:
-        defined = [metrics[key] for _, metrics in rows if metrics[key] == metrics[key]]
-        if defined and len(rows) > 1:
-            # Compared as shown: what looks equal is equally good.
-            best[key] = metric(key).format(max(defined) if metric(key).higher_is_better else min(defined))
-    texts = [(name, [(key, metric(key).format(metrics[key])) for key in COMPARED]) for name, metrics in rows]
+def _cells(rows: Rows, keys: Sequence[str]) -> list[tuple[str, list[tuple[str, bool]]]]:
+    """Return each row's name and cells: the text, and whether it is the best of its column."""
+    best: dict[str, str | None] = {}
+    if len(rows) > 1:
+        # Compared as shown: what looks equal is equally good.
+        best = {key: metric(key).best([metrics[key] for _, metrics in rows]) for key in keys}
+    texts = [(name, [(key, metric(key).format(metrics[key])) for key in keys]) for name, metrics in rows]
     return [(name, [(text, best.get(key) == text) for key, text in cells]) for name, cells in texts]
 
 

@@ -1,6 +1,7 @@
 """The covariates that metrics are shown against: found by name, cut into bins."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,8 @@ Bins = int | Sequence[float]
 DEFAULT_COVARIATES = ("redshift", "peak_snr", "n_observations")
 LABELS = {
     "redshift": "Redshift",
+    "z_spec": "Spectroscopic redshift",
+    "z_phot": "Photometric redshift",
     "peak_snr": "Peak signal-to-noise ratio",
     "peak_flux": "Peak flux (FLUXCAL)",
     "n_observations": "Number of observations",
@@ -24,23 +27,40 @@ LABELS = {
     "duration": "Days from first to last observation",
     "host_photo_z": "Host photometric redshift",
     "mwebv": "Galactic reddening E(B-V)",
+    "axis_ratio": "Axis ratio b/a of the disk",
+    "snr_r": "Signal-to-noise ratio in r",
+    "psf_fwhm": "PSF width (FWHM, arcsec)",
+    "n_neighbours": "Number of close neighbours",
+    "petro_r50_r": "Petrosian half-light radius in r (arcsec)",
 }
 
 
 def covariate_label(name: str) -> str:
     """Return what an axis calls a covariate."""
+    if name.startswith("mag_err_"):
+        return f"Error of the {name.removeprefix('mag_err_')} magnitude"
+    if name.startswith("mag_"):
+        return f"{name.removeprefix('mag_')} magnitude (AB)"
     return LABELS.get(name, name.replace("_", " "))
+
+
+def against_covariate(name: str) -> str:
+    """Return a covariate's label as it stands within a sentence."""
+    label = covariate_label(name)
+    kept = name.startswith("mag_") or label.startswith(("PSF", "Galactic", "Petrosian"))
+    return label if kept else label[0].lower() + label[1:]
 
 
 def covariate_table(survey: Survey) -> pd.DataFrame:
     """Return every number that a survey knows of its objects, a row per object.
 
     Columns of the object table (`redshift` and covariates) come first, then what
-    :func:`rookery.surveys.properties.object_properties` derives from the observations, then the
+    :func:`rookery.surveys.properties.object_properties` derives from light curves, then the
     numbers of the truth table; of one name the first counts.
     """
     truth = survey.truth()
-    tables = [survey.objects, object_properties(survey), *([] if truth is None else [truth])]
+    derived = [object_properties(survey)] if survey.info.kind == "light_curves" else []
+    tables = [survey.objects, *derived, *([] if truth is None else [truth])]
     columns: dict[str, NDArray[np.float64]] = {}
     for table in tables:
         for name in table.columns:
@@ -80,16 +100,21 @@ def bin_assessment(
     """
     table, wanted = covariate_table(assessment.survey), dict(bins or {})
     asked = [*by, *wanted]
-    for name in asked:
-        if name not in table:
-            known = ", ".join(table.columns)
-            raise fail(assessment.survey.path, f"has no number {name!r} to bin by; those are {known}")
+    check_known(asked, table.columns, assessment.survey.path)
     table = table.iloc[assessment.row]
     defaults = [name for name in DEFAULT_COVARIATES if name in table and table[name].nunique() > 1]
     return [
         bin_by(assessment, name, table[name].to_numpy(), wanted.get(name), replicates=replicates, seed=seed)
         for name in dict.fromkeys([*defaults, *asked])
     ]
+
+
+def check_known(asked: Iterable[str], known: Iterable[str], where: Path) -> None:
+    """Raise InputError when a covariate is asked for that is none of the known ones."""
+    known = list(known)
+    for name in asked:
+        if name not in known:
+            raise fail(where, f"has no number {name!r} to bin by; those are {', '.join(known)}")
 
 
 def bin_by(
@@ -105,7 +130,7 @@ def bin_by(
     return binned_scores(
         name,
         values,
-        _edges(values, bins, f"{assessment.survey.path}, bins of {name}"),
+        edges_of(values, bins, f"{assessment.survey.path}, bins of {name}"),
         assessment.class_names,
         assessment.truth_index,
         assessment.probability,
@@ -115,7 +140,14 @@ def bin_by(
     )
 
 
-def _edges(values: NDArray[np.float64], wanted: Bins | None, where: str) -> list[float]:
+def edges_of(values: NDArray[np.float64], wanted: Bins | None, where: str) -> list[float]:
+    """Return the edges of the bins of (N,) values: given, or of so many quantiles.
+
+    Raises
+    ------
+    InputError
+        Beginning with `where`: when no value is known, or edges do not increase.
+    """
     if wanted is None or isinstance(wanted, int):
         if not np.isfinite(values).any():
             raise fail(where, "the value of at least one assessed object must be known, but none is")

@@ -91,12 +91,7 @@ def details_document(details: Details, curves: Curves, class_names: Sequence[str
     for entry in intervals.values():
         entry.pop("value")
     return {
-        "bootstrap": {
-            "over": "objects",
-            "replicates": details.replicates,
-            "seed": details.seed,
-            "levels": list(LEVELS) if details.replicates else [],
-        },
+        "bootstrap": bootstrap_document(details.replicates, details.seed),
         "intervals": intervals,
         "per_class": _per_class(details.scores, curves, class_names),
         "purity_efficiency": _purity_efficiency(details.purity_efficiency),
@@ -104,9 +99,18 @@ def details_document(details: Details, curves: Curves, class_names: Sequence[str
             key: numbers(getattr(curves.reliability, key))
             for key in ("score", "frequency", "low", "high", "count")
         },
-        "bins": {binned.name: _binned(binned) for binned in details.binned},
+        "bins": {
+            binned.name: {"label": covariate_label(binned.name), **binned_document(binned, positives=True)}
+            for binned in details.binned
+        },
         "days": None if details.days is None else _days(details.days),
     }
+
+
+def bootstrap_document(replicates: int, seed: int) -> dict[str, Any]:
+    """Return what the intervals come from."""
+    levels = list(LEVELS) if replicates else []
+    return {"over": "objects", "replicates": replicates, "seed": seed, "levels": levels}
 
 
 def numbers(values: Any) -> list[float | None]:
@@ -117,12 +121,13 @@ def numbers(values: Any) -> list[float | None]:
 def _per_class(scores: Scores, curves: Curves, class_names: Sequence[str]) -> dict[str, Any]:
     true, assigned = curves.confusion.sum(axis=1).tolist(), curves.confusion.sum(axis=0).tolist()
     return {
-        name: {"n": true[i], "n_predicted": assigned[i], **_estimates(scores.per_class[name])}
+        name: {"n": true[i], "n_predicted": assigned[i], **estimates_document(scores.per_class[name])}
         for i, name in enumerate(class_names)
     }
 
 
-def _estimates(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+def estimates_document(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+    """Return estimates as JSON has them, by metric."""
     return {key: estimate.to_json() for key, estimate in estimates.items()}
 
 
@@ -136,9 +141,9 @@ def _purity_efficiency(found: PurityEfficiency) -> dict[str, Any]:
     }
 
 
-def _binned(binned: Binned) -> dict[str, Any]:
+def binned_document(binned: Binned, *, positives: bool = False) -> dict[str, Any]:
+    """Return the bins of a covariate as JSON has them; `positives` counts those of a positive class too."""
     return {
-        "label": covariate_label(binned.name),
         "edges": binned.edges,
         "n_unknown": binned.n_unknown,
         "n_outside": binned.n_outside,
@@ -148,8 +153,8 @@ def _binned(binned: Binned) -> dict[str, Any]:
                 "high": found.high,
                 "median": None if math.isnan(found.median) else found.median,
                 "n": found.n,
-                "n_positive": found.n_positive,
-                "metrics": None if found.scores is None else _estimates(found.scores.metrics),
+                **({"n_positive": found.n_positive} if positives else {}),
+                "metrics": None if found.scores is None else estimates_document(found.scores.metrics),
             }
             for found in binned.bins
         ],
@@ -167,7 +172,7 @@ def _days(curve: DaysCurve) -> dict[str, Any]:
                 "n_positive": day.n_positive,
                 "n_without_observation": day.n_without,
                 "median_observations": day.median_observations,
-                "metrics": _estimates(day.scores.metrics),
+                "metrics": estimates_document(day.scores.metrics),
             }
             for day in curve.days
         ],

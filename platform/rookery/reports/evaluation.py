@@ -8,11 +8,12 @@ from typing import Any
 from rookery.reports import figures as paper
 from rookery.reports import interactive
 from rookery.reports.assessment import Assessment, assess
-from rookery.reports.covariates import Bins
+from rookery.reports.covariates import Bins, against_covariate
 from rookery.reports.curves import Curves, class_curves, make_curves
 from rookery.reports.details import Details, details_document, make_details
 from rookery.reports.folder import refuse_foreign, write_report
 from rookery.reports.metric_names import METRICS, metric
+from rookery.reports.objects import describe_objects
 from rookery.reports.pages import render_page
 from rookery.reports.panels import Stack, binned_stack, days_stack, purity_efficiency_stack
 from rookery.reports.provenance import made_now, predictions_provenance, spoken, survey_provenance
@@ -148,12 +149,6 @@ def json_metrics(metrics: dict[str, float]) -> dict[str, float | None]:
     return {key: None if math.isnan(value) else value for key, value in metrics.items()}
 
 
-def describe_objects(assessment: Assessment) -> str:
-    """Return how many objects of which survey and part of it were assessed."""
-    part = f", {assessment.restriction}" if assessment.restriction else ""
-    return f"{len(assessment.truth_index):,} objects of {assessment.survey.info.name}{part}"
-
-
 def recall_marks(assessment: Assessment) -> list[tuple[float, float]]:
     """Return the (recall, precision) points that a precision-recall plot points out."""
     found = (
@@ -204,6 +199,7 @@ def _page(
     *some, last = (name for name in names if name != positive)
     others = f"{', '.join(some)} and {last}" if some else last
     marks = [recall_marks(assessment), *([] for _ in entries[1:])]
+    objects = describe_objects(len(assessment.row), assessment.survey, assessment.restriction)
     return render_page(
         "report.html.j2",
         {
@@ -214,7 +210,7 @@ def _page(
             **{name: stack_figure(stack) for name, stack in stacks.items()},
         },
         title=assessment.name,
-        lead=f"{positive} against {others} for {describe_objects(assessment)}",
+        lead=f"{positive} against {others} for {objects}",
         simulated=assessment.simulated,
         notices=notices(assessment) + ([missing] if assessment.n_missing else []),
         tiles=[(metric(key).label, metric(key).format(assessment.metrics[key])) for key in _TILES],
@@ -226,7 +222,7 @@ def _page(
             for name, fractions, counts in zip(names, curves.row_fractions, curves.confusion, strict=True)
         ],
         counts=_counts(assessment, curves),
-        metrics=[(entry, *_metric_cells(document, entry.key)) for entry in METRICS],
+        metrics=[(entry, *metric_cells(document, entry.key)) for entry in METRICS],
         bootstrap=document["bootstrap"],
         class_labels=CLASS_LABELS,
         per_class=[
@@ -235,11 +231,11 @@ def _page(
         ],
         binned=_bin_notes(document),
         days=document["days"],
-        provenance=_provenance_rows(document["provenance"]),
+        provenance=provenance_rows(document["provenance"]),
     )
 
 
-def _metric_cells(document: Mapping[str, Any], key: str) -> tuple[str, str, str]:
+def metric_cells(document: Mapping[str, Any], key: str) -> tuple[str, str, str]:
     """Return a metric's value and its 68 % and 95 % intervals as text."""
     found = whole_estimate(document, key)
     narrow, wide = (format_interval(key, found.get(level)) for level in ("68", "95"))
@@ -248,20 +244,23 @@ def _metric_cells(document: Mapping[str, Any], key: str) -> tuple[str, str, str]
 
 def _bin_notes(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Return name, heading and note of each covariate's figure."""
-    found = []
-    for name, slug in slugs(document["bins"]).items():
-        binned = document["bins"][name]
-        note = f"In {len(binned['bins'])} bins"
-        empty = sum(entry["n"] == 0 for entry in binned["bins"])
-        for number, what in (
-            (empty, "empty and not drawn"),
-            (binned["n_unknown"], "objects left out: unknown"),
-            (binned["n_outside"], "objects left out: outside all bins"),
-        ):
-            note += f"; {number:,} {what}" if number else ""
-        label = binned["label"]
-        found.append((f"by_{slug}", f"Metrics against {label[0].lower()}{label[1:]}", note + "."))
-    return found
+    return [
+        (f"by_{slug}", f"Metrics against {against_covariate(name)}", bin_note(document["bins"][name]))
+        for name, slug in slugs(document["bins"]).items()
+    ]
+
+
+def bin_note(binned: Mapping[str, Any]) -> str:
+    """Return how many bins there are, and who is in none, as a sentence."""
+    note = f"In {len(binned['bins'])} bins"
+    empty = sum(entry["n"] == 0 for entry in binned["bins"])
+    for number, what in (
+        (empty, "empty and not drawn"),
+        (binned["n_unknown"], "objects left out: unknown"),
+        (binned["n_outside"], "objects left out: outside all bins"),
+    ):
+        note += f"; {number:,} {what}" if number else ""
+    return note + "."
 
 
 def _counts(assessment: Assessment, curves: Curves) -> list[tuple[str, int]]:
@@ -275,7 +274,8 @@ def _counts(assessment: Assessment, curves: Curves) -> list[tuple[str, int]]:
     ]
 
 
-def _provenance_rows(origin: dict[str, Any]) -> list[tuple[str, str]]:
+def provenance_rows(origin: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return where predictions, survey and report come from, as rows of a table."""
     rest = {"objects": origin["restriction"], "date": origin["date"], "versions": origin["versions"]}
     return [
         *spoken("predictions:", origin["predictions"]),

@@ -25,7 +25,9 @@ _ONE_LINE = 3
 def roc_figure(entries: Sequence[Curves]) -> "go.Figure":
     """Return ROC curves, with the diagonal of a coin's toss."""
     high = roc_limit(entries)
-    figure = _figure("False positive rate", "True positive rate", [-0.01 * high, 1.01 * high], [-0.01, 1.015])
+    figure = plain_figure(
+        "False positive rate", "True positive rate", [-0.01 * high, 1.01 * high], [-0.01, 1.015]
+    )
     _add_line(figure, [0, 1], [0, 1])
     for index, entry in enumerate(entries):
         _add_curve(
@@ -40,7 +42,7 @@ def precision_recall_figure(
     entries: Sequence[Curves], marks: Sequence[Sequence[tuple[float, float]]]
 ) -> "go.Figure":
     """Return precision-recall curves; `marks` are each curve's (recall, precision) points to point out."""
-    figure = _figure(
+    figure = plain_figure(
         "Recall (efficiency)", "Precision (purity)", [-0.01, 1.01], [precision_limit(entries), 1.01]
     )
     for precision in (0.95, 0.98):
@@ -61,7 +63,7 @@ def precision_recall_figure(
 
 def reliability_figure(entries: Sequence[Curves]) -> "go.Figure":
     """Return reliability diagrams with 68 % intervals, and the diagonal of perfect calibration."""
-    figure = _figure("Predicted probability", "Observed frequency", [-0.02, 1.02], [-0.02, 1.02])
+    figure = plain_figure("Predicted probability", "Observed frequency", [-0.02, 1.02], [-0.02, 1.02])
     _add_line(figure, [0, 1], [0, 1])
     for index, entry in enumerate(entries):
         bins = entry.reliability
@@ -85,7 +87,7 @@ def reliability_figure(entries: Sequence[Curves]) -> "go.Figure":
 
 def histogram_figure(entry: Curves, class_names: Sequence[str], positive: str) -> "go.Figure":
     """Return one histogram of the positive class's probability per true class."""
-    figure = _figure(f"Probability of {positive}", "Objects per bin", [-0.01, 1.01], None)
+    figure = plain_figure(f"Probability of {positive}", "Objects per bin", [-0.01, 1.01], None)
     top = 2.0 * max(1, int(entry.histogram.max()))
     figure.update_yaxes(type="log", dtick=1, range=[np.log10(0.7), np.log10(top)])
     edges = np.linspace(0.0, 1.0, N_HISTOGRAM_BINS + 1)
@@ -102,7 +104,10 @@ def histogram_figure(entry: Curves, class_names: Sequence[str], positive: str) -
     return _with_room(figure)
 
 
-def _figure(x_title: str, y_title: str, x_range: list[float], y_range: list[float] | None) -> "go.Figure":
+def plain_figure(
+    x_title: str, y_title: str, x_range: list[float], y_range: list[float] | None
+) -> "go.Figure":
+    """Return an empty figure with one pair of axes, a range of None for as large as needed."""
     import plotly.graph_objects as go
 
     axis = {"showline": True, "mirror": True, "zeroline": False, "ticks": "outside", "ticklen": 4}

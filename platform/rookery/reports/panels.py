@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rookery.reports.covariates import covariate_label
+from rookery.reports.covariates import against_covariate, covariate_label
 from rookery.reports.curves import FloatArray
 from rookery.reports.days import DaysCurve
 from rookery.reports.metric_names import metric
@@ -30,7 +30,7 @@ class Series:
     x, y, low, high
         (P,) points and their 68 % intervals; NaN where undefined.
     hue
-        Number of its colour.
+        Number of its colour; None for what is there to compare with.
     whole
         The value from whole light curves, drawn as a dotted line; or None.
     """
@@ -40,7 +40,7 @@ class Series:
     y: FloatArray
     low: FloatArray
     high: FloatArray
-    hue: int
+    hue: int | None
     whole: float | None = None
 
 
@@ -94,12 +94,11 @@ def binned_stack(binned: Binned, positive: str) -> Stack:
     filled = [found for found in binned.bins if found.scores is not None]
     x = np.array([found.median for found in filled])
     edges = np.array(binned.edges)
-    label = covariate_label(binned.name)
     positives = np.array([found.n_positive for found in binned.bins], dtype=float)
     others = np.array([found.n - found.n_positive for found in binned.bins], dtype=float)
     return Stack(
-        title=f"Metrics against {label[0].lower()}{label[1:]}",
-        x_label=label,
+        title=f"Metrics against {against_covariate(binned.name)}",
+        x_label=covariate_label(binned.name),
         panels=_panels(x, [found.scores for found in filled if found.scores is not None], None),
         counts=Counts(edges, {positive: positives, "others": others}),
         log_x=_is_skewed(edges),
@@ -140,11 +139,14 @@ def purity_efficiency_stack(found: PurityEfficiency, positive: str) -> Stack:
     )
 
 
-def comparison_stack(entries: Sequence[tuple[str, Binned]], key: str = "redshift") -> Stack:
-    """Return accuracy, AUC and log-loss of several methods in the same bins of one covariate."""
-    first, label = entries[0][1], covariate_label(key)
-    panels = []
-    for name in ("accuracy", "auc", "log_loss"):
+def comparison_stack(
+    entries: Sequence[tuple[str, Binned]],
+    key: str = "redshift",
+    metrics: Sequence[str] = ("accuracy", "auc", "log_loss"),
+) -> Stack:
+    """Return metrics of several methods in the same bins of one covariate, a panel for each."""
+    first, panels = entries[0][1], []
+    for name in metrics:
         series = []
         for hue, (method, binned) in enumerate(entries):
             filled = [found for found in binned.bins if found.scores is not None]
@@ -155,8 +157,8 @@ def comparison_stack(entries: Sequence[tuple[str, Binned]], key: str = "redshift
     n = np.array([found.n for found in first.bins], dtype=float)
     edges = np.array(first.edges)
     return Stack(
-        title=f"Methods against {label[0].lower()}{label[1:]}",
-        x_label=label,
+        title=f"{'Methods' if len(entries) > 1 else 'Metrics'} against {against_covariate(key)}",
+        x_label=covariate_label(key),
         panels=tuple(panels),
         counts=Counts(edges, {"all": n}),
         log_x=_is_skewed(edges),
@@ -198,6 +200,10 @@ def _limits(series: Sequence[Series], key: str) -> tuple[float, float]:
     shown = shown[np.isfinite(shown)]
     if not shown.size:
         return (0.0, 1.0)
+    if metric(key).target is not None:
+        low, high = float(shown.min()), float(shown.max())
+        room = 0.08 * max(high - low, 1e-6)
+        return (min(low, metric(key).target or 0.0) - room, max(high, metric(key).target or 0.0) + room)
     if not metric(key).higher_is_better:
         return (0.0, 1.08 * float(shown.max()) or 1.0)
     low = min(0.9, max(0.0, np.floor(10 * float(shown.min())) / 10))

@@ -4,15 +4,30 @@ import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import rookery
-from rookery.reports.assessment import Assessment, is_simulated
+from rookery.reports.assessment import is_simulated
 from rookery.surveys.store import Survey
 from rookery_ensembles.files import sha256
+from rookery_ensembles.schema import PredictionInfo
 
 
-def predictions_provenance(assessment: Assessment) -> dict[str, Any]:
+class Judged(Protocol):
+    """Predictions that were judged: what they say about themselves, and their file."""
+
+    @property
+    def info(self) -> PredictionInfo:
+        """What they say about themselves."""
+        ...
+
+    @property
+    def source(self) -> Path | None:
+        """The file they were read from, or None."""
+        ...
+
+
+def predictions_provenance(assessment: Judged) -> dict[str, Any]:
     """Return what is known of the predictions: file and digest, maker, fold, configuration, version."""
     info = assessment.info
     made_by = {"member": info.member} if info.member is not None else {"bundle": info.bundle}

@@ -1,5 +1,6 @@
 """Stacked panels as figures of a paper: one column wide, lines with bands above, counts below."""
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _PANEL_HEIGHT, _COUNTS_HEIGHT, _MARGIN = 1.45, 0.85, 0.75  # inches
 _SINGLE_HEIGHT = 2.25
+_TITLE_WIDTH = 46  # characters that fit above the panels
 
 
 def draw_stack(stack: Stack) -> "Figure":
@@ -27,7 +29,7 @@ def draw_stack(stack: Stack) -> "Figure":
     FigureCanvasAgg(figure)
     grid = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)
     rows: list[Axes] = list(grid[:, 0])
-    rows[0].set_title(stack.title, loc="left")
+    rows[0].set_title(fill(stack.title, _TITLE_WIDTH), loc="left")
     names = [[line.name for line in panel.series] for panel in stack.panels]
     shared = len(names) > 1 and names.count(names[0]) == len(names) and len(names[0]) > 1
     for axes, panel in zip(rows, stack.panels, strict=False):
@@ -58,15 +60,16 @@ def _draw_panel(axes: "Axes", panel: Panel, markers: bool, *, legend: bool) -> N
 
 
 def _draw_series(axes: "Axes", line: Series, markers: bool) -> None:
-    hue = colour(line.hue)
+    hue = NEUTRAL if line.hue is None else colour(line.hue)
     if line.whole is not None:
         axes.axhline(line.whole, color=hue, linewidth=0.8, linestyle=":")
     axes.fill_between(line.x, line.low, line.high, color=hue, alpha=0.18, linewidth=0)
     if len(line.x) == 1:  # a band of one point has no area
         axes.vlines(line.x, line.low, line.high, color=hue, linewidth=0.9)
     axes.plot(
-        line.x, line.y, color=hue, linestyle=dash_of(line.hue),
-        marker="o" if markers else None, markersize=3, label=line.name,
+        line.x, line.y, color=hue, linestyle=":" if line.hue is None else dash_of(line.hue),
+        linewidth=0.8 if line.hue is None else None, marker="o" if markers else None, markersize=3,
+        label=line.name,
     )  # fmt: skip
 
 

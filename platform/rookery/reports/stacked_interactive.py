@@ -50,24 +50,27 @@ def stack_figure(stack: Stack) -> "go.Figure":
 
 
 def _add_series(figure: "go.Figure", row: int, line: Series, markers: bool, *, legend: bool) -> None:
-    hue, place = colour(line.hue), {"row": row, "col": 1}
+    hue, place = NEUTRAL if line.hue is None else colour(line.hue), {"row": row, "col": 1}
     if line.whole is not None and len(line.x):
         figure.add_hline(
             line.whole, line={"color": hue, "width": 1, "dash": "dot"}, exclude_empty_subplots=False, **place
         )
-    for known in _runs(line):
+    runs = _runs(line)
+    for known in runs:
         x = np.concatenate([line.x[known], line.x[known][::-1]])
         y = np.concatenate([line.high[known], line.low[known][::-1]])
         figure.add_scatter(
             x=x, y=y, mode="lines", line={"width": 0}, fill="toself", fillcolor=translucent(hue),
             showlegend=False, hoverinfo="skip", legendgroup=line.name, **place,
         )  # fmt: skip
+    ends = "<br>68 %: %{customdata[0]:.4f} to %{customdata[1]:.4f}" if runs else ""
+    style = {"color": hue, "width": 1, "dash": "dot"} if line.hue is None else line_of(line.hue)
+    hover: dict[str, Any] = {"hovertemplate": "%{x:.4g}: %{y:.4f}" + ends}
     figure.add_scatter(
         x=line.x, y=line.y, customdata=np.column_stack([line.low, line.high]), name=line.name,
-        mode="lines+markers" if markers else "lines", line=line_of(line.hue),
-        marker={"size": 6, "color": hue},
+        mode="lines+markers" if markers else "lines", line=style, marker={"size": 6, "color": hue},
         showlegend=legend, legendgroup=line.name,
-        hovertemplate="%{x:.4g}: %{y:.4f}<br>68 %: %{customdata[0]:.4f} to %{customdata[1]:.4f}", **place,
+        **(hover if line.hue is not None else {"hoverinfo": "skip"}), **place,
     )  # fmt: skip
 
 

@@ -2,18 +2,14 @@
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rookery.reports.folder import DOCUMENT
-from rookery.reports.metric_names import METRICS, metric
+from rookery.reports.metric_names import METRICS, Metric, metric
 from rookery_ensembles.weighted import CLASS_KEYS
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
 _LEVELS = ("68", "95")
@@ -35,9 +31,16 @@ def slugs(names: Iterable[str]) -> dict[str, str]:
 
 def csv_tables(document: Mapping[str, Any]) -> dict[str, str]:
     """Return the tables of a report's document as CSV text, by file name; undefined cells are empty."""
-    metrics = [{"metric": entry.key, **_cells("", whole_estimate(document, entry.key))} for entry in METRICS]
+    metrics = [
+        {"metric": entry.key, **interval_cells("", whole_estimate(document, entry.key))} for entry in METRICS
+    ]
     classes = [
-        {"class": name, "n": found["n"], "n_predicted": found["n_predicted"], **_many(found, CLASS_KEYS)}
+        {
+            "class": name,
+            "n": found["n"],
+            "n_predicted": found["n_predicted"],
+            **estimate_cells(found, CLASS_KEYS),
+        }
         for name, found in document["per_class"].items()
     ]
     curve = document["purity_efficiency"]
@@ -62,7 +65,7 @@ def csv_tables(document: Mapping[str, Any]) -> dict[str, str]:
     if document["days"] is not None:
         keys = ("days", "n", "n_positive", "n_without_observation", "median_observations")
         tables["days"] = [_point(found, keys) for found in document["days"]["points"]]
-    return {f"{name}.csv": _csv(rows) for name, rows in tables.items()}
+    return {f"{name}.csv": csv_text(rows) for name, rows in tables.items()}
 
 
 def whole_estimate(document: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -80,10 +83,12 @@ def format_interval(key: str, ends: Sequence[float] | None) -> str:
     return "–" if ends is None else f"{metric(key).format(ends[0])} to {metric(key).format(ends[1])}"
 
 
-def interval_table(document: Mapping[str, Any], title: str | None = None) -> "Table":
+def interval_table(
+    document: Mapping[str, Any], title: str | None = None, metrics: Sequence[Metric] = METRICS
+) -> "Table":
     """Return every metric of the whole sample with its intervals, for the terminal."""
-    table = _table(title, "metric", "value", "68 %", "95 %")
-    for entry in METRICS:
+    table = plain_table(title, "metric", "value", "68 %", "95 %")
+    for entry in metrics:
         found = whole_estimate(document, entry.key)
         ends = [format_interval(entry.key, found.get(level)) for level in _LEVELS]
         table.add_row(entry.label, format_value(entry.key, found["value"]), *ends)
@@ -92,7 +97,7 @@ def interval_table(document: Mapping[str, Any], title: str | None = None) -> "Ta
 
 def class_table(document: Mapping[str, Any]) -> "Table":
     """Return the metrics of each class with their 68 % intervals, for the terminal."""
-    table = _table(
+    table = plain_table(
         "Per class (assigned to the most probable; AUC one against the rest)",
         "class",
         "n",
@@ -105,21 +110,11 @@ def class_table(document: Mapping[str, Any]) -> "Table":
 
 def point_table(title: str, label: str, points: Sequence[tuple[str, Mapping[str, Any]]]) -> "Table":
     """Return metrics in bins or by days with their 68 % intervals, for the terminal."""
-    table = _table(title, label, "n", *(metric(key).short for key in _SHOWN))
+    table = plain_table(title, label, "n", *(metric(key).short for key in _SHOWN))
     for name, found in points:
         metrics = found["metrics"] or {}
         table.add_row(name, f"{found['n']:,}", *(_narrow(metrics.get(key)) for key in _SHOWN))
     return table
-
-
-def print_report(console: "Console", report: Path, covariates: Iterable[str] = ()) -> None:
-    """Print the numbers of a report folder, those in bins of the named covariates among them."""
-    document = json.loads((report / DOCUMENT).read_text(encoding="utf-8"))
-    drawn = document["bootstrap"]["replicates"]
-    note = f"; intervals by {drawn} bootstrap replicates over objects" if drawn else ""
-    console.print(interval_table(document, f"{document['metrics']['n']:,.0f} objects{note}"))
-    for table in report_tables(document, dict.fromkeys(covariates)):
-        console.print(table)
 
 
 def report_tables(document: Mapping[str, Any], covariates: Iterable[str]) -> "list[Table]":
@@ -143,12 +138,13 @@ def bin_name(low: float, high: float) -> str:
     return f"{low:.3g} to {high:.3g}"
 
 
-def with_half_width(estimate: Mapping[str, Any] | None) -> str:
+def with_half_width(estimate: Mapping[str, Any] | None, digits: int = 3) -> str:
     """Return a value, and half the width of its 68 % interval."""
     if estimate is None or estimate["value"] is None:
         return "–"
     ends = estimate.get("68")
-    return f"{estimate['value']:.3f}" + (f" ± {(ends[1] - ends[0]) / 2:.3f}" if ends else "")
+    half = f" ± {(ends[1] - ends[0]) / 2:.{digits}f}" if ends else ""
+    return f"{estimate['value']:.{digits}f}{half}"
 
 
 def _narrow(estimate: Mapping[str, Any] | None) -> str:
@@ -156,12 +152,13 @@ def _narrow(estimate: Mapping[str, Any] | None) -> str:
     return with_half_width(estimate).replace(" ", "")
 
 
-def _table(title: str | None, first: str, *others: str) -> "Table":
+def plain_table(title: str | None, first: str, *others: str, wrap: bool = False) -> "Table":
+    """Return an empty table for the terminal, all columns but the first to the right; that one may wrap."""
     from rich.box import SIMPLE
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE, pad_edge=False)
-    table.add_column(first, no_wrap=True)
+    table.add_column(first, no_wrap=not wrap)
     for name in others:
         table.add_column(name, justify="right", no_wrap=True)
     return table
@@ -169,17 +166,19 @@ def _table(title: str | None, first: str, *others: str) -> "Table":
 
 def _point(found: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     metrics = found["metrics"] or {}
-    return {key: found[key] for key in keys} | _many(metrics, [entry.key for entry in METRICS])
+    return {key: found[key] for key in keys} | estimate_cells(metrics, [entry.key for entry in METRICS])
 
 
-def _many(found: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+def estimate_cells(found: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """Return metrics with their intervals as cells of a CSV row; empty where undefined."""
     cells: dict[str, Any] = {}
     for key in keys:
-        cells |= _cells(f"{key}_", found.get(key, {"value": None}))
+        cells |= interval_cells(f"{key}_", found.get(key, {"value": None}))
     return cells
 
 
-def _cells(prefix: str, estimate: Mapping[str, Any]) -> dict[str, Any]:
+def interval_cells(prefix: str, estimate: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one metric with its intervals as cells of a CSV row."""
     cells = {f"{prefix}value".replace("_value", ""): estimate["value"]}
     for level in _LEVELS:
         low, high = estimate.get(level) or (None, None)
@@ -187,7 +186,8 @@ def _cells(prefix: str, estimate: Mapping[str, Any]) -> dict[str, Any]:
     return cells
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as CSV, the keys of the first one above; nothing without a row."""
     stream = io.StringIO()
     if rows:
         writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")

@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from rookery.networks.family import load_family
 from rookery.search.pruners import make_pruner
+from rookery.search.samplers import grid, make_sampler
 from rookery.search.study import Study, checkpoint, trial_value
 from rookery.training import TrainingJob
 
@@ -65,14 +66,19 @@ class Coordinator:
         self.study = study
         self.n_trials = n_trials
         self.family = load_family(study.document.family)
-        self.optuna = study.optuna_study(pruner=make_pruner(study.document.pruner))
+        document = study.document
+        self._grid = grid(study.space) if document.sampler == "grid" else None
+        if self._grid is not None:
+            self.n_trials = min(n_trials, len(self._grid))
+        self.optuna = study.optuna_study(pruner=make_pruner(document.pruner, document.pruner_options))
         existing = self.optuna.get_trials(deepcopy=False)
         self._enqueue_published(existing)
         self.tally = Tally()
         self._orphans = self._reconcile(existing)
         self._asked = sum(trial.state is not TrialState.WAITING for trial in existing)
         # A sampler with the same seed at each start would repeat its first suggestions.
-        self.optuna.sampler = make_sampler(study.document.sampler, study.document.seed + 7919 * self._asked)
+        seed = document.seed + 7919 * self._asked
+        self.optuna.sampler = make_sampler(document.sampler, seed, study.space, document.sampler_options)
         self._live: dict[str, _Live] = {}
         self.halted: str | None = None
         """Why no trial can go on here (a full disk), once one has said so."""
@@ -88,6 +94,8 @@ class Coordinator:
         if self._orphans:
             trial = optuna.Trial(self.optuna, self._orphans.pop(0)._trial_id)
         elif self._asked < self.n_trials:
+            if self._grid is not None:
+                self.optuna.enqueue_trial(self._grid[self._asked], skip_if_exists=True)
             trial = self.optuna.ask()
             self._asked += 1
         else:
@@ -172,7 +180,7 @@ class Coordinator:
 
     def _enqueue_published(self, existing: list[FrozenTrial]) -> None:
         """Queue the published points of a new study. Idempotent: a crash in between changes nothing."""
-        if any(trial.state is not TrialState.WAITING for trial in existing):
+        if self._grid is not None or any(trial.state is not TrialState.WAITING for trial in existing):
             return
         for point in self.study.space.published:
             self.optuna.enqueue_trial(self.study.space.searched(point), skip_if_exists=True)
@@ -218,10 +226,3 @@ class Coordinator:
             )
             for fold, start in self.study.trainings()
         ]
-
-
-def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
-    """Return an Optuna sampler by the name used in ``study.yaml``."""
-    if name == "random":
-        return optuna.samplers.RandomSampler(seed=seed)
-    return optuna.samplers.TPESampler(seed=seed)

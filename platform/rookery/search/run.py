@@ -148,10 +148,11 @@ def _tune(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress
 
 
 @contextmanager
-def ray_session(address: str | None) -> Iterator[list[dict[str, float]]]:
+def ray_session(address: str | None, *, any_version: bool = False) -> Iterator[list[dict[str, float]]]:
     """Connect to a cluster, or start a Ray of this process's own; yields the nodes' resources.
 
-    A Ray that this process is already connected to is used and left running.
+    A Ray that this process is already connected to is used and left running. Workers with another
+    version of Rookery, or none, are refused unless `any_version`.
 
     Raises
     ------
@@ -176,7 +177,7 @@ def ray_session(address: str | None) -> Iterator[list[dict[str, float]]]:
             # RuntimeError: Ray's word for another version of Ray or Python on the cluster.
             raise InputError(f"--address {address}: the Ray cluster does not let us in ({error})") from error
     try:
-        if address is not None:
+        if address is not None and not any_version:
             _refuse_strangers(address)
         yield live_nodes(ray.nodes())
     finally:

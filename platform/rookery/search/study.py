@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,9 @@ from pydantic import Field, field_validator
 
 from rookery.documents import Document, Source, build, dump
 from rookery.networks.family import load_family
+from rookery.search.parameters import Scalar
+from rookery.search.pruners import Pruner, make_pruner
+from rookery.search.samplers import Sampler, make_sampler
 from rookery.search.space import SearchSpace
 from rookery.surveys import Survey, open_split
 from rookery.surveys.redshift_bins import RedshiftBins
@@ -35,8 +38,6 @@ logger = logging.getLogger(__name__)
 
 OPTUNA_NAME = "rookery"
 """Name of the Optuna study in the storage."""
-Sampler = Literal["tpe", "random"]
-Pruner = Literal["percentile", "median", "asha", "none"]
 Execution = Literal["auto", "train", "actor"]
 
 
@@ -67,7 +68,11 @@ class StudyDocument(Document):
     starts: int = Field(default=1, ge=1, le=100)
     """Networks of each trial and fold, which differ by their random start; their PDFs are averaged."""
     sampler: Sampler
+    sampler_options: dict[str, Scalar] = Field(default_factory=dict)
+    """Arguments of Optuna's sampler."""
     pruner: Pruner
+    pruner_options: dict[str, Scalar] = Field(default_factory=dict)
+    """Arguments of Optuna's pruner."""
     seed: int = Field(ge=0, lt=2**31)
     execution: Execution
     """Where a network trains: `train` is a Ray Train worker group, `actor` the trial's own process."""
@@ -213,6 +218,8 @@ def create_or_open_study(
     starts: int = 1,
     sampler: Sampler = "tpe",
     pruner: Pruner = "percentile",
+    sampler_options: Mapping[str, Scalar] | None = None,
+    pruner_options: Mapping[str, Scalar] | None = None,
     seed: int = 0,
     execution: Execution = "auto",
 ) -> Study:
@@ -236,7 +243,9 @@ def create_or_open_study(
         "redshift_bins": redshift_bins,
         "starts": starts,
         "sampler": sampler,
+        "sampler_options": dict(sampler_options or {}),
         "pruner": pruner,
+        "pruner_options": dict(pruner_options or {}),
         "seed": seed,
         "execution": execution,
         "space": space,
@@ -244,6 +253,8 @@ def create_or_open_study(
     wanted = build(StudyDocument, values, path)
     family = load_family(wanted.family)
     _check_metric(wanted)
+    make_sampler(wanted.sampler, wanted.seed, space, wanted.sampler_options)
+    make_pruner(wanted.pruner, wanted.pruner_options)
     for fold in range(opened.n_folds) or (None,):
         role_rows(survey, split, fold, wanted.target, family)
     if space.objective.shift is not None:
@@ -303,17 +314,7 @@ def _refuse_other(study: Study, wanted: StudyDocument) -> None:
         )
     if old.split != new.split:
         raise fail(where, f"`split`: the study was made with {old.split}, not with {new.split}")
-    for key in (
-        "family",
-        "class_names",
-        "redshift_bins",
-        "starts",
-        "sampler",
-        "pruner",
-        "seed",
-        "execution",
-        "space",
-    ):
+    for key in (name for name in StudyDocument.model_fields if name not in ("survey", "split")):
         before, now = getattr(old, key), getattr(new, key)
         if before != now and key == "space":
             changes = _changes(old.space, new.space)

@@ -16,7 +16,7 @@ from rookery.surveys.headphot import ingest_headphot_csv
 from rookery.surveys.partial import reference_dates, truncate
 from rookery.surveys.plasticc import ingest_plasticc
 from rookery.surveys.properties import object_properties
-from rookery.surveys.simulators import simulate_supernovae
+from rookery.surveys.simulators import simulate_galaxies, simulate_supernovae
 from rookery.surveys.snana import ingest_snana
 from rookery.surveys.snana_fits import ingest_snana_fits
 from rookery.surveys.splits import ROLES, Split, open_split, split_survey
@@ -49,6 +49,7 @@ __all__ = [
     "open_split",
     "open_survey",
     "reference_dates",
+    "simulate_galaxies",
     "simulate_supernovae",
     "split_survey",
     "truncate",

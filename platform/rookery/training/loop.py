@@ -183,20 +183,27 @@ class _Trainer:
         return rows[torch.randint(max(1, len(rows)), (number,), generator=generator, device=rows.device)]
 
     def _set_learning_rate(self, step: int, steps: int) -> None:
-        """Linear warm-up, then a cosine to zero; a function of the step alone, so nothing to save."""
-        c = self.configuration
-        rise = c.warmup_fraction * steps
-        factor = (
-            (step + 1) / rise
-            if step < rise
-            else 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise)))
-        )
+        """Set what :func:`rate_factor` tells; a function of the step alone, so nothing to save."""
+        rate = self.configuration.learning_rate * rate_factor(self.configuration, step, steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = c.learning_rate * min(1.0, factor)
+            group["lr"] = rate
 
     def validate(self) -> Metrics:
         """Return the target's metrics on the validation objects, and under the job's shift."""
         return self.validation.metrics(self.network)
+
+
+def rate_factor(c: TrainingConfiguration, step: int, steps: int) -> float:
+    """Return the part of the largest learning rate at `step` (from 0) of `steps`.
+
+    A linear warm-up, then a cosine to zero, or one fall by `step_factor`.
+    """
+    rise = c.warmup_fraction * steps
+    if step < rise:
+        return min(1.0, (step + 1) / rise)
+    if c.schedule == "step":
+        return 1.0 if step < c.step_at * steps else c.step_factor
+    return min(1.0, 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise))))
 
 
 def _batches(order: Tensor, size: int) -> list[Tensor]:

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from rookery_ensembles.photoz_metrics import known_sample
-from rookery_ensembles.redshift_pdf import bin_indices
 
 from rookery.surveys import Survey
 from rookery.surveys.labels import class_indices
 from rookery.surveys.redshift_bins import RedshiftBins
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metrics import accuracy, log_loss
+from rookery_ensembles.photoz_metrics import known_sample
+from rookery_ensembles.redshift_pdf import bin_indices
 
 Weights = NDArray[np.float64] | None
 

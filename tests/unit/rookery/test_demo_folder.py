@@ -10,11 +10,12 @@ from rookery_ensembles.errors import InputError
 def made(folder: Path, *, finished: bool, seed: int = 1) -> None:
     """Make what a demo leaves, and a file of the user's own beside it."""
     demo._prepare(folder, seed)
-    for name in ("survey", "study", "report"):
+    for name in ("survey", "study", "report", "galaxies-report"):
         (folder / name).mkdir()
     (folder / "notes.txt").write_text("mine")
     if finished:
-        (folder / "report" / "index.html").touch()
+        for name in ("report", "galaxies-report"):
+            (folder / name / "index.html").touch()
 
 
 def test_finished_demo_is_made_anew_without_what_is_not_its_own(tmp_path: Path) -> None:

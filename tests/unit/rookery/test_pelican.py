@@ -6,6 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from rookery.networks.configuration import configuration_hash
 from rookery.networks.pelican import FAMILY, PelicanConfiguration
 from rookery.networks.pelican.losses import contrastive, draw_pairs, masked_reconstruction, sparsity
 from rookery.networks.pelican.network import Encoder
@@ -261,3 +262,12 @@ def test_covariate_that_the_survey_lacks_is_named(tiny_survey: Survey) -> None:
     survey = dataclasses.replace(tiny_survey, objects=tiny_survey.objects.drop(columns="host_photo_z"))
     with pytest.raises(InputError, match=r"needs the covariate 'host_photo_z'; it has ra, dec"):
         FAMILY.encode(survey, PelicanConfiguration(redshift="host_photo_z"), survey.bands)
+
+
+def test_members_keep_the_hash_that_they_had_before_the_schedule_was_a_choice() -> None:
+    hashes = [
+        configuration_hash("pelican", PelicanConfiguration(**values))
+        for values in ({}, {"epochs": 7, "learning_rate": 0.01}, {"schedule": "step"}, {"step_factor": 0.5})
+    ]
+    assert hashes[:2] == ["3ce4834bcc6c", "c20f5914d03b"], "as member folders on disk have them"
+    assert len(set(hashes)) == 4

@@ -193,7 +193,7 @@ def test_folder_without_study_document_is_no_study(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("sampler: tpe", "sampler: grid", "`sampler`: .*'tpe' or 'random', but found 'grid'"),
+        ("sampler: tpe", "sampler: bayes", "`sampler`: .*'tpe', 'gp', .*but found 'bayes'"),
         ("seed: 0", "sead: 0", "`sead`: is not a known key"),
         ("  folds: 0", "  folds: -1", "`split.folds`: .*greater than or equal to 0, but found -1"),
     ],

@@ -272,6 +272,14 @@ def test_learning_rate_rises_linearly_then_falls_as_a_cosine(
     assert progress.network["weight"].item() == pytest.approx(sum(wanted), rel=1e-5)
 
 
+def test_learning_rate_of_the_step_schedule_falls_once(tiny_survey: Survey, make_job: MakeJob) -> None:
+    values = {"schedule": "step", "step_at": 0.5, "step_factor": 0.2, "warmup_fraction": 0.1}
+    _, progress, _ = slide(tiny_survey, make_job, **values)
+    wanted = [0.05, *[0.1] * 9, *[0.02] * 10]
+    assert [row["learning_rate"] for row in progress.history] == pytest.approx(wanted[1::2])
+    assert progress.network["weight"].item() == pytest.approx(sum(wanted), rel=1e-5)
+
+
 def test_weights_are_those_of_the_best_epoch_and_progress_keeps_the_last(
     tiny_survey: Survey, make_job: MakeJob
 ) -> None:

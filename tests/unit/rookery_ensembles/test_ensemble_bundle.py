@@ -13,6 +13,7 @@ from rookery_ensembles import (
     Bundle,
     BundleMember,
     InputError,
+    PdfCalibration,
     TemperatureCalibration,
     load_bundle,
     write_bundle,
@@ -100,6 +101,42 @@ def test_redshift_pdfs_are_pooled_too(build) -> None:
 
 
 @pytest.mark.parametrize(
+    ("calibration", "expected"),
+    [
+        # Masses of 0.25 and 0.75: squared, 1 to 9; F = 0.25 becomes 0.25^2 under a = 2, b = 1.
+        (TemperatureCalibration(0.5), [0.1, 0.9]),
+        (PdfCalibration(temperature=0.5), [0.1, 0.9]),
+        (PdfCalibration(a=2.0), [0.0625, 0.9375]),
+        (PdfCalibration(temperature=0.5, a=2.0), [0.01, 0.99]),
+    ],
+)
+def test_a_bundle_of_redshift_pdfs_keeps_either_calibration(build, calibration, expected) -> None:
+    path = build(class_names=None, bin_edges=(0.0, 0.5, 0.75), calibration=calibration).path
+    bundle = load_bundle(path)
+    assert bundle.calibration == calibration
+    values = np.array([[[2.0, 0.0]], [[0.0, 4.0]]])
+    np.testing.assert_allclose(bundle.combine(values) * [0.5, 0.25], [expected], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"a": 1e300}, "key `calibration`, key `a`: must be from 0.05 to 20, but found 1e[+]300"),
+        ({"b": float("nan")}, "key `b`: must be from 0.05 to 20, but found nan"),
+        ({"temperature": 0}, "key `temperature`: must be from 0.05 to 20"),
+        ({"a": "wide"}, "key `a`: must be a number"),
+        ({"c": 1.0}, "unknown key `c`; the keys are method, temperature, a, b"),
+        ({"method": "magic"}, "`calibration`: unknown key `a`; the keys are method, temperature"),
+    ],
+)
+def test_a_forged_calibration_of_redshift_pdfs_is_refused(build, change, message: str) -> None:
+    path = build(class_names=None, bin_edges=(0.0, 0.5, 1.0), calibration=PdfCalibration(a=2.0)).path
+    rewrite_document(path, lambda document: document["calibration"].update(change))
+    with pytest.raises(InputError, match=message):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize(
     ("values", "message"),
     [
         (np.full((1, 3, 2), 0.5), "one array for each of 2 members, but found 1"),
@@ -120,7 +157,7 @@ def test_predictions_that_do_not_fit_the_bundle_are_refused(build, values: np.nd
         ({"class_names": ("Ia",)}, "two or more"),
         ({"pooling": "magic"}, "must be one of linear, but found 'magic'"),
         ({"provenance": {"path": Path("x")}}, "`provenance` must hold plain values"),
-        ({"class_names": None, "bin_edges": (0.0, 1.0)}, "redshift PDFs must have none"),
+        ({"calibration": PdfCalibration(a=2.0)}, "class probabilities must have a `temperature`"),
     ],
 )
 def test_invalid_arguments_are_refused_and_leave_no_bundle(build, tmp_path: Path, changes, message) -> None:

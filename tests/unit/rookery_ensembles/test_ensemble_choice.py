@@ -143,8 +143,14 @@ def test_candidates_that_cannot_be_chosen_from_are_refused(holdout) -> None:
         choose([])
     with pytest.raises(InputError, match="m0 occurs twice"):
         choose([holdout[0], holdout[0]])
+    second = replace(holdout[1].validation.info, fold=1)
     with pytest.raises(InputError, match="folds must not share objects"):
-        choose([holdout[0], replace(holdout[1], group="c0")])
+        choose(
+            [
+                holdout[0],
+                replace(holdout[1], group="c0", validation=replace(holdout[1].validation, info=second)),
+            ]
+        )
     blind = replace(holdout[0], validation=replace(holdout[0].validation, truth=None))
     with pytest.raises(InputError, match="with a known class, but found no truth"):
         choose([blind])

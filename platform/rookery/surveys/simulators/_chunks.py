@@ -63,7 +63,7 @@ class Plan:
 def simulate(plan: Plan, processes: int | None) -> list[Sample]:
     """Simulate all chunks, in this process or in several of their own."""
     if processes is None:
-        processes = max(1, min(_cores(), _MOST_PROCESSES, plan.n_chunks // _CHUNKS_WORTH_A_PROCESS))
+        processes = max(1, min(available_cores(), _MOST_PROCESSES, plan.n_chunks // _CHUNKS_WORTH_A_PROCESS))
     processes = min(processes, plan.n_chunks)
     if processes == 1:
         return list(simulate_chunks(plan, range(plan.n_chunks)))
@@ -117,7 +117,7 @@ def _in_workers(plan: Plan, processes: int) -> list[Sample]:
         return [_load(_chunk_file(Path(folder), chunk)) for chunk in range(plan.n_chunks)]
 
 
-def _cores() -> int:
+def available_cores() -> int:
     """Return the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

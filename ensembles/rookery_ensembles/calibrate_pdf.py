@@ -1,0 +1,241 @@
+"""Calibration of averaged redshift PDFs."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles._documents import Fields
+from rookery_ensembles.calibrate import TEMPERATURE_RANGE, TemperatureCalibration
+from rookery_ensembles.errors import fail
+from rookery_ensembles.probabilities import (
+    LOG_FLOOR,
+    as_probabilities,
+    check_sample_weight,
+    check_truth_index,
+)
+from rookery_ensembles.redshift_pdf import FloatArray, bin_masses, cdf_of_masses
+
+BETA_RANGE = (0.05, 20.0)
+_METHOD = "temperature_beta"
+_RANGES = {"temperature": TEMPERATURE_RANGE, "a": BETA_RANGE, "b": BETA_RANGE}
+# The parameters are known well enough from so many objects; each costs K powers a step, or two
+# values of the beta distribution.
+_MOST_FOR_TEMPERATURE, _MOST_FOR_BETA = 20_000, 100_000
+# A smaller gain in nats is rounding.
+_LEAST_GAIN = 1e-9
+_BLOCK = 20_000
+
+
+@dataclass(frozen=True)
+class PdfCalibration:
+    """Bin masses raised to the power 1/T, then their cumulative distribution sent through a beta one.
+
+    The power widens (T > 1) or narrows PDFs about their peaks. The beta distribution's function B
+    then turns F into B(F; a, b), so that a density becomes f beta(F; a, b): a and b apart shift the
+    PDFs, both above 1 narrow them, both below 1 move probability from their middle to their tails.
+    It is the recalibration of linear pools by Ranjan & Gneiting (2010) and Gneiting & Ranjan (2013).
+    With T = a = b = 1 nothing changes, and a bin without probability stays so.
+
+    Parameters
+    ----------
+    temperature
+        T, in `TEMPERATURE_RANGE`.
+    a, b
+        Parameters of the beta distribution, in `BETA_RANGE`.
+
+    Raises
+    ------
+    InputError
+        When one is out of its range.
+    """
+
+    temperature: float = 1.0
+    a: float = 1.0
+    b: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in _RANGES:
+            _check_range(name, getattr(self, name), name)
+
+    @classmethod
+    def fit(
+        cls,
+        mass_nk: NDArray[Any],
+        bin_index_n: NDArray[Any],
+        sample_weight: NDArray[Any] | None = None,
+        *,
+        sharpen: bool = True,
+    ) -> "PdfCalibration":
+        """Find the calibration of the greatest likelihood of the true bins.
+
+        Of none, the best T, the best a and b, and the best a and b after T, it is the likeliest: on
+        the data of the fit the likelihood is never lower than without calibration.
+
+        Parameters
+        ----------
+        mass_nk
+            (N, K) bin masses of averaged PDFs of objects that no member was trained on.
+        bin_index_n
+            (N,) bins of the true redshifts; objects outside of all bins cannot help.
+        sample_weight
+            (N,) what each object counts; 1 by default.
+        sharpen
+            Whether PDFs may become more certain. If not, T is no less than 1, and a = b = 1.
+
+        Raises
+        ------
+        InputError
+            When masses, bins or weights break their rules.
+        """
+        masses = as_probabilities(mass_nk, "bin masses")
+        index = check_truth_index(bin_index_n, *masses.shape)
+        weight = check_sample_weight(sample_weight, len(index))
+        temperature = _fit_temperature(masses, index, weight, sharpen)
+        warm = cls(temperature).apply(masses)
+        plain_loss, warm_loss = (_loss(values, index, weight) for values in (masses, warm))
+        found = [(warm_loss, cls(temperature))]
+        if sharpen:
+            # A beta distribution after the best temperature is not always better than one alone.
+            for values, t in ((masses, 1.0), (warm, temperature)):
+                loss, a, b = _fit_beta(values, index, weight)
+                found.append((loss, cls(t, a, b)))
+        least, best = min(found, key=lambda pair: pair[0])
+        return best if least < plain_loss - _LEAST_GAIN else cls()
+
+    def apply(self, mass_nk: NDArray[Any]) -> FloatArray:
+        """Return calibrated (N, K) bin masses in double precision.
+
+        Raises
+        ------
+        InputError
+            When the masses break their rules.
+        """
+        from scipy.special import betainc
+
+        masses = as_probabilities(mass_nk, "bin masses")
+        if self.temperature != 1.0:
+            masses = _powers(masses, self.temperature)
+            masses /= masses.sum(axis=1, keepdims=True)
+        if (self.a, self.b) == (1.0, 1.0):
+            return masses
+        cdf = betainc(self.a, self.b, cdf_of_masses(masses))
+        return np.asarray(np.maximum(np.diff(cdf, axis=1), 0.0))  # rounding must not make a mass negative
+
+    def to_dict(self) -> dict[str, str | float]:
+        """Return the calibration as a plain mapping, for YAML or JSON."""
+        return {"method": _METHOD, **{name: float(getattr(self, name)) for name in _RANGES}}
+
+    @classmethod
+    def from_dict(cls, document: object, where: str) -> "PdfCalibration":
+        """Read what `to_dict` returned.
+
+        Raises
+        ------
+        InputError
+            Beginning with `where`, when it is something else.
+        """
+        fields = Fields(document, where, ("method", *_RANGES))
+        if (method := fields.take("method", str)) != _METHOD:
+            raise fail(fields.place("method"), f"must be `{_METHOD}`, but found {method!r}")
+        values = {name: fields.take(name, float) for name in _RANGES}
+        for name, value in values.items():
+            _check_range(name, value, fields.place(name))
+        return cls(**values)
+
+
+Calibration = TemperatureCalibration | PdfCalibration
+
+
+def read_calibration(document: object, where: str) -> Calibration:
+    """Read the mapping of either calibration, by its `method`; raises InputError for anything else."""
+    if isinstance(document, dict) and document.get("method") == _METHOD:
+        return PdfCalibration.from_dict(document, where)
+    return TemperatureCalibration.from_dict(document, where)
+
+
+def calibrated(
+    calibration: Calibration | None, values_nk: NDArray[Any], bin_edges: tuple[float, ...] | None
+) -> FloatArray:
+    """Return calibrated class probabilities, or densities on redshift bins where there are edges."""
+    if calibration is None:
+        return np.asarray(values_nk, dtype=np.float64)
+    if bin_edges is None:
+        return calibration.apply(values_nk)
+    return calibration.apply(bin_masses(values_nk, bin_edges)) / np.diff(bin_edges)
+
+
+def _check_range(name: str, value: float, where: str) -> None:
+    low, high = _RANGES[name]
+    if not low <= value <= high:
+        raise fail(where, f"must be from {low:g} to {high:g}, but found {value}")
+
+
+def _powers(masses_nk: FloatArray, temperature: float) -> FloatArray:
+    """Return p^(1/T), each row divided by its largest, so that none of all is lost to underflow."""
+    powers: FloatArray = masses_nk / masses_nk.max(axis=1, keepdims=True)
+    np.power(powers, 1 / temperature, out=powers)
+    return powers
+
+
+def _loss(masses_nk: FloatArray, index_n: NDArray[np.intp], weight_n: FloatArray) -> float:
+    true_n = masses_nk[np.arange(len(index_n)), index_n]
+    return float(np.mean(weight_n * -np.log(np.maximum(true_n, LOG_FLOOR))))
+
+
+def _fit_temperature(
+    masses_nk: FloatArray, index_n: NDArray[np.intp], weight_n: FloatArray, sharpen: bool
+) -> float:
+    from scipy.optimize import minimize_scalar
+
+    chosen = _spread(len(index_n), _MOST_FOR_TEMPERATURE)
+    masses, index, weight = masses_nk[chosen], index_n[chosen], weight_n[chosen]
+
+    def loss(log_temperature: float) -> float:
+        powers = _powers(masses, math.exp(log_temperature))
+        powers /= powers.sum(axis=1, keepdims=True)
+        return _loss(powers, index, weight)
+
+    low, high = TEMPERATURE_RANGE if sharpen else (1.0, TEMPERATURE_RANGE[1])
+    limits = (math.log(low), math.log(high))
+    found = minimize_scalar(loss, bounds=limits, method="bounded", options={"xatol": 1e-4})
+    return float(np.clip(math.exp(found.x), low, high))
+
+
+def _fit_beta(
+    masses_nk: FloatArray, index_n: NDArray[np.intp], weight_n: FloatArray
+) -> tuple[float, float, float]:
+    """Return the least loss, and the a and b that reach it."""
+    from scipy.optimize import minimize
+    from scipy.special import betainc
+
+    ends = _true_bin_ends(masses_nk, index_n)
+    chosen = _spread(len(index_n), _MOST_FOR_BETA)
+
+    def loss(logs: FloatArray, rows: NDArray[np.intp] | slice = chosen) -> float:
+        low, high = betainc(*np.exp(logs), ends[:, rows])
+        return float(np.average(-np.log(np.maximum(high - low, LOG_FLOOR)), weights=weight_n[rows]))
+
+    limits = (math.log(BETA_RANGE[0]), math.log(BETA_RANGE[1]))
+    found = minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[limits] * 2)
+    a, b = np.clip(np.exp(found.x), *BETA_RANGE).tolist()
+    return loss(np.log([a, b]), slice(None)), a, b
+
+
+def _true_bin_ends(masses_nk: FloatArray, index_n: NDArray[np.intp]) -> FloatArray:
+    """Return (2, N) cumulative distributions at the lower and upper edges of the true bins."""
+    ends = np.empty((2, len(index_n)))
+    for start in range(0, len(index_n), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        cdf, index = cdf_of_masses(masses_nk[part]), index_n[part]
+        rows = np.arange(len(index))
+        ends[:, part] = cdf[rows, index], cdf[rows, index + 1]
+    return ends
+
+
+def _spread(n: int, most: int) -> NDArray[np.intp]:
+    """Return at most so many of `n` rows, from all over: they may be sorted by anything."""
+    return np.linspace(0, n - 1, min(n, most)).astype(np.intp)

@@ -1,0 +1,105 @@
+"""Predictions of every object by networks, weights and a calibration that never saw it."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles.build import EnsembleChoice
+from rookery_ensembles.calibrate_pdf import calibrated
+from rookery_ensembles.candidates import CandidateMember, Pool, pool_candidates
+from rookery_ensembles.combine import average
+from rookery_ensembles.errors import fail
+from rookery_ensembles.likelihood_table import LikelihoodTable
+from rookery_ensembles.schema import PredictionInfo, Predictions
+
+
+def out_of_fold(
+    candidates: Sequence[CandidateMember],
+    choice: EnsembleChoice,
+    *,
+    sample_weight: Mapping[str, float] | None = None,
+    name: str = "out_of_fold",
+) -> Predictions:
+    """Return the ensemble's honest predictions for the objects of a cross-validated study.
+
+    An object of a fold is predicted by the members that were validated on this fold, and so never
+    saw it. Which configurations count how much, and the calibration, are found anew for each fold
+    by the objects of all others, in the way of `choose`: neither saw it either, and scores of the
+    result do not flatter as `EnsembleChoice.scores` do. Only the hyperparameters of a search that
+    was guided by all folds still have.
+
+    Parameters
+    ----------
+    candidates
+        The members that were chosen from.
+    choice
+        What `choose` made of them: its `bags` and `sharpen` are taken.
+    sample_weight
+        As in `choose`.
+    name
+        Name of the ensemble in the result's ``info.bundle``.
+
+    Returns
+    -------
+    Of every object that the candidates predicted, in the order of their ids, with its truth.
+
+    Raises
+    ------
+    InputError
+        As `choose` does, or when the choice was made from other candidates, there are fewer than
+        two folds, configurations differ in an object's fold, or all objects of known truth are
+        in one fold.
+    """
+    pool = pool_candidates(candidates)
+    if set(pool.groups) != set(choice.losses):
+        rule = "the choice must have been made from the same configurations"
+        raise fail("choice", f"{rule}, {', '.join(pool.groups)}, but found {', '.join(choice.losses)}")
+    fold_n, table = _common_folds(pool), LikelihoodTable(pool, sample_weight)
+    stack = pool.stack
+    values = np.empty(stack.values.shape[1:], dtype=np.float32)
+    for fold in np.unique(fold_n):
+        elsewhere = fold_n[table.rows] != fold
+        if not elsewhere.any():
+            raise fail("candidates", f"objects of known truth must not all be in one fold, but are in {fold}")
+        weights_m = table.select(elsewhere, bags=choice.bags)
+        chosen = np.flatnonzero(weights_m)
+
+        def pooled(
+            rows: NDArray[np.intp],
+            chosen: NDArray[np.intp] = chosen,
+            weights_m: NDArray[np.float64] = weights_m,
+        ) -> NDArray[np.float64]:
+            return average([stack.values[m][rows] for m in chosen], weights_m[chosen])
+
+        calibration = table.fit_calibration(pooled(table.rows[elsewhere]), elsewhere, sharpen=choice.sharpen)
+        here = np.flatnonzero(fold_n == fold)
+        values[here] = calibrated(calibration, pooled(here), stack.bin_edges)
+    first = candidates[0].validation.info
+    info = PredictionInfo(
+        stack.kind,
+        stack.class_names,
+        stack.bin_edges,
+        bundle=name,
+        role=first.role,
+        survey=first.survey,
+        version=first.version,
+    )
+    return Predictions(info, stack.object_id, stack.truth, values)
+
+
+def _common_folds(pool: Pool) -> NDArray[np.intp]:
+    """Return (N,) each object's fold, which must be the same in all configurations."""
+    first: NDArray[np.intp] = pool.folds[0]
+    names = pool.stack.members
+    for name, folds in zip(names, pool.folds, strict=True):
+        different = np.flatnonzero(folds != first)
+        if different.size:
+            row = int(different[0])
+            rule = (
+                f"object {pool.stack.object_id[row]} must be in the same fold as in {names[0]}, {first[row]}"
+            )
+            raise fail(f"predictions of {name}", f"{rule}, but is in {folds[row]}")
+    if len(np.unique(first)) < 2:
+        raise fail("candidates", "must have been validated on two folds or more, but were on one")
+    return first

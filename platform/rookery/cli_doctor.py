@@ -1,0 +1,65 @@
+"""The command `rookery doctor`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rookery.clusters.doctor import DoctorReport
+
+_COLOURS = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
+
+
+def doctor(
+    address: Annotated[
+        str | None,
+        typer.Option(help="A Ray cluster that this machine belongs to: auto or HOST:6379; else this machine."),
+    ] = None,
+    survey: Annotated[Path | None, typer.Option(help="Survey store that every node must read.")] = None,
+    study: Annotated[
+        Path | None, typer.Option(help="Folder of a study or campaign, made or not, that every node must write.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Look at every node of a cluster (versions, GPUs, shared folder, clocks, disks) and say what to mend."""
+    from rookery import api
+
+    report = api.doctor(address, survey=survey, study=study)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(report.plain(), indent=2))
+    else:
+        _show(report)
+    if report.level == "FAIL":
+        raise typer.Exit(1)
+
+
+def _show(report: DoctorReport) -> None:
+    """Print the findings as a table, and what they come to."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from rookery.clusters.findings import node_list
+
+    console = Console()
+    table = Table("", "check", "where", "found", "what to do", show_lines=False, pad_edge=False)
+    for finding in report.findings:
+        table.add_row(
+            Text(finding.level, style=_COLOURS[finding.level]),
+            finding.check,
+            Text(node_list(finding.nodes, len(report.nodes))),
+            Text(finding.text),
+            Text(finding.advice),
+        )
+    console.print(table)
+    counts = {level: sum(f.level == level for f in report.findings) for level in ("FAIL", "WARN")}
+    console.print(
+        "All is well."
+        if not any(counts.values())
+        else f"{counts['FAIL']} to mend (FAIL), {counts['WARN']} to think about (WARN)."
+    )

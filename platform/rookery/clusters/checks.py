@@ -1,0 +1,203 @@
+"""The judgements of `rookery doctor` on single nodes and their software: facts in, findings out, no Ray.
+
+A node's facts are those of :meth:`rookery.clusters.probe.Probe.facts`; `nodes` maps its name to them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from rookery.clusters.findings import ORDER, Finding, Level
+
+Facts = Mapping[str, Any]
+Nodes = Mapping[str, Facts]
+
+GIB = 1 << 30
+OPEN_FILES_WANTED = 65536
+_OPEN_FILES_FAIL, _OPEN_FILES_WARN = 1024, 8192
+_FREE_FAIL, _FREE_WARN = 1 * GIB, 10 * GIB
+_INODES_WARN = 100_000
+_RAY_FULL = 0.95
+"""Ray refuses to spill objects to a disk that is fuller (``RAY_local_fs_capacity_threshold``)."""
+_SHM_ALONE = 2 * GIB
+_SKEW_WARN, _SKEW_FAIL = 1.0, 60.0
+
+
+def check_versions(nodes: Nodes, here: Mapping[str, str | None]) -> list[Finding]:
+    """Judge whether every node has the driver's versions; `here` are the driver's own."""
+    found = []
+    for package in ("rookery", "ray", "torch", "python", "optuna"):
+        mine = here.get(package)
+        for name, facts in nodes.items():
+            theirs = facts["versions"].get(package)
+            if theirs is None and package != "rookery":
+                found.append(
+                    Finding(
+                        "versions",
+                        Level.FAIL,
+                        f"{package} is not installed",
+                        f"there: pip install 'rookery[search]' '{package}=={mine}'",
+                        (name,),
+                    )
+                )
+            elif theirs is None and mine is not None:
+                text = "rookery is not installed"
+                advice = f"there: pip install 'rookery[search]=={mine}', or the same checkout"
+                found.append(Finding("versions", Level.FAIL, text, advice, (name,)))
+            elif theirs != mine and mine is not None:
+                patch_only = package == "python" and _minor(theirs) == _minor(mine)
+                text = f"{package} is {theirs}, but {mine} here"
+                advice = f"install {package} {mine} there: networks must come from one software"
+                if patch_only:
+                    advice = "harmless as a rule; equal environments rule it out"
+                level = Level.WARN if patch_only else Level.FAIL
+                found.append(Finding("versions", level, text, advice, (name,)))
+    if not found:
+        said = ", ".join(f"{package} {version}" for package, version in here.items() if version is not None)
+        found.append(Finding("versions", Level.OK, said, nodes=tuple(nodes)))
+    return found
+
+
+def check_devices(nodes: Nodes) -> list[Finding]:
+    """Judge whether torch sees and can use the GPUs that Ray hands out and the kernel driver knows.
+
+    ``ray_gpus`` of a node's facts is what Ray counts there, None without a cluster.
+    """
+    found = []
+    for name, facts in nodes.items():
+        seen, ray_gpus = facts["torch_devices"], facts.get("ray_gpus")
+        devices, hardware = seen["devices"], facts["driver_gpus"]
+
+        def say(level: Level, text: str, advice: str = "", where: str = name) -> None:
+            found.append(Finding("devices", level, text, advice, (where,)))
+
+        if seen["error"] is not None:
+            say(Level.FAIL, f"torch cannot be asked ({seen['error']})", "reinstall torch on that node")
+            continue
+        for number, device in enumerate(devices):
+            if device["error"] is not None:
+                advice = "torch's CUDA build, the driver and the device do not fit: see `nvidia-smi`, "
+                advice += "and install the torch that pytorch.org names for that driver"
+                say(Level.FAIL, f"cuda:{number} ({device['name']}) fails: {device['error']}", advice)
+        count = len(devices)
+        if ray_gpus is not None and ray_gpus > count:
+            advice = "install a torch with CUDA there, or start Ray with --num-gpus of what there is"
+            say(Level.FAIL, f"Ray hands out {ray_gpus:g} GPUs, but torch sees {count}", advice)
+        elif ray_gpus is not None and ray_gpus < count:
+            say(
+                Level.WARN,
+                f"torch sees {count} GPUs, but Ray hands out {ray_gpus:g}",
+                f"start Ray there with --num-gpus={count}",
+            )
+        elif hardware > count:
+            advice = "a torch without CUDA, or CUDA_VISIBLE_DEVICES hides them; the rest lie idle"
+            say(Level.WARN, f"the node has {hardware} GPUs, but torch sees {count}", advice)
+        elif count == 0:
+            say(Level.OK, "no GPU: networks train on CPUs")
+        elif all(device["error"] is None for device in devices):
+            kinds = Counter(device["name"] for device in devices)
+            say(Level.OK, ", ".join(f"{n} x {kind}" for kind, n in kinds.items()))
+    return found
+
+
+def check_clocks(skews: Mapping[str, tuple[float, float]]) -> list[Finding]:
+    """Judge clocks: seconds that each node is ahead of the driver, and how uncertain that is."""
+    found = []
+    for name, (skew, uncertainty) in skews.items():
+        sure = max(0.0, abs(skew) - uncertainty)
+        if sure <= _SKEW_WARN:
+            continue
+        level = Level.FAIL if sure > _SKEW_FAIL else Level.WARN
+        where = "ahead of" if skew > 0 else "behind"
+        text = f"the clock is {abs(skew):.1f} s {where} this machine's (± {uncertainty:.1f} s)"
+        advice = "synchronise it (chrony or ntpd): times of trials and ages of files would be wrong"
+        found.append(Finding("clocks", level, text, advice, (name,)))
+    if not found and skews:
+        limit = max(abs(skew) + uncertainty for skew, uncertainty in skews.values())
+        text = f"within {max(limit, 0.01):.2f} s of this machine's"
+        found.append(Finding("clocks", Level.OK, text, nodes=tuple(skews)))
+    return found
+
+
+def check_open_files(nodes: Nodes) -> list[Finding]:
+    """Judge the limit of open files of a worker."""
+    found = []
+    for name, facts in nodes.items():
+        soft, hard = facts["open_files"]["soft"], facts["open_files"]["hard"]
+        level = Level.OK
+        if soft < _OPEN_FILES_WARN:
+            level = Level.FAIL if soft < _OPEN_FILES_FAIL else Level.WARN
+        advice = f"`ulimit -n {OPEN_FILES_WANTED}` before `ray start`: sockets of many workers need them"
+        if hard < _OPEN_FILES_WARN:
+            advice += f"; the hard limit is {hard}, which an administrator raises in limits.conf"
+        text = f"a process may open {soft} files"
+        found.append(Finding("open files", level, text, "" if level is Level.OK else advice, (name,)))
+    return found
+
+
+def check_shared_memory(nodes: Nodes) -> list[Finding]:
+    """Judge /dev/shm against Ray's object store, ``object_store_bytes`` of the facts (None without Ray)."""
+    found = []
+    for name, facts in nodes.items():
+        size, store = facts["shm_bytes"], facts.get("object_store_bytes")
+        wanted = _SHM_ALONE if store is None else store
+        if size is None:
+            text, level = "there is no /dev/shm", Level.WARN
+        elif size < wanted:
+            text, level = f"/dev/shm has {_gib(size)}, but Ray's objects may take {_gib(wanted)}", Level.WARN
+            if store is None:
+                text = f"/dev/shm has {_gib(size)}, less than {_gib(wanted)}"
+        else:
+            text, level = f"/dev/shm has {_gib(size)}", Level.OK
+        advice = f"in a container: --shm-size={-(-wanted // GIB)}g; else objects go through a slow disk"
+        found.append(Finding("shared memory", level, text, "" if level is Level.OK else advice, (name,)))
+    return found
+
+
+def check_scratch(nodes: Nodes) -> list[Finding]:
+    """Judge the disk of Ray's temporary files on each node."""
+    found = []
+    for name, facts in nodes.items():
+        disk = facts["scratch"]
+        advice = "make room, or start Ray with --temp-dir on a larger local disk"
+        if "error" in disk:
+            found.append(
+                Finding("scratch disk", Level.FAIL, f"{disk['path']}: {disk['error']}", advice, (name,))
+            )
+            continue
+        used = 1 - disk["free"] / max(1, disk["total"])
+        level = Level.WARN if disk["free"] < _FREE_WARN else Level.OK
+        text = f"{disk['path']} has {_gib(disk['free'])} free"
+        if used > _RAY_FULL:
+            level = Level.FAIL if disk["free"] < _FREE_WARN else Level.WARN
+            text += f" and is {used:.0%} full: Ray writes no objects to a disk over {_RAY_FULL:.0%}"
+        found.append(Finding("scratch disk", level, text, "" if level is Level.OK else advice, (name,)))
+    return found
+
+
+def check_free_space(disks: Mapping[str, Facts], folder: str) -> list[Finding]:
+    """Judge what is free where the study lies, as each node sees it."""
+    found = []
+    for name, disk in disks.items():
+        if "error" in disk:
+            continue  # whether it can be seen at all is judged by the shared storage
+        level, free, inodes = Level.OK, disk["free"], disk["free_inodes"]
+        if free < _FREE_WARN:
+            level = Level.FAIL if free < _FREE_FAIL else Level.WARN
+        text = f"{folder} has {_gib(free)} free"
+        if inodes is not None and inodes < _INODES_WARN:
+            text += f" and room for {inodes} more files"
+            level = max(level, Level.WARN if inodes > 1000 else Level.FAIL, key=ORDER.index)
+        advice = "make room: a study that fills the disk stops, and goes on when there is room"
+        found.append(Finding("free disk", level, text, "" if level is Level.OK else advice, (name,)))
+    return found
+
+
+def _minor(version: str | None) -> list[str]:
+    return (version or "").split(".")[:2]
+
+
+def _gib(size: float) -> str:
+    return f"{size / GIB:.1f} GiB" if size < 100 * GIB else f"{size / GIB:.0f} GiB"

@@ -1,0 +1,284 @@
+"""`rookery doctor`: look at every node of a cluster, or at this machine alone, and say what to mend."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rookery.clusters import checks, checks_storage
+from rookery.clusters.findings import Finding, Level, merge, worst
+from rookery.clusters.probe import Probe, disk, versions
+from rookery_ensembles.errors import InputError
+
+Ask = Callable[..., dict[str, Any]]
+"""Calls a method of every node's probe, with arguments; answers by node, an exception where it failed."""
+_PATIENCE_S = 10.0
+_ANSWER_S = 180.0
+_PINGS = 5
+
+
+@dataclass(frozen=True)
+class DoctorReport:
+    """What the doctor found."""
+
+    address: str | None
+    findings: list[Finding]
+    nodes: dict[str, dict[str, Any]]
+    """Facts by node."""
+
+    @property
+    def level(self) -> Level:
+        """The worst finding's."""
+        return worst(self.findings)
+
+    def plain(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {
+            "level": str(self.level),
+            "address": self.address,
+            "findings": [finding.plain() for finding in self.findings],
+            "nodes": self.nodes,
+        }
+
+
+def examine(
+    address: str | None = None, *, survey: str | Path | None = None, study: str | Path | None = None
+) -> DoctorReport:
+    """Examine a cluster, or this machine alone.
+
+    Parameters
+    ----------
+    address
+        Of a running Ray cluster that this machine belongs to (``auto`` or ``HOST:6379``); without
+        it no Ray is started and only this machine is looked at.
+    survey
+        A survey store that every node must read.
+    study
+        A study's or campaign's folder that every node must write, made or not yet; a file per node
+        is written there (or in its nearest parent that exists) and taken away.
+
+    Returns
+    -------
+    The report. A cluster that does not answer, or a survey that cannot be read, is a finding of it
+    and no error.
+    """
+    if address is None:
+        ask = _ask_here(socket.gethostname())
+        nodes = ask("facts", tempfile.gettempdir())
+        findings = [Finding("cluster", Level.OK, "none asked for: this machine alone")]
+        return _report(None, findings, nodes, ask, survey, study)
+    from rookery.search.run import ray_session
+
+    try:
+        with ray_session(address, any_version=True):
+            return _examine_cluster(address, survey, study)
+    except InputError as error:
+        advice = "is it up? `ray status` on its head; the port is the head's 6379 unless it was changed"
+        return DoctorReport(address, [Finding("cluster", Level.FAIL, str(error), advice)], {})
+
+
+def _examine_cluster(address: str, survey: str | Path | None, study: str | Path | None) -> DoctorReport:
+    """Examine the cluster that this process is connected to."""
+    import ray
+
+    listed = ray.nodes()
+    names = node_names([node for node in listed if node["Alive"]])
+    ask = _ask_cluster(names)
+    answers = ask("facts", ray.get_runtime_context().get_temp_dir())
+    findings = [
+        Finding(
+            "cluster",
+            Level.FAIL,
+            f"does not answer ({_first_line(answer)})",
+            "see `ray status` and that node's logs in /tmp/ray/session_latest/logs; restart Ray on it",
+            (name,),
+        )
+        for name, answer in answers.items()
+        if isinstance(answer, Exception)
+    ]
+    nodes = {name: answer for name, answer in answers.items() if not isinstance(answer, Exception)}
+    resources = {names[node["NodeID"]]: node["Resources"] for node in listed if node["Alive"]}
+    for name, facts in nodes.items():
+        facts["ray_gpus"] = resources[name].get("GPU", 0.0)
+        facts["object_store_bytes"] = int(resources[name].get("object_store_memory", 0))
+    dead = len(listed) - len(names)
+    cpus = sum(resources[name].get("CPU", 0) for name in nodes)
+    gpus = sum(facts["ray_gpus"] for facts in nodes.values())
+    text = f"{len(nodes)} of {len(names)} nodes answer, with {cpus:g} CPUs and {gpus:g} GPUs for Ray"
+    text += f"; {dead} more have left since it started" if dead else ""
+    findings.insert(0, Finding("cluster", Level.OK, text))
+    findings.append(_judge_token(os.environ.get("RAY_AUTH_MODE") == "token"))
+    return _report(address, findings, nodes, ask, survey, study)
+
+
+def _judge_token(token: bool) -> Finding:
+    """Judge whether the cluster asks for a token."""
+    if token:
+        return Finding("token", Level.OK, "the cluster asks for a token")
+    advice = "`ray get-auth-token --generate` once, the token on every node in ~/.ray/auth_token, and "
+    advice += "RAY_AUTH_MODE=token where `ray start` runs; see docs/clusters.md"
+    text = "the cluster asks for no token: whoever reaches its ports can run code as its user"
+    return Finding("token", Level.WARN, text, advice)
+
+
+def _report(
+    address: str | None,
+    findings: list[Finding],
+    nodes: dict[str, dict[str, Any]],
+    ask: Ask,
+    survey: str | Path | None,
+    study: str | Path | None,
+) -> DoctorReport:
+    """Run every check on the nodes that answered."""
+    if nodes:
+        here = versions()
+        findings += checks.check_versions(nodes, here)
+        findings += checks.check_devices(nodes)
+        if study is not None:
+            findings += _check_study(Path(study).absolute(), list(nodes), ask)
+        if survey is not None:
+            findings += _check_survey(Path(survey).absolute(), list(nodes), ask)
+        if address is not None:
+            findings += checks.check_clocks(_skews(list(nodes), ask))
+        findings += checks.check_scratch(nodes)
+        findings += checks.check_shared_memory(nodes)
+        findings += checks.check_open_files(nodes)
+    return DoctorReport(address, merge(findings), nodes)
+
+
+def _check_study(study: Path, names: Sequence[str], ask: Ask) -> list[Finding]:
+    """Have every node write a token into the study's folder and read everybody's."""
+    base = Path(disk(str(study))["path"])
+    if not base.is_dir():
+        return [Finding("shared storage", Level.FAIL, f"{base} is a file, not a folder", "name another --study")]
+    scratch = base / f".rookery-doctor.partial-{secrets.token_hex(4)}"
+    try:
+        scratch.mkdir()
+        # Ray may run as another user on other nodes; they write beside each other, as in a study.
+        scratch.chmod(base.stat().st_mode & 0o7777)
+    except OSError as error:
+        text = f"{base} cannot be written from this machine ({error.strerror})"
+        return [Finding("shared storage", Level.FAIL, text, "choose a --study that you may write")]
+    try:
+        tokens = {f"node-{number}": secrets.token_hex(16) for number in range(len(names))}
+        each = {name: (str(scratch), *item) for name, item in zip(names, tokens.items(), strict=True)}
+        written = _texts(ask("write_token", each=each))
+        files = {name: file for name, file in zip(names, tokens, strict=True) if written[name] is None}
+        expected = {file: tokens[file] for file in files.values()}
+        readers = {name: (str(scratch), expected, _PATIENCE_S) for name in files}
+        owner = {file: name for name, file in files.items()}
+        unread = {
+            name: {owner[file]: why for file, why in answer.items()} if isinstance(answer, dict) else {}
+            for name, answer in ask("read_tokens", each=readers).items()
+        }
+        found = checks_storage.check_shared_folder(str(base), written, unread)
+        disks = {name: answer for name, answer in ask("disk", str(base)).items() if isinstance(answer, dict)}
+        return found + checks.check_free_space(disks, str(base))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _check_survey(survey: Path, names: Sequence[str], ask: Ask) -> list[Finding]:
+    """Read the survey whole here, and compare what the nodes see of it."""
+    from rookery.surveys import open_survey
+
+    try:
+        open_survey(survey)
+        here = Probe().survey(str(survey))
+    except InputError as error:
+        here = {"error": str(error)}
+    answers = ask("survey", str(survey)) if "error" not in here else {}
+    seen = {
+        name: {"error": _first_line(answer)} if isinstance(answer, Exception) else answer
+        for name, answer in answers.items()
+        if name in names
+    }
+    return checks_storage.check_survey(str(survey), seen, here)
+
+
+def _skews(names: Sequence[str], ask: Ask) -> dict[str, tuple[float, float]]:
+    """Return how far each node's clock is ahead of this one's, and ± half the fastest round trip, seconds."""
+    best: dict[str, tuple[float, float]] = {}
+    for name in names:
+        for _ in range(_PINGS):
+            before = time.time()
+            answer = ask("clock", each={name: ()})[name]
+            after = time.time()
+            if isinstance(answer, Exception):
+                break
+            sample = (answer - (before + after) / 2, (after - before) / 2)
+            best[name] = min(best.get(name, sample), sample, key=lambda pair: pair[1])
+    return best
+
+
+def _ask_here(name: str) -> Ask:
+    """Ask this process, as if it were a cluster of one node."""
+    probe = Probe()
+
+    def ask(method: str, *arguments: Any, each: Mapping[str, tuple[Any, ...]] | None = None) -> dict[str, Any]:
+        mine = arguments if each is None else each.get(name)
+        return {} if mine is None else {name: getattr(probe, method)(*mine)}
+
+    return ask
+
+
+def _ask_cluster(names: Mapping[str, str]) -> Ask:
+    """Start a probe on every node of the cluster (names by node id), and ask them at once."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    from rookery.clusters import probe
+
+    # By value: a node that lacks Rookery must answer too.
+    ray.cloudpickle.register_pickle_by_value(probe)
+    try:
+        remote = ray.remote(num_cpus=0)(probe.Probe)
+        actors = {
+            name: remote.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote()
+            for node, name in names.items()
+        }
+    finally:
+        ray.cloudpickle.unregister_pickle_by_value(probe)
+
+    def ask(method: str, *arguments: Any, each: Mapping[str, tuple[Any, ...]] | None = None) -> dict[str, Any]:
+        wanted = dict.fromkeys(actors, arguments) if each is None else each
+        calls = {name: getattr(actors[name], method).remote(*given) for name, given in wanted.items()}
+        end = time.monotonic() + _ANSWER_S
+        answers: dict[str, Any] = {}
+        for name, call in calls.items():
+            try:
+                answers[name] = ray.get(call, timeout=max(1.0, end - time.monotonic()))
+            except (ray.exceptions.RayError, TimeoutError) as error:
+                answers[name] = error
+        return answers
+
+    return ask
+
+
+def node_names(nodes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return a name for each node of ``ray.nodes()`` by its id: the host's, told apart where hosts repeat."""
+    hosts = [node["NodeManagerHostname"] for node in nodes]
+    return {
+        node["NodeID"]: host if hosts.count(host) == 1 else f"{host}/{node['NodeID'][:6]}"
+        for node, host in zip(nodes, hosts, strict=True)
+    }
+
+
+def _texts(answers: Mapping[str, Any]) -> dict[str, str | None]:
+    return {
+        name: _first_line(answer) if isinstance(answer, Exception) else answer
+        for name, answer in answers.items()
+    }
+
+
+def _first_line(error: object) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,1 @@
+"""Parts of the galaxy simulator: see rookery.surveys.simulators.galaxies and docs/simulations.md."""
