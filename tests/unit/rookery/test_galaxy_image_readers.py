@@ -1,5 +1,6 @@
 """Images of galaxies: what is mended, how they join a catalogue, and stamps cut out of frames."""
 
+import bz2
 import json
 
 import numpy as np
@@ -319,6 +320,45 @@ def test_stacks_and_packed_frames_are_read(frames, tmp_path):
     images = survey.image_array()
     np.testing.assert_array_equal(images[:, 0], images[:, 2])
     assert images[0, 0].sum() == pytest.approx(100, rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["bz2", "fz", "scaled", "beside a mask"])
+def test_frames_of_every_kind_give_the_same_stamps(frames, tmp_path, kind):
+    positions(tmp_path)
+    expected = cut(frames, tmp_path / "expected", bands=("r",)).survey.image_array()
+    (tmp_path / "other").mkdir()
+    with fits.open(frames / "b.fits") as units:
+        image, header = units[0].data, units[0].header
+        if kind == "bz2":
+            (tmp_path / "other" / "b.fits.bz2").write_bytes(bz2.compress((frames / "b.fits").read_bytes()))
+        elif kind == "fz":
+            packed = fits.CompImageHDU(image, header, compression_type="GZIP_2", quantize_level=0)
+            fits.HDUList([fits.PrimaryHDU(), packed]).writeto(tmp_path / "other" / "b.fits.fz")
+        elif kind == "scaled":
+            unit = fits.PrimaryHDU(image.astype(np.float64), header)
+            unit.scale("int32", bscale=1e-6, bzero=1.0)
+            unit.writeto(tmp_path / "other" / "b.fits")
+        else:
+            primary = fits.PrimaryHDU()
+            primary.header["FILTER"] = "r DECam"
+            del header["FILTER"]
+            mask = fits.ImageHDU(np.ones(image.shape, np.int16), header, name="MASK")
+            parts = [primary, mask, fits.ImageHDU(image, header, name="SCI")]
+            fits.HDUList(parts).writeto(tmp_path / "other" / "b.fits")
+    found = cut(tmp_path / "other", tmp_path / "out", bands=("r",)).survey.image_array()
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_interpolation_is_that_of_reproject(frames, tmp_path):
+    reproject = pytest.importorskip("reproject", reason="the package reproject is not installed")
+    positions(tmp_path)
+    image = cut(frames, tmp_path / "out").survey.image_array()[1, 2]
+    with fits.open(frames / "b.fits") as units, fits.open(frames / "c.fits") as other:
+        grid = WCS(units[0].header)
+        pixel = np.array(grid.all_world2pix(*POSITIONS[1], 0))
+        grid.wcs.crpix -= np.ceil(pixel - SIZE / 2 - 1e-3)
+        expected, _ = reproject.reproject_interp(other[0], grid, shape_out=(SIZE, SIZE), order="bicubic")
+    np.testing.assert_allclose(image, expected * (0.396 / 0.3) ** 2, atol=1e-3)
 
 
 @pytest.mark.parametrize(
