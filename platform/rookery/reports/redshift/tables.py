@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rookery.reports.comparison import comparison_table
-from rookery.reports.metric_names import REDSHIFT_COMPARED, REDSHIFT_METRICS, metric
+from rookery.reports.metric_names import REDSHIFT_METRICS, metric
 from rookery.reports.redshift.rows import LABELS
 from rookery.reports.tables import (
     bin_name,
