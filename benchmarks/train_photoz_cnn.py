@@ -17,15 +17,15 @@ from rookery.search.space import FixedParameter, find_space, load_space
 
 LARGE = {
     "the published point of photoz_cnn.yaml": ("photoz_cnn", 0, {}),
-    "the same, branches ugri+griz": ("photoz_cnn", 0, {"branches": "runs-4"}),
-    "the same with half the filters": ("photoz_cnn", 0, {"width": 0.5}),
-    "the same with a quarter of the filters": ("photoz_cnn", 0, {"width": 0.25}),
+    "the published point, branches ugri+griz": ("photoz_cnn", 0, {"branches": "runs-4"}),
+    "the published point with half the filters": ("photoz_cnn", 0, {"width": 0.5}),
+    "the published point with a quarter of the filters": ("photoz_cnn", 0, {"width": 0.25}),
 }
 SMALL = {
     "first point of photoz_cnn_small.yaml": ("photoz_cnn_small", 0, {}),
     "the same on 48 x 48 pixels": ("photoz_cnn_small", 0, {"image_size": 48}),
     "the same on 64 x 64 pixels": ("photoz_cnn_small", 0, {"image_size": 64}),
-    "the same, branches ugri+griz": ("photoz_cnn_small", 0, {"branches": "runs-4"}),
+    "the same on 32 x 32, branches ugri+griz": ("photoz_cnn_small", 0, {"branches": "runs-4"}),
     "second point of photoz_cnn_small.yaml": ("photoz_cnn_small", 1, {}),
 }
 IMAGES = 128

@@ -1,12 +1,13 @@
 """Calibration of averaged redshift PDFs."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery_ensembles._beta_mixture import check_mixture, fit_mixture, mixture_cdf
 from rookery_ensembles._documents import Fields
 from rookery_ensembles.calibrate import TEMPERATURE_RANGE, TemperatureCalibration
 from rookery_ensembles.errors import fail
@@ -37,7 +38,9 @@ class PdfCalibration:
     then turns F into B(F; a, b), so that a density becomes f beta(F; a, b): a and b apart shift the
     PDFs, both above 1 narrow them, both below 1 move probability from their middle to their tails.
     It is the recalibration of linear pools by Ranjan & Gneiting (2010) and Gneiting & Ranjan (2013).
-    With T = a = b = 1 nothing changes, and a bin without probability stays so.
+    What two parameters cannot mend, such as tails that are too light about a core that is too wide,
+    a mixture of beta distributions does in the same way (Bassetti, Casarin & Ravazzolo 2018).
+    With T = a = b = 1 and equal weights nothing changes, and a bin without probability stays so.
 
     Parameters
     ----------
@@ -45,6 +48,8 @@ class PdfCalibration:
         T, in `TEMPERATURE_RANGE`.
     a, b
         Parameters of the beta distribution, in `BETA_RANGE`.
+    weights
+        Of the J components Beta(j, J - j + 1) of the mixture; they sum to 1. None for no mixture.
 
     Raises
     ------
@@ -55,11 +60,18 @@ class PdfCalibration:
     temperature: float = 1.0
     a: float = 1.0
     b: float = 1.0
+    weights: tuple[float, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the calibration in a few words."""
+        mixed = ", then a mixture of betas" if self.weights else ""
+        return f"temperature {self.temperature:.3f}, beta({self.a:.3f}, {self.b:.3f}){mixed}"
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         for name in _RANGES:
             _check_range(name, getattr(self, name), name)
+        check_mixture(self.weights, "weights")
 
     @classmethod
     def fit(
@@ -72,8 +84,8 @@ class PdfCalibration:
     ) -> "PdfCalibration":
         """Find the calibration of the greatest likelihood of the true bins.
 
-        Of none, the best T, the best a and b, and the best a and b after T, it is the likeliest: on
-        the data of the fit the likelihood is never lower than without calibration.
+        Of none, the best T, the best a and b, and the best a and b after T, it is the likeliest, and
+        a mixture follows; on the data of the fit the likelihood is never lower than without.
 
         Parameters
         ----------
@@ -84,7 +96,7 @@ class PdfCalibration:
         sample_weight
             (N,) what each object counts; 1 by default.
         sharpen
-            Whether PDFs may become more certain. If not, T is no less than 1, and a = b = 1.
+            Whether PDFs may become more certain. If not, T is no less than 1, and nothing follows it.
 
         Raises
         ------
@@ -104,7 +116,16 @@ class PdfCalibration:
                 loss, a, b = _fit_beta(values, index, weight)
                 found.append((loss, cls(t, a, b)))
         least, best = min(found, key=lambda pair: pair[0])
-        return best if least < plain_loss - _LEAST_GAIN else cls()
+        if not least < plain_loss - _LEAST_GAIN:
+            least, best = plain_loss, cls()
+        if sharpen:
+            ends = _true_bin_ends(best.apply(masses), index)
+            chosen = _spread(len(index), _MOST_FOR_BETA)
+            mixed = replace(best, weights=fit_mixture(ends[:, chosen], weight[chosen]))
+            low, high = mixture_cdf(mixed.weights, ends)
+            if _mean_loss(high - low, weight) < least - _LEAST_GAIN:
+                return mixed
+        return best
 
     def apply(self, mass_nk: NDArray[Any]) -> FloatArray:
         """Return calibrated (N, K) bin masses in double precision.
@@ -120,14 +141,19 @@ class PdfCalibration:
         if self.temperature != 1.0:
             masses = _powers(masses, self.temperature)
             masses /= masses.sum(axis=1, keepdims=True)
-        if (self.a, self.b) == (1.0, 1.0):
+        if (self.a, self.b) == (1.0, 1.0) and not self.weights:
             return masses
-        cdf = betainc(self.a, self.b, cdf_of_masses(masses))
+        cdf = cdf_of_masses(masses)
+        if (self.a, self.b) != (1.0, 1.0):
+            cdf = betainc(self.a, self.b, cdf)
+        if self.weights:
+            cdf = mixture_cdf(self.weights, cdf)
         return np.asarray(np.maximum(np.diff(cdf, axis=1), 0.0))  # rounding must not make a mass negative
 
-    def to_dict(self) -> dict[str, str | float]:
+    def to_dict(self) -> dict[str, str | float | list[float]]:
         """Return the calibration as a plain mapping, for YAML or JSON."""
-        return {"method": _METHOD, **{name: float(getattr(self, name)) for name in _RANGES}}
+        numbers = {name: float(getattr(self, name)) for name in _RANGES}
+        return {"method": _METHOD, **numbers, "weights": [float(weight) for weight in self.weights]}
 
     @classmethod
     def from_dict(cls, document: object, where: str) -> "PdfCalibration":
@@ -138,13 +164,15 @@ class PdfCalibration:
         InputError
             Beginning with `where`, when it is something else.
         """
-        fields = Fields(document, where, ("method", *_RANGES))
+        fields = Fields(document, where, ("method", *_RANGES, "weights"))
         if (method := fields.take("method", str)) != _METHOD:
             raise fail(fields.place("method"), f"must be `{_METHOD}`, but found {method!r}")
         values = {name: fields.take(name, float) for name in _RANGES}
         for name, value in values.items():
             _check_range(name, value, fields.place(name))
-        return cls(**values)
+        weights = fields.take_list("weights", float)
+        check_mixture(weights, fields.place("weights"))
+        return cls(**values, weights=weights)
 
 
 Calibration = TemperatureCalibration | PdfCalibration
@@ -182,8 +210,11 @@ def _powers(masses_nk: FloatArray, temperature: float) -> FloatArray:
 
 
 def _loss(masses_nk: FloatArray, index_n: NDArray[np.intp], weight_n: FloatArray) -> float:
-    true_n = masses_nk[np.arange(len(index_n)), index_n]
-    return float(np.mean(weight_n * -np.log(np.maximum(true_n, LOG_FLOOR))))
+    return _mean_loss(masses_nk[np.arange(len(index_n)), index_n], weight_n)
+
+
+def _mean_loss(mass_n: FloatArray, weight_n: FloatArray) -> float:
+    return float(np.average(-np.log(np.maximum(mass_n, LOG_FLOOR)), weights=weight_n))
 
 
 def _fit_temperature(
@@ -217,7 +248,7 @@ def _fit_beta(
 
     def loss(logs: FloatArray, rows: NDArray[np.intp] | slice = chosen) -> float:
         low, high = betainc(*np.exp(logs), ends[:, rows])
-        return float(np.average(-np.log(np.maximum(high - low, LOG_FLOOR)), weights=weight_n[rows]))
+        return _mean_loss(high - low, weight_n[rows])
 
     limits = (math.log(BETA_RANGE[0]), math.log(BETA_RANGE[1]))
     found = minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[limits] * 2)

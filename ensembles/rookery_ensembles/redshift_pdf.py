@@ -167,13 +167,20 @@ def gaussian_pdf(mean_n: NDArray[Any], sigma_n: NDArray[Any], edges: Edges) -> F
 
 
 def redshifts(z_n: NDArray[Any], n: int, name: str = "z_spec") -> FloatArray:
-    """Return (n,) redshifts in double precision; raises InputError when there are not `n`."""
+    """Return (n,) redshifts in double precision, NaN where unknown.
+
+    Raises
+    ------
+    InputError
+        When there are not `n`, or one is infinite or not above -1.
+    """
     z = np.asarray(z_n, dtype=np.float64)
     if z.shape != (n,):
         raise fail(name, f"there must be one redshift for each of {n} objects, but found {z.shape}")
-    if np.isinf(z).any():
-        row = int(np.flatnonzero(np.isinf(z))[0])
-        raise fail(f"{name}, row {row}", f"must be finite, or NaN where unknown, but found {z[row]}")
+    bad = np.flatnonzero(np.isinf(z) | (z <= -1))
+    if bad.size:
+        rule = "must be finite and above -1, or NaN where unknown"
+        raise fail(f"{name}, row {bad[0]}", f"{rule}, but found {z[bad[0]]:g}")
     return z
 
 

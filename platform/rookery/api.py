@@ -747,7 +747,7 @@ def dashboard(
 
 
 def demo(out: PathLike = "demo", *, seed: int = 1) -> tuple[Path, Path]:
-    """Run the whole way of the data on a small simulated survey; return the report's page.
+    """Run the whole way of the data on two small simulated surveys; return the pages of their reports.
 
     See :func:`rookery.demo.run_demo`.
     """

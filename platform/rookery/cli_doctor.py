@@ -16,11 +16,14 @@ _COLOURS = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
 def doctor(
     address: Annotated[
         str | None,
-        typer.Option(help="A Ray cluster that this machine belongs to: auto or HOST:6379; else this machine."),
+        typer.Option(
+            help="A Ray cluster that this machine belongs to: auto or HOST:6379; else this machine."
+        ),
     ] = None,
     survey: Annotated[Path | None, typer.Option(help="Survey store that every node must read.")] = None,
     study: Annotated[
-        Path | None, typer.Option(help="Folder of a study or campaign, made or not, that every node must write.")
+        Path | None,
+        typer.Option(help="Folder of a study or campaign, made or not, that every node must write."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
@@ -47,19 +50,15 @@ def _show(report: DoctorReport) -> None:
     from rookery.clusters.findings import node_list
 
     console = Console()
-    table = Table("", "check", "where", "found", "what to do", show_lines=False, pad_edge=False)
+    table = Table("", "check", "where", "found", pad_edge=False)
     for finding in report.findings:
-        table.add_row(
-            Text(finding.level, style=_COLOURS[finding.level]),
-            finding.check,
-            Text(node_list(finding.nodes, len(report.nodes))),
-            Text(finding.text),
-            Text(finding.advice),
-        )
+        where = node_list(finding.nodes, len(report.nodes))
+        table.add_row(Text(finding.level, style=_COLOURS[finding.level]), finding.check, where, Text(finding.text))
     console.print(table)
+    wrong = [finding for finding in report.findings if finding.advice]
+    for finding in wrong:
+        head = Text(f"{finding.level} {finding.check}: ", style=_COLOURS[finding.level])
+        console.print(head + Text(finding.advice, style="default"))
     counts = {level: sum(f.level == level for f in report.findings) for level in ("FAIL", "WARN")}
-    console.print(
-        "All is well."
-        if not any(counts.values())
-        else f"{counts['FAIL']} to mend (FAIL), {counts['WARN']} to think about (WARN)."
-    )
+    told = f"{counts['FAIL']} to mend (FAIL), {counts['WARN']} to think about (WARN)."
+    console.print(told if wrong else "All is well.")

@@ -12,14 +12,18 @@ if TYPE_CHECKING:
 
 AddressOption = Annotated[
     str | None,
-    typer.Option(help="The head's dashboard, http://HEAD:8265; by default RAY_API_SERVER_ADDRESS or this machine's."),
+    typer.Option(
+        help="The head's dashboard, http://HEAD:8265; by default RAY_API_SERVER_ADDRESS or this machine's."
+    ),
 ]
 jobs_app = typer.Typer(help="Jobs sent to a cluster by `rookery submit`.", no_args_is_help=True)
 
 
 def submit(
     context: typer.Context,
-    command: Annotated[list[str], typer.Argument(help="After `--`: a verb with its options.", metavar="-- VERB ...")],
+    command: Annotated[
+        list[str], typer.Argument(help="After `--`: a verb with its options.", metavar="-- VERB ...")
+    ],
     address: AddressOption = None,
     folder: Annotated[
         str | None, typer.Option(help="Folder on the cluster to run in, where its paths begin: /shared.")
@@ -77,7 +81,9 @@ def logs(
 
 
 @jobs_app.command()
-def stop(name: Annotated[str, typer.Argument(help="Name of the job.")], address: AddressOption = None) -> None:
+def stop(
+    name: Annotated[str, typer.Argument(help="Name of the job.")], address: AddressOption = None
+) -> None:
     """Stop a job; a study goes on when the same command is sent again."""
     from rookery import api
 
@@ -129,7 +135,12 @@ def complete(context: typer.Context, command: list[str], folder: str | None) -> 
         value = parsed.params.get(parameter.name)
         for item in value if isinstance(value, list | tuple) else [value]:
             is_path = parameter.type.name == "path" and item is not None
-            if is_path and folder is None and not PurePosixPath(item).is_absolute() and "://" not in str(item):
+            if (
+                is_path
+                and folder is None
+                and not PurePosixPath(item).is_absolute()
+                and "://" not in str(item)
+            ):
                 rule = "begins nowhere on the cluster: give it whole, or --folder"
                 raise InputError(f"rookery submit: {parameter.opts[0]} {item} {rule}")
     return command

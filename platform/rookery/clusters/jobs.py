@@ -152,12 +152,18 @@ class JobClient:
             raise InputError(f"--address {self.address}: what answers there is no Ray dashboard") from error
         except (OSError, urllib.error.URLError) as error:
             reason = getattr(error, "reason", error)
-            raise ConnectionLost(f"--address {self.address}: no job server answers there ({reason})") from error
+            raise ConnectionLost(
+                f"--address {self.address}: no job server answers there ({reason})"
+            ) from error
 
     def _explain(self, error: urllib.error.HTTPError, name: str | None) -> InputError:
         text = error.read().decode(errors="replace").strip()
         if error.code in (401, 403):
-            had = "asks for a token, and this user has none" if self._token is None else "refuses this user's token"
+            had = (
+                "asks for a token, and this user has none"
+                if self._token is None
+                else "refuses this user's token"
+            )
             rule = "take the head's (`ray get-auth-token` there) into ~/.ray/auth_token or RAY_AUTH_TOKEN"
             return InputError(f"--address {self.address}: the cluster {had}; {rule}")
         if error.code == 404 and name is not None:

@@ -158,7 +158,7 @@ def test_noise_follows_the_errors_and_hidden_bands_are_masked(survey):
     "values", [{"magnitudes": False, "colours": False, "errors": False}, {"covariates": "a,a"}]
 )
 def test_configurations_without_sense_are_refused(values):
-    with pytest.raises(ValidationError, match="must be an input|must differ"):
+    with pytest.raises(ValidationError, match=r"must be an input|must differ"):
         FAMILY.configure(values)
 
 

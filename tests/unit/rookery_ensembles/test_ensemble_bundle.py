@@ -108,6 +108,7 @@ def test_redshift_pdfs_are_pooled_too(build) -> None:
         (PdfCalibration(temperature=0.5), [0.1, 0.9]),
         (PdfCalibration(a=2.0), [0.0625, 0.9375]),
         (PdfCalibration(temperature=0.5, a=2.0), [0.01, 0.99]),
+        (PdfCalibration(weights=(0.0, 1.0)), [0.0625, 0.9375]),
     ],
 )
 def test_a_bundle_of_redshift_pdfs_keeps_either_calibration(build, calibration, expected) -> None:
@@ -124,8 +125,10 @@ def test_a_bundle_of_redshift_pdfs_keeps_either_calibration(build, calibration, 
         ({"a": 1e300}, "key `calibration`, key `a`: must be from 0.05 to 20, but found 1e[+]300"),
         ({"b": float("nan")}, "key `b`: must be from 0.05 to 20, but found nan"),
         ({"temperature": 0}, "key `temperature`: must be from 0.05 to 20"),
+        ({"weights": [0.5, float("nan")]}, "key `weights`: weights must be from 0 to 1, but found nan"),
+        ({"weights": "all"}, "key `weights`: must be a list"),
         ({"a": "wide"}, "key `a`: must be a number"),
-        ({"c": 1.0}, "unknown key `c`; the keys are method, temperature, a, b"),
+        ({"c": 1.0}, "unknown key `c`; the keys are method, temperature, a, b, weights"),
         ({"method": "magic"}, "`calibration`: unknown key `a`; the keys are method, temperature"),
     ],
 )

@@ -81,7 +81,7 @@ def test_a_gaussian_far_outside_piles_up_at_the_edge_and_one_of_no_width_fills_i
 
 
 def test_the_pit_is_the_share_of_probability_below_the_truth() -> None:
-    z = np.array([0.0625, 0.2, 0.375, -1.0, 0.6, np.nan, 0.5])
+    z = np.array([0.0625, 0.2, 0.375, -0.9, 0.6, np.nan, 0.5])
     expected = [0.125, 0.25, 0.625, 0.0, 1.0, np.nan, 1.0]
     np.testing.assert_allclose(pit(np.repeat(PDF, 7, axis=0), EDGES, z), expected)
 
@@ -139,7 +139,8 @@ def test_gaussians_are_normalised_wherever_they_lie(redshift_pdfs, data, means, 
         (lambda: quantiles(PDF, EDGES, (0.5, 1.5)), "q: must be between 0 and 1, but found 1.5"),
         (lambda: credible_interval(PDF, EDGES, 68), "level: must be between 0 and 1, but found 68"),
         (lambda: pit(PDF, EDGES, np.zeros(2)), "one redshift for each of 1 objects"),
-        (lambda: pit(PDF, EDGES, np.array([np.inf])), "z_spec, row 0: must be finite, or NaN"),
+        (lambda: pit(PDF, EDGES, np.array([np.inf])), "z_spec, row 0: must be finite and above -1, or NaN"),
+        (lambda: pit(PDF, EDGES, np.array([-9999.0])), "z_spec, row 0: .* but found -9999"),
         (lambda: gaussian_pdf(np.zeros(2), np.array([1.0, 0.0]), EDGES), "sigma, row 1: .* greater than 0"),
         (lambda: gaussian_pdf(np.array([np.nan]), np.ones(1), EDGES), "mean, row 0: must be finite, but"),
         (lambda: gaussian_pdf(np.zeros(2), np.ones(3), EDGES), "one sigma per mean"),

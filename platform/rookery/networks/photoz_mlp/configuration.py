@@ -35,14 +35,14 @@ class PhotozMlpConfiguration(TrainingConfiguration):
     """Normalisation of each hidden layer, before its activation."""
     residual: bool = False
     """Whether each hidden layer but the first adds to what it is given."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
     """Of the units of each hidden layer."""
 
     head: Literal["mixture", "softmax"] = "mixture"
     """The PDF: Gaussians whose mass in each bin is taken, or every bin by itself."""
     components: int = Field(default=4, ge=1)
     """Gaussians of a mixture; no effect on a softmax."""
-    smoothing: float = Field(default=2.0, ge=0)
+    label_smoothing: float = Field(default=2.0, ge=0)
     """Bins by which the true bin is blurred in training (Gaussian sigma); no effect on a mixture."""
 
     magnitude_noise: float = Field(default=0.5, ge=0)

@@ -19,10 +19,10 @@ _NARROWEST = 0.25
 class SoftmaxHead(nn.Module):
     """Every bin by itself."""
 
-    def __init__(self, width: int, n_bins: int, smoothing: float) -> None:
+    def __init__(self, width: int, n_bins: int, label_smoothing: float) -> None:
         super().__init__()
         self.linear = nn.Linear(width, n_bins)
-        self.smoothing = smoothing
+        self.label_smoothing = label_smoothing
 
     def forward(self, x_bw: Tensor) -> Tensor:
         """Return logarithms of the bins' probabilities (B, K)."""
@@ -31,10 +31,10 @@ class SoftmaxHead(nn.Module):
     def cross_entropy(self, x_bw: Tensor, target_b: Tensor) -> Tensor:
         """Return the cross-entropy (B,) with the true bin, in training blurred over its neighbours."""
         log_bk = self(x_bw)
-        if not self.training or self.smoothing == 0:
+        if not self.training or self.label_smoothing == 0:
             return functional.nll_loss(log_bk, target_b, reduction="none")
         offset = torch.arange(log_bk.shape[1], device=target_b.device) - target_b[:, None]
-        wanted = torch.softmax(-0.5 * (offset / self.smoothing) ** 2, dim=1)
+        wanted = torch.softmax(-0.5 * (offset / self.label_smoothing) ** 2, dim=1)
         return -(wanted * log_bk).sum(1)
 
 

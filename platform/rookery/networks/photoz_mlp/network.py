@@ -130,7 +130,7 @@ class PhotozMlpNetwork(nn.Module):
             *(Layer(c, size, c.residual and number > 0) for number, size in enumerate(sizes))
         )
         if c.head == "softmax":
-            self.head = SoftmaxHead(c.width, n_bins, c.smoothing)
+            self.head = SoftmaxHead(c.width, n_bins, c.label_smoothing)
         else:
             self.head = MixtureHead(c.width, n_bins, c.components)
 

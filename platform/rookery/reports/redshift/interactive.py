@@ -43,7 +43,8 @@ def density_figure(found: Density, notes: Sequence[str]) -> "go.Figure":
         shade[known] = np.log10(counts[known])
         figure.add_heatmap(
             x=middle, y=middle, z=shade, customdata=counts, coloraxis="coloraxis", hoverongaps=False,
-            hovertemplate="z_spec %{x:.3f}<br>z_phot %{y:.3f}<br>%{customdata:d} objects<extra></extra>", **place,
+            hovertemplate="z_spec %{x:.3f}<br>z_phot %{y:.3f}<br>%{customdata:d} objects<extra></extra>",
+            **place,
         )  # fmt: skip
         for line, dash in zip(outlier_lines(edges), ("dash", "solid", "dash"), strict=True):
             figure.add_scatter(
@@ -130,7 +131,8 @@ def examples_figure(shapes: Sequence[ExampleShape], kinds: Sequence[str]) -> "go
                 )
             figure.add_scatter(
                 x=[shape.example.z_spec] * 2, y=[0.0, 1.05 * top], mode="lines", name="z_spec",
-                legendgroup="z_spec", showlegend=legend, line={"color": NEUTRAL, "width": 1.6, "dash": "dash"},
+                legendgroup="z_spec", showlegend=legend,
+                line={"color": NEUTRAL, "width": 1.6, "dash": "dash"},
                 hovertemplate=f"{shape.example.object_id}<br>z_spec %{{x:.4f}}<extra></extra>", **place,
             )  # fmt: skip
             figure.update_yaxes(range=[0.0, 1.1 * top], **place)

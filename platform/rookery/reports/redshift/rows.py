@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rookery.reports.covariates import covariate_table
-from rookery.reports.redshift.assessment import RedshiftAssessment
+from rookery.reports.redshift.assessment import FloatArray, RedshiftAssessment
 from rookery_ensembles.bootstrap import Estimate, Scores, bootstrap_scores
 from rookery_ensembles.photoz_metrics import KEPT, narrowest, photoz_scores
 from rookery_ensembles.photoz_sample import POINT_KEYS, POINTS, PointSample
-from rookery_ensembles.weighted import FloatArray
 
 LABELS = {
     "all": "all",
@@ -64,6 +63,13 @@ class Ratio:
     sigma_mad: Estimate
 
 
+class _Draws(TypedDict):
+    """How the bootstrap draws."""
+
+    replicates: int
+    seed: int
+
+
 def paper_rows(
     methods: Sequence[RedshiftAssessment], *, replicates: int, seed: int
 ) -> tuple[list[Row], list[Ratio]]:
@@ -72,7 +78,7 @@ def paper_rows(
     Of the same row all methods are judged on the same objects, and by the same draws of the
     bootstrap; but where the widest PDFs are removed, each method's own are.
     """
-    first, draws = methods[0], {"replicates": replicates, "seed": seed}
+    first, draws = methods[0], _Draws(replicates=replicates, seed=seed)
     deep = _deep(first)
     samples: dict[str, NDArray[np.bool_]] = {"all": np.ones(len(first), np.bool_)}
     if deep.any():
@@ -102,7 +108,7 @@ def _deep(assessment: RedshiftAssessment) -> NDArray[np.bool_]:
     return np.asarray(table[DEEP].to_numpy()[assessment.row] == 1)
 
 
-def _row(key: str, one: RedshiftAssessment, chosen: NDArray[np.bool_], **draws: Any) -> Row:
+def _row(key: str, one: RedshiftAssessment, chosen: NDArray[np.bool_], **draws: Unpack[_Draws]) -> Row:
     whole = chosen.all()
     pdf, z_spec = (one.pdf, one.z_spec) if whole else (one.pdf[chosen], one.z_spec[chosen])
     scores = photoz_scores(pdf, one.edges, z_spec, **draws)

@@ -20,10 +20,11 @@ from rookery.surveys._fits import read_fits
 from rookery.surveys.galaxy_readers._text import Resolve, TextLayout, parse_text, text_layout
 from rookery_ensembles.errors import InputError, fail
 
+# What a folder of catalogues is searched for: text of any kind only where there is nothing better.
 ENDINGS = (
-    ".fits", ".fit", ".fits.gz", ".fit.gz", ".csv", ".csv.gz", ".csv.zip", ".tsv", ".parquet", ".txt", ".dat",
-    ".ascii", ".cat", ".tbl", ".npy",
-)  # fmt: skip
+    (".fits", ".fit", ".fits.gz", ".fit.gz", ".csv", ".csv.gz", ".csv.zip", ".tsv", ".parquet", ".npy"),
+    (".txt", ".dat", ".ascii", ".cat", ".tbl"),
+)
 _NPY = b"\x93NUMPY"
 
 
@@ -139,8 +140,13 @@ def reading(path: str | Path) -> Iterator[None]:
         raise fail(path, f"cannot be read ({reason})") from error
 
 
-def table_files(paths: Sequence[Path], endings: Sequence[str], *, what: str) -> list[Path]:
+def table_files(paths: Sequence[Path], endings: Sequence[tuple[str, ...]], *, what: str) -> list[Path]:
     """Return the files that paths mean: files as they stand, of folders all with a fitting ending.
+
+    Parameters
+    ----------
+    endings
+        Of a folder the first of these groups counts that some file in it has.
 
     Raises
     ------
@@ -150,15 +156,14 @@ def table_files(paths: Sequence[Path], endings: Sequence[str], *, what: str) -> 
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = [
-                one
-                for one in sorted(path.iterdir())
-                if one.is_file()
-                and one.name.lower().endswith(tuple(endings))
-                and not one.name.startswith(".")
+            entries = [
+                one for one in sorted(path.iterdir()) if one.is_file() and not one.name.startswith(".")
             ]
-            if not inside:
-                raise fail(path, f"must hold {what} ({', '.join(endings)}), but holds none")
+            groups = [[one for one in entries if one.name.lower().endswith(group)] for group in endings]
+            inside = next((group for group in groups if group), None)
+            if inside is None:
+                told = ", ".join(ending for group in endings for ending in group)
+                raise fail(path, f"must hold {what} ({told}), but holds none")
             found += inside
         elif path.is_file():
             found.append(path)

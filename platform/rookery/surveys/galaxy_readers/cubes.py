@@ -25,7 +25,7 @@ from rookery.surveys.galaxy_readers.images import (
 from rookery.surveys.store import refuse_existing
 from rookery_ensembles.errors import fail
 
-ENDINGS = (".npz", ".npy")
+ENDINGS = ((".npz",), (".npy",))
 
 
 def ingest_cubes(
