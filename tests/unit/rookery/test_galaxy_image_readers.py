@@ -148,6 +148,17 @@ def test_without_ids_numbers_and_redshifts_must_agree(tmp_path):
         ingest_cubes(source, tmp_path / "no", size=8, catalogue=tmp_path / "e.csv")
 
 
+def test_labels_with_several_numbers_in_a_field_are_as_many_columns(tmp_path):
+    labels = np.zeros(6, dtype=[("id", "S4"), ("mags", "f4", (5,))])
+    labels["id"] = [b"a", b"b", b"c", b"d", b"e", b"f"]
+    labels["mags"] = np.arange(5) + 15
+    source = cube(tmp_path, labels=labels)
+    columns = {f"mag_{band}": f"mags_{place}" for place, band in enumerate(BANDS)}
+    survey = ingest_cubes(source, tmp_path / "out", size=8, columns=columns).survey
+    assert survey.objects["object_id"].tolist() == list("abcdef")
+    assert survey.magnitudes()[3].tolist() == [15, 16, 17, 18, 19]
+
+
 def test_labels_of_another_length_and_pickles_are_refused(tmp_path):
     source = cube(tmp_path, labels=np.zeros(5, dtype=[("z", "f4")]))
     with pytest.raises(InputError, match=r"array 'labels.npy': must tell of 6 galaxies"):

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from rookery.surveys._fits import read_fits
 from rookery.surveys.galaxy_readers._text import Resolve, TextLayout, parse_text, text_layout
@@ -90,15 +91,18 @@ def open_table(
             return OpenTable(path, list(columns), columns)
         if content[:6] == _NPY:
             array = np.load(io.BytesIO(content), allow_pickle=False)
-            return OpenTable(path, structured_names(array, path), array.ravel())
+            fields = structured_columns(array.ravel(), path)
+            return OpenTable(path, list(fields), fields)
         if b"\x00" in content[:4096]:
             raise fail(path, "must be a table (FITS, CSV, Parquet, text or .npy), but holds other bytes")
+        if b"\n" not in content:  # lines end as on an old Mac
+            content = content.replace(b"\r", b"\n")
         layout = text_layout(content, path, names=names, resolve=resolve)
         return OpenTable(path, layout.names, content, layout)
 
 
-def structured_names(array: Any, where: str | Path) -> list[str]:
-    """Return the fields of a structured array with one number or text in each.
+def structured_columns(array: NDArray[Any], where: str | Path) -> dict[str, NDArray[Any]]:
+    """Return the fields of a structured array; one of k numbers a row is `k` columns ``name_0`` ...
 
     Raises
     ------
@@ -107,7 +111,14 @@ def structured_names(array: Any, where: str | Path) -> list[str]:
     """
     if array.dtype.names is None:
         raise fail(where, f"must be a structured array with named fields, but has type {array.dtype}")
-    return [name for name in array.dtype.names if array.dtype[name].kind in "iufbSU"]
+    columns = {}
+    for name in array.dtype.names:
+        values = array[name]
+        if values.ndim == 2 and values.dtype.kind in "iufb":
+            columns |= {f"{name}_{place}": values[:, place] for place in range(values.shape[1])}
+        elif values.ndim == 1 and values.dtype.kind in "iufbSU":
+            columns[name] = values
+    return columns
 
 
 def unpacked(path: Path) -> bytes:
