@@ -16,11 +16,14 @@ _COLOURS = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
 def doctor(
     address: Annotated[
         str | None,
-        typer.Option(help="A Ray cluster that this machine belongs to: auto or HOST:6379; else this machine."),
+        typer.Option(
+            help="A Ray cluster that this machine belongs to: auto or HOST:6379; else this machine."
+        ),
     ] = None,
     survey: Annotated[Path | None, typer.Option(help="Survey store that every node must read.")] = None,
     study: Annotated[
-        Path | None, typer.Option(help="Folder of a study or campaign, made or not, that every node must write.")
+        Path | None,
+        typer.Option(help="Folder of a study or campaign, made or not, that every node must write."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
@@ -50,7 +53,9 @@ def _show(report: DoctorReport) -> None:
     table = Table("", "check", "where", "found", pad_edge=False)
     for finding in report.findings:
         where = node_list(finding.nodes, len(report.nodes))
-        table.add_row(Text(finding.level, style=_COLOURS[finding.level]), finding.check, where, Text(finding.text))
+        table.add_row(
+            Text(finding.level, style=_COLOURS[finding.level]), finding.check, where, Text(finding.text)
+        )
     console.print(table)
     wrong = [finding for finding in report.findings if finding.advice]
     for finding in wrong:

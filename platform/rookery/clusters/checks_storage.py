@@ -44,7 +44,9 @@ def check_shared_folder(
     return found
 
 
-def check_survey(folder: str, seen: Mapping[str, Mapping[str, Any]], here: Mapping[str, Any]) -> list[Finding]:
+def check_survey(
+    folder: str, seen: Mapping[str, Mapping[str, Any]], here: Mapping[str, Any]
+) -> list[Finding]:
     """Judge a survey as each node sees it (:meth:`Probe.survey`) against what the driver sees.
 
     `here` is the driver's view, with ``error`` when :func:`rookery.surveys.open_survey` refused it.

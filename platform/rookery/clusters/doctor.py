@@ -158,7 +158,9 @@ def _check_study(study: Path, names: Sequence[str], ask: Ask) -> list[Finding]:
     """Have every node write a token into the study's folder and read everybody's."""
     base = Path(disk(str(study))["path"])
     if not base.is_dir():
-        return [Finding("shared storage", Level.FAIL, f"{base} is a file, not a folder", "name another --study")]
+        return [
+            Finding("shared storage", Level.FAIL, f"{base} is a file, not a folder", "name another --study")
+        ]
     scratch = base / f".rookery-doctor.partial-{secrets.token_hex(4)}"
     try:
         scratch.mkdir()
@@ -223,7 +225,9 @@ def _ask_here(name: str) -> Ask:
     """Ask this process, as if it were a cluster of one node."""
     probe = Probe()
 
-    def ask(method: str, *arguments: Any, each: Mapping[str, tuple[Any, ...]] | None = None) -> dict[str, Any]:
+    def ask(
+        method: str, *arguments: Any, each: Mapping[str, tuple[Any, ...]] | None = None
+    ) -> dict[str, Any]:
         mine = arguments if each is None else each.get(name)
         return {} if mine is None else {name: getattr(probe, method)(*mine)}
 
@@ -242,13 +246,17 @@ def _ask_cluster(names: Mapping[str, str]) -> Ask:
     try:
         remote = ray.remote(num_cpus=0)(probe.Probe)
         actors = {
-            name: remote.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote()
+            name: remote.options(
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
+            ).remote()
             for node, name in names.items()
         }
     finally:
         ray.cloudpickle.unregister_pickle_by_value(probe)
 
-    def ask(method: str, *arguments: Any, each: Mapping[str, tuple[Any, ...]] | None = None) -> dict[str, Any]:
+    def ask(
+        method: str, *arguments: Any, each: Mapping[str, tuple[Any, ...]] | None = None
+    ) -> dict[str, Any]:
         wanted = dict.fromkeys(actors, arguments) if each is None else each
         calls = {name: getattr(actors[name], method).remote(*given) for name, given in wanted.items()}
         end = time.monotonic() + _ANSWER_S
