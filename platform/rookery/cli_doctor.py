@@ -53,7 +53,9 @@ def _show(report: DoctorReport) -> None:
     table = Table("", "check", "where", "found", pad_edge=False)
     for finding in report.findings:
         where = node_list(finding.nodes, len(report.nodes))
-        table.add_row(Text(finding.level, style=_COLOURS[finding.level]), finding.check, where, Text(finding.text))
+        table.add_row(
+            Text(finding.level, style=_COLOURS[finding.level]), finding.check, where, Text(finding.text)
+        )
     console.print(table)
     wrong = [finding for finding in report.findings if finding.advice]
     for finding in wrong:
