@@ -8,16 +8,17 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rookery import surveys as surveys_package
 from rookery.campaigns.document import ExperimentDocument, SurveyDocument
 from rookery.campaigns.load import Campaign, Key
 from rookery.documents import Source, dump
-from rookery.surveys import Split, Survey, open_split, open_survey
+from rookery.surveys import Split, Survey, galaxy_readers, open_split, open_survey
 from rookery.training.data import role_rows
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import is_partial, sha256, write_text
@@ -130,14 +131,27 @@ def _verb(survey: SurveyDocument) -> tuple[str, str]:
 def _check_arguments(
     source: Source, place: Key, given: dict[str, Any], function: Any, taken: tuple[str, ...]
 ) -> None:
-    parameters = inspect.signature(function).parameters
-    known = [name for name in parameters if name not in taken]
+    keywords = keyword_arguments(function)
+    known = [name for name in keywords if name not in taken]
     for name in given:
         if name not in known:
             raise source.error((*place, name), f"is not a known key; those are {', '.join(known)}")
     for name in known:
-        if parameters[name].default is inspect.Parameter.empty and name not in given:
+        if keywords[name] and name not in given:
             raise source.error(place, f"`{name}` is required")
+
+
+def keyword_arguments(function: Any) -> dict[str, bool]:
+    """Return a verb's arguments, and whether each is required; typed ``**options`` are spelled out."""
+    known = {**vars(surveys_package), **vars(galaxy_readers), **function.__globals__}
+    found = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            (options,) = get_args(get_type_hints(function, known)[name])
+            found |= dict.fromkeys(get_type_hints(options), False)
+        else:
+            found[name] = parameter.default is inspect.Parameter.empty
+    return found
 
 
 def _survey(campaign: Campaign, name: str, folder: Path, verbs: Any, say: Say) -> Survey:
