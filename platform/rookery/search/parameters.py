@@ -132,6 +132,8 @@ def _kind(value: Any) -> str:
     return str(found or "fixed")
 
 
+Searched = FloatParameter | IntParameter | CategoricalParameter
+"""What is asked for, if its conditions hold."""
 Parameter = Annotated[
     Annotated[FloatParameter, Tag("float")]
     | Annotated[IntParameter, Tag("int")]

@@ -116,13 +116,6 @@ def grid(space: SearchSpace) -> list[dict[str, Scalar]]:
     found: dict[str, dict[str, Scalar]] = {}
     for combination in product(*values.values()):
         point = dict(zip(values, combination, strict=True))
-        active: dict[str, Scalar] = {}
-        for name in space.order():
-            parameter = space.parameters[name]
-            if isinstance(parameter, FixedParameter):
-                active[name] = parameter.value
-            elif parameter.active(active):
-                active[name] = point[name]
-        searched = space.searched(active)
+        searched = space.searched(space.complete(lambda name, _, point=point: point[name]))
         found.setdefault(repr(sorted(searched.items())), searched)
     return list(found.values())

@@ -13,13 +13,21 @@ not hold is left out, and the family's default stands in its place.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
 from rookery.documents import Document, Source, explain
-from rookery.search.parameters import CategoricalParameter, FixedParameter, Parameter, Scalar, as_list
+from rookery.search.parameters import (
+    CategoricalParameter,
+    FixedParameter,
+    Parameter,
+    Scalar,
+    Searched,
+    as_list,
+)
 from rookery.surveys.shift_options import Shift, objective_name
 from rookery_ensembles.errors import InputError, fail
 
@@ -79,13 +87,17 @@ class SearchSpace(Document):
         dict
             The configuration's values by name; inactive parameters are absent.
         """
+        return self.complete(lambda name, parameter: parameter.suggest(trial, name))
+
+    def complete(self, choose: Callable[[str, Searched], Scalar]) -> dict[str, Scalar]:
+        """Return the fixed values, and what `choose` says of every parameter that is active, parents first."""
         chosen: dict[str, Scalar] = {}
         for name in self.order():
             parameter = self.parameters[name]
             if isinstance(parameter, FixedParameter):
                 chosen[name] = parameter.value
             elif parameter.active(chosen):
-                chosen[name] = parameter.suggest(trial, name)
+                chosen[name] = choose(name, parameter)
         return chosen
 
     def searched(self, point: dict[str, Scalar]) -> dict[str, Scalar]:
