@@ -90,7 +90,7 @@ class SearchSpace(Document):
         return self.complete(lambda name, parameter: parameter.suggest(trial, name))
 
     def complete(self, choose: Callable[[str, Searched], Scalar]) -> dict[str, Scalar]:
-        """Return the fixed values, and what `choose` says of every parameter that is active, parents first."""
+        """Return the fixed values, and what `choose` says of every active parameter, parents first."""
         chosen: dict[str, Scalar] = {}
         for name in self.order():
             parameter = self.parameters[name]
