@@ -111,7 +111,7 @@ def structured_columns(array: NDArray[Any], where: str | Path) -> dict[str, NDAr
     """
     if array.dtype.names is None:
         raise fail(where, f"must be a structured array with named fields, but has type {array.dtype}")
-    columns = {}
+    columns: dict[str, NDArray[Any]] = {}
     for name in array.dtype.names:
         values = array[name]
         if values.ndim == 2 and values.dtype.kind in "iufb":
