@@ -72,15 +72,13 @@ def main() -> None:
             start = time.perf_counter()
             write_cube(path, n, packing)
             seconds = time.perf_counter() - start
-            print(
-                f"{n} galaxies, {path.stat().st_size / 1e9:.2f} GB (written in {seconds:.0f} s)", flush=True
-            )
+            gigabytes = path.stat().st_size / 1e9
+            print(f"{n} galaxies, {gigabytes:.2f} GB (written in {seconds:.0f} s)", flush=True)
             command = [sys.executable, "-c", INGEST, str(path), str(Path(name) / "survey")]
             seconds, megabytes = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
             peaks.append(megabytes)
-            print(
-                f"  {seconds:.1f} CPU s, {n / seconds:.0f} galaxies/s, {megabytes:.0f} MB at most", flush=True
-            )
+            speed = f"{n / seconds:.0f} galaxies/s"
+            print(f"  {seconds:.1f} CPU s, {speed}, {megabytes:.0f} MB at most", flush=True)
     if len(sizes) > 1:
         slope = (peaks[-1] - peaks[0]) / (sizes[-1] - sizes[0])
         there = peaks[0] + slope * (TARGET - sizes[0])

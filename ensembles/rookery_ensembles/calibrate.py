@@ -41,6 +41,10 @@ class TemperatureCalibration:
 
     temperature: float
 
+    def __str__(self) -> str:
+        """Return the calibration in a few words."""
+        return f"temperature {self.temperature:.3f}"
+
     def __post_init__(self) -> None:
         """Check the rule."""
         _check_temperature(self.temperature, "temperature")

@@ -62,6 +62,11 @@ class PdfCalibration:
     b: float = 1.0
     weights: tuple[float, ...] = ()
 
+    def __str__(self) -> str:
+        """Return the calibration in a few words."""
+        mixed = ", then a mixture of betas" if self.weights else ""
+        return f"temperature {self.temperature:.3f}, beta({self.a:.3f}, {self.b:.3f}){mixed}"
+
     def __post_init__(self) -> None:
         """Check the ranges."""
         for name in _RANGES:

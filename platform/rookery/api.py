@@ -702,7 +702,10 @@ def campaign(
 def doctor(
     address: str | None = None, *, survey: PathLike | None = None, study: PathLike | None = None
 ) -> DoctorReport:
-    """Look at every node of a cluster, or at this machine alone. See :func:`rookery.clusters.doctor.examine`."""
+    """Look at every node of a cluster, or at this machine alone.
+
+    See :func:`rookery.clusters.doctor.examine`.
+    """
     from rookery.clusters.doctor import examine
 
     return examine(address, survey=survey, study=study)
@@ -720,7 +723,10 @@ def submit(
 
 
 def jobs(address: str | None = None) -> JobClient:
-    """Return the job server of a cluster: list, follow and stop. See :class:`rookery.clusters.jobs.JobClient`."""
+    """Return the job server of a cluster, to list, follow and stop jobs.
+
+    See :class:`rookery.clusters.jobs.JobClient`.
+    """
     from rookery.clusters.jobs import JobClient
 
     return JobClient(address)

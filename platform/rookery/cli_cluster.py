@@ -12,7 +12,7 @@ cluster_app = typer.Typer(help="Files that make a Ray cluster.", no_args_is_help
 
 @cluster_app.command()
 def write(
-    kind: Annotated[str, typer.Argument(help="aws, local (machines of your own), slurm or kubernetes.")],
+    kind: Annotated[str, typer.Argument(help="local (machines of your own, by ssh), slurm or kubernetes.")],
     out: Annotated[
         Path | None, typer.Option(help="File to write, one that does not exist; else it is shown.")
     ] = None,

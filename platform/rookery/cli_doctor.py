@@ -50,19 +50,17 @@ def _show(report: DoctorReport) -> None:
     from rookery.clusters.findings import node_list
 
     console = Console()
-    table = Table("", "check", "where", "found", "what to do", show_lines=False, pad_edge=False)
+    table = Table("", "check", "where", "found", pad_edge=False)
     for finding in report.findings:
+        where = node_list(finding.nodes, len(report.nodes))
         table.add_row(
-            Text(finding.level, style=_COLOURS[finding.level]),
-            finding.check,
-            Text(node_list(finding.nodes, len(report.nodes))),
-            Text(finding.text),
-            Text(finding.advice),
+            Text(finding.level, style=_COLOURS[finding.level]), finding.check, where, Text(finding.text)
         )
     console.print(table)
+    wrong = [finding for finding in report.findings if finding.advice]
+    for finding in wrong:
+        head = Text(f"{finding.level} {finding.check}: ", style=_COLOURS[finding.level])
+        console.print(head + Text(finding.advice, style="default"))
     counts = {level: sum(f.level == level for f in report.findings) for level in ("FAIL", "WARN")}
-    console.print(
-        "All is well."
-        if not any(counts.values())
-        else f"{counts['FAIL']} to mend (FAIL), {counts['WARN']} to think about (WARN)."
-    )
+    told = f"{counts['FAIL']} to mend (FAIL), {counts['WARN']} to think about (WARN)."
+    console.print(told if wrong else "All is well.")

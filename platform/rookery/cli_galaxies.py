@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -77,7 +78,7 @@ def _image_options(
     catalogue: Annotated[
         Path | None, typer.Option(help="Table of the galaxies, joined by object id (else by row).")
     ] = None,
-    bands: Annotated[str, typer.Option(help="The images' bands in order, with commas.")] = "u,g,r,i,z",
+    bands: Annotated[str, typer.Option(help="The images' bands in order: u,g,r,i,z or ugriz.")] = "u,g,r,i,z",
     size: Annotated[int, typer.Option(help="Rows and columns of a cutout.")] = 64,
     pixel_scale: Annotated[
         float | None, typer.Option(help="Arcsec along a pixel; by default the frames', or 0.396.")
@@ -93,7 +94,7 @@ def _image_options(
 ) -> dict[str, Any]:
     return {
         "catalogue": catalogue,
-        "bands": tuple(one.strip() for one in bands.split(",")),
+        "bands": tuple(one.strip() for one in bands.split(",")) if "," in bands else tuple(bands.strip()),
         "size": size,
         "pixel_scale": pixel_scale,
         "dtype": dtype,
@@ -103,12 +104,19 @@ def _image_options(
     }
 
 
+@cache
+def _parameters(group: Callable[..., dict[str, Any]]) -> list[Parameter]:
+    return list(signature(group, eval_str=True).parameters.values())
+
+
 def _with_options(*groups: Callable[..., dict[str, Any]]) -> Callable[[Callable[..., None]], Any]:
     """Give a verb, which takes **options, the options of groups."""
 
     def decorate(verb: Callable[..., None]) -> Callable[..., None]:
-        own = [one for one in signature(verb).parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
-        shared = [(group, list(signature(group).parameters.values())) for group in groups]
+        # Typer reads an explicit signature as it stands: its annotations must be evaluated.
+        whole = signature(verb, eval_str=True)
+        own = [one for one in whole.parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
+        shared = [(group, _parameters(group)) for group in groups]
 
         def command(**given: Any) -> None:
             options: dict[str, Any] = {}
@@ -117,7 +125,7 @@ def _with_options(*groups: Callable[..., dict[str, Any]]) -> Callable[[Callable[
             verb(**given, **options)
 
         everything = [*own, *(one for _, parameters in shared for one in parameters)]
-        command.__signature__ = signature(verb).replace(  # type: ignore[attr-defined]
+        command.__signature__ = whole.replace(  # type: ignore[attr-defined]
             parameters=[one.replace(kind=Parameter.KEYWORD_ONLY) for one in everything]
         )
         command.__annotations__ = {one.name: one.annotation for one in everything}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any
+import inspect
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import typer
 
@@ -131,16 +132,20 @@ def complete(context: typer.Context, command: list[str], folder: str | None) -> 
     if hasattr(target, "commands"):
         return command
     parsed = target.make_context(verb, command[1:], parent=context.find_root())
-    for parameter in target.params:
-        value = parsed.params.get(parameter.name)
+    for name in path_parameters(target.callback) if folder is None else ():
+        value = parsed.params.get(name)
         for item in value if isinstance(value, list | tuple) else [value]:
-            is_path = parameter.type.name == "path" and item is not None
-            if (
-                is_path
-                and folder is None
-                and not PurePosixPath(item).is_absolute()
-                and "://" not in str(item)
-            ):
-                rule = "begins nowhere on the cluster: give it whole, or --folder"
-                raise InputError(f"rookery submit: {parameter.opts[0]} {item} {rule}")
+            if item is not None and not PurePosixPath(item).is_absolute() and "://" not in str(item):
+                rule = "begins nowhere on the cluster: give it whole, or give --folder"
+                raise InputError(f"rookery submit: `{name}` {item} {rule}")
     return command
+
+
+def path_parameters(function: Any) -> list[str]:
+    """Return the names of a command's parameters that are paths."""
+    hints = get_type_hints(inspect.unwrap(function))
+    return [
+        name
+        for name, hint in hints.items()
+        if Path in (hint, *get_args(hint)) or list[Path] in get_args(hint)
+    ]

@@ -44,7 +44,7 @@ def worst(findings: Iterable[Finding]) -> Level:
 
 
 def merge(findings: Sequence[Finding]) -> list[Finding]:
-    """Join findings that say the same of several nodes; the order of the checks stays, the worst first in each."""
+    """Join findings that say the same of several nodes; checks keep their order, in each the worst leads."""
     joined: dict[tuple[str, Level, str, str], list[str]] = {}
     for finding in findings:
         key = (finding.check, finding.level, finding.text, finding.advice)

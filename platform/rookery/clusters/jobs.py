@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shlex
 import time
 import urllib.error
@@ -27,7 +28,8 @@ DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 STOP_SECONDS = 60
 """How long a stopped command may take to end by itself; Ray's own 3 s would cut a checkpoint short."""
-_TIMEOUT_S = 30
+_TIMEOUT_S = 60
+_PATIENCE_S = 120
 _POLL_S = 1.0
 
 
@@ -90,11 +92,19 @@ class JobClient:
         line = shlex.join([python, "-m", "rookery", *command])
         body = {
             # exec: the signal that stops the job reaches Rookery and no shell in between.
+            "submission_id": f"{command[0]}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
             "entrypoint": f"cd {shlex.quote(folder)} && exec {line}" if folder else f"exec {line}",
             "runtime_env": {"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)}},
             "metadata": {"rookery": rookery.__version__, "command": shlex.join(command)},
         }
-        return str(self._request("POST", "/api/jobs/", body)["submission_id"])
+        end = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return str(self._request("POST", "/api/jobs/", body)["submission_id"])
+            except InputError as error:  # a head that has just started says so for a while
+                if "No available agent" not in str(error) or time.monotonic() > end:
+                    raise
+                time.sleep(_POLL_S)
 
     def jobs(self) -> list[Job]:
         """Return the cluster's submitted jobs, the latest first."""
@@ -117,7 +127,7 @@ class JobClient:
             try:
                 ended = self.job(name).ended  # before the logs, so that its last words are read
                 text = self.logs(name)
-            except ConnectionLost as error:
+            except ConnectionLostError as error:
                 failures += 1
                 if failures > 60:
                     raise InputError(f"{error}; the job goes on: `rookery jobs logs {name}`") from error
@@ -152,7 +162,7 @@ class JobClient:
             raise InputError(f"--address {self.address}: what answers there is no Ray dashboard") from error
         except (OSError, urllib.error.URLError) as error:
             reason = getattr(error, "reason", error)
-            raise ConnectionLost(
+            raise ConnectionLostError(
                 f"--address {self.address}: no job server answers there ({reason})"
             ) from error
 
@@ -172,7 +182,7 @@ class JobClient:
         return InputError(f"--address {self.address}: {lines[-1]} (HTTP {error.code})")
 
 
-class ConnectionLost(InputError):
+class ConnectionLostError(InputError):
     """Nobody answers, for now."""
 
 

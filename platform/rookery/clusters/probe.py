@@ -82,7 +82,7 @@ class Probe:
             wrong = {}
             for name, token in expected.items():
                 try:
-                    os.listdir(folder)  # makes NFS ask the server again
+                    sum(1 for _ in Path(folder).iterdir())  # makes NFS ask the server again
                     found = (Path(folder) / name).read_text()
                     if found != token:
                         wrong[name] = "holds something else than was written"
@@ -167,7 +167,7 @@ def outer_devices() -> dict[str, str]:
 def driver_gpus() -> int:
     """Return how many GPUs the NVIDIA kernel driver knows, 0 without one."""
     try:
-        return len(os.listdir("/proc/driver/nvidia/gpus"))
+        return sum(1 for _ in Path("/proc/driver/nvidia/gpus").iterdir())
     except OSError:
         return 0
 

@@ -18,7 +18,7 @@ from rookery.reports.evaluation import (
     reliability_note,
 )
 from rookery.reports.folder import PAGE, refuse_foreign, write_report
-from rookery.reports.metric_names import COMPARED, metric
+from rookery.reports.metric_names import COMPARED, REDSHIFT_COMPARED, metric
 from rookery.reports.objects import describe_objects
 from rookery.reports.pages import render, render_page
 from rookery.reports.palette import colour
@@ -37,11 +37,10 @@ _REPLICATES = 100
 Rows = Sequence[tuple[str, Mapping[str, float]]]
 
 
-def comparison_table(rows: Rows, *, title: str | None = None, keys: Sequence[str] = COMPARED) -> "Table":
+def comparison_table(rows: Rows, *, title: str | None = None) -> "Table":
     """Return a table for the terminal: one row per (name, metrics), the best value of a column in bold.
 
-    `keys` are the metrics of the columns; those of redshifts are
-    :data:`rookery.reports.metric_names.REDSHIFT_COMPARED`.
+    Its columns are those of classes or of redshifts, as the rows have them.
     """
     from rich.box import SIMPLE
     from rich.table import Table
@@ -52,6 +51,7 @@ def comparison_table(rows: Rows, *, title: str | None = None, keys: Sequence[str
         title=title, title_justify="left", header_style="bold", box=SIMPLE, pad_edge=False, padding=0
     )
     table.add_column("method", min_width=16)
+    keys = COMPARED if all(COMPARED[0] in metrics for _, metrics in rows) else REDSHIFT_COMPARED
     for key in keys:
         name, _, precision = metric(key).short.partition("@")
         table.add_column(f"{name}\n{precision} {metric(key).arrow}", justify="right", no_wrap=True)

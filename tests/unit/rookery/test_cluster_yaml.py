@@ -1,4 +1,5 @@
 import copy
+import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def prepared(cluster: dict[str, Any]) -> dict[str, Any]:
 def test_ray_accepts_cluster_yaml(cluster: dict[str, Any]) -> None:
     config = prepared(cluster)
     assert config["head_node_type"] == "head"
-    assert config["available_node_types"]["gpu"]["resources"]["GPU"] == 1
+    assert config["available_node_types"]["gpu"]["min_workers"] == 2
 
 
 def test_ray_refuses_a_misspelt_key(cluster: dict[str, Any]) -> None:
@@ -47,13 +48,32 @@ def test_worker_nodes_never_exceed_the_cluster_limit(cluster: dict[str, Any]) ->
     assert cluster["available_node_types"]["gpu"]["max_workers"] <= cluster["max_workers"]
 
 
-def test_machines_of_ones_own_need_only_the_documented_changes(cluster: dict[str, Any]) -> None:
-    cluster["provider"] = {
-        "type": "local",
-        "head_ip": "192.168.0.10",
-        "worker_ips": ["192.168.0.11", "192.168.0.12"],
-    }
-    for key in ("metadata", "available_node_types", "head_node_type", "docker", "initialization_commands"):
-        del cluster[key]
-    config = prepared(cluster | {"max_workers": 2, "min_workers": 2})
-    assert config["provider"]["worker_ips"] == ["192.168.0.11", "192.168.0.12"]
+def test_five_marked_lines_at_the_top_are_all_that_a_newcomer_changes(cluster: dict[str, Any]) -> None:
+    lines = (ROOT / "cluster.yaml").read_text().splitlines()
+    marked = [number for number, line in enumerate(lines) if re.search(r"# CHANGE \d", line)]
+    top = next(number for number, line in enumerate(lines) if line.startswith("cluster_name:"))
+    assert [int(re.findall(r"CHANGE (\d)", lines[number])[0]) for number in marked] == [1, 2, 3, 4, 5]
+    assert max(marked) < top, "the rest of the file takes these values by reference"
+    # Changed there, they reach every place that needs them.
+    text = "\n".join(lines)
+    for old, new in (("us-west-2 ", "eu-north-1 "), ("ami-0000", "ami-1111"), ("g5.xlarge", "p5.48xlarge")):
+        text = text.replace(old, new)
+    text = text.replace("min_workers: 2, max_workers: 8", "min_workers: 4, max_workers: 4")
+    changed = prepared(yaml.safe_load(text))
+    gpu = changed["available_node_types"]["gpu"]
+    assert changed["provider"]["region"] == "eu-north-1"
+    assert (gpu["min_workers"], gpu["max_workers"]) == (4, 4)
+    assert gpu["node_config"]["InstanceType"] == "p5.48xlarge"
+    for node_type in changed["available_node_types"].values():
+        assert node_type["node_config"]["ImageId"].startswith("ami-1111")
+
+
+def test_the_shared_folder_is_mounted_on_every_machine(cluster: dict[str, Any]) -> None:
+    assert any(":/ /shared" in command for command in cluster["initialization_commands"])
+    assert "--volume /shared:/shared" in cluster["docker"]["run_options"]
+
+
+def test_the_cluster_asks_for_a_token(cluster: dict[str, Any]) -> None:
+    assert cluster["file_mounts"]["/home/ray/.ray/auth_token"] == "~/.ray/auth_token"
+    for key in ("head_start_ray_commands", "worker_start_ray_commands"):
+        assert "RAY_AUTH_MODE=token ray start" in cluster[key][-1]

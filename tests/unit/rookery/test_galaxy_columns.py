@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.surveys import ingest_annz, ingest_catalogue, ingest_mlz
@@ -180,6 +180,7 @@ def test_the_asinh_magnitude_of_no_flux_is_that_of_sdss_s_table():
         assert np.isnan(below), "a negative flux has no magnitude"
 
 
+@settings(max_examples=30)
 @given(st.floats(14, 24), st.sampled_from("ugriz"))
 def test_asinh_magnitudes_invert_their_definition(magnitude, band):
     soft = SDSS_SOFTENING[band]

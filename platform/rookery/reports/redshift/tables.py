@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rookery.reports.comparison import comparison_table
-from rookery.reports.metric_names import REDSHIFT_COMPARED, REDSHIFT_METRICS, metric
+from rookery.reports.metric_names import REDSHIFT_METRICS, metric
 from rookery.reports.redshift.rows import LABELS
 from rookery.reports.tables import (
     bin_name,
@@ -75,7 +75,7 @@ def report_tables(document: Mapping[str, Any], covariates: Iterable[str]) -> "li
     drawn = document["bootstrap"]["replicates"]
     note = f"; intervals by {drawn} bootstrap replicates over objects" if drawn else ""
     tables = [
-        comparison_table(methods, title=f"{n:,} objects", keys=REDSHIFT_COMPARED),
+        comparison_table(methods, title=f"{n:,} objects"),
         rows_table(document),
         interval_table(document, f"{first}{note}", REDSHIFT_METRICS),
     ]

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from rookery.surveys.galaxy_readers._tables import reading
 from rookery_ensembles.errors import InputError, fail
 
-ENDINGS = tuple(f"{kind}{packing}" for kind in (".fits", ".fit") for packing in ("", ".gz", ".bz2", ".fz"))
+ENDINGS = (tuple(f"{kind}{packing}" for kind in (".fits", ".fit") for packing in ("", ".gz", ".bz2", ".fz")),)
+# Images beside an image, by their EXTNAME.
+_BESIDE = re.compile(r"mask|weight|wht|wgt|var|err|dq|flag|sky|b(ac)?kg|psf", re.IGNORECASE)
 _NANOMAGGIES = ("", "nanomaggy", "nanomaggies", "nmgy", "nanomgy", "nmaggy")
 _BAND_KEYS = ("FILTER", "BAND", "FILTNAM", "FILTNAME", "EXTNAME")
 
@@ -110,7 +112,9 @@ def _planes_of(
     from astropy.wcs import WCS
 
     images = [
-        (number, unit) for number, unit in enumerate(units) if unit.is_image and len(unit.shape) in (2, 3)
+        (number, unit)
+        for number, unit in enumerate(units)
+        if unit.is_image and len(unit.shape) in (2, 3) and not _BESIDE.search(unit.name)
     ]
     with_sky = []
     for number, unit in images:
@@ -165,7 +169,7 @@ def _band_of(
 
 
 @contextmanager
-def _units(file: Path) -> Iterator[Any]:
+def _units(file: Path, *, memmap: bool = True) -> Iterator[Any]:
     from astropy.io import fits
 
     with file.open("rb") as stream:
@@ -177,7 +181,7 @@ def _units(file: Path) -> Iterator[Any]:
         source = io.BytesIO(bz2.decompress(file.read_bytes()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with fits.open(source, memmap=source is file) as units:
+        with fits.open(source, memmap=memmap and source is file) as units:
             yield units
 
 
@@ -201,13 +205,20 @@ class PixelCache:
         """
         key = (plane.path, plane.unit, plane.layer)
         if key not in self._held:
-            with reading(plane.path), _units(plane.path) as units:
-                data = units[plane.unit].data
-                data = data if plane.layer is None else data[plane.layer]
-                if data.shape != plane.shape:
-                    raise InputError(f"{plane.path}: is shorter than its header says")
-                self._held[key] = data
+            self._held[key] = self._read(plane)
             while len(self._held) > self._most:
                 self._held.popitem(last=False)
         self._held.move_to_end(key)
         return self._held[key]
+
+    def _read(self, plane: Plane) -> NDArray[Any]:
+        for memmap in (True, False):
+            with reading(plane.path), _units(plane.path, memmap=memmap) as units:
+                unit = units[plane.unit]
+                if memmap and any(key in unit.header for key in ("BZERO", "BSCALE", "BLANK")):
+                    continue
+                data = unit.data if plane.layer is None else unit.data[plane.layer]
+                if data.shape != plane.shape:
+                    raise InputError(f"{plane.path}: is shorter than its header says")
+                return np.asarray(data)
+        raise AssertionError("the second way reads every file")

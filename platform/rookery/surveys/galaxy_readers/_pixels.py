@@ -25,7 +25,7 @@ def clean(
       the larger of the two, where `m` is the median of its (up to 8) neighbours, at least 0, and `s` the
       band's sky noise in this cutout; up to five times, so that a small group of hot pixels goes too:
       ``SPIKE``. With
-      the ratio 4 a star stays as it is if its width (FWHM) is 2 pixels or more: 0.8 arcsec in SDSS.
+      the ratio 4 a star stays as it is if its width (FWHM) is 2.3 pixels or more: 0.9 arcsec in SDSS.
     * A pixel below all its neighbours and ``min(m, 0) - 10 s`` is clipped to that: ``SPIKE``.
     * A band that is 0 everywhere has no exposure: an error.
 

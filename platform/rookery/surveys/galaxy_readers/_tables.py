@@ -15,15 +15,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from rookery.surveys._fits import read_fits
 from rookery.surveys.galaxy_readers._text import Resolve, TextLayout, parse_text, text_layout
 from rookery_ensembles.errors import InputError, fail
 
+# What a folder of catalogues is searched for: text of any kind only where there is nothing better.
 ENDINGS = (
-    ".fits", ".fit", ".fits.gz", ".fit.gz", ".csv", ".csv.gz", ".csv.zip", ".tsv", ".parquet", ".txt", ".dat",
-    ".ascii", ".cat", ".tbl", ".npy",
-)  # fmt: skip
+    (".fits", ".fit", ".fits.gz", ".fit.gz", ".csv", ".csv.gz", ".csv.zip", ".tsv", ".parquet", ".npy"),
+    (".txt", ".dat", ".ascii", ".cat", ".tbl"),
+)
 _NPY = b"\x93NUMPY"
 
 
@@ -89,15 +91,18 @@ def open_table(
             return OpenTable(path, list(columns), columns)
         if content[:6] == _NPY:
             array = np.load(io.BytesIO(content), allow_pickle=False)
-            return OpenTable(path, structured_names(array, path), array.ravel())
+            fields = structured_columns(array.ravel(), path)
+            return OpenTable(path, list(fields), fields)
         if b"\x00" in content[:4096]:
             raise fail(path, "must be a table (FITS, CSV, Parquet, text or .npy), but holds other bytes")
+        if b"\n" not in content:  # lines end as on an old Mac
+            content = content.replace(b"\r", b"\n")
         layout = text_layout(content, path, names=names, resolve=resolve)
         return OpenTable(path, layout.names, content, layout)
 
 
-def structured_names(array: Any, where: str | Path) -> list[str]:
-    """Return the fields of a structured array with one number or text in each.
+def structured_columns(array: NDArray[Any], where: str | Path) -> dict[str, NDArray[Any]]:
+    """Return the fields of a structured array; one of k numbers a row is `k` columns ``name_0`` ...
 
     Raises
     ------
@@ -106,7 +111,14 @@ def structured_names(array: Any, where: str | Path) -> list[str]:
     """
     if array.dtype.names is None:
         raise fail(where, f"must be a structured array with named fields, but has type {array.dtype}")
-    return [name for name in array.dtype.names if array.dtype[name].kind in "iufbSU"]
+    columns = {}
+    for name in array.dtype.names:
+        values = array[name]
+        if values.ndim == 2 and values.dtype.kind in "iufb":
+            columns |= {f"{name}_{place}": values[:, place] for place in range(values.shape[1])}
+        elif values.ndim == 1 and values.dtype.kind in "iufbSU":
+            columns[name] = values
+    return columns
 
 
 def unpacked(path: Path) -> bytes:
@@ -139,8 +151,13 @@ def reading(path: str | Path) -> Iterator[None]:
         raise fail(path, f"cannot be read ({reason})") from error
 
 
-def table_files(paths: Sequence[Path], endings: Sequence[str], *, what: str) -> list[Path]:
+def table_files(paths: Sequence[Path], endings: Sequence[tuple[str, ...]], *, what: str) -> list[Path]:
     """Return the files that paths mean: files as they stand, of folders all with a fitting ending.
+
+    Parameters
+    ----------
+    endings
+        Of a folder the first of these groups counts that some file in it has.
 
     Raises
     ------
@@ -150,15 +167,14 @@ def table_files(paths: Sequence[Path], endings: Sequence[str], *, what: str) -> 
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = [
-                one
-                for one in sorted(path.iterdir())
-                if one.is_file()
-                and one.name.lower().endswith(tuple(endings))
-                and not one.name.startswith(".")
+            entries = [
+                one for one in sorted(path.iterdir()) if one.is_file() and not one.name.startswith(".")
             ]
-            if not inside:
-                raise fail(path, f"must hold {what} ({', '.join(endings)}), but holds none")
+            groups = [[one for one in entries if one.name.lower().endswith(group)] for group in endings]
+            inside = next((group for group in groups if group), None)
+            if inside is None:
+                told = ", ".join(ending for group in endings for ending in group)
+                raise fail(path, f"must hold {what} ({told}), but holds none")
             found += inside
         elif path.is_file():
             found.append(path)

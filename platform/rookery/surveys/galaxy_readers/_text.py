@@ -1,7 +1,8 @@
 """Tables in text: commas or blanks between fields, the header in a comment, in the first line, or given."""
 
+import io
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def text_layout(
     """
     head = content[:_HEAD_BYTES].decode("utf-8", errors="replace").lstrip("\ufeff")
     comment, skip, first = "", 0, None
-    for line in head.splitlines():
+    for line in head.split("\n"):
         text = line.strip()
         if text and not text.startswith("#"):
             first = text
@@ -92,8 +93,11 @@ def text_layout(
         except ValueError as error:
             raise fail(where, str(error)) from error
     if len(found) != width:
+        hint = "" if names is not None else ": give the names of all columns with --names"
         what = "--names gives" if names is not None else "the header names"
-        raise fail(where, f"{what} {len(found)} columns ({', '.join(found[:40])}), but the rows have {width}")
+        raise fail(
+            where, f"{what} {len(found)} columns ({', '.join(found[:40])}), but the rows have {width}{hint}"
+        )
     repeated = [name for name in found if found.count(name) > 1]
     if repeated:
         raise fail(where, f"must have one column of each name, but has several {repeated[0]!r}")
@@ -111,14 +115,13 @@ def parse_text(
         For a row with another number of fields.
     """
     quote: str | bool = '"'
-    body = b"\n".join(
-        line for line in content.splitlines()[layout.skip :] if line.strip() and line.lstrip()[:1] != b"#"
-    )
-    delimiter = layout.delimiter
+    delimiter, body = layout.delimiter, _below(content, layout.skip)
     if delimiter == " ":
         delimiter, quote = "\t", False
-        body = b"\n".join(b"\t".join(line.split()) for line in body.splitlines())
-    if not body:
+        body = b"\n".join(b"\t".join(line.split()) for line in _rows(body))
+    elif b"#" in body:
+        body = b"\n".join(_rows(body))
+    if not body.strip():
         return pa.table({name: pa.array([], pa.string()) for name in wanted})
     return pacsv.read_csv(
         pa.BufferReader(body),
@@ -134,6 +137,19 @@ def parse_text(
     )
 
 
+def _below(content: bytes, lines: int) -> bytes:
+    """Return what stands below so many lines."""
+    stream = io.BytesIO(content)
+    for _ in range(lines):
+        stream.readline()
+    return stream.read()
+
+
+def _rows(body: bytes) -> Iterator[bytes]:
+    """Yield the lines that are neither empty nor comments."""
+    return (line for line in body.splitlines() if line.strip() and line.lstrip()[:1] != b"#")
+
+
 def _is_number(field: str) -> bool:
     if field in _NULLS:
         return True
@@ -146,7 +162,7 @@ def _is_number(field: str) -> bool:
 
 def _width(head: str, skip: int, delimiter: str) -> int | None:
     """Return the number of fields of the first row below a header."""
-    for line in head.splitlines()[skip:]:
+    for line in head.split("\n")[skip:]:
         if line.strip() and not line.lstrip().startswith("#"):
             return len(split_fields(line.strip(), delimiter))
     return None

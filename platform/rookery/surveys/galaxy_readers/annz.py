@@ -11,7 +11,7 @@ from rookery.surveys.galaxy_readers.settings import CatalogueOptions, CatalogueS
 from rookery.surveys.store import refuse_existing
 from rookery_ensembles.errors import fail
 
-ENDINGS = (".csv", ".annz", ".txt", ".dat", ".csv.gz", ".annz.gz", ".txt.gz", ".dat.gz")
+ENDINGS = ((".csv", ".annz", ".csv.gz", ".annz.gz"), (".txt", ".dat", ".txt.gz", ".dat.gz"))
 
 
 def ingest_annz(
@@ -32,7 +32,7 @@ def ingest_annz(
     Parameters
     ----------
     path
-        A file, several, or a folder of ``.csv``, ``.annz``, ``.txt`` or ``.dat`` files, all with one header.
+        A file, several, or a folder of ``.csv`` and ``.annz`` (or ``.txt``, ``.dat``) files of one header.
     out, on_error, name, options
         As for :func:`rookery.surveys.ingest_catalogue`.
 

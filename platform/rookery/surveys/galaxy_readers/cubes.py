@@ -11,7 +11,7 @@ from rookery.surveys._report import Faults, IngestReport, OnError
 from rookery.surveys.galaxy_readers._catalogue import Galaxies, Rows, galaxies_from_columns
 from rookery.surveys.galaxy_readers._npy import ArrayHeader, array_headers
 from rookery.surveys.galaxy_readers._roles import match_roles
-from rookery.surveys.galaxy_readers._tables import column_values, structured_names, table_files
+from rookery.surveys.galaxy_readers._tables import column_values, structured_columns, table_files
 from rookery.surveys.galaxy_readers.catalogue import Paths, given_paths, paths_name
 from rookery.surveys.galaxy_readers.images import (
     ImageBlock,
@@ -25,7 +25,7 @@ from rookery.surveys.galaxy_readers.images import (
 from rookery.surveys.store import refuse_existing
 from rookery_ensembles.errors import fail
 
-ENDINGS = (".npz", ".npy")
+ENDINGS = ((".npz",), (".npy",))
 
 
 def ingest_cubes(
@@ -125,7 +125,7 @@ def _label_table(arrays: dict[str, ArrayHeader], cube: ArrayHeader, labels: str)
             )
         array = header.read().ravel()
         if array.dtype.names is not None or key == labels:
-            columns |= {field: array[field] for field in structured_names(array, header.place)}
+            columns |= structured_columns(array, header.place)
         elif array.dtype.kind in "iufbSU":
             columns[key] = array
     return pd.DataFrame({name: _plain(values) for name, values in columns.items()}, index=range(n))

@@ -201,22 +201,25 @@ def joined(own: Galaxies, catalogue: Galaxies | None, settings: ImageSettings, w
     if own.has_ids and catalogue.has_ids:
         place_of = {name: row for row, name in reversed(list(enumerate(catalogue.frame["object_id"])))}
         places = np.array([place_of.get(name, -1) for name in own.frame["object_id"]], dtype=np.int64)
-        for row in np.flatnonzero(places < 0):
+        same = f"images and catalogue must have the same objects ({n} and {m})"
+        for row in np.flatnonzero(places < 0).tolist():
             rule = f"object {own.frame['object_id'].iloc[row]!r} has no row there"
-            same = f"images and catalogue must have the same objects ({n} and {m})"
-            wrong.setdefault(int(row), fail(table, f"{rule}: {same}"))
-        lonely = np.setdiff1d(np.arange(m), places)
-        extra: dict[int, InputError] = {}
-        for number, row in enumerate(lonely.tolist()):
-            rule = f"has no image in {where}: images and catalogue must have the same objects ({n} and {m})"
-            lone = fail(f"{table} (object {catalogue.frame['object_id'].iloc[row]!r})", rule)
-            extra[n + number] = catalogue.wrong.get(row, lone)
+            wrong.setdefault(row, fail(table, f"{rule}: {same}"))
+        lonely = np.setdiff1d(np.arange(m), places).tolist()
+        extra = {
+            n + number: error for number, (row, error) in enumerate(catalogue.wrong.items()) if row in lonely
+        }
+        lonely = [row for row in lonely if row not in catalogue.wrong]
+        if lonely:
+            first = catalogue.frame["object_id"].iloc[lonely[0]]
+            rule = f"{len(lonely)} of its objects have no image in {where}, the first {first!r}: {same}"
+            extra[n + m] = fail(table, rule)
     else:
         if n != m:
             rule = f"there must be as many rows as images in {where}, since ids do not tell which is whose"
             raise fail(table, f"{rule}, but there are {m} rows and {n} images")
         _require_same_galaxies(own, catalogue, table, where)
-        places, extra = np.arange(n), dict[int, InputError]()
+        places, extra = np.arange(n), {}
     for row, place in enumerate(places.tolist()):
         if place in catalogue.wrong:
             wrong.setdefault(row, catalogue.wrong[place])

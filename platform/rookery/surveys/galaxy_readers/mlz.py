@@ -16,16 +16,8 @@ from rookery.surveys.galaxy_readers.settings import CatalogueOptions, CatalogueS
 from rookery.surveys.store import refuse_existing
 
 ENDINGS = (
-    ".train",
-    ".test",
-    ".mlz",
-    ".txt",
-    ".dat",
-    ".train.gz",
-    ".test.gz",
-    ".mlz.gz",
-    ".txt.gz",
-    ".dat.gz",
+    (".train", ".test", ".mlz", ".train.gz", ".test.gz", ".mlz.gz"),
+    (".txt", ".dat", ".txt.gz", ".dat.gz"),
 )
 
 
@@ -51,7 +43,7 @@ def ingest_mlz(
     Parameters
     ----------
     path
-        A file, several, or a folder of ``.train``, ``.test``, ``.mlz``, ``.txt`` or ``.dat`` files.
+        A file, several, or a folder of ``.train``, ``.test`` and ``.mlz`` (else ``.txt``, ``.dat``) files.
     out, on_error, name, options
         As for :func:`rookery.surveys.ingest_catalogue`.
 
