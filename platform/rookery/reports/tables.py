@@ -156,8 +156,10 @@ def plain_table(title: str | None, first: str, *others: str, wrap: bool = False)
     """Return an empty table for the terminal, all columns but the first to the right; that one may wrap."""
     from rich.box import SIMPLE
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE, pad_edge=False)
+    heading = None if title is None else Text(title)  # names in it are no markup
+    table = Table(title=heading, title_justify="left", header_style="bold", box=SIMPLE, pad_edge=False)
     table.add_column(first, no_wrap=not wrap)
     for name in others:
         table.add_column(name, justify="right", no_wrap=True)

@@ -103,7 +103,7 @@ def printed(survey: Survey, net: Path) -> str:
     The pictures of its report are drawn, but not saved.
     """
     noisy = BINS + np.random.default_rng(1).integers(-2, 3, N)
-    other = save(net.parent / "b16 <i>.parquet", spikes(noisy)[:-10], survey, member=None, bundle="b")
+    other = save(net.parent / "b16 <i>[b].parquet", spikes(noisy)[:-10], survey, member=None, bundle="b")
     words = ["--against", str(other), "--by", "index", "--bins", "mwebv=0,0.1,0.2", "--bins", "z_phot=3"]
     words = [str(net), str(survey.path), "--report", str(net.parent / "report"), *words, "--replicates", "20"]
     text = io.StringIO()
@@ -180,7 +180,7 @@ def test_mean_median_and_mode_are_judged_each(survey: Survey) -> None:
 
 
 def test_methods_are_compared_on_the_objects_that_all_of_them_have(document: dict[str, Any]) -> None:
-    assert document["methods"] == ["net", "b16 <i>"]
+    assert document["methods"] == ["net", "b16 <i>[b]"]
     assert {found["n"] for found in document["rows"] if found["row"] == "all"} == {N - 10}
     assert document["counts"]["left out: another method does not have them"] == 10
     assert document["metrics"]["n"] == N - 10
@@ -212,7 +212,7 @@ def test_trends_are_those_of_the_objects_in_each_bin(document: dict[str, Any], s
     mwebv = survey.objects["mwebv"].to_numpy()[:-10]
     assert [entry["n"] for entry in found["bins"]] == [(mwebv < 0.1).sum(), (mwebv >= 0.1).sum()]
     assert found["bins"][0]["metrics"]["bias"]["value"] == pytest.approx(SHIFT, abs=1e-6)
-    assert len(document["bins"]["z_phot"]["methods"]["b16 <i>"]["bins"]) == 3
+    assert len(document["bins"]["z_phot"]["methods"]["b16 <i>[b]"]["bins"]) == 3
 
 
 def test_trend_against_estimates_bins_each_method_by_its_own(survey: Survey) -> None:
@@ -267,7 +267,7 @@ def test_page_is_one_file_in_which_published_numbers_are_marked(report: Path) ->
     text = page.split("<script>")[0]
     assert text.count("published</span>") == 1 + len(published())
     assert "Pasquet et al. 2019, A&amp;A 621, A26" in text
-    assert "b16 &lt;i&gt;" in text
+    assert "b16 &lt;i&gt;[b]" in text
     assert "<i>" not in text
     assert "Objects that not all methods have are left out: 10 of net." in text
     links = re.findall(r'(?:src|href)="([^"]+)"', text)
@@ -364,7 +364,7 @@ def test_command_line_prints_all_methods_and_the_asked_covariates(printed: str) 
         "widest 20 % removed",
         "CNN (published)",
         "Stripe 82",
-        "b16 <i>, in bins of mwebv",
+        "b16 <i>[b], in bins of mwebv",
         "PIT KS",
     ):
         assert words in printed
