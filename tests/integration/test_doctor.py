@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -20,44 +21,69 @@ def doctor(*arguments, **environment):
     return done.returncode, json.loads(done.stdout), done.stderr
 
 
+# In a mount namespace of its own, with an empty folder where the others share one.
+APART = ["unshare", "--mount", "bash", "-c", 'mount -t tmpfs none "$0" && exec "$@"']
+
+
+def can_be_apart(folder):
+    try:
+        return subprocess.run([*APART, folder, "true"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
 @pytest.fixture
-def cluster():
-    """The address of a cluster of three raylets; one claims a GPU that this machine may not have."""
+def cluster(tmp_path):
+    """A cluster of three raylets: its address, and whether the last has another `tmp_path` than the others.
+
+    That one claims 64 GPUs, which this machine has not.
+    """
     from ray.cluster_utils import Cluster
 
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    memory = 10**8
     started = Cluster(
         initialize_head=True,
-        head_node_args={
-            "num_cpus": 1,
-            "num_gpus": 0,
-            "include_dashboard": False,
-            "object_store_memory": 10**8,
-        },
+        head_node_args={"num_cpus": 1, "include_dashboard": False, "object_store_memory": memory},
     )
-    for gpus in (0, 64):
-        started.add_node(num_cpus=1, num_gpus=gpus, object_store_memory=10**8)
-    yield started.address
+    started.add_node(num_cpus=1, num_gpus=0, object_store_memory=memory)
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--address", started.address]
+    command += ["--num-cpus=1", "--num-gpus=64", f"--object-store-memory={memory}", "--disable-usage-stats"]
+    apart = can_be_apart(tmp_path)
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    third = subprocess.Popen([*APART, tmp_path, *command] if apart else command, **silent)
+    yield started.address, apart, third
+    third.terminate()
+    third.wait(timeout=60)
     started.shutdown()
 
 
 def test_every_node_is_examined_and_what_is_wrong_is_told(cluster, tiny_survey, tmp_path):
+    address, apart, third = cluster
     study = tmp_path / "runs" / "x"
-    status, report, errors = doctor("--address", cluster, "--survey", tiny_survey.path, "--study", study)
+    study.parent.mkdir()
+    end = time.monotonic() + 120
+    while True:  # until the third node has joined
+        status, report, errors = doctor("--address", address, "--survey", tiny_survey.path, "--study", study)
+        if len(report["nodes"]) == 3:
+            break
+        assert third.poll() is None, "ray start ended"
+        assert time.monotonic() < end, "the third node did not join"
     assert status == 1, errors
-    assert len(report["nodes"]) == 3
     found = {}
     for finding in report["findings"]:
         found.setdefault(finding["check"], []).append(finding)
-    (bad,) = [finding for finding in report["findings"] if finding["level"] == "FAIL"]
-    assert "Ray hands out 64 GPUs, but torch sees" in bad["text"]
-    assert len(bad["nodes"]) == 1
-    for check in ("versions", "shared storage", "free disk", "survey", "clocks"):
-        assert {finding["level"] for finding in found[check]} <= {"OK", "WARN"}
+    bad = {finding["check"]: finding for finding in report["findings"] if finding["level"] == "FAIL"}
+    assert set(bad) == ({"devices", "shared storage"} if apart else {"devices"})
+    assert all(len(finding["nodes"]) == 1 and finding["advice"] for finding in bad.values())
+    assert "Ray hands out 64 GPUs, but torch sees" in bad["devices"]["text"]
+    if apart:
+        assert bad["shared storage"]["nodes"] == bad["devices"]["nodes"]
+    for check in ("versions", "devices", "survey", "clocks", "open files"):
         assert sum(len(finding["nodes"]) for finding in found[check]) == 3
-    assert found["versions"][0]["level"] == found["shared storage"][0]["level"] == "OK"
+    assert found["versions"][0]["level"] == "OK"
     assert "no token" in found["token"][0]["text"]
-    assert not any(tmp_path.iterdir()), "the doctor leaves nothing behind"
+    assert [*study.parent.iterdir()] == [], "the doctor leaves nothing behind"
 
 
 def test_a_cluster_that_does_not_answer_is_a_finding():

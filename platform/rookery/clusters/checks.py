@@ -18,7 +18,7 @@ GIB = 1 << 30
 OPEN_FILES_WANTED = 65536
 _OPEN_FILES_FAIL, _OPEN_FILES_WARN = 1024, 8192
 _FREE_FAIL, _FREE_WARN = 1 * GIB, 10 * GIB
-_INODES_WARN = 100_000
+_INODES_FAIL, _INODES_WARN = 1000, 100_000
 _RAY_FULL = 0.95
 """Ray refuses to spill objects to a disk that is fuller (``RAY_local_fs_capacity_threshold``)."""
 _SHM_ALONE = 2 * GIB
@@ -123,76 +123,96 @@ def check_clocks(skews: Mapping[str, tuple[float, float]]) -> list[Finding]:
 
 def check_open_files(nodes: Nodes) -> list[Finding]:
     """Judge the limit of open files of a worker."""
-    found = []
+    bad, good = [], {}
     for name, facts in nodes.items():
         soft, hard = facts["open_files"]["soft"], facts["open_files"]["hard"]
-        level = Level.OK
-        if soft < _OPEN_FILES_WARN:
-            level = Level.FAIL if soft < _OPEN_FILES_FAIL else Level.WARN
+        if soft >= _OPEN_FILES_WARN:
+            good[name] = soft
+            continue
+        level = Level.FAIL if soft < _OPEN_FILES_FAIL else Level.WARN
         advice = f"`ulimit -n {OPEN_FILES_WANTED}` before `ray start`: sockets of many workers need them"
         if hard < _OPEN_FILES_WARN:
             advice += f"; the hard limit is {hard}, which an administrator raises in limits.conf"
-        text = f"a process may open {soft} files"
-        found.append(Finding("open files", level, text, "" if level is Level.OK else advice, (name,)))
-    return found
+        bad.append(Finding("open files", level, f"a process may open {soft} files", advice, (name,)))
+    if good:
+        text = f"a process may open {min(good.values())} files or more"
+        bad.append(Finding("open files", Level.OK, text, nodes=tuple(good)))
+    return bad
 
 
 def check_shared_memory(nodes: Nodes) -> list[Finding]:
     """Judge /dev/shm against Ray's object store, ``object_store_bytes`` of the facts (None without Ray)."""
-    found = []
+    bad, good = [], {}
     for name, facts in nodes.items():
         size, store = facts["shm_bytes"], facts.get("object_store_bytes")
         wanted = _SHM_ALONE if store is None else store
-        if size is None:
-            text, level = "there is no /dev/shm", Level.WARN
-        elif size < wanted:
-            text, level = f"/dev/shm has {_gib(size)}, but Ray's objects may take {_gib(wanted)}", Level.WARN
-            if store is None:
-                text = f"/dev/shm has {_gib(size)}, less than {_gib(wanted)}"
-        else:
-            text, level = f"/dev/shm has {_gib(size)}", Level.OK
+        if size is not None and size >= wanted:
+            good[name] = size
+            continue
+        what = "workers want " if store is None else "Ray's objects may take "
+        text = (
+            "there is no /dev/shm" if size is None else f"/dev/shm has {_gib(size)}, but {what}{_gib(wanted)}"
+        )
         advice = f"in a container: --shm-size={-(-wanted // GIB)}g; else objects go through a slow disk"
-        found.append(Finding("shared memory", level, text, "" if level is Level.OK else advice, (name,)))
-    return found
+        bad.append(Finding("shared memory", Level.WARN, text, advice, (name,)))
+    if good:
+        text = f"/dev/shm has {_gib(min(good.values()))} or more"
+        bad.append(Finding("shared memory", Level.OK, text, nodes=tuple(good)))
+    return bad
 
 
 def check_scratch(nodes: Nodes) -> list[Finding]:
     """Judge the disk of Ray's temporary files on each node."""
-    found = []
+    bad, good = [], {}
+    advice = "make room, or start Ray with --temp-dir on a larger local disk"
     for name, facts in nodes.items():
         disk = facts["scratch"]
-        advice = "make room, or start Ray with --temp-dir on a larger local disk"
         if "error" in disk:
-            found.append(
-                Finding("scratch disk", Level.FAIL, f"{disk['path']}: {disk['error']}", advice, (name,))
-            )
+            text = f"{disk['path']}: {disk['error']}"
+            bad.append(Finding("scratch disk", Level.FAIL, text, advice, (name,)))
             continue
-        used = 1 - disk["free"] / max(1, disk["total"])
-        level = Level.WARN if disk["free"] < _FREE_WARN else Level.OK
+        used, little = 1 - disk["free"] / max(1, disk["total"]), disk["free"] < _FREE_WARN
         text = f"{disk['path']} has {_gib(disk['free'])} free"
         if used > _RAY_FULL:
-            level = Level.FAIL if disk["free"] < _FREE_WARN else Level.WARN
+            level = Level.FAIL if little else Level.WARN
             text += f" and is {used:.0%} full: Ray writes no objects to a disk over {_RAY_FULL:.0%}"
-        found.append(Finding("scratch disk", level, text, "" if level is Level.OK else advice, (name,)))
-    return found
+            bad.append(Finding("scratch disk", level, text, advice, (name,)))
+        elif little:
+            bad.append(Finding("scratch disk", Level.WARN, text, advice, (name,)))
+        else:
+            good[name] = disk
+    if good:
+        least = min(good.values(), key=lambda disk: disk["free"])
+        text = f"{least['path']} has {_gib(least['free'])} free or more"
+        bad.append(Finding("scratch disk", Level.OK, text, nodes=tuple(good)))
+    return bad
 
 
 def check_free_space(disks: Mapping[str, Facts], folder: str) -> list[Finding]:
-    """Judge what is free where the study lies, as each node sees it."""
-    found = []
+    """Judge what is free where the study lies, as each node sees it.
+
+    A node that does not see the folder is judged with the shared storage, not here.
+    """
+    bad, good = [], {}
     for name, disk in disks.items():
-        if "error" in disk:
-            continue  # whether it can be seen at all is judged by the shared storage
+        if "error" in disk or disk["path"] != folder:
+            continue
         level, free, inodes = Level.OK, disk["free"], disk["free_inodes"]
         if free < _FREE_WARN:
             level = Level.FAIL if free < _FREE_FAIL else Level.WARN
         text = f"{folder} has {_gib(free)} free"
         if inodes is not None and inodes < _INODES_WARN:
             text += f" and room for {inodes} more files"
-            level = max(level, Level.WARN if inodes > 1000 else Level.FAIL, key=ORDER.index)
+            level = max(level, Level.WARN if inodes > _INODES_FAIL else Level.FAIL, key=ORDER.index)
+        if level is Level.OK:
+            good[name] = free
+            continue
         advice = "make room: a study that fills the disk stops, and goes on when there is room"
-        found.append(Finding("free disk", level, text, "" if level is Level.OK else advice, (name,)))
-    return found
+        bad.append(Finding("free disk", level, text, advice, (name,)))
+    if good:
+        text = f"{folder} has {_gib(min(good.values()))} free or more"
+        bad.append(Finding("free disk", Level.OK, text, nodes=tuple(good)))
+    return bad
 
 
 def _minor(version: str | None) -> list[str]:

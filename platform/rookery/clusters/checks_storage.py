@@ -25,7 +25,7 @@ def check_shared_folder(
     found = []
     for node, error in written.items():
         if error == "No such file or directory":
-            text = f"{folder} is not the folder of this machine"
+            text = f"{folder} is not there, or another folder than this machine's"
             found.append(Finding("shared storage", Level.FAIL, text, _MOUNT, (node,)))
         elif error is not None:
             advice = "give the user that runs Ray there the right to write, with the same uid on every node"

@@ -7,22 +7,18 @@ import secrets
 import shutil
 import socket
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rookery.clusters import checks, checks_storage
+from rookery.clusters.asking import Ask, ask_cluster, ask_here, first_line, node_names, skews
 from rookery.clusters.findings import Finding, Level, merge, worst
 from rookery.clusters.probe import Probe, disk, versions
 from rookery_ensembles.errors import InputError
 
-Ask = Callable[..., dict[str, Any]]
-"""Calls a method of every node's probe, with arguments; answers by node, an exception where it failed."""
 _PATIENCE_S = 10.0
-_ANSWER_S = 180.0
-_PINGS = 5
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,7 @@ def examine(
     and no error.
     """
     if address is None:
-        ask = _ask_here(socket.gethostname())
+        ask = ask_here(socket.gethostname())
         nodes = ask("facts", tempfile.gettempdir())
         findings = [Finding("cluster", Level.OK, "none asked for: this machine alone")]
         return _report(None, findings, nodes, ask, survey, study)
@@ -91,13 +87,13 @@ def _examine_cluster(address: str, survey: str | Path | None, study: str | Path 
 
     listed = ray.nodes()
     names = node_names([node for node in listed if node["Alive"]])
-    ask = _ask_cluster(names)
+    ask = ask_cluster(names)
     answers = ask("facts", ray.get_runtime_context().get_temp_dir())
     findings = [
         Finding(
             "cluster",
             Level.FAIL,
-            f"does not answer ({_first_line(answer)})",
+            f"does not answer ({first_line(answer)})",
             "see `ray status` and that node's logs in /tmp/ray/session_latest/logs; restart Ray on it",
             (name,),
         )
@@ -147,7 +143,7 @@ def _report(
         if survey is not None:
             findings += _check_survey(Path(survey).absolute(), list(nodes), ask)
         if address is not None:
-            findings += checks.check_clocks(_skews(list(nodes), ask))
+            findings += checks.check_clocks(skews(list(nodes), ask))
         findings += checks.check_scratch(nodes)
         findings += checks.check_shared_memory(nodes)
         findings += checks.check_open_files(nodes)
@@ -199,94 +195,15 @@ def _check_survey(survey: Path, names: Sequence[str], ask: Ask) -> list[Finding]
         here = {"error": str(error)}
     answers = ask("survey", str(survey)) if "error" not in here else {}
     seen = {
-        name: {"error": _first_line(answer)} if isinstance(answer, Exception) else answer
+        name: {"error": first_line(answer)} if isinstance(answer, Exception) else answer
         for name, answer in answers.items()
         if name in names
     }
     return checks_storage.check_survey(str(survey), seen, here)
 
 
-def _skews(names: Sequence[str], ask: Ask) -> dict[str, tuple[float, float]]:
-    """Return how far each node's clock is ahead of this one's, and ± half the fastest round trip, seconds."""
-    best: dict[str, tuple[float, float]] = {}
-    for name in names:
-        for _ in range(_PINGS):
-            before = time.time()
-            answer = ask("clock", each={name: ()})[name]
-            after = time.time()
-            if isinstance(answer, Exception):
-                break
-            sample = (answer - (before + after) / 2, (after - before) / 2)
-            best[name] = min(best.get(name, sample), sample, key=lambda pair: pair[1])
-    return best
-
-
-def _ask_here(name: str) -> Ask:
-    """Ask this process, as if it were a cluster of one node."""
-    probe = Probe()
-
-    def ask(
-        method: str, *arguments: Any, each: Mapping[str, tuple[Any, ...]] | None = None
-    ) -> dict[str, Any]:
-        mine = arguments if each is None else each.get(name)
-        return {} if mine is None else {name: getattr(probe, method)(*mine)}
-
-    return ask
-
-
-def _ask_cluster(names: Mapping[str, str]) -> Ask:
-    """Start a probe on every node of the cluster (names by node id), and ask them at once."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    from rookery.clusters import probe
-
-    # By value: a node that lacks Rookery must answer too.
-    ray.cloudpickle.register_pickle_by_value(probe)
-    try:
-        remote = ray.remote(num_cpus=0)(probe.Probe)
-        actors = {
-            name: remote.options(
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
-            ).remote()
-            for node, name in names.items()
-        }
-    finally:
-        ray.cloudpickle.unregister_pickle_by_value(probe)
-
-    def ask(
-        method: str, *arguments: Any, each: Mapping[str, tuple[Any, ...]] | None = None
-    ) -> dict[str, Any]:
-        wanted = dict.fromkeys(actors, arguments) if each is None else each
-        calls = {name: getattr(actors[name], method).remote(*given) for name, given in wanted.items()}
-        end = time.monotonic() + _ANSWER_S
-        answers: dict[str, Any] = {}
-        for name, call in calls.items():
-            try:
-                answers[name] = ray.get(call, timeout=max(1.0, end - time.monotonic()))
-            except (ray.exceptions.RayError, TimeoutError) as error:
-                answers[name] = error
-        return answers
-
-    return ask
-
-
-def node_names(nodes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return a name for each node of ``ray.nodes()`` by its id: the host's, told apart where hosts repeat."""
-    hosts = [node["NodeManagerHostname"] for node in nodes]
-    return {
-        node["NodeID"]: host if hosts.count(host) == 1 else f"{host}/{node['NodeID'][:6]}"
-        for node, host in zip(nodes, hosts, strict=True)
-    }
-
-
 def _texts(answers: Mapping[str, Any]) -> dict[str, str | None]:
     return {
-        name: _first_line(answer) if isinstance(answer, Exception) else answer
+        name: first_line(answer) if isinstance(answer, Exception) else answer
         for name, answer in answers.items()
     }
-
-
-def _first_line(error: object) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

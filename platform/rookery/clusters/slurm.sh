@@ -54,9 +54,10 @@ trap 'again=yes; echo "the allocation ends soon: stopping, to go on in the next"
 trap stop TERM
 
 ulimit -n "$(ulimit -Hn)"
+# The nodes are ours alone: a Ray that is still there is what a cancelled job left.
 # shellcheck disable=SC2016
 srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 --kill-on-bad-exit=0 \
-    bash -c 'mkdir -p "$RAY_TMPDIR"; exec ray symmetric-run "$@"' _ \
+    bash -c 'ray stop --force > /dev/null 2>&1; mkdir -p "$RAY_TMPDIR"; exec ray symmetric-run "$@"' _ \
     --address "$address" --min-nodes "$SLURM_JOB_NUM_NODES" "${resources[@]}" --include-dashboard=false -- \
     bash -c 'echo $$ > "$0"; exec python -m rookery "$@"' "$driver" "$@" --address "$address" &
 step=$!
