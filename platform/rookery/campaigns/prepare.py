@@ -144,7 +144,7 @@ def _check_arguments(
 def keyword_arguments(function: Any) -> dict[str, bool]:
     """Return a verb's arguments, and whether each is required; typed ``**options`` are spelled out."""
     known = {**vars(surveys_package), **vars(galaxy_readers), **function.__globals__}
-    found = {}
+    found: dict[str, bool] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             (options,) = get_args(get_type_hints(function, known)[name])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
-from rookery.search.parameters import CategoricalParameter, FixedParameter, FloatParameter, Scalar
+from rookery.search.parameters import CategoricalParameter, FixedParameter, FloatParameter, Scalar, Searched
 from rookery.search.space import SearchSpace
 from rookery_ensembles.errors import fail
 
@@ -86,6 +86,11 @@ def check_options(what: str, made: Callable[..., Any], options: Mapping[str, Sca
             raise fail(what, f"`{name}` must be of type {known[name]}, but is {value!r}")
 
 
+class _Point(dict[str, Scalar]):
+    def choose(self, name: str, _: Searched) -> Scalar:
+        return self[name]
+
+
 def grid(space: SearchSpace) -> list[dict[str, Scalar]]:
     """Return every point of a space once, in order; parameters whose condition fails are left out.
 
@@ -115,7 +120,6 @@ def grid(space: SearchSpace) -> list[dict[str, Scalar]]:
             raise fail(f"parameter `{name}`", f"{rule}, but with it there are more; fix some with --set")
     found: dict[str, dict[str, Scalar]] = {}
     for combination in product(*values.values()):
-        point = dict(zip(values, combination, strict=True))
-        searched = space.searched(space.complete(lambda name, _, point=point: point[name]))
+        searched = space.searched(space.complete(_Point(zip(values, combination, strict=True)).choose))
         found.setdefault(repr(sorted(searched.items())), searched)
     return list(found.values())
