@@ -33,14 +33,14 @@ def can_be_apart(folder):
 
 
 @pytest.fixture
-def cluster(tmp_path):
+def cluster(tmp_path, monkeypatch):
     """A cluster of three raylets: its address, and whether the last has another `tmp_path` than the others.
 
     That one claims 64 GPUs, which this machine has not.
     """
     from ray.cluster_utils import Cluster
 
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     memory = 10**8
     started = Cluster(
         initialize_head=True,
