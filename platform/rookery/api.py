@@ -535,6 +535,8 @@ def evaluate(
     from rookery_ensembles.predictions import read_info
     from rookery_ensembles.schema import Predictions as Made
 
+    if (bundle is None) != (not days):
+        raise fail(predictions, "a curve against days needs both a bundle and days, but only one was given")
     if read_info(predictions).kind == "redshift_pdf":
         if partial or bundle is not None or days:
             raise fail(predictions, "holds redshift PDFs, which have no partial light curves, bundle or days")
@@ -553,8 +555,6 @@ def evaluate(
     if against:
         rule = "other predictions are compared of redshift PDFs only, but these are class probabilities"
         raise fail(predictions, rule)
-    if (bundle is None) != (not days):
-        raise fail(predictions, "a curve against days needs both a bundle and days, but only one was given")
 
     def partials(assessment: Assessment) -> list[PathLike | Made]:
         if bundle is None:

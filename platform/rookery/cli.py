@@ -35,6 +35,8 @@ from rookery.cli_simulate import simulate_app
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_SHOWN = 8
+"""So many members of an ensemble are listed on the terminal."""
 app = typer.Typer(
     name="rookery",
     help="Search for, train and combine deep networks for cosmological surveys.",
@@ -208,8 +210,10 @@ def ensemble(
     from rookery_ensembles import prediction_metrics
 
     built = api.ensemble(study, out, positive=positive, overwrite=overwrite)
-    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in sorted(built.choice.weights.items()))
-    _say(f"{built.bundle.path}: {len(built.bundle.members)} members ({weights}), {built.choice.calibration}")
+    heaviest = sorted(built.choice.weights.items(), key=lambda item: (-item[1], item[0]))
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in heaviest[:_SHOWN])
+    weights += f" and {len(heaviest) - _SHOWN} lighter ones" if len(heaviest) > _SHOWN else ""
+    _say(f"{built.bundle.path}: {len(heaviest)} members ({weights}); {built.choice.calibration}")
     console = _console()
     console.print(comparison_table(_rows(built.choice.scores), title="Validation objects (chosen by these)"))
     if built.test_scores:

@@ -132,7 +132,7 @@ def test_the_table_has_bins_the_baseline_beside_and_published_lines_marked(finis
     text = (out / "table.md").read_text()
     assert text == result.table
     assert "them (published)" in text
-    assert "Simulated light curves: sky, far." in text
+    assert "Simulated: sky, far." in text
     document = json.loads((out / "table.json").read_text())
     assert document["networks"] == 3
     assert document["device_seconds"] > 0
