@@ -10,10 +10,10 @@ QUIET_PIP := --quiet --disable-pip-version-check
 help:                     ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1 \t/' | expand -t 16
 
-demo: $(VENV)/.runtime    ## Search, train and combine networks on a small simulated survey (about 3 minutes)
+demo: $(VENV)/.runtime    ## Search, train and combine networks on small simulated surveys (some minutes)
 	$(BIN)/rookery demo demo
 
-test: $(VENV)/.dev lint   ## Static checks and all quick tests (about 2 minutes)
+test: $(VENV)/.dev lint   ## Static checks and all quick tests (about 5 minutes)
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
 
 slow: $(VENV)/.dev        ## The slow tests: killed drivers, worker groups, clusters, the wheel, the demo
