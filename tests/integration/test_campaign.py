@@ -222,7 +222,7 @@ def test_a_driver_killed_at_any_moment_loses_no_finished_network(file, tmp_path)
     start = time.monotonic()
     while not list((out / "members").glob("[!.]*/card.json")):
         assert driver.poll() is None
-        assert time.monotonic() - start < 100
+        assert time.monotonic() - start < 300
         time.sleep(0.05)
     driver.send_signal(signal.SIGKILL)
     driver.wait()

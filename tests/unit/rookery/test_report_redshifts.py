@@ -413,7 +413,7 @@ def test_predictions_that_do_not_fit_are_refused_beside_others(
         ),
         ({"role": "test"}, "the role 'test' needs a split"),
         ({"replicates": 3}, "at least 20, but are 3"),
-        ({"days": [1.0], "bundle": "b"}, "holds redshift PDFs, which have no partial light curves, bundle or days"),
+        ({"days": [1.0], "bundle": "b"}, "holds redshift PDFs, which have no partial light curves"),
         ({"against": ["net.parquet"]}, "must be another file, but is given twice"),
     ],
 )
