@@ -86,11 +86,6 @@ def check_options(what: str, made: Callable[..., Any], options: Mapping[str, Sca
             raise fail(what, f"`{name}` must be of type {known[name]}, but is {value!r}")
 
 
-class _Point(dict[str, Scalar]):
-    def choose(self, name: str, _: Searched) -> Scalar:
-        return self[name]
-
-
 def grid(space: SearchSpace) -> list[dict[str, Scalar]]:
     """Return every point of a space once, in order; parameters whose condition fails are left out.
 
@@ -120,6 +115,15 @@ def grid(space: SearchSpace) -> list[dict[str, Scalar]]:
             raise fail(f"parameter `{name}`", f"{rule}, but with it there are more; fix some with --set")
     found: dict[str, dict[str, Scalar]] = {}
     for combination in product(*values.values()):
-        searched = space.searched(space.complete(_Point(zip(values, combination, strict=True)).choose))
+        searched = _searched(space, dict(zip(values, combination, strict=True)))
         found.setdefault(repr(sorted(searched.items())), searched)
     return list(found.values())
+
+
+def _searched(space: SearchSpace, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Return those of `values` whose conditions hold."""
+
+    def choose(name: str, _: Searched) -> Scalar:
+        return values[name]
+
+    return space.searched(space.complete(choose))
