@@ -27,7 +27,7 @@ class PhotozMlpConfiguration(TrainingConfiguration):
 
     hidden_layers: int = Field(default=3, ge=1, le=12)
     """Layers between the inputs and the head."""
-    width: int = Field(default=64, ge=2)
+    width: int = Field(default=256, ge=2)
     """Units of each hidden layer."""
     activation: Literal["relu", "silu", "tanh"] = "silu"
     """What follows each hidden layer."""
@@ -45,7 +45,7 @@ class PhotozMlpConfiguration(TrainingConfiguration):
     label_smoothing: float = Field(default=2.0, ge=0)
     """Bins by which the true bin is blurred in training (Gaussian sigma); no effect on a mixture."""
 
-    magnitude_noise: float = Field(default=0.5, ge=0)
+    magnitude_noise: float = Field(default=0.0, ge=0)
     """Noise added to training magnitudes, in units of their errors (those above 1 mag count as 1)."""
     band_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Probability that a band of a training object is hidden: teaches missing magnitudes."""
