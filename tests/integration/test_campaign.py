@@ -13,7 +13,7 @@ import pytest
 from rookery import api
 from rookery_ensembles import InputError, classification_metrics, load_bundle, read_predictions
 
-pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.xdist_group("ray")]
 
 FILE = """\
 name: test

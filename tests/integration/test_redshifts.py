@@ -11,7 +11,7 @@ from rookery import api
 from rookery.surveys import new_galaxy_survey, open_survey
 from rookery_ensembles import read_predictions
 
-pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.xdist_group("ray")]
 
 BANDS = ("g", "r", "i")
 FIXED = {

@@ -99,6 +99,7 @@ def test_a_failing_trial_records_its_error_and_stops_nothing(survey, ray_session
     assert "halves time 3 times" in failed.user_attrs["error"]
 
 
+@pytest.mark.slow
 def test_a_pruned_trial_keeps_its_intermediate_values(survey, ray_session, tmp_path):
     # The smallest accuracy is sought, so that networks which learn lose to the first, which cannot.
     space = tmp_path / "space.yaml"
@@ -117,6 +118,7 @@ def test_a_pruned_trial_keeps_its_intermediate_values(survey, ray_session, tmp_p
     assert not (tmp_path / "study" / "members" / f"{pruned[0].number:04d}").exists()
 
 
+@pytest.mark.slow
 def test_folds_give_each_development_object_one_out_of_fold_prediction(survey, ray_session, tmp_path):
     search(survey, tmp_path / "study", split="folds", trials=1)
     candidates = study_candidates(open_study(tmp_path / "study"))
