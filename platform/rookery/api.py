@@ -395,6 +395,8 @@ def search(
     fixed: Mapping[str, Any] | None = None,
     cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
+    workers_per_network: int = 1,
+    dry_run: bool = False,
 ) -> SearchResult:
     """Search a space of networks until the study has `trials` trials; start it or go on with it.
 
@@ -408,9 +410,9 @@ def search(
         The study's folder. One that exists is continued, with no finished trial lost or repeated.
     trials
         Trials that the study shall have, those of earlier runs counted.
-    concurrent, cpus_per_trial, gpus_per_trial, address
+    concurrent, cpus_per_trial, gpus_per_trial, address, dry_run
         See :func:`rookery.search.run.run_search`.
-    execution, sampler, pruner, sampler_options, pruner_options, seed
+    execution, sampler, pruner, sampler_options, pruner_options, seed, workers_per_network
         See :class:`rookery.search.study.StudyDocument`.
     class_names
         Of a family that classifies: classes to tell apart; a class ``non-X`` takes every type that has
@@ -448,6 +450,7 @@ def search(
         pruner_options=pruner_options,
         seed=seed,
         execution=execution,
+        workers_per_network=workers_per_network,
     )
     return run_search(
         opened,
@@ -456,6 +459,7 @@ def search(
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
         address=address,
+        dry_run=dry_run,
     )
 
 

@@ -155,10 +155,15 @@ def search(
     fix: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE: do not search this parameter; repeatable.")
     ] = None,
-    cpus_per_trial: Annotated[float, typer.Option(help="CPU cores of a trial.")] = 1,
+    cpus_per_trial: Annotated[float, typer.Option(help="CPU cores of each worker of a network.")] = 1,
     gpus_per_trial: Annotated[
-        float | None, typer.Option(help="GPUs of a trial; by default 1 if any.")
+        float | None,
+        typer.Option(help="GPUs of each worker, also parts, as 0.25; by default 1 if any."),
     ] = None,
+    workers_per_network: Annotated[
+        int, typer.Option(help="Processes that train one network together.", min=1)
+    ] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what the plan is, train nothing.")] = False,
     seed: SeedOption = 0,
 ) -> None:
     """Search a space of networks on Ray; kill it whenever you like and call it again."""
@@ -184,7 +189,11 @@ def search(
         fixed=plain_values(fix, "--set"),
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
+        workers_per_network=workers_per_network,
+        dry_run=dry_run,
     )
+    if dry_run:
+        return
     from rookery.search.progress import describe
 
     _say(f"{study}: {describe(result.tally, result.study.space.objective.name)}")

@@ -27,14 +27,21 @@ class Worker:
     def __init__(self, out: str, threads: int = 1) -> None:
         import torch
 
+        from rookery.training.interruption import listen
+
+        listen()
         torch.set_num_threads(threads)
         self.folders = Folders(Path(out))
 
     def run(self, plain: dict[str, Any]) -> tuple[str | None, str | None]:
         """Train one network and predict; return (error of the network, error of the disk under it)."""
+        from rookery.training.interruption import InterruptedTraining, leave
+
         task = NetworkTask.model_validate(plain)
         try:
             finish_network(task, self.folders)
+        except InterruptedTraining:
+            leave()
         except Exception as error:
             logger.exception("network %s failed", task.job.member)
             if fault := storage_fault(error):

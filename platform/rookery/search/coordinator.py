@@ -8,6 +8,10 @@ killed at any moment is continued by a new one from the study folder alone:
   checkpoints, and values reported twice are told once;
 - a trial taken up too often without finishing one more epoch is told FAIL, so that one that kills
   its driver cannot do so for ever.
+
+A trial whose worker died goes on on another one, unless it died so `MAX_ATTEMPTS` times without
+finishing one more epoch. When the first `SYSTEMATIC` trials of a study fail alike, and none came to
+anything, the study stops: the cause is not theirs, and they are tried again by the next call.
 """
 
 from __future__ import annotations
@@ -28,6 +32,9 @@ from rookery.training import TrainingJob
 
 logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 5
+SYSTEMATIC = 5
+AGAIN = "again"
+"""User attribute of the Optuna study: numbers of failed trials that do not count, as they are queued anew."""
 
 
 @dataclass
@@ -57,6 +64,8 @@ class _Live:
     progressed: bool = False
     death: str = "its worker died"
     """What its worker died of last."""
+    deaths: int = 0
+    """How often since it last finished an epoch."""
 
 
 class Coordinator:
@@ -72,16 +81,28 @@ class Coordinator:
             self.n_trials = min(n_trials, len(self._grid))
         self.optuna = study.optuna_study(pruner=make_pruner(document.pruner, document.pruner_options))
         existing = self.optuna.get_trials(deepcopy=False)
+        self._void = set(self.optuna.user_attrs.get(AGAIN, ()))
         self._enqueue_published(existing)
         self.tally = Tally()
         self._orphans = self._reconcile(existing)
-        self._asked = sum(trial.state is not TrialState.WAITING for trial in existing)
+        begun = [trial for trial in existing if trial.state is not TrialState.WAITING]
+        self._asked = sum(trial.number not in self._void for trial in begun)
         # A sampler with the same seed at each start would repeat its first suggestions.
-        seed = document.seed + 7919 * self._asked
+        seed = document.seed + 7919 * len(begun)
         self.optuna.sampler = make_sampler(document.sampler, seed, study.space, document.sampler_options)
         self._live: dict[str, _Live] = {}
         self.halted: str | None = None
         """Why no trial can go on here (a full disk), once one has said so."""
+        self._alike: list[FrozenTrial] = []
+        self._kind: str | None = None
+
+    def left(self) -> int:
+        """Return how many trials are still to be run or finished."""
+        return max(0, self.n_trials - self._asked) + len(self._orphans)
+
+    def interrupted(self) -> bool:
+        """Whether trials were left running."""
+        return bool(self._live)
 
     def nothing_left(self) -> bool:
         """Whether the study has its trials, all finished."""
@@ -95,7 +116,7 @@ class Coordinator:
             trial = optuna.Trial(self.optuna, self._orphans.pop(0)._trial_id)
         elif self._asked < self.n_trials:
             if self._grid is not None:
-                self.optuna.enqueue_trial(self._grid[self._asked], skip_if_exists=True)
+                self._enqueue_grid_point(self._grid[self._asked])
             trial = self.optuna.ask()
             self._asked += 1
         else:
@@ -117,20 +138,31 @@ class Coordinator:
             if not live.progressed:  # it goes on: what its drivers died of was not this trial
                 live.progressed = True
                 live.trial.set_user_attr("attempts", 0)
+            live.deaths = 0
             live.reported.add(step)
             live.trial.report(value, step)
         live.pruned = bool(live.trial.should_prune())
         return live.pruned
 
-    def note_death(self, key: str, error: str) -> None:
-        """Keep what a trial's worker died of; it may yet be replaced."""
-        if key in self._live:
-            self._live[key].death = error
+    def note_death(self, key: str, error: str) -> bool:
+        """Keep what a trial's worker died of; return whether another one may take it up."""
+        live = self._live.get(key)
+        if live is None:
+            return False
+        live.death, live.deaths = error, live.deaths + 1
+        return live.deaths < MAX_ATTEMPTS
 
     def give_up(self, key: str) -> None:
-        """Tell that a trial failed because its workers died."""
-        if key in self._live:
-            self.finish(key, error=self._live[key].death)
+        """Take note that a trial's workers are gone: it failed, or waits to be taken up again."""
+        live = self._live.get(key)
+        if live is None:
+            return
+        if max(live.deaths, live.trial.user_attrs["attempts"]) >= MAX_ATTEMPTS:
+            self.finish(key, error=live.death, kind="death")
+            return
+        del self._live[key]
+        self.tally.running = len(self._live)
+        self._orphans.append(self.optuna._storage.get_trial(live.trial._trial_id))
 
     def halt(self, key: str, reason: str) -> None:
         """Stop asking for trials. The trial known as `key` stays RUNNING, to be taken up by a later run."""
@@ -138,8 +170,13 @@ class Coordinator:
         self.halted = self.halted or reason
         self.tally.running = len(self._live)
 
-    def finish(self, key: str, *, value: float | None = None, error: str | None = None) -> None:
-        """Tell how a trial ended: with a value, pruned, or with an error's text. The first word counts."""
+    def finish(
+        self, key: str, *, value: float | None = None, error: str | None = None, kind: str | None = None
+    ) -> None:
+        """Tell how a trial ended: with a value, pruned, or with an error's text. The first word counts.
+
+        `kind` is alike in errors of one cause.
+        """
         live = self._live.pop(key, None)
         if live is None:
             logger.info("Tune trial %s ended again: ignored", key)
@@ -149,12 +186,30 @@ class Coordinator:
             self._tell(live.trial, TrialState.PRUNED)
         else:
             live.trial.set_user_attr("error", error or "the trial ended without a result")
-            self._tell(live.trial, TrialState.FAIL)
+            self._stop_if_systematic(self._tell(live.trial, TrialState.FAIL), kind)
 
-    def _tell(self, trial: optuna.Trial, state: TrialState, value: float | None = None) -> None:
+    def _tell(self, trial: optuna.Trial, state: TrialState, value: float | None = None) -> FrozenTrial:
         told = self.optuna.tell(trial, value, state=state, skip_if_finished=True)
         self._end(told)
         self.tally.running = len(self._live)
+        return told
+
+    def _stop_if_systematic(self, failed: FrozenTrial, kind: str | None) -> None:
+        """Stop the study when its first trials failed alike, and queue their configurations anew."""
+        if self.tally.complete or self.tally.pruned or kind is None or self._kind not in (None, kind):
+            self._kind = ""  # what follows is no longer alike
+            return
+        self._kind = kind
+        self._alike.append(failed)
+        if len(self._alike) < SYSTEMATIC:
+            return
+        rule = f"the first {SYSTEMATIC} trials failed alike, which no configuration explains"
+        self.halted = self.halted or f"{self.study.path}: {rule} ({self.tally.first_error})"
+        for trial in self._alike if len(self._alike) == SYSTEMATIC else [failed]:
+            if self._grid is None:
+                self.optuna.enqueue_trial(trial.params)
+            self._void.add(trial.number)
+        self.optuna.set_user_attr(AGAIN, sorted(self._void))
 
     def _end(self, trial: FrozenTrial) -> None:
         """Count a trial that has ended, and remove the checkpoints that it may have left."""
@@ -165,6 +220,8 @@ class Coordinator:
 
     def _count(self, trial: FrozenTrial) -> None:
         tally = self.tally
+        if trial.number in self._void:
+            return
         if trial.state is TrialState.COMPLETE:
             tally.complete += 1
             minimize = self.study.space.objective.direction == "minimize"
@@ -184,6 +241,11 @@ class Coordinator:
             return
         for point in self.study.space.published:
             self.optuna.enqueue_trial(self.study.space.searched(point), skip_if_exists=True)
+
+    def _enqueue_grid_point(self, point: dict[str, Any]) -> None:
+        """Queue a point, unless a driver that died just then did so."""
+        if not self.optuna.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            self.optuna.enqueue_trial(point)
 
     def _reconcile(self, existing: list[FrozenTrial]) -> list[FrozenTrial]:
         """Count what is finished and return the trials to take up again."""

@@ -1,8 +1,9 @@
-"""Faults of the storage, which are the whole study's trouble and not one trial's."""
+"""Faults that are the whole study's trouble and not one trial's: of the storage, or of every trial alike."""
 
 from __future__ import annotations
 
 import errno
+import traceback
 
 _ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EACCES)
 _SQLITE = ("database or disk is full", "attempt to write a readonly database", "disk I/O error")
@@ -19,3 +20,10 @@ def storage_fault(error: BaseException | None) -> str | None:
             return found[0]
         error = error.__cause__
     return None
+
+
+def error_kind(error: BaseException) -> str:
+    """Return the type of an error and where it was raised: what is alike in errors of one cause."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +46,7 @@ def run_search(
     cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
     address: str | None = None,
+    dry_run: bool = False,
     console: Console | None = None,
 ) -> SearchResult:
     """Bring a study to `n_trials` trials, those of earlier runs counted.
@@ -59,6 +62,8 @@ def run_search(
     address
         Of a running Ray cluster that this machine belongs to (``auto`` or ``HOST:6379``); by default
         a Ray of this machine's own is started and ended with the search.
+    dry_run
+        Say what the plan is, and train nothing.
     console
         Where progress is shown; by default standard error.
 
@@ -86,10 +91,18 @@ def run_search(
                 concurrent=concurrent,
                 cpus_per_trial=cpus_per_trial,
                 gpus_per_trial=gpus_per_trial,
+                workers_per_network=study.document.workers_per_network,
+                trials=coordinator.left(),
             )
-            console.print(f"{study.path}: {plan.text}", highlight=False, soft_wrap=True)
+            for text in (plan.text, *plan.warnings):
+                console.print(f"{study.path}: {text}", highlight=False, soft_wrap=True)
+            if dry_run:
+                return SearchResult(study, coordinator.tally, plan)
+            listen_to_sigterm()
             with SearchProgress(n_trials, console, metric=study.space.objective.name) as progress:
-                _tune_or_halt(coordinator, plan, progress)
+                # Trials whose workers died may be left when Tune has ended.
+                while not (coordinator.halted or coordinator.interrupted() or coordinator.nothing_left()):
+                    _tune_or_halt(coordinator, plan, progress)
             if coordinator.halted is not None:
                 rule = "the study stopped, and the same command continues it"
                 raise InputError(f"{coordinator.halted}; {rule}")
@@ -113,6 +126,16 @@ def _tune_or_halt(coordinator: Coordinator, plan: ResourcePlan, progress: Search
         coordinator.halted = f"{coordinator.study.path}: cannot be written ({fault})"
 
 
+def listen_to_sigterm() -> None:
+    """Take SIGTERM in the driver as Ctrl-C from now on; Ray's own handler would end it at once.
+
+    Batch systems and preempted nodes send it. Must follow the connection to Ray; elsewhere than in the
+    main thread nothing happens.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, frame: os.kill(os.getpid(), signal.SIGINT))
+
+
 def _tune(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress) -> None:
     """Run Ray Tune until the coordinator has no trial left."""
     from ray import tune
@@ -129,7 +152,6 @@ def _tune(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress
             num_samples=-1,  # the searcher says when it has finished
             search_alg=StudySearcher(coordinator, plan, progress),
             scheduler=PrunerScheduler(coordinator),
-            max_concurrent_trials=plan.concurrent,
             # A Tune actor that waits for a stopped worker group cannot be reused.
             reuse_actors=not plan.in_worker_group,
             trial_dirname_creator=lambda trial: f"trial-{trial.config['plan']['trial']:04d}-{trial.trial_id}",
@@ -138,7 +160,7 @@ def _tune(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress
             name=f"session-{number:03d}",
             storage_path=str(sessions.absolute()),
             verbose=0,
-            failure_config=tune.FailureConfig(max_failures=3),
+            failure_config=tune.FailureConfig(max_failures=-1),  # the coordinator gives trials up
             callbacks=[ProgressCallback(coordinator, progress)],
         ),
     )

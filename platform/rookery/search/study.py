@@ -76,6 +76,8 @@ class StudyDocument(Document):
     seed: int = Field(ge=0, lt=2**31)
     execution: Execution
     """Where a network trains: `train` is a Ray Train worker group, `actor` the trial's own process."""
+    workers_per_network: int = Field(default=1, ge=1)
+    """Processes that train a network together, each on its share of every batch."""
     space: SearchSpace
     """The search space as it was read."""
 
@@ -222,6 +224,7 @@ def create_or_open_study(
     pruner_options: Mapping[str, Scalar] | None = None,
     seed: int = 0,
     execution: Execution = "auto",
+    workers_per_network: int = 1,
 ) -> Study:
     """Open the study at `path` to go on with it, or create it.
 
@@ -248,6 +251,7 @@ def create_or_open_study(
         "pruner_options": dict(pruner_options or {}),
         "seed": seed,
         "execution": execution,
+        "workers_per_network": workers_per_network,
         "space": space,
     }
     wanted = build(StudyDocument, values, path)

@@ -6,12 +6,15 @@ import logging
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rookery.documents import Document
-from rookery.search.faults import storage_fault
+from rookery.search.faults import error_kind, storage_fault
 from rookery.training.job import TrainingJob
 from rookery_ensembles.errors import InputError
+
+if TYPE_CHECKING:
+    from rookery.training.team import Team
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +22,8 @@ STEP, VALUE = "rookery_step", "rookery_value"
 """Keys of what a trial reports after each epoch."""
 FINISHED, FAILED, HALTED = "rookery_finished", "rookery_failed", "rookery_halted"
 """Key of a trial's last report: its value, its error's text, or why no trial can go on here."""
+KIND = "rookery_error_kind"
+"""Key beside `FAILED`: what kind of error it was, alike in trials that fail for one reason."""
 Send = Callable[[dict[str, Any]], None]
 
 
@@ -32,8 +37,22 @@ class TrialPlan(Document):
     """The study's folder."""
     in_worker_group: bool
     """Whether a Ray Train worker group trains, rather than the Tune actor itself."""
+    workers: int = 1
+    """Processes that train a network together."""
     cpus: float
+    """Of each worker."""
     gpus: float
+
+
+class ListeningActor:
+    """Mixed into the trial's Tune actor: it hears SIGTERM from its start, in its main thread."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Listen, then set up as Tune does."""
+        from rookery.training.interruption import listen
+
+        listen()
+        super().setup(config)  # type: ignore[misc]
 
 
 def run_trial(config: dict[str, Any]) -> None:
@@ -47,48 +66,74 @@ def run_trial(config: dict[str, Any]) -> None:
         run_plan(plan, ray.tune.report)
 
 
+run_trial.__mixins__ = (ListeningActor,)  # type: ignore[attr-defined]
+
+
 def _run_in_worker_group(plan: TrialPlan) -> None:
-    """Start a Ray Train worker group of one worker and pass its reports on to Tune."""
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    """Start a Ray Train worker group and pass the reports of its first worker on to Tune."""
+    import ray.tune
+    from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
     from ray.train.torch import TorchTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
 
+    from rookery.search.worker_group import ListeningTorchConfig, own_error
+
     resources = {"CPU": plan.cpus} | ({"GPU": plan.gpus} if plan.gpus else {})
-    TorchTrainer(
+    trainer = TorchTrainer(
         _worker_loop,
         train_loop_config={"plan": plan.model_dump(mode="json")},
-        scaling_config=ScalingConfig(num_workers=1, use_gpu=plan.gpus > 0, resources_per_worker=resources),
+        torch_config=ListeningTorchConfig(),
+        scaling_config=ScalingConfig(
+            num_workers=plan.workers, use_gpu=plan.gpus > 0, resources_per_worker=resources
+        ),
         run_config=RunConfig(
             name=f"trial-{plan.trial:04d}",
             storage_path=str(Path(plan.study) / "train"),
             callbacks=[TuneReportCallback()],
-            # A worker or node that dies is replaced and resumes; errors of ours never come this far.
-            failure_config=FailureConfig(max_failures=3),
+            # A worker or node that dies ends the group; Tune runs the trial again, and it resumes.
+            failure_config=FailureConfig(max_failures=0),
         ),
-    ).fit()
+    )
+    try:
+        trainer.fit()
+    except WorkerGroupError as group:
+        text = own_error(group)
+        if text is None:
+            raise
+        ray.tune.report({FAILED: text, KIND: text.splitlines()[0]})
 
 
 def _worker_loop(config: dict[str, Any]) -> None:
     import ray.train
 
-    run_plan(TrialPlan.model_validate(config["plan"]), ray.train.report)
+    from rookery.training.team import Team
+
+    context = ray.train.get_context()
+    team = Team(context.get_world_rank(), context.get_world_size())
+    run_plan(TrialPlan.model_validate(config["plan"]), ray.train.report, team)
 
 
-def run_plan(plan: TrialPlan, send: Send) -> None:
+def run_plan(plan: TrialPlan, send: Send, team: Team | None = None) -> None:
     """Train every member of a trial; `send` gets a value per epoch and at last the trial's value.
 
-    Any error of the training itself is sent as text and ends the trial alone: the worker lives on
-    for the next one. Steps count epochs, each fold's from where the fold before could have ended, so
-    that a step means the same in every trial.
+    A process that was told to end does so here, once its checkpoint is saved. Any error of the training
+    itself is sent as text and ends the trial alone: the worker lives on for the next one. Steps count
+    epochs, each fold's from where the fold before could have ended, so that a step means the same in
+    every trial.
     """
     import torch
 
     from rookery.networks.family import load_family
     from rookery.search.study import checkpoint, member_folder, trial_value
-    from rookery.training.loop import Metrics, Progress
+    from rookery.training.interruption import InterruptedTraining, leave
+    from rookery.training.loop import ALONE
     from rookery.training.member import train_member
+    from rookery.training.memory import prepare_device
+    from rookery.training.progress import Metrics, Progress
 
+    team = team or ALONE
     torch.set_num_threads(max(1, int(plan.cpus)))
+    prepare_device(plan.gpus)
     study = Path(plan.study)
     cards = []
     try:
@@ -99,15 +144,19 @@ def run_plan(plan: TrialPlan, send: Send) -> None:
                 epoch = int(metrics["epoch"])
                 send({STEP: first + epoch, VALUE: metrics[job.objective], "fold": job.fold, "epoch": epoch})
 
-            cards.append(
-                train_member(job, member_folder(study, job.member), checkpoint(study, job.member), report)
-            )
+            places = member_folder(study, job.member), checkpoint(study, job.member)
+            cards.append(train_member(job, *places, report, team=team))
+    except InterruptedTraining:
+        leave()
     except Exception as error:
+        if team.size > 1:  # the others of the team wait for this one: only its end frees them
+            raise
         logger.exception("trial %d failed", plan.trial)
         # Bad input here is no fault of the configuration: the survey is gone or altered on this node.
         if storage_fault(error) or isinstance(error, InputError):
             send({HALTED: str(error)})
         else:
-            send({FAILED: f"{type(error).__name__}: {error}\n{traceback.format_exc()}"})
+            text = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
+            send({FAILED: text, KIND: error_kind(error)})
         return
     send({FINISHED: trial_value(cards), "device_seconds": sum(card.device_seconds for card in cards)})

@@ -5,17 +5,22 @@ None of them has state of its own to save: Tune's snapshots hold nothing that a 
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import ray
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from rookery.search.coordinator import Coordinator
-from rookery.search.planner import ResourcePlan
+from rookery.search.planner import ResourcePlan, live_nodes
 from rookery.search.progress import SearchProgress
-from rookery.search.trial import FAILED, FINISHED, HALTED, STEP, VALUE
+from rookery.search.trial import FAILED, FINISHED, HALTED, KIND, STEP, VALUE
+
+_LOOK_SECONDS = 2.0
+"""So often is the cluster asked which nodes it has."""
 
 
 class StudySearcher(Searcher):
@@ -24,9 +29,12 @@ class StudySearcher(Searcher):
     def __init__(self, coordinator: Coordinator, resources: ResourcePlan, progress: SearchProgress) -> None:
         super().__init__()
         self._coordinator, self._resources, self._progress = coordinator, resources, progress
+        self._room, self._looked = resources.concurrent, time.monotonic()
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        """Return the next trial's plan, or that there is none left."""
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Return the next trial's plan, that there is none left, or None while there is no room for one."""
+        if self._coordinator.tally.running >= self._room_now():
+            return None
         plan = self._coordinator.suggest(trial_id)
         if plan is None:
             return Searcher.FINISHED
@@ -34,10 +42,17 @@ class StudySearcher(Searcher):
         where = {
             "study": str(self._coordinator.study.path.absolute()),
             "in_worker_group": self._resources.in_worker_group,
+            "workers": self._resources.workers,
             "cpus": self._resources.cpus,
             "gpus": self._resources.gpus,
         }
         return {"plan": plan | where}
+
+    def _room_now(self) -> int:
+        """Return how many trials may run at once, as nodes join and leave."""
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._room, self._looked = self._resources.room(live_nodes(ray.nodes())), time.monotonic()
+        return self._room
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -49,7 +64,8 @@ class StudySearcher(Searcher):
             result = result or {}
             if HALTED in result:
                 self._coordinator.halt(trial_id, result[HALTED])
-            self._coordinator.finish(trial_id, value=result.get(FINISHED), error=result.get(FAILED))
+            value, error_text = result.get(FINISHED), result.get(FAILED)
+            self._coordinator.finish(trial_id, value=value, error=error_text, kind=result.get(KIND))
         self._progress.update(self._coordinator.tally)
 
     def save(self, checkpoint_path: str) -> None:
@@ -77,8 +93,13 @@ class PrunerScheduler(FIFOScheduler):
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Note what a worker died of. Tune calls this at every death, also when it tries again."""
-        self._coordinator.note_death(trial.trial_id, str(trial.get_error() or "died without a word"))
+        """Note what a worker died of; at too many deaths without progress Tune replaces it no more.
+
+        Tune calls this at every death, also when it tries again.
+        """
+        death = str(trial.get_error() or "died without a word")
+        if not self._coordinator.note_death(trial.trial_id, death):
+            trial.max_failures = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

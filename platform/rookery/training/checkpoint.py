@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file per running member, replaced atomically after each epoch."""
+"""Checkpoints: one safetensors file per running member, replaced atomically after and within epochs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from rookery.training.job import TrainingJob
-from rookery.training.loop import Progress
+from rookery.training.progress import Partial, Progress
 from rookery_ensembles.files import atomic_file
 
 logger = logging.getLogger(__name__)
 _PARTS = ("network", "best", "optimizer")
+_PARTIAL = ("sums", "generators")
 
 
 def save_checkpoint(path: Path, job: TrainingJob, progress: Progress) -> None:
@@ -29,9 +30,18 @@ def save_checkpoint(path: Path, job: TrainingJob, progress: Progress) -> None:
         "history": progress.history,
         "best_epoch": progress.best_epoch,
         "best_value": progress.best_value,
+        "batch_size": progress.batch_size,
     }
-    with atomic_file(path) as partial:
-        partial.write_bytes(save(tensors, metadata={"rookery": json.dumps(facts)}))
+    partial = progress.partial
+    if partial is not None:
+        facts["partial"] = {"step": partial.step, "seconds": partial.seconds}
+        tensors |= {
+            f"{part}/{name}": value.cpu().contiguous().clone()
+            for part in _PARTIAL
+            for name, value in getattr(partial, part).items()
+        }
+    with atomic_file(path) as file:
+        file.write_bytes(save(tensors, metadata={"rookery": json.dumps(facts)}))
 
 
 def load_checkpoint(path: Path, job: TrainingJob) -> Progress | None:
@@ -52,7 +62,10 @@ def load_checkpoint(path: Path, job: TrainingJob) -> Progress | None:
         logger.warning("%s: belongs to another job; training starts again", path)
         return None
     progress = Progress(facts["history"], facts["best_epoch"], facts["best_value"])
+    progress.batch_size = facts.get("batch_size")
+    if "partial" in facts:
+        progress.partial = Partial(**facts["partial"], sums={}, generators={})
     for key, value in tensors.items():
         part, name = key.split("/", 1)
-        getattr(progress, part)[name] = value
+        getattr(progress.partial if part in _PARTIAL else progress, part)[name] = value
     return progress

@@ -2,63 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from rookery.networks.configuration import TrainingConfiguration
-from rookery.networks.family import Family
+from rookery.networks.family import Family, Inputs
 from rookery.training.data import TrainingData
+from rookery.training.interruption import InterruptedTraining, noticed
 from rookery.training.job import TrainingJob
+from rookery.training.memory import OutOfMemory, is_out_of_memory, out_of_memory_text
+from rookery.training.progress import Keep, Metrics, Partial, Progress, Report, State
+from rookery.training.team import Team
 from rookery.training.validation import Validation, prepare_validation
 
+logger = logging.getLogger(__name__)
 _SEEDS = 2**63  # torch takes no larger ones
-Metrics = dict[str, float]
-State = dict[str, Tensor]
-
-
-@dataclass
-class Progress:
-    """All that training needs to go on from the end of an epoch; a checkpoint is this, saved.
-
-    Attributes
-    ----------
-    history
-        One row per finished epoch: `epoch` (from 1), each loss term as `train_<term>`, their sum
-        `train_loss`, the target's metrics as `validation_<metric>` (under a shift the same with
-        `_shift` too), `learning_rate`, `seconds`.
-    best_epoch, best_value
-        Epoch with the best value of the job's objective, and that value.
-    network, best, optimizer
-        Weights now, weights of the best epoch, and AdamW's moments, by flat names.
-    """
-
-    history: list[Metrics] = field(default_factory=list)
-    best_epoch: int = 0
-    best_value: float = math.nan
-    network: State = field(default_factory=dict)
-    best: State = field(default_factory=dict)
-    optimizer: State = field(default_factory=dict)
-
-    @property
-    def epoch(self) -> int:
-        """Number of finished epochs."""
-        return len(self.history)
-
-    def better(self, value: float, direction: str) -> bool:
-        """Whether `value` beats the best one so far; anything beats none, and NaN beats nothing."""
-        if math.isnan(self.best_value):
-            return not math.isnan(value)
-        return value < self.best_value if direction == "minimize" else value > self.best_value
-
-
-Report = Callable[[Metrics, Progress], None]
-"""Called after each epoch with that epoch's row of the history and the state to resume from."""
+KEEP_SECONDS = 300.0
+"""A checkpoint is saved in the middle of an epoch when the last one is older than this."""
+ALONE = Team()
 
 
 class DivergedError(RuntimeError):
@@ -72,11 +39,15 @@ def train(
     data: TrainingData,
     report: Report,
     resume: Progress | None = None,
+    *,
+    keep: Keep = lambda progress: None,
+    team: Team = ALONE,
 ) -> tuple[nn.Module, Progress]:
     """Train one network to its best epoch.
 
-    Every epoch seeds its own generators from (seed, epoch), so that a run that was interrupted and
-    resumed gives the same weights as one that was not.
+    Every epoch seeds its own generators from (seed, epoch), and a checkpoint in the middle of one holds
+    their states, so that a run that was interrupted and resumed gives the same weights as one that was
+    not. When memory does not suffice the epoch is begun again with half of the batch, once.
 
     Parameters
     ----------
@@ -84,6 +55,11 @@ def train(
         Receives metrics and progress after each epoch; it may raise to stop training.
     resume
         Progress of an earlier run of the same job.
+    keep
+        Receives progress in the middle of an epoch: every `KEEP_SECONDS`, and when this process is told
+        to end.
+    team
+        The processes that train this network together; every one of them calls this function.
 
     Returns
     -------
@@ -94,38 +70,57 @@ def train(
     ------
     DivergedError
         When the loss is not finite, with epoch and step.
+    OutOfMemory
+        When half of the batch does not fit either.
+    InterruptedTraining
+        When this process was told to end, after `keep`.
     """
     progress = resume or Progress()
     device = data.target_n.device
     torch.manual_seed(job.seed % _SEEDS)
     network = family.build(configuration, len(data.survey.bands), data.target.n_outputs).to(device)
     family.fit_scale(network, data.inputs, data.rows["train"])
+    network = team.prepare(network, device)
     optimizer = torch.optim.AdamW(
         network.parameters(),
         lr=configuration.learning_rate,
         weight_decay=configuration.weight_decay,
         fused=True,
     )
-    if progress.epoch:
-        network.load_state_dict(progress.network)
-        _load_optimizer(optimizer, progress.optimizer)
+    if progress.network:
+        progress.give(network, optimizer)
+    else:
+        progress.take(network, optimizer)
     validation = prepare_validation(job, family, configuration, data)
-    trainer = _Trainer(job, family, configuration, data, network, optimizer, validation)
+    trainer = _Trainer(job, family, configuration, data, network, optimizer, validation, progress, keep, team)
+    team.check(trainer.batch_size, len(data.rows["train"]))
     while progress.epoch < configuration.epochs:
         if progress.epoch - progress.best_epoch >= configuration.patience:
             break
-        metrics = trainer.epoch(progress.epoch)
+        metrics = trainer.epoch_within_memory()
         progress.history.append(metrics)
-        progress.network = _snapshot(network)
+        progress.partial = None
+        progress.take(network, optimizer)
         if progress.better(metrics[job.objective], job.direction):
             progress.best_epoch, progress.best_value = progress.epoch, metrics[job.objective]
             progress.best = progress.network
-        progress.optimizer = _optimizer_tensors(optimizer)
         report(metrics, progress)
     if not progress.best:
         raise DivergedError(f"{job.member}: `{job.objective}` was never a number in {progress.epoch} epochs")
     network.load_state_dict(progress.best)
     return network.eval(), progress
+
+
+class _Loss(nn.Module):
+    """A family's loss as a module, which DistributedDataParallel can wrap."""
+
+    def __init__(self, family: Family[Any], network: nn.Module, configuration: TrainingConfiguration) -> None:
+        super().__init__()
+        self.family, self.network, self.configuration = family, network, configuration
+
+    def forward(self, inputs: Inputs, target: Tensor) -> Inputs:
+        """Return each term of the loss per object."""
+        return self.family.loss_terms(self.network, inputs, target, self.configuration)
 
 
 @dataclass
@@ -139,43 +134,118 @@ class _Trainer:
     network: nn.Module
     optimizer: torch.optim.Optimizer
     validation: Validation
+    progress: Progress
+    keep: Keep
+    team: Team
+
+    def __post_init__(self) -> None:
+        self.loss = self.team.wrap(_Loss(self.family, self.network, self.configuration))
+        self.kept = time.monotonic()
+
+    @property
+    def batch_size(self) -> int:
+        """Objects a step, of the whole team."""
+        return self.progress.batch_size or self.configuration.batch_size
+
+    def epoch_within_memory(self) -> Metrics:
+        """Train for the next epoch; without enough memory, begin it again with half of the batch, once."""
+        try:
+            return self.epoch(self.progress.epoch)
+        except Exception as error:
+            tried = self.batch_size
+            half = tried // 2
+            # The others of a team wait in the middle of a step: none of them can begin again.
+            if not is_out_of_memory(error) or self.team.size > 1:
+                raise
+            device = self.data.target_n.device
+            if self.progress.batch_size is not None or half < 2:
+                raise OutOfMemory(out_of_memory_text(device, [2 * tried, tried], error)) from error
+            text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        logger.warning("%s: out of memory (%s); batches of %d objects now", self.job.member, text, half)
+        self.optimizer.zero_grad(set_to_none=True)
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.progress.batch_size, self.progress.partial = half, None
+        self.progress.give(self.network, self.optimizer)
+        return self.epoch_within_memory()
 
     def epoch(self, number: int) -> Metrics:
-        """Train for one epoch and validate."""
+        """Train for one epoch, or for the rest of it, and validate."""
         start = time.perf_counter()
-        rows = self.data.rows["train"]
+        rows, device = self.data.rows["train"], self.data.target_n.device
         seed = (self.job.seed * 100_003 + number) % _SEEDS
         torch.manual_seed(seed)
         generator = torch.Generator(device=rows.device).manual_seed(seed)
         order = rows[torch.randperm(len(rows), generator=generator, device=rows.device)]
-        batches = _batches(order, self.configuration.batch_size)
+        batches = _batches(order, self.batch_size, 2 * self.team.size)
+        done = self.progress.partial or Partial(0, 0.0, {}, {})
+        if done.generators:
+            _set_generators(done.generators, generator, device)
         self.network.train()
-        sums: dict[str, Tensor] = {}
+        sums = {name: total.to(device) for name, total in done.sums.items()}
         for step, batch in enumerate(batches):
+            if step < done.step:
+                continue
             self._set_learning_rate(number * len(batches) + step, len(batches) * self.configuration.epochs)
             for name, total in self._step(batch, generator, number, step).items():
-                sums[name] = sums.get(name, torch.zeros((), device=rows.device)) + total
+                sums[name] = sums.get(name, torch.zeros((), device=device)) + total
+            if step + 1 < len(batches):
+                seconds = done.seconds + time.perf_counter() - start
+                self._keep_in_between(Partial(step + 1, seconds, sums, {}), generator)
+        sums = self.team.mean(sums)
         terms = {f"train_{name}": float(total) / len(rows) for name, total in sums.items()}
+        loss = sum(terms.values())
+        if not math.isfinite(loss):
+            raise DivergedError(f"{self.job.member}: loss is {loss} in epoch {number + 1}")
         rate = self.optimizer.param_groups[0]["lr"]
-        metrics = {"epoch": number + 1, **terms, "train_loss": sum(terms.values()), **self.validate()}
-        return {**metrics, "learning_rate": rate, "seconds": time.perf_counter() - start}
+        metrics = {"epoch": number + 1, **terms, "train_loss": loss, **self._validate()}
+        return {**metrics, "learning_rate": rate, "seconds": done.seconds + time.perf_counter() - start}
 
     def _step(self, batch: Tensor, generator: torch.Generator, epoch: int, step: int) -> State:
-        target = self.data.target_n[batch]
+        unlabelled = batch[:0]
         if self.family.uses_unlabelled(self.configuration):
-            batch = torch.cat([batch, self._draw_unlabelled(len(batch), generator)])
-        inputs = self.family.augment(self.data.batch(batch), self.configuration, generator)
-        terms = self.family.loss_terms(self.network, inputs, target, self.configuration)
-        means = {name: term.mean() for name, term in terms.items()}
+            unlabelled = self._draw_unlabelled(len(batch), generator)
+        labelled = self.team.share(batch)
+        mine = torch.cat([labelled, self.team.share(unlabelled)])
+        target = self.data.target_n[labelled]
+        inputs = self.family.augment(self.data.batch(mine), self.configuration, self._own(generator, step))
+        terms = self.loss(inputs, target)
+        whole = {len(mine): len(batch) + len(unlabelled), len(labelled): len(batch)}
+        # The mean over the team of these is the mean over the whole batch.
+        means = {
+            name: term.mean() * (len(term) * self.team.size / whole[len(term)])
+            for name, term in terms.items()
+        }
         loss = torch.stack(list(means.values())).sum()
-        if not torch.isfinite(loss):
+        if self.team.size == 1 and not torch.isfinite(loss):
             raise DivergedError(
                 f"{self.job.member}: loss is {loss.item()} in epoch {epoch + 1}, step {step + 1}"
             )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
-        return {name: mean.detach() * len(target) for name, mean in means.items()}
+        return {name: mean.detach() * len(batch) for name, mean in means.items()}
+
+    def _own(self, generator: torch.Generator, step: int) -> torch.Generator:
+        """Return the generator of augmentations: in a team, another one for each process."""
+        if self.team.size == 1:
+            return generator
+        seed = (generator.initial_seed() * 1009 + step * self.team.size + self.team.rank + 1) % _SEEDS
+        return torch.Generator(device=generator.device).manual_seed(seed)
+
+    def _keep_in_between(self, partial: Partial, generator: torch.Generator) -> None:
+        """Save a checkpoint in the middle of an epoch, when it is time or this process must end."""
+        told = noticed()
+        if not told and time.monotonic() - self.kept < KEEP_SECONDS:
+            return
+        self.kept = time.monotonic()
+        if self.team.leads:
+            partial.generators = _generators(generator, self.data.target_n.device)
+            self.progress.partial = partial
+            self.progress.take(self.network, self.optimizer)
+            self.keep(self.progress)
+        if told:
+            raise InterruptedTraining
 
     def _draw_unlabelled(self, number: int, generator: torch.Generator) -> Tensor:
         rows = self.data.rows["unlabelled"]
@@ -188,9 +258,10 @@ class _Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
 
-    def validate(self) -> Metrics:
+    def _validate(self) -> Metrics:
         """Return the target's metrics on the validation objects, and under the job's shift."""
-        return self.validation.metrics(self.network)
+        metrics: Metrics = self.team.agree(self.validation.metrics(self.network) if self.team.leads else None)
+        return metrics
 
 
 def rate_factor(c: TrainingConfiguration, step: int, steps: int) -> float:
@@ -206,26 +277,21 @@ def rate_factor(c: TrainingConfiguration, step: int, steps: int) -> float:
     return min(1.0, 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise))))
 
 
-def _batches(order: Tensor, size: int) -> list[Tensor]:
-    """Cut into batches of `size`; a rest of one object joins the batch before (batch norm needs two)."""
+def _batches(order: Tensor, size: int, least: int) -> list[Tensor]:
+    """Cut into batches of `size`; a rest of fewer than `least` objects joins the batch before."""
     batches = list(torch.split(order, size))
-    if len(batches) > 1 and len(batches[-1]) == 1:
+    if len(batches) > 1 and len(batches[-1]) < least:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches
 
 
-def _snapshot(network: nn.Module) -> State:
-    return {name: value.detach().clone() for name, value in network.state_dict().items()}
+def _generators(generator: torch.Generator, device: torch.device) -> State:
+    states = {"epoch": generator.get_state(), "global": torch.get_rng_state()}
+    return states | ({"device": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
 
 
-def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> State:
-    state = optimizer.state_dict()["state"]
-    return {f"{index}.{name}": value for index, values in state.items() for name, value in values.items()}
-
-
-def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: State) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+def _set_generators(states: State, generator: torch.Generator, device: torch.device) -> None:
+    generator.set_state(states["epoch"].cpu())
+    torch.set_rng_state(states["global"].cpu())
+    if device.type == "cuda" and "device" in states:
+        torch.cuda.set_rng_state(states["device"].cpu(), device)

@@ -29,9 +29,12 @@ from rookery.networks.family import Family, family_names, load_family
 from rookery.surveys.redshift_bins import RedshiftBins
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, find_device, load_data, predict_rows
+from rookery.training.interruption import training
 from rookery.training.job import TrainingJob
-from rookery.training.loop import Metrics, Progress, Report, train
+from rookery.training.loop import ALONE, train
+from rookery.training.progress import Metrics, Progress, Report
 from rookery.training.target import Target, make_target
+from rookery.training.team import Team
 from rookery.training.validation import prepare_validation
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, sha256
@@ -66,6 +69,10 @@ class Card(Document):
     best_epoch: int
     epochs: int
     """Epochs trained, the best and all after it included."""
+    batch_size: int | None = None
+    """Objects a step, where memory did not suffice for the configuration's number; else None."""
+    workers: int = 1
+    """Processes that trained it together."""
     parameters: int
     weights: str
     """SHA-256 of the weights' file."""
@@ -93,7 +100,13 @@ class Member:
 
 
 def train_member(
-    job: TrainingJob, folder: Path, checkpoint: Path, report: Report, *, device: str | None = None
+    job: TrainingJob,
+    folder: Path,
+    checkpoint: Path,
+    report: Report,
+    *,
+    device: str | None = None,
+    team: Team = ALONE,
 ) -> Card:
     """Train `job` and write its member folder; resumes from `checkpoint` and removes it at the end.
 
@@ -103,36 +116,42 @@ def train_member(
         The member folder to make. A member that is finished there is not trained again; one of
         another configuration, seed, survey or split raises `InputError`.
     checkpoint
-        Where progress is kept after every epoch.
+        Where progress is kept after every epoch, and within long ones.
     report
         See :func:`rookery.training.loop.train`; called after the checkpoint is safe.
     device
         A torch device; by default the first GPU that this process sees, else the CPU.
+    team
+        The processes that train this member together. Each of them makes this call; the first one writes.
     """
     family = load_family(job.family)
     configuration = family.configure(job.configuration)
     digest = configuration_hash(family.name, configuration)
-    if (folder / CARD).is_file():
+    if team.agree((folder / CARD).is_file()):
         return _finished(folder, job, digest)
     place = find_device(device)
     data = load_data(job, family, configuration, place)
 
+    def keep(progress: Progress) -> None:
+        if team.leads:
+            save_checkpoint(checkpoint, job, progress)
+
     def keep_and_report(metrics: Metrics, progress: Progress) -> None:
-        save_checkpoint(checkpoint, job, progress)
+        keep(progress)
         report(metrics, progress)
 
-    resume = load_checkpoint(checkpoint, job)
-    if resume is not None:
-        for row in resume.history:  # the driver may have died before it heard of the last ones
-            report(row, resume)
-    network, progress = train(job, family, configuration, data, keep_and_report, resume)
-    if (folder / CARD).is_file():  # a worker of a driver that died was faster
-        return _finished(folder, job, digest)
-    trained = _Trained(job, family, configuration, data, network, progress)
-    with atomic_folder(folder) as partial:
-        card = trained.write(partial)
-    checkpoint.unlink(missing_ok=True)
-    return card
+    with training():
+        resume = load_checkpoint(checkpoint, job)
+        if resume is not None:
+            for row in resume.history:  # the driver may have died before it heard of the last ones
+                report(row, resume)
+        trained = train(job, family, configuration, data, keep_and_report, resume, keep=keep, team=team)
+        if team.leads and not (folder / CARD).is_file():  # else a worker of a driver that died was faster
+            with atomic_folder(folder) as partial:
+                _Trained(job, family, configuration, data, *trained, team.size).write(partial)
+            checkpoint.unlink(missing_ok=True)
+    team.agree(None)  # the others wait for the files
+    return _finished(folder, job, digest)
 
 
 def _finished(folder: Path, job: TrainingJob, configuration: str) -> Card:
@@ -206,6 +225,7 @@ class _Trained:
     data: TrainingData
     network: nn.Module
     progress: Progress
+    workers: int
 
     def write(self, folder: Path) -> Card:
         """Write every file of the member; the card last."""
@@ -246,6 +266,8 @@ class _Trained:
             effective_validation_objects=effective_objects,
             best_epoch=progress.best_epoch,
             epochs=progress.epoch,
+            batch_size=progress.batch_size,
+            workers=self.workers,
             parameters=sum(p.numel() for p in self.network.parameters()),
             weights=weights,
             device=torch.cuda.get_device_name(device) if on_gpu else f"cpu ({platform.machine()})",

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from rookery.search.coordinator import MAX_ATTEMPTS, Coordinator
+from rookery.search.coordinator import MAX_ATTEMPTS, SYSTEMATIC, Coordinator
 from rookery.search.space import SearchSpace
 from rookery.search.study import Study, create_or_open_study, open_study
 from rookery.search.study import checkpoint as checkpoint_path
@@ -465,8 +465,90 @@ def test_trial_whose_worker_died_goes_on_until_it_is_given_up(make_study: MakeSt
     coordinator.report("replaced", 1, 0.5)
     coordinator.finish("replaced", value=0.4)
     coordinator.suggest("lost")
-    coordinator.note_death("lost", "killed for good")
+    may_go_on = [coordinator.note_death("lost", "killed for good") for _ in range(MAX_ATTEMPTS)]
+    assert may_go_on == [True] * (MAX_ATTEMPTS - 1) + [False]
     coordinator.give_up("lost")
     first, second = trials(study)
     assert (first.state, first.value) == (TrialState.COMPLETE, 0.4)
     assert (second.state, second.user_attrs["error"]) == (TrialState.FAIL, "killed for good")
+
+
+def test_trial_that_lost_its_place_is_taken_up_again_under_its_number(make_study: MakeStudy) -> None:
+    study = make_study()
+    coordinator = Coordinator(study, 1)
+    plan = coordinator.suggest("a")
+    assert plan is not None
+    coordinator.give_up("a")  # its node went before it began
+    assert not coordinator.nothing_left()
+    assert coordinator.tally.running == 0
+    again = coordinator.suggest("b")
+    assert again == plan
+    coordinator.finish("b", value=0.3)
+    assert coordinator.nothing_left()
+    assert [(t.state, t.value) for t in trials(study)] == [(TrialState.COMPLETE, 0.3)]
+
+
+def test_trial_that_never_finds_a_place_fails_in_the_end(make_study: MakeStudy) -> None:
+    coordinator = Coordinator(study := make_study(), 1)
+    for number in range(MAX_ATTEMPTS):
+        assert coordinator.suggest(str(number)) is not None
+        coordinator.give_up(str(number))
+    assert coordinator.nothing_left()
+    assert [t.state for t in trials(study)] == [TrialState.FAIL]
+
+
+def fail_alike(coordinator: Coordinator, number: int, kind: str = "ValueError in a.py, line 3") -> None:
+    for key in map(str, range(number)):
+        assert coordinator.suggest(key) is not None
+        coordinator.finish(key, error=f"ValueError: object {key}", kind=kind)
+
+
+def test_first_trials_that_fail_alike_stop_the_study_and_are_tried_again(make_study: MakeStudy) -> None:
+    study = make_study(published=PUBLISHED)
+    coordinator = Coordinator(study, 9)
+    fail_alike(coordinator, SYSTEMATIC)
+    assert coordinator.halted is not None
+    assert "first 5 trials failed alike" in coordinator.halted
+    assert "trial 0: ValueError: object 0" in coordinator.halted
+    assert coordinator.suggest("more") is None
+    failed = [t.params for t in trials(study) if t.state is TrialState.FAIL]
+
+    later = Coordinator(study, 9)  # the cause is mended
+    assert later.halted is None
+    assert later.tally.failed == 0
+    for number in range(9):
+        assert later.suggest(str(number)) is not None
+        later.finish(str(number), value=0.1 * number)
+    assert later.nothing_left()
+    complete = [t.params for t in trials(study) if t.state is TrialState.COMPLETE]
+    assert complete[:SYSTEMATIC] == failed
+    assert len(complete) == 9
+
+
+def test_a_grid_that_failed_alike_is_tried_again_from_its_first_point(make_study: MakeStudy) -> None:
+    features = {"type": "int", "low": 4, "high": 12}
+    study = make_study(sampler="grid", parameters={"features": features, "epochs": {"value": 1}})
+    fail_alike(Coordinator(study, 9), SYSTEMATIC)
+    later = Coordinator(study, 9)
+    for number in range(9):
+        assert later.suggest(str(number)) is not None
+        later.finish(str(number), value=0.5)
+    assert later.nothing_left()
+    complete = [t.params["features"] for t in trials(study) if t.state is TrialState.COMPLETE]
+    assert complete == list(range(4, 13))
+
+
+@pytest.mark.parametrize("ends", ["another error", "a value", "a stopped trial"])
+def test_trials_that_do_not_fail_alike_stop_nothing(make_study: MakeStudy, ends: str) -> None:
+    coordinator = Coordinator(make_study(), 20)
+    fail_alike(coordinator, SYSTEMATIC - 1)
+    coordinator.suggest("other")
+    if ends == "a value":
+        coordinator.finish("other", value=0.5)
+    elif ends == "another error":
+        coordinator.finish("other", error="KeyError: x", kind="KeyError in b.py, line 1")
+    else:
+        coordinator._live["other"].pruned = True
+        coordinator.finish("other")
+    fail_alike(coordinator, SYSTEMATIC)
+    assert coordinator.halted is None

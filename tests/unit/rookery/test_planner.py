@@ -57,12 +57,12 @@ def test_as_many_trials_run_at_once_as_fit_node_by_node(nodes: list, asked: dict
         (
             [{"CPU": 1.0}] * 2,
             {"cpus_per_trial": 2},
-            r"needs 2 CPU on one node.*1 CPU / 0 GPU, 1 CPU / 0 GPU.*never",
+            r"needs 2 CPU on one node.*2 nodes: 2 x \(1 CPU / 0 GPU\).*never",
         ),
         (
             LAPTOP,
             {"gpus_per_trial": 1},
-            r"needs 1 CPU and 1 GPU on one node.*2 CPU / 0 GPU: it can never be placed",
+            r"needs 1 CPU and 1 GPU on one node.*2 CPU / 0 GPU\): it can never be placed",
         ),
         ([{"CPU": 4.0}, {"GPU": 1.0}], {}, r"needs 1 CPU and 1 GPU on one node"),
         ([], {}, r"the cluster has no node"),
@@ -76,6 +76,10 @@ def test_as_many_trials_run_at_once_as_fit_node_by_node(nodes: list, asked: dict
         (LAPTOP, {"cpus_per_trial": -1}, r"`cpus_per_trial` must be above 0, but is -1"),
         (LAPTOP, {"cpus_per_trial": math.nan}, r"`cpus_per_trial` must be above 0, but is nan"),
         (GPU_NODES, {"gpus_per_trial": -1}, r"`gpus_per_trial` must be at least 0, but is -1"),
+        (GPU_NODES, {"gpus_per_trial": 1.5}, r"`gpus_per_trial` above 1 must be a whole number, but is 1.5"),
+        (GPU_NODES, {"workers_per_network": 7}, r"7 workers x .*but only 6 such workers fit"),
+        (GPU_NODES, {"workers_per_network": 2, "gpus_per_trial": 0.5}, r"must be whole GPUs, but is 0.5"),
+        (LAPTOP, {"workers_per_network": 0}, r"`workers_per_network` must be at least 1, but is 0"),
     ],
 )
 def test_plan_that_cannot_run_is_refused_with_what_is_asked_and_what_there_is(
@@ -119,3 +123,74 @@ def test_no_plan_asks_for_more_than_the_nodes_have(nodes: list, cpus: float, gpu
         return
     assert 1 <= plan.concurrent <= sum(node["CPU"] for node in nodes) / cpus
     assert plan.concurrent * gpus <= sum(node["GPU"] for node in nodes)
+
+
+def test_a_part_of_a_gpu_never_spans_two_devices() -> None:
+    plan = plan_resources([{"CPU": 99.0, "GPU": 4.0}], "auto", gpus_per_trial=0.3)
+    assert plan.concurrent == 4 * 3  # not 4 / 0.3 = 13
+
+
+def test_several_workers_make_worker_groups_that_may_spread_over_nodes() -> None:
+    plan = plan_resources([{"CPU": 3.0}] * 3, "auto", cpus_per_trial=1, workers_per_network=2)
+    assert (plan.in_worker_group, plan.workers, plan.concurrent) == (True, 2, 4)
+    with pytest.raises(InputError, match="`execution` actor trains in one process"):
+        plan_resources(LAPTOP, "actor", workers_per_network=2)
+
+
+def test_packs_are_refused_by_name() -> None:
+    with pytest.raises(InputError, match=r"`execution` pack .* does not exist yet"):
+        plan_resources(LAPTOP, "pack")
+
+
+def test_plan_says_how_many_nodes_of_each_kind_and_how_many_rounds() -> None:
+    plan = plan_resources([{"CPU": 16.0, "GPU": 4.0}] * 6, "auto", trials=100)
+    assert plan.text == (
+        "24 trials at once of 1 CPU and 1 GPU in Ray Train worker groups, on 6 nodes: "
+        "6 x (16 CPU / 4 GPU); 100 trials in about 5 rounds"
+    )
+    assert plan.warnings == ()
+
+
+def test_plan_warns_of_gpus_that_nobody_can_use() -> None:
+    plan = plan_resources([{"CPU": 16.0, "GPU": 4.0}], "auto", cpus_per_trial=8)
+    assert plan.concurrent == 2
+    assert "CPUs suffice for 2 workers of 8 CPU and 1 GPU, their GPUs for 4" in plan.warnings[0]
+    assert plan_resources(GPU_NODES, "auto", gpus_per_trial=0).warnings == (
+        "6 GPUs stay idle: trials take none",
+    )
+    assert plan_resources(GPU_NODES, "auto", concurrent=2).warnings == ("4 of 6 GPUs stay idle",)
+
+
+def test_room_follows_the_nodes_unless_a_number_was_asked_for() -> None:
+    plan = plan_resources(LAPTOP, "auto")
+    assert [plan.room(LAPTOP * n) for n in (0, 1, 3)] == [0, 2, 6]
+    plan = plan_resources(LAPTOP, "auto", concurrent=1)
+    assert [plan.room(LAPTOP * n) for n in (0, 1, 3)] == [0, 1, 1]
+
+
+def _most_groups(slots: list[int], workers: int) -> int:
+    """Place worker after worker, group after group, wherever there is room: no cleverness at all."""
+    slots, groups = list(slots), 0
+    while True:
+        for _ in range(workers):
+            free = next((index for index, left in enumerate(slots) if left), None)
+            if free is None:
+                return groups
+            slots[free] -= 1
+        groups += 1
+
+
+@given(
+    cpus=st.lists(st.integers(0, 6), min_size=1, max_size=4),
+    each=st.integers(1, 3),
+    workers=st.integers(1, 4),
+)
+def test_as_many_worker_groups_run_as_can_be_placed(cpus: list[int], each: int, workers: int) -> None:
+    most = _most_groups([count // each for count in cpus], workers)
+    nodes = [{"CPU": float(count)} for count in cpus]
+    try:
+        plan = plan_resources(nodes, "train", cpus_per_trial=each, workers_per_network=workers)
+    except InputError:
+        assert most == 0
+    else:
+        assert plan.concurrent == most

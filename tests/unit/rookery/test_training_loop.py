@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family, Inputs, load_family
 from rookery.surveys import Survey
-from rookery.training import Progress, TrainingJob, train
+from rookery.training import Progress, TrainingJob, loop, train
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, load_data
+from rookery.training.interruption import InterruptedTraining
 from rookery.training.loop import DivergedError
+from rookery.training.memory import OutOfMemory, memory_fraction, prepare_device
 
 MakeJob = Callable[..., TrainingJob]
 CPU = torch.device("cpu")
@@ -25,11 +27,19 @@ class DeadWorkerError(Exception):
     """What a worker's death looks like to the loop."""
 
 
-def run(job: TrainingJob, report: Callable = lambda metrics, progress: None, resume: Progress | None = None):
-    family = load_family(job.family)
-    configuration = family.configure(job.configuration)
+def configured(job: TrainingJob) -> TrainingConfiguration:
+    return load_family(job.family).configure(job.configuration)
+
+
+def run(
+    job: TrainingJob,
+    report: Callable = lambda metrics, progress: None,
+    resume: Progress | None = None,
+    **options: Any,
+):
+    family, configuration = load_family(job.family), configured(job)
     data = load_data(job, family, configuration, CPU)
-    return train(job, family, configuration, data, report, resume)
+    return train(job, family, configuration, data, report, resume, **options)
 
 
 def weights(network: nn.Module) -> dict[str, Tensor]:
@@ -106,6 +116,104 @@ def test_training_interrupted_and_resumed_equals_training_undisturbed_bit_for_bi
     assert_same_weights(whole.optimizer, progress.optimizer)
     assert without_time(progress.history) == without_time(whole.history)
     assert (progress.best_epoch, progress.best_value) == (whole.best_epoch, whole.best_value)
+
+
+class NoticedAfter:
+    """Reads as a process that is told to end once so many steps have asked."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+@pytest.mark.parametrize("modules", [{}, ALL_MODULES], ids=["plain", "all modules"])
+def test_training_told_to_end_within_an_epoch_goes_on_bit_for_bit(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int, modules: dict[str, Any]
+) -> None:
+    job = make_job(configuration={"epochs": 2, "dropout": 0.3, "batch_size": 8, **modules})
+    undisturbed, whole = run(job)
+    path = tmp_path / "running.safetensors"
+    monkeypatch.setattr(loop, "noticed", NoticedAfter(steps))
+    with pytest.raises(InterruptedTraining):
+        run(job, keep=lambda progress: save_checkpoint(path, job, progress))
+    monkeypatch.undo()
+    torch.manual_seed(99)
+    saved = load_checkpoint(path, job)
+    assert saved is not None
+    assert saved.partial is not None
+    assert saved.partial.step > 0
+    resumed, progress = run(job, resume=saved)
+    assert_same_weights(weights(undisturbed), weights(resumed))
+    assert_same_weights(whole.optimizer, progress.optimizer)
+    assert without_time(progress.history) == without_time(whole.history)
+
+
+def test_long_epochs_are_kept_in_between(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "KEEP_SECONDS", 0.0)
+    kept = []
+    run(
+        make_job(configuration={"epochs": 1, "batch_size": 8}),
+        keep=lambda progress: kept.append(progress.partial.step),
+    )
+    assert kept == list(range(1, len(kept) + 1))
+    assert len(kept) > 1
+
+
+class HungryFamily:
+    """A family whose loss needs more memory than there is for more than `most` objects."""
+
+    def __init__(self, family: Family, most: int) -> None:
+        self._family, self._most, self.sizes = family, most, []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._family, name)
+
+    def loss_terms(self, network: nn.Module, inputs: Inputs, target: Tensor, configuration: Any) -> Inputs:
+        self.sizes.append(len(target))
+        if len(target) > self._most:
+            torch.empty(2**60, dtype=torch.uint8)  # the allocator's own refusal
+        return self._family.loss_terms(network, inputs, target, configuration)
+
+
+def test_without_enough_memory_half_of_the_batch_is_taken(make_job: MakeJob) -> None:
+    job = make_job(configuration={"epochs": 2, "batch_size": 16})
+    half, expected = run(make_job(configuration={"epochs": 2, "batch_size": 8}))
+    data = load_data(job, load_family(job.family), configured(job), CPU)
+    family = HungryFamily(load_family(job.family), 8)
+    network, progress = train(job, family, configured(job), data, lambda *_: None)
+    assert progress.batch_size == 8
+    assert family.sizes[0] == 16
+    assert max(family.sizes[1:]) <= 9
+    assert_same_weights(weights(half), weights(network))
+    assert without_time(progress.history) == without_time(expected.history)
+
+
+def test_without_memory_for_half_of_the_batch_the_error_says_what_to_do(make_job: MakeJob) -> None:
+    job = make_job(configuration={"epochs": 1, "batch_size": 16})
+    data = load_data(job, load_family(job.family), configured(job), CPU)
+    family = HungryFamily(load_family(job.family), 4)
+    with pytest.raises(OutOfMemory, match=r"out of memory on cpu with batches of 16 and 8 objects; take"):
+        train(job, family, configured(job), data, lambda *_: None)
+
+
+@pytest.mark.parametrize(("gpus", "part"), [(0, None), (0.25, 0.25), (1, None), (2, None)])
+def test_a_part_of_a_gpu_is_as_much_of_its_memory(gpus: float, part: float | None) -> None:
+    assert memory_fraction(gpus) == part
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_worker_gets_no_more_than_its_part_of_the_memory() -> None:
+    prepare_device(0.1)
+    total = torch.cuda.get_device_properties(0).total_memory
+    try:
+        with pytest.raises(torch.OutOfMemoryError):
+            torch.empty(total // 5, dtype=torch.uint8, device="cuda")
+    finally:
+        prepare_device(1)
 
 
 def test_history_has_every_term_and_their_sum(make_job: MakeJob) -> None:

@@ -1,0 +1,102 @@
+"""How far a training has come: all that it needs to go on, as plain numbers and tensors by flat names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+Metrics = dict[str, float]
+State = dict[str, Tensor]
+
+
+@dataclass
+class Partial:
+    """An epoch that was left in the middle.
+
+    Attributes
+    ----------
+    step
+        Steps done of it.
+    seconds
+        Time spent on it.
+    sums
+        Sums of the loss terms over the objects so far, by term.
+    generators
+        States of the random generators: `epoch` (order, augmentation), `global` (dropout) and, on a
+        GPU, `device`.
+    """
+
+    step: int
+    seconds: float
+    sums: State
+    generators: State
+
+
+@dataclass
+class Progress:
+    """All that training needs to go on; a checkpoint is this, saved.
+
+    Attributes
+    ----------
+    history
+        One row per finished epoch: `epoch` (from 1), each loss term as `train_<term>`, their sum
+        `train_loss`, the target's metrics as `validation_<metric>` (under a shift the same with
+        `_shift` too), `learning_rate`, `seconds`.
+    best_epoch, best_value
+        Epoch with the best value of the job's objective, and that value.
+    network, best, optimizer
+        Weights now, weights of the best epoch, and AdamW's moments, by flat names.
+    partial
+        The unfinished epoch that `network` and `optimizer` are in the middle of; None between epochs.
+    batch_size
+        Objects a step, where memory did not suffice for the configured number; else None.
+    """
+
+    history: list[Metrics] = field(default_factory=list)
+    best_epoch: int = 0
+    best_value: float = math.nan
+    network: State = field(default_factory=dict)
+    best: State = field(default_factory=dict)
+    optimizer: State = field(default_factory=dict)
+    partial: Partial | None = None
+    batch_size: int | None = None
+
+    @property
+    def epoch(self) -> int:
+        """Number of finished epochs."""
+        return len(self.history)
+
+    def better(self, value: float, direction: str) -> bool:
+        """Whether `value` beats the best one so far; anything beats none, and NaN beats nothing."""
+        if math.isnan(self.best_value):
+            return not math.isnan(value)
+        return value < self.best_value if direction == "minimize" else value > self.best_value
+
+    def take(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Copy what network and optimizer hold now."""
+        self.network = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        state = optimizer.state_dict()["state"]
+        self.optimizer = {
+            f"{index}.{name}": value.detach().clone()
+            for index, values in state.items()
+            for name, value in values.items()
+        }
+
+    def give(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Set network and optimizer to what they were."""
+        network.load_state_dict(self.network)
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in self.optimizer.items():
+            index, name = key.split(".", 1)
+            state.setdefault(int(index), {})[name] = value
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+Report = Callable[[Metrics, Progress], None]
+"""Called after each epoch with that epoch's row of the history and the state to resume from."""
+Keep = Callable[[Progress], None]
+"""Called in the middle of an epoch with the state to resume from."""
