@@ -396,6 +396,7 @@ def search(
     cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
     workers_per_network: int = 1,
+    autoscaling: bool = False,
     dry_run: bool = False,
 ) -> SearchResult:
     """Search a space of networks until the study has `trials` trials; start it or go on with it.
@@ -410,7 +411,7 @@ def search(
         The study's folder. One that exists is continued, with no finished trial lost or repeated.
     trials
         Trials that the study shall have, those of earlier runs counted.
-    concurrent, cpus_per_trial, gpus_per_trial, address, dry_run
+    concurrent, cpus_per_trial, gpus_per_trial, address, autoscaling, dry_run
         See :func:`rookery.search.run.run_search`.
     execution, sampler, pruner, sampler_options, pruner_options, seed, workers_per_network
         See :class:`rookery.search.study.StudyDocument`.
@@ -459,6 +460,7 @@ def search(
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
         address=address,
+        autoscaling=autoscaling,
         dry_run=dry_run,
     )
 
@@ -656,8 +658,12 @@ def campaign(
     settings: Mapping[str, Any] | None = None,
     processes: int | None = None,
     address: str | None = None,
+    cpus_per_network: float = 1,
+    gpus_per_network: float | None = None,
     dry_run: bool = False,
     seconds_per_network: float | None = None,
+    price_per_device_hour: float | None = None,
+    currency: str = "USD",
 ) -> CampaignResult:
     """Train every network of a campaign file, judge each row of it, and write the table.
 
@@ -677,13 +683,17 @@ def campaign(
     settings
         Values to set in the file, by dotted key: ``{"defaults.members": 1}``.
     processes
-        Networks at once, with one thread each; by default as many as the machine or cluster has cores.
+        Networks at once; by default as many as fit on the machine or cluster.
+    cpus_per_network, gpus_per_network
+        What each network takes; a part of a GPU is shared. By default one GPU where there is any.
     address
         Of a running Ray cluster; by default a Ray of this machine's own is started and ended.
     dry_run
         Only say what the campaign takes; make nothing.
     seconds_per_network
         For the device-hours of the plan; by default measured on finished members, or the file's word.
+    price_per_device_hour, currency
+        For the cost in the plan; by default the file's word.
     """
     import sys
 
@@ -697,9 +707,13 @@ def campaign(
         survey_paths=survey_paths,
         settings=settings,
         processes=processes,
+        cpus_per_network=cpus_per_network,
+        gpus_per_network=gpus_per_network,
         address=address,
         dry_run=dry_run,
         seconds_per_network=seconds_per_network,
+        price_per_device_hour=price_per_device_hour,
+        currency=currency,
     )
 
 

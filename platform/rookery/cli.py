@@ -163,6 +163,10 @@ def search(
     workers_per_network: Annotated[
         int, typer.Option(help="Processes that train one network together.", min=1)
     ] = 1,
+    autoscaling: Annotated[
+        bool,
+        typer.Option("--autoscaling", help="The cluster adds nodes for --concurrent trials that wait."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what the plan is, train nothing.")] = False,
     seed: SeedOption = 0,
 ) -> None:
@@ -190,6 +194,7 @@ def search(
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
         workers_per_network=workers_per_network,
+        autoscaling=autoscaling,
         dry_run=dry_run,
     )
     if dry_run:

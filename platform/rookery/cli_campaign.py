@@ -24,16 +24,26 @@ def campaign(
         typer.Option("--set", help="KEY=VALUE: set a dotted key of the file, such as defaults.members=1."),
     ] = None,
     processes: Annotated[
-        int | None, typer.Option(help="Networks at once, a thread each; by default all that fit.", min=1)
+        int | None, typer.Option(help="Networks at once; by default all that fit.", min=1)
+    ] = None,
+    cpus_per_network: Annotated[float, typer.Option(help="CPU cores of a network.")] = 1,
+    gpus_per_network: Annotated[
+        float | None, typer.Option(help="GPUs of a network, also parts, as 0.25; by default 1 if any.")
     ] = None,
     address: Annotated[
         str | None,
         typer.Option(help="A Ray cluster that this machine belongs to: auto or HOST:6379."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count networks and device-hours only.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count networks, device-hours and cost only.")
+    ] = False,
     seconds_per_network: Annotated[
         float | None, typer.Option(help="What a network takes, for the dry run; else measured or stated.")
     ] = None,
+    price_per_device_hour: Annotated[
+        float | None, typer.Option(help="What an hour of a device costs, for the dry run.", min=0)
+    ] = None,
+    currency: Annotated[str, typer.Option(help="Of that price.")] = "USD",
 ) -> None:
     """Train every network of a file of experiments and write their table; kill it and call it again."""
     from rookery import api
@@ -45,9 +55,13 @@ def campaign(
         survey_paths=dict(pairs(survey, "--survey")),
         settings=plain_values(fix, "--set"),
         processes=processes,
+        cpus_per_network=cpus_per_network,
+        gpus_per_network=gpus_per_network,
         address=address,
         dry_run=dry_run,
         seconds_per_network=seconds_per_network,
+        price_per_device_hour=price_per_device_hour,
+        currency=currency,
     )
     if dry_run:
         typer.echo(result.plan)

@@ -178,7 +178,8 @@ def test_a_network_that_fails_leaves_the_others_and_is_named(file, copy):
     [
         ("column: redshift", "column: redshit", r"`table.bins.column`: .*but not 'redshit'"),
         ("split: half", "split: hald", "no such split; the survey's splits are: .*half"),
-        ("split: half", "split: folds", "this split has folds"),
+        ("split: half", "split: half, train_on: {where: [redshift<0]}", "train_on.where .*no object"),
+        ("split: half", "split: half, test_where: [redshift<0]", "test_where .*no object"),
         ("{path: SKY}", "{ingest: snana}", r"needs the files to read: --set surveys.sky.from=PATH"),
         (
             "split: half",

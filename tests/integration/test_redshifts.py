@@ -132,3 +132,51 @@ def test_a_campaign_of_redshifts_ends_in_a_table_of_their_metrics(galaxies, ray_
     head = next(line for line in result.table.splitlines() if line.startswith("| experiment"))
     assert [word in head for word in ("Bias", "σ_MAD", "η (%)", "CRPS", "Accuracy")] == [True] * 4 + [False]
     assert "| half | them (published) | – | 7 | – | – | 0.00900 | – | – | – |" in result.table
+
+
+FOLDS = """\
+name: folds
+surveys: {sky: {path: SKY}}
+defaults: {family: photoz_mlp, bins: {low: 0, high: 0.5, number: 25}, members: 2,
+           configuration: {epochs: 12, hidden_layers: 2, width: 32, batch_size: 64, learning_rate: 0.01}}
+experiments:
+  all: {survey: sky, split: cv, folds: 2}
+  few: {survey: sky, split: cv, folds: 2, train_on: {part: 0.2}}
+  bright: {survey: sky, split: cv, folds: 2, train_on: {where: ["mag_r<17.5"]}, test_where: ["mag_r<17.5"]}
+  again: {survey: sky, split: cv, folds: 2}
+rows:
+  - {name: B16, baseline: b16}
+  - {name: network, configuration: {}}
+  - {name: ensemble, ensemble_of: [network]}
+"""
+
+
+def test_a_campaign_with_folds_judges_every_object_by_networks_that_did_not_see_it(
+    galaxies, ray_session, tmp_path
+):
+    file = tmp_path / "campaign.yaml"
+    file.write_text(FOLDS.replace("SKY", str(galaxies.path)))
+    result = api.campaign(file, tmp_path / "out", processes=2)
+    assert result.trained == 3 * 2 * 2  # `again` shares those of `all`
+    assert "16 networks (12 different" in result.plan
+    lines = {(line.experiment, line.row): line for line in result.lines}
+    for row, members in (("B16", 0), ("network", 4), ("ensemble", 4)):
+        line = lines["all", row]
+        assert (line.members, line.wanted, line.test_size) == (members, members, 900)
+        assert lines["again", row].metrics == line.metrics
+    assert lines["all", "network"].training_size == 450
+    assert lines["few", "network"].training_size == 90
+    bright = lines["bright", "network"]
+    assert bright.test_size < 900
+    assert bright.training_size == pytest.approx(bright.test_size / 2, abs=25)
+    sigma = {name: lines[name, "network"].metrics["sigma_mad"] for name in ("all", "few")}
+    assert sigma["all"] < sigma["few"]
+    assert len(lines["all", "network"].scatter) > 0
+    assert lines["all", "ensemble"].metrics["sigma_mad"] < 0.04
+
+    # The out-of-fold figures are those of the members' own files.
+    names = lines["all", "network"].ids[:2]
+    files = [tmp_path / "out" / "members" / name / "predictions-validation.parquet" for name in names]
+    ids = np.concatenate([read_predictions(file).object_id for file in files])
+    assert sorted(ids) == sorted(galaxies.objects["object_id"])
+    assert api.campaign(file, tmp_path / "out", processes=2).trained == 0

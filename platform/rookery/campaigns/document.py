@@ -13,6 +13,7 @@ from rookery.reports.metric_names import METRICS, REDSHIFT_METRICS
 from rookery.search.parameters import Scalar
 from rookery.search.space import Objective
 from rookery.surveys.redshift_bins import RedshiftBins
+from rookery.training.job import TrainOn
 
 METRIC_NAMES = tuple(metric.key for metric in (*METRICS, *REDSHIFT_METRICS))
 CLASS_COLUMNS = ("accuracy", "recall_at_precision_0.95", "recall_at_precision_0.98", "auc", "log_loss")
@@ -99,12 +100,18 @@ class ExperimentDocument(Document):
     """A name under `surveys`: where the network learns."""
     split: str | dict[str, Any]
     """Arguments of `rookery split`, or the name of a split that the survey has."""
+    folds: int | None = Field(default=None, ge=0)
+    """Folds of a split given by its name, which the dry run counts without opening the survey."""
     test_survey: str | None = None
     """Another survey, whose objects are the test objects instead."""
     test_split: str | dict[str, Any] | None = None
     """A split of `test_survey`: only its test objects count; without it, every object of known type."""
     max_test: int | None = Field(default=None, ge=1)
     """Judge at most so many test objects, drawn at random."""
+    test_where: tuple[str, ...] = ()
+    """Judge only the test objects that meet these conditions, such as ``stripe82=1``."""
+    train_on: TrainOn | None = None
+    """Train only on some of the objects that could; validation and test objects stay."""
     configuration: Values = Field(default_factory=dict)
     """Hyperparameters of this experiment, over the defaults and under those of the rows."""
     members: int | None = Field(default=None, ge=1)
@@ -232,6 +239,10 @@ class Cost(Document):
     seconds_per_network: float = Field(gt=0, allow_inf_nan=False)
     source: str
     """How that is known."""
+    price_per_device_hour: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """What an hour of a device costs."""
+    currency: str = "USD"
+    """Of that price."""
 
 
 class CampaignDocument(Document):

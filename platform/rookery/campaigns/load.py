@@ -72,6 +72,12 @@ class Campaign:
             merged |= values
         return merged
 
+    def n_folds(self, experiment: ExperimentDocument) -> int:
+        """Return the folds that the file asks of an experiment's split; 0 for none, or a split by name."""
+        split = experiment.split
+        folds = experiment.folds if isinstance(split, str) else split.get("folds", 0)
+        return int(folds or 0)
+
     def seeds(self, experiment: ExperimentDocument, row: RowDocument) -> list[int]:
         """Return the seeds of a network row's members."""
         defaults = self.document.defaults

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +90,14 @@ def is_whole(member: Path) -> bool:
 
 
 def training_job(
-    campaign: Campaign, ground: Ground, experiment: ExperimentDocument, row: RowDocument, seed: int
+    campaign: Campaign,
+    ground: Ground,
+    experiment: ExperimentDocument,
+    row: RowDocument,
+    seed: int,
+    fold: int | None = None,
 ) -> TrainingJob:
-    """Return the job of one member; its name is a digest of all that decides what it becomes."""
+    """Return the job of one network; its name is a digest of all that decides what it becomes."""
     defaults = campaign.document.defaults
     configuration = campaign.configuration(experiment, row)
     objective = {
@@ -108,13 +114,19 @@ def training_job(
         "classes": _outputs(campaign),
         "objective": defaults.objective.model_dump(mode="json"),
     }
+    if experiment.train_on is not None:
+        facts["train_on"] = experiment.train_on.model_dump(mode="json")
+    name = f"{digest(facts)[:12]}-s{seed}"
     return TrainingJob(
-        member=f"{digest(facts)[:12]}-s{seed}",
+        member=name if fold is None else f"{name}-f{fold}",
         family=campaign.family.name,
         configuration=dict(configuration),
         survey=str(ground.survey.path.absolute()),
         survey_checksum=ground.survey.checksum,
         split=ground.split.name,
+        fold=fold,
+        train_on=experiment.train_on,
+        # Members of one seed start alike in every fold.
         seed=seed,
         **campaign.outputs,
         **objective,
@@ -126,8 +138,9 @@ def network_tasks(campaign: Campaign, grounds: dict[str, Ground], folders: Folde
     tasks: dict[str, NetworkTask] = {}
     for name, experiment, row in _network_rows(campaign):
         ground = grounds[name]
-        for seed in campaign.seeds(experiment, row):
-            job = training_job(campaign, ground, experiment, row, seed)
+        size = ground.training_size(experiment.train_on)
+        for seed, fold in product(campaign.seeds(experiment, row), ground.folds):
+            job = training_job(campaign, ground, experiment, row, seed, fold)
             surveys = {}
             if ground.predicts_elsewhere:
                 out = folders.elsewhere(job.member, ground).absolute()
@@ -135,9 +148,7 @@ def network_tasks(campaign: Campaign, grounds: dict[str, Ground], folders: Folde
             epochs = campaign.family.configure(job.configuration).epochs
             known = tasks.get(job.member)
             tasks[job.member] = NetworkTask(
-                job=job,
-                surveys={**(known.surveys if known else {}), **surveys},
-                size=epochs * ground.count("train"),
+                job=job, surveys={**(known.surveys if known else {}), **surveys}, size=epochs * size
             )
     return sorted(tasks.values(), key=lambda task: -task.size)
 
@@ -169,8 +180,20 @@ def baseline_tasks(campaign: Campaign, grounds: dict[str, Ground]) -> list[Basel
     return list(tasks.values())
 
 
+@dataclass(frozen=True)
+class Price:
+    """What a device costs."""
+
+    per_device_hour: float
+    currency: str
+
+
 def describe_plan(
-    campaign: Campaign, folders: Folders, seconds_per_network: float | None, concurrent: int | None = None
+    campaign: Campaign,
+    folders: Folders,
+    seconds_per_network: float | None,
+    concurrent: int | None = None,
+    price: Price | None = None,
 ) -> str:
     """Say what the campaign takes, in words, without making anything.
 
@@ -178,16 +201,9 @@ def describe_plan(
     `folders`, else those that the file states.
     """
     document = campaign.document
-    distinct: set[str] = set()
-    asked = 0
-    for _, experiment, row in _network_rows(campaign):
-        family = campaign.family
-        point = configuration_hash(
-            family.name, family.configure(dict(campaign.configuration(experiment, row)))
-        )
-        for seed in campaign.seeds(experiment, row):
-            asked += 1
-            distinct.add(digest([experiment.survey, experiment.split, point, seed]))
+    networks = {name: _distinct(campaign, experiment) for name, experiment in document.experiments.items()}
+    asked = sum(len(found) for found in networks.values())
+    distinct = {network for found in networks.values() for network in found}
     baselines = sum(
         row.baseline is not None for e in document.experiments.values() for row in campaign.rows_of(e)
     )
@@ -195,9 +211,13 @@ def describe_plan(
         f"{document.name}: {len(document.experiments)} experiments x {len(document.rows)} rows, "
         f"{asked} networks ({len(distinct)} different, each trained once), {baselines} baselines"
     ]
+    lines += [
+        f"  {name}: {_parts(campaign, name)} = {len(found)} networks" for name, found in networks.items()
+    ]
     cards = [read_card(path) for path in _finished(folders)]
     if cards:
-        lines.append(f"{len(cards)} networks are finished in {folders.members}")
+        spent = sum(card.device_seconds for card in cards) / 3600
+        lines.append(f"{len(cards)} networks are finished in {folders.members}, {spent:.3g} device-hours")
     measured = sum(card.device_seconds for card in cards) / len(cards) if cards else None
     stated = document.cost.seconds_per_network if document.cost else None
     for seconds, how in (
@@ -209,8 +229,44 @@ def describe_plan(
             hours = seconds * len(distinct) / 3600
             at_once = f", {hours / concurrent:.3g} h with {concurrent} at once" if concurrent else ""
             lines.append(f"{hours:.3g} device-hours at {seconds:.3g} s a network ({how}){at_once}")
+            price = price or _stated_price(campaign)
+            if price is not None:
+                cost = f"{hours * price.per_device_hour:,.2f} {price.currency}"
+                lines.append(f"{cost} at {price.per_device_hour:g} {price.currency} a device-hour")
             return "\n".join(lines)
     return "\n".join([*lines, "device-hours: state the seconds of a network, --seconds-per-network"])
+
+
+def _stated_price(campaign: Campaign) -> Price | None:
+    cost = campaign.document.cost
+    if cost is None or cost.price_per_device_hour is None:
+        return None
+    return Price(cost.price_per_device_hour, cost.currency)
+
+
+def _distinct(campaign: Campaign, experiment: ExperimentDocument) -> list[str]:
+    """Return a digest of each network of an experiment, alike where experiments share it."""
+    family, found = campaign.family, []
+    for row in campaign.rows_of(experiment):
+        if not row.is_network:
+            continue
+        point = configuration_hash(
+            family.name, family.configure(dict(campaign.configuration(experiment, row)))
+        )
+        train_on = experiment.train_on.model_dump(mode="json") if experiment.train_on else None
+        for seed, fold in product(campaign.seeds(experiment, row), range(campaign.n_folds(experiment) or 1)):
+            found.append(digest([experiment.survey, experiment.split, train_on, point, seed, fold]))
+    return found
+
+
+def _parts(campaign: Campaign, name: str) -> str:
+    """Say how an experiment's number of networks comes about."""
+    experiment = campaign.document.experiments[name]
+    members = [len(campaign.seeds(experiment, row)) for row in campaign.rows_of(experiment) if row.is_network]
+    alike = f"{len(members)} rows x {members[0]} members" if len(set(members)) == 1 else None
+    folds = campaign.n_folds(experiment)
+    text = alike or f"members of {len(members)} rows ({' + '.join(map(str, members))})"
+    return f"{folds} folds x {text}" if folds else text
 
 
 def _finished(folders: Folders) -> Sequence[Path]:

@@ -18,8 +18,9 @@ from rookery import surveys as surveys_package
 from rookery.campaigns.document import ExperimentDocument, SurveyDocument
 from rookery.campaigns.load import Campaign, Key
 from rookery.documents import Source, dump
-from rookery.surveys import Split, Survey, galaxy_readers, open_split, open_survey
-from rookery.training.data import role_rows
+from rookery.surveys import Split, Survey, galaxy_readers, matching, open_split, open_survey
+from rookery.training.data import role_rows, training_rows
+from rookery.training.job import TrainOn
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import is_partial, sha256, write_text
 
@@ -40,6 +41,8 @@ class Ground:
         Identifiers of the test objects that count, sorted.
     predicts_elsewhere
         Whether they are not those of `split`, so that members do not predict them unasked.
+    out_of_fold
+        Whether they are those of the split's folds, each judged by networks that did not train on it.
     """
 
     survey: Survey
@@ -47,10 +50,30 @@ class Ground:
     test_survey: Survey
     test_id: NDArray[np.str_]
     predicts_elsewhere: bool
+    out_of_fold: bool = False
+
+    @property
+    def folds(self) -> list[int | None]:
+        """The folds that networks are trained for; None for a split with a validation role."""
+        return [*range(self.split.n_folds)] or [None]
 
     def count(self, role: str) -> int:
         """Return the number of objects of a role."""
         return len(self.split.indices(role))
+
+    def training_size(self, wanted: TrainOn | None) -> int:
+        """Return how many objects train a network, on average over the folds, or validate it."""
+        sizes = []
+        for fold in self.folds:
+            validation = (
+                self.split.indices("validation") if fold is None else self.split.indices("train", fold)
+            )
+            train = np.setdiff1d(self.split.indices("train"), validation)
+            if wanted is not None:
+                train = training_rows(self.survey, train, wanted, fold)
+            # Objects of a fold are judged, and choose no more than the epoch.
+            sizes.append(len(train) + (len(validation) if fold is None else 0))
+        return round(float(np.mean(sizes)))
 
 
 def check_verbs(campaign: Campaign, verbs: Any) -> None:
@@ -78,9 +101,6 @@ def check_verbs(campaign: Campaign, verbs: Any) -> None:
             if isinstance(split, dict):
                 taken = ("survey", "name", "overwrite")
                 _check_arguments(source, ("experiments", name, key), split, verbs.split, taken)
-                if split.get("folds"):
-                    rule = "campaigns compare networks on a validation role; folds are not supported yet"
-                    raise source.error(("experiments", name, key, "folds"), rule)
     for position, row in enumerate(document.rows):
         taken = ("name", "survey", "split", "out", "class_names", "seed")
         _check_arguments(source, ("rows", position, "options"), row.options, verbs.baseline, taken)
@@ -181,17 +201,25 @@ def _ground(
 ) -> Ground:
     survey = surveys[experiment.survey]
     split = _split(campaign, ("experiments", name, "split"), survey, experiment.split, verbs)
-    if split.n_folds:
-        rule = "campaigns compare networks on a validation role, but this split has folds"
-        raise campaign.source.error(("experiments", name, "split"), rule)
-    role_rows(survey, split.name, None, campaign.target, campaign.family)
+    if experiment.folds not in (None, split.n_folds):
+        rule = f"split `{split.name}` has {split.n_folds} folds, but the file says {experiment.folds}"
+        raise campaign.source.error(("experiments", name, "folds"), rule)
+    for fold in range(split.n_folds) or (None,):
+        _, found = role_rows(survey, split.name, fold, campaign.target, campaign.family)
+        if experiment.train_on is not None:
+            training_rows(survey, found["train"], experiment.train_on, fold)
     test_survey, rows = survey, split.indices("test")
+    out_of_fold = bool(split.n_folds) and experiment.test_survey is None and not len(rows)
+    if out_of_fold:
+        rows = split.indices("train")
     if experiment.test_survey is not None:
         test_survey = surveys[experiment.test_survey]
         rows = np.arange(len(test_survey))
     if experiment.test_split is not None:
         place: Key = ("experiments", name, "test_split")
         rows = _split(campaign, place, test_survey, experiment.test_split, verbs).indices("test")
+    if experiment.test_where:
+        rows = rows[matching(test_survey, experiment.test_where, "test_where")[rows]]
     defaults = campaign.document.defaults
     truth = campaign.target.truth(test_survey.objects)
     rows = rows[pd.notna(truth)[rows]]
@@ -202,7 +230,8 @@ def _ground(
     if experiment.max_test is not None and experiment.max_test < len(test_id):
         generator = np.random.default_rng(defaults.seed)
         test_id = np.sort(generator.choice(test_id, experiment.max_test, replace=False))
-    return Ground(survey, split, test_survey, test_id, experiment.test_survey is not None)
+    elsewhere = experiment.test_survey is not None
+    return Ground(survey, split, test_survey, test_id, elsewhere, out_of_fold)
 
 
 def _split(campaign: Campaign, place: Key, survey: Survey, wanted: str | dict[str, Any], verbs: Any) -> Split:

@@ -18,6 +18,7 @@ from rookery.campaigns.plan import (
     BaselineTask,
     Folders,
     NetworkTask,
+    Price,
     baseline_tasks,
     describe_plan,
     network_tasks,
@@ -29,7 +30,7 @@ from rookery.campaigns.train import train_networks
 from rookery.documents import dump
 from rookery.search.faults import storage_fault
 from rookery.search.planner import plan_resources
-from rookery.search.run import ray_session
+from rookery.search.run import listen_to_sigterm, ray_session
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import write_text
 
@@ -62,6 +63,26 @@ class CampaignResult:
     trained: int = 0
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Where networks shall train, and how many at once.
+
+    Attributes
+    ----------
+    address
+        Of a Ray cluster; None for a Ray of this machine's own.
+    processes
+        Networks at once; None for all that fit.
+    cpus, gpus
+        Of each network.
+    """
+
+    address: str | None
+    processes: int | None
+    cpus: float
+    gpus: float | None
+
+
 def run_campaign(
     file: str | Path,
     out: str | Path,
@@ -71,9 +92,13 @@ def run_campaign(
     survey_paths: Mapping[str, str | Path] | None = None,
     settings: Mapping[str, Any] | None = None,
     processes: int | None = None,
+    cpus_per_network: float = 1,
+    gpus_per_network: float | None = None,
     address: str | None = None,
     dry_run: bool = False,
     seconds_per_network: float | None = None,
+    price_per_device_hour: float | None = None,
+    currency: str = "USD",
     console: Console | None = None,
 ) -> CampaignResult:
     """Run a campaign file to its table; see :func:`rookery.api.campaign`.
@@ -93,7 +118,8 @@ def run_campaign(
     if seconds_per_network is not None and not seconds_per_network > 0:
         raise InputError(f"`seconds_per_network` must be above 0, but is {seconds_per_network:g}")
     folders = Folders(Path(out))
-    plan = describe_plan(campaign, folders, seconds_per_network, processes)
+    price = None if price_per_device_hour is None else Price(price_per_device_hour, currency)
+    plan = describe_plan(campaign, folders, seconds_per_network, processes, price)
     if dry_run:
         return CampaignResult(folders.out, plan)
     with _claimed(folders, campaign):
@@ -111,7 +137,8 @@ def run_campaign(
             for task in baseline_tasks(campaign, grounds)
             if not (folders.predictions / f"{task.id}.parquet").is_file()
         ]
-        errors = _work(campaign, folders, tasks, baselines, verbs, processes, address, console)
+        asked = Asked(address, processes, cpus_per_network, gpus_per_network)
+        errors = _work(campaign, folders, tasks, baselines, verbs, asked, console)
         lines = score_campaign(campaign, grounds, folders)
         table = write_tables(campaign, grounds, lines, folders, errors)
     if errors:
@@ -125,8 +152,7 @@ def _work(
     tasks: Sequence[NetworkTask],
     baselines: Sequence[BaselineTask],
     verbs: Any,
-    processes: int | None,
-    address: str | None,
+    asked: Asked,
     console: Console,
 ) -> dict[str, str]:
     """Run the baselines, then train the networks; return the errors of those that failed, by name."""
@@ -134,8 +160,16 @@ def _work(
         return {}
     errors: dict[str, str] = {}
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
-    with ray_session(address) as nodes, Progress(*columns, console=console) as progress:
-        plan = plan_resources(nodes, "actor", concurrent=processes)
+    with ray_session(asked.address) as nodes, Progress(*columns, console=console) as progress:
+        listen_to_sigterm()
+        plan = plan_resources(
+            nodes,
+            "actor",
+            concurrent=asked.processes,
+            cpus_per_trial=asked.cpus,
+            gpus_per_trial=asked.gpus,
+            trials=len(tasks),
+        )
         bar = progress.add_task("baselines", total=len(baselines), visible=bool(baselines))
         for baseline in baselines:
             error = _run_baseline(campaign, folders, baseline, verbs)

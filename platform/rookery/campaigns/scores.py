@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
@@ -24,6 +24,8 @@ from rookery_ensembles import (
     Predictions,
     average,
     choose,
+    out_of_fold,
+    pool_folds,
     prediction_metrics,
     read_predictions,
     stack_members,
@@ -93,39 +95,59 @@ class _Scorer:
             path = self.folders.predictions / f"{task.id}.parquet"
             found = [read_predictions(path)] if path.is_file() else []
             return self._judge(row, found, (task.id,), members=0, wanted=0)
-        if row.ensemble_of is not None:
-            names = {n: None for member in row.ensemble_of for n in self._names(self.campaign.row(member))}
-            ready = [name for name in names if self._is_ready(name)]
-            found = [self._ensemble(row, ready)] if ready else []
-            return self._judge(row, found, tuple(ready), members=len(ready), wanted=len(names))
-        names = dict.fromkeys(self._names(row))
-        ready = [name for name in names if self._is_ready(name)]
-        found = [read_predictions(self._test_file(name)) for name in ready]
-        return self._judge(row, found, tuple(ready), members=len(ready), wanted=len(names))
+        rows = [self.campaign.row(name) for name in row.ensemble_of or ()] or [row]
+        starts = {name: self._of_folds(name) for each in rows for name in self._names(each)}
+        whole = {name: nets for name, nets in starts.items() if all(map(self._is_ready, nets))}
+        if row.ensemble_of is None:
+            found = [self._read(networks) for networks in whole.values()]
+        else:
+            found = [self._ensemble(row, whole)] if whole else []
+        members, wanted = (sum(map(len, each.values())) for each in (whole, starts))
+        ids = tuple(name for networks in whole.values() for name in networks)
+        return self._judge(row, found, ids, members=members, wanted=wanted)
+
+    def _read(self, start: Sequence[str]) -> Predictions:
+        """Return what the networks of one random start say of the test objects."""
+        if self.ground.out_of_fold:
+            return pool_folds([read_predictions(self.folders.members / name / VALIDATION) for name in start])
+        stack = stack_members([read_predictions(self._test_file(name)) for name in start])
+        first = read_predictions(self._test_file(start[0]))
+        return first if len(start) == 1 else replace(first, values=average(stack.values).astype(np.float32))
 
     def _names(self, row: RowDocument) -> list[str]:
+        """Return the names of a row's random starts: those of its networks, but for their folds."""
         seeds = self.campaign.seeds(self.experiment, row)
         jobs = [training_job(self.campaign, self.ground, self.experiment, row, seed) for seed in seeds]
         return [job.member for job in jobs]
 
+    def _of_folds(self, start: str) -> list[str]:
+        """Return the networks of one random start."""
+        return [start if fold is None else f"{start}-f{fold}" for fold in self.ground.folds]
+
     def _test_file(self, member: str) -> Path:
+        if self.ground.out_of_fold:
+            return self.folders.members / member / VALIDATION
         return self.folders.elsewhere(member, self.ground)
 
     def _is_ready(self, member: str) -> bool:
         return is_whole(self.folders.members / member) and self._test_file(member).is_file()
 
-    def _ensemble(self, row: RowDocument, names: Sequence[str]) -> Predictions:
-        """Select, average and calibrate members on validation objects; keep the bundle."""
+    def _ensemble(self, row: RowDocument, starts: Mapping[str, Sequence[str]]) -> Predictions:
+        """Select, average and calibrate members on validation objects; keep the bundle.
+
+        Where the objects of the folds are judged, each is so by networks, weights and a calibration
+        that did not see it; the bundle, which is for other surveys, has seen all.
+        """
         members = self.folders.members
+        names = [name for networks in starts.values() for name in networks]
         shifted = all((members / name / DEGRADED).is_file() for name in names)
         file = DEGRADED if shifted else VALIDATION
         candidates = [
-            CandidateMember(name, members / name, name, read_predictions(members / name / file))
-            for name in names
+            CandidateMember(name, members / name, start, read_predictions(members / name / file))
+            for start, networks in starts.items()
+            for name in networks
         ]
         choice = choose(candidates, positive=self.campaign.document.defaults.positive, sharpen=not shifted)
-        stack = stack_members([read_predictions(self._test_file(member.id)) for member in choice.members])
-        values = choice.calibrate(average(stack.values, [m.weight for m in choice.members]))
         bundle = write_bundle(
             self.folders.ensembles / self.name / slug(row.name),
             members=choice.members,
@@ -145,6 +167,10 @@ class _Scorer:
             },
             replace=True,
         )
+        if self.ground.out_of_fold:
+            return out_of_fold(candidates, choice, name=bundle.path.name)
+        stack = stack_members([read_predictions(self._test_file(member.id)) for member in choice.members])
+        values = choice.calibrate(average(stack.values, [m.weight for m in choice.members]))
         first = read_predictions(self._test_file(choice.members[0].id))
         info = first.info.__class__(
             kind=first.info.kind,
@@ -165,7 +191,6 @@ class _Scorer:
         wanted: int,
     ) -> list[Line]:
         ground, bins = self.ground, self.campaign.document.table.bins
-        validation = ground.count("validation")
         lines = []
         for label, chosen in self._bins(bins):
             scores = [self._metrics(predictions, chosen) for predictions in found] if len(chosen) else []
@@ -177,8 +202,8 @@ class _Scorer:
                     bin=label,
                     members=members,
                     wanted=wanted,
-                    training_size=ground.count("train") + validation,
-                    validation_size=validation,
+                    training_size=ground.training_size(self.experiment.train_on),
+                    validation_size=0 if ground.split.n_folds else ground.count("validation"),
                     test_size=len(chosen),
                     metrics={key: mean(score[key] for score in scores) for key in keys},
                     scatter={key: stdev(score[key] for score in scores) for key in keys}

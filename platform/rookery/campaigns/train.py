@@ -24,12 +24,14 @@ _RESTARTS = 3
 class Worker:
     """What runs in a worker process."""
 
-    def __init__(self, out: str, threads: int = 1) -> None:
+    def __init__(self, out: str, threads: int = 1, gpus: float = 0) -> None:
         import torch
 
         from rookery.training.interruption import listen
+        from rookery.training.memory import prepare_device
 
         listen()
+        prepare_device(gpus)
         torch.set_num_threads(threads)
         self.folders = Folders(Path(out))
 
@@ -124,7 +126,7 @@ def train_networks(
             running[worker.run.remote(task.model_dump(mode="json"))] = (worker, task)
 
     for _ in range(min(plan.concurrent, len(waiting))):
-        start(remote.remote(out, max(1, int(plan.cpus))))
+        start(remote.remote(out, max(1, int(plan.cpus)), plan.gpus))
     while running:
         (ready,), _ = ray.wait(list(running), num_returns=1)
         worker, task = running.pop(ready)
@@ -132,7 +134,7 @@ def train_networks(
             error, fault = ray.get(ready)
         except ray.exceptions.RayError as death:
             error, fault = f"its worker process died {_RESTARTS + 1} times ({death})", None
-            worker = remote.remote(out, max(1, int(plan.cpus)))
+            worker = remote.remote(out, max(1, int(plan.cpus)), plan.gpus)
         if fault is not None:
             raise InputError(f"{fault}; the campaign stopped, and the same command continues it")
         if error is not None:

@@ -32,6 +32,8 @@ class ResourcePlan:
     """Processes that train a network together."""
     at_most: int | None = None
     """Trials at once that were asked for; None for as many as fit, also on nodes that join later."""
+    autoscaling: bool = False
+    """Whether trials may wait for nodes that the cluster adds when it sees them wait."""
     warnings: tuple[str, ...] = ()
     """What of the cluster stays idle."""
 
@@ -47,6 +49,8 @@ class ResourcePlan:
 
     def room(self, nodes: Sequence[Node]) -> int:
         """Return how many trials may run at once on the nodes that there are now."""
+        if self.autoscaling:
+            return self.concurrent
         fit = sum(_slots(node, self.cpus, self.gpus) for node in nodes) // self.workers
         return fit if self.at_most is None else min(fit, self.at_most)
 
@@ -60,6 +64,7 @@ def plan_resources(
     gpus_per_trial: float | None = None,
     workers_per_network: int = 1,
     trials: int | None = None,
+    autoscaling: bool = False,
 ) -> ResourcePlan:
     """Decide where networks train and how many trials run at once.
 
@@ -80,6 +85,9 @@ def plan_resources(
         Processes that train one network together. They may lie on different nodes.
     trials
         Trials still to run, for the plan's text.
+    autoscaling
+        The cluster adds nodes when trials wait for them, so that more than fit now may be asked for, by
+        `concurrent`.
 
     Raises
     ------
@@ -94,6 +102,21 @@ def plan_resources(
     slots = sum(_slots(node, cpus_per_trial, gpus) for node in nodes)
     room = slots // workers_per_network
     have = _cluster(nodes)
+    if autoscaling:
+        if concurrent is None:
+            raise InputError("`autoscaling` needs `concurrent`: how many trials at once to ask nodes for")
+        where = "in Ray Train worker groups" if in_group else "in reused Tune actors"
+        text = f"{concurrent} trials at once of {each} {where}; {room} fit now ({have}), nodes may join"
+        return ResourcePlan(
+            in_group,
+            concurrent,
+            cpus_per_trial,
+            gpus,
+            text,
+            workers=workers_per_network,
+            at_most=concurrent,
+            autoscaling=True,
+        )
     if slots < 1:
         rule = "it can never be placed"
         raise InputError(f"a trial needs {worker} on one node, but the cluster has {have}: {rule}")

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from rookery.search.study import Study, driver_lock
 from rookery_ensembles.errors import InputError
 
 logger = logging.getLogger(__name__)
+HEAD_SECONDS = 20.0
+"""A driver ends when the cluster's head has not answered for so long."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ def run_search(
     cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
     address: str | None = None,
+    autoscaling: bool = False,
     dry_run: bool = False,
     console: Console | None = None,
 ) -> SearchResult:
@@ -57,7 +61,7 @@ def run_search(
     ----------
     study
         From :func:`rookery.search.study.create_or_open_study`.
-    concurrent, cpus_per_trial, gpus_per_trial
+    concurrent, cpus_per_trial, gpus_per_trial, autoscaling
         See :func:`rookery.search.planner.plan_resources`.
     address
         Of a running Ray cluster that this machine belongs to (``auto`` or ``HOST:6379``); by default
@@ -93,6 +97,7 @@ def run_search(
                 gpus_per_trial=gpus_per_trial,
                 workers_per_network=study.document.workers_per_network,
                 trials=coordinator.left(),
+                autoscaling=autoscaling,
             )
             for text in (plan.text, *plan.warnings):
                 console.print(f"{study.path}: {text}", highlight=False, soft_wrap=True)
@@ -199,8 +204,10 @@ def ray_session(address: str | None, *, any_version: bool = False) -> Iterator[l
             # RuntimeError: Ray's word for another version of Ray or Python on the cluster.
             raise InputError(f"--address {address}: the Ray cluster does not let us in ({error})") from error
     try:
-        if address is not None and not any_version:
-            _refuse_strangers(address)
+        if address is not None:
+            threading.Thread(target=_watch_head, args=(address,), daemon=True).start()
+            if not any_version:
+                _refuse_strangers(address)
         yield live_nodes(ray.nodes())
     finally:
         if mine:
@@ -244,6 +251,30 @@ def _learn_authentication(address: str) -> None:
         ) from error
     if "AuthenticationError" in asked.stderr:
         os.environ["RAY_AUTH_MODE"] = "token"
+
+
+def _watch_head(address: str) -> None:
+    """End this process with one error when the cluster's head is gone.
+
+    Ray itself would try for minutes and then end the process from within, with pages of text. What was
+    trained is safe: members and checkpoints lie in the study, and the Optuna storage is durable.
+    """
+    import ray
+
+    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+    answered = time.monotonic()
+    while ray.is_initialized():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+            answered = time.monotonic()
+        except OSError as error:
+            if time.monotonic() - answered > HEAD_SECONDS:
+                rule = f"the Ray cluster's head has not answered for {HEAD_SECONDS:.0f} s"
+                what = "nothing finished is lost; the same command goes on, on this cluster or another one"
+                sys.stderr.write(f"\nerror: --address {address}: {rule} ({error}); {what}\n")
+                sys.stderr.flush()
+                os._exit(2)
+        time.sleep(2)
 
 
 def _refuse_strangers(address: str) -> None:

@@ -3,6 +3,7 @@
 from rookery.surveys._document import SurveyInfo
 from rookery.surveys._observations import ObservationArrays
 from rookery.surveys._report import IngestReport
+from rookery.surveys._where import matching
 from rookery.surveys.galaxies import GalaxyWriter, new_galaxy_survey
 from rookery.surveys.galaxy_readers import (
     ingest_annz,
@@ -44,6 +45,7 @@ __all__ = [
     "ingest_snana",
     "ingest_snana_fits",
     "ingest_table",
+    "matching",
     "new_galaxy_survey",
     "object_properties",
     "open_split",

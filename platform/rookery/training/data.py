@@ -13,8 +13,8 @@ from torch import Tensor
 
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family, Inputs
-from rookery.surveys import Survey, open_split, open_survey
-from rookery.training.job import TrainingJob
+from rookery.surveys import Survey, matching, open_split, open_survey
+from rookery.training.job import TrainingJob, TrainOn
 from rookery.training.target import Target
 from rookery_ensembles.errors import InputError, fail
 
@@ -70,6 +70,9 @@ def load_data(
     """
     survey = _survey(job.survey, job.survey_checksum)
     target, rows = role_rows(survey, job.split, job.fold, job.target, family)
+    if job.train_on is not None:
+        rows["train"] = training_rows(survey, rows["train"], job.train_on, job.fold)
+        job.target.check_training(f"{survey.path}, `train_on`", target[rows["train"]])
     inputs = family.encode(survey, configuration, survey.bands)
     copied = family.copies(survey, configuration, survey.bands, rows, job.seed % 2**32)
     if copied is not None:
@@ -124,6 +127,27 @@ def role_rows(
         target.check(where, survey.objects.iloc[rows[role]], index_n[rows[role]], role)
     target.check_training(where, index_n[rows["train"]])
     return index_n, rows
+
+
+def training_rows(
+    survey: Survey, train: NDArray[np.int64], wanted: TrainOn, fold: int | None
+) -> NDArray[np.int64]:
+    """Return those of the rows `train` that shall train.
+
+    Smaller parts are contained in larger ones, and every network of a fold gets the same objects.
+
+    Raises
+    ------
+    InputError
+        When none is left.
+    """
+    if wanted.where:
+        train = train[matching(survey, wanted.where, "train_on.where")[train]]
+    number = round(wanted.part * len(train))
+    if not number:
+        raise fail(survey.path, f"no object is left to train by `train_on` {wanted.model_dump()}")
+    order = np.random.default_rng([] if fold is None else [fold]).permutation(train)
+    return np.sort(order[:number])
 
 
 def predict_rows(

@@ -6,10 +6,21 @@ import hashlib
 import json
 from typing import Any
 
+from pydantic import Field
+
 from rookery.documents import Document
 from rookery.surveys.redshift_bins import RedshiftBins
 from rookery.surveys.shift_options import Shift, objective_name
 from rookery.training.target import Target, make_target
+
+
+class TrainOn(Document):
+    """Which of the objects that could train do: a smaller training set, or another one."""
+
+    part: float = Field(default=1.0, gt=0, le=1)
+    """Part of them, drawn at random by the fold alone."""
+    where: tuple[str, ...] = ()
+    """Conditions that they meet, such as ``stripe82=1``."""
 
 
 class TrainingJob(Document):
@@ -29,6 +40,8 @@ class TrainingJob(Document):
     """Name of a split of the survey."""
     fold: int | None = None
     """Validate on this fold and train on the others; None takes the split's validation role."""
+    train_on: TrainOn | None = None
+    """Which of the objects that could train do; None for all."""
     class_names: tuple[str, ...] | None = None
     """Classes in the order of the outputs; or else:"""
     redshift_bins: RedshiftBins | None = None
@@ -58,7 +71,7 @@ class TrainingJob(Document):
         Where the survey lies does not count, only its checksum.
         """
         # What is absent leaves the digest of jobs made before there was any.
-        absent = {name for name in ("shift", "redshift_bins") if getattr(self, name) is None}
+        absent = {name for name in ("shift", "redshift_bins", "train_on") if getattr(self, name) is None}
         exclude = {"survey"} | absent
         text = json.dumps(self.model_dump(mode="json", exclude=exclude), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -30,7 +30,7 @@ from rookery.surveys.redshift_bins import RedshiftBins
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, find_device, load_data, predict_rows
 from rookery.training.interruption import training
-from rookery.training.job import TrainingJob
+from rookery.training.job import TrainingJob, TrainOn
 from rookery.training.loop import ALONE, train
 from rookery.training.progress import Metrics, Progress, Report
 from rookery.training.target import Target, make_target
@@ -59,6 +59,8 @@ class Card(Document):
     """Checksum of the survey it was trained on."""
     split: str
     fold: int | None
+    train_on: TrainOn | None = None
+    """Which of the objects that could train did; None for all."""
     seed: int
     metric: str
     """Column of the history whose best value decided."""
@@ -164,6 +166,7 @@ def _finished(folder: Path, job: TrainingJob, configuration: str) -> Card:
         ("class_names", job.class_names),
         ("redshift_bins", job.redshift_bins),
         ("fold", job.fold),
+        ("train_on", job.train_on),
         ("seed", job.seed),
         ("metric", job.objective),
     )
@@ -260,6 +263,7 @@ class _Trained:
             survey=job.survey_checksum,
             split=job.split,
             fold=job.fold,
+            train_on=job.train_on,
             seed=job.seed,
             metric=job.objective,
             value=progress.best_value,

@@ -6,6 +6,7 @@ import pytest
 
 from rookery import api
 from rookery.campaigns import find_campaign, load_campaign
+from rookery.campaigns.plan import Folders, Price, describe_plan
 from rookery.campaigns.prepare import check_verbs, split_name
 from rookery.campaigns.scores import slug
 from rookery_ensembles.errors import InputError
@@ -112,7 +113,6 @@ def test_a_mistake_is_named_with_file_line_and_key(
         ("n: 200, ", "", "`surveys.sky`: `n` is required"),
         ("simulate: supernovae", "simulate: quasars", "`surveys.sky.simulate`: must be one of .*supernovae"),
         ("max_train: 40", "max_trian: 40", "`experiments.few.split.max_trian`: .*those are train_ids, "),
-        ("max_train: 40", "folds: 3", "`experiments.few.split.folds`: .*folds are not supported yet"),
         (
             "baseline: binned-trees}",
             "baseline: binned-trees, options: {trees: 1}}",
@@ -218,3 +218,21 @@ def test_a_split_is_named_by_its_arguments_and_the_content_of_their_files(tmp_pa
 
 def test_a_row_is_a_folder_by_letters_and_digits() -> None:
     assert [slug(name) for name in ("+ KL", "PELICAN", "a/b", "?")] == ["kl", "pelican", "a-b", "row"]
+
+
+@pytest.mark.parametrize(
+    ("name", "networks", "different", "parts"),
+    [
+        ("pasquet2019", 180, 180, "train_2_percent: 5 folds x 1 rows x 6 members = 30 networks"),
+        ("pelican2019", 154, 140, "spcc: 2 rows x 7 members = 14 networks"),
+    ],
+)
+def test_campaigns_of_the_papers_have_as_many_networks(
+    tmp_path: Path, name: str, networks: int, different: int, parts: str
+) -> None:
+    campaign = load_campaign(find_campaign(name))
+    plan = describe_plan(campaign, Folders(tmp_path), 3600.0, 10, Price(2.5, "EUR"))
+    assert f"{networks} networks ({different} different, each trained once)" in plan
+    assert parts in plan
+    assert f"{different} device-hours at 3.6e+03 s a network (as given), {different / 10:g} h with 10" in plan
+    assert f"{2.5 * different:.2f} EUR at 2.5 EUR a device-hour" in plan

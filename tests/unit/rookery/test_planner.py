@@ -194,3 +194,11 @@ def test_as_many_worker_groups_run_as_can_be_placed(cpus: list[int], each: int, 
         assert most == 0
     else:
         assert plan.concurrent == most
+
+
+def test_an_autoscaling_cluster_is_asked_for_more_than_fits_now() -> None:
+    plan = plan_resources([{"CPU": 4.0}], "auto", gpus_per_trial=1, concurrent=8, autoscaling=True)
+    assert (plan.concurrent, plan.room([]), plan.in_worker_group) == (8, 8, True)
+    assert "0 fit now (1 node: (4 CPU / 0 GPU)), nodes may join" in plan.text
+    with pytest.raises(InputError, match="`autoscaling` needs `concurrent`"):
+        plan_resources(LAPTOP, "auto", autoscaling=True)
