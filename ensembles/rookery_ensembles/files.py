@@ -109,6 +109,29 @@ def write_text(target: str | Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
+def write_new_text(target: str | Path, text: str) -> bool:
+    """Write `text` (UTF-8) to `target` atomically unless it exists; return whether it was written.
+
+    Of several processes that try at the same time exactly one succeeds.
+    """
+    target = Path(target)
+    partial = _partial_name(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        _flush(partial)
+        try:
+            os.link(partial, target)
+        except FileExistsError:
+            return False
+    except OSError as error:
+        raise fail(target, f"cannot be written ({error.strerror or error})") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return True
+
+
 def sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
     digest = hashlib.sha256()

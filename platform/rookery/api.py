@@ -397,6 +397,7 @@ def search(
     gpus_per_trial: float | None = None,
     workers_per_network: int = 1,
     autoscaling: bool = False,
+    storage: str | None = None,
     dry_run: bool = False,
 ) -> SearchResult:
     """Search a space of networks until the study has `trials` trials; start it or go on with it.
@@ -413,6 +414,9 @@ def search(
         Trials that the study shall have, those of earlier runs counted.
     concurrent, cpus_per_trial, gpus_per_trial, address, autoscaling, dry_run
         See :func:`rookery.search.run.run_search`.
+    storage
+        URL of a PostgreSQL database, which lets several drivers work on the study at the same time; by
+        default SQLite in the study's folder. ``study.yaml`` keeps it without its password.
     execution, sampler, pruner, sampler_options, pruner_options, seed, workers_per_network
         See :class:`rookery.search.study.StudyDocument`.
     class_names
@@ -452,6 +456,7 @@ def search(
         seed=seed,
         execution=execution,
         workers_per_network=workers_per_network,
+        storage=storage,
     )
     return run_search(
         opened,

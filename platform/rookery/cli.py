@@ -163,6 +163,10 @@ def search(
     workers_per_network: Annotated[
         int, typer.Option(help="Processes that train one network together.", min=1)
     ] = 1,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="postgresql://USER@HOST/NAME, for several drivers at once; else SQLite."),
+    ] = None,
     autoscaling: Annotated[
         bool,
         typer.Option("--autoscaling", help="The cluster adds nodes for --concurrent trials that wait."),
@@ -194,6 +198,7 @@ def search(
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,
         workers_per_network=workers_per_network,
+        storage=storage,
         autoscaling=autoscaling,
         dry_run=dry_run,
     )

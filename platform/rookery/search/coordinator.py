@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import logging
 import math
+import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +27,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from rookery.networks.family import load_family
+from rookery.search.database import DRIVER, Drivers
 from rookery.search.pruners import make_pruner
 from rookery.search.samplers import grid, make_sampler
 from rookery.search.study import Study, checkpoint, trial_value
@@ -33,6 +36,8 @@ from rookery.training import TrainingJob
 logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 5
 SYSTEMATIC = 5
+GRACE_SECONDS = 20.0
+"""A driver is taken for dead when its lock has been free for so long: a server that restarts frees all."""
 AGAIN = "again"
 """User attribute of the Optuna study: numbers of failed trials that do not count, as they are queued anew."""
 
@@ -82,10 +87,15 @@ class Coordinator:
         self.optuna = study.optuna_study(pruner=make_pruner(document.pruner, document.pruner_options))
         existing = self.optuna.get_trials(deepcopy=False)
         self._void = set(self.optuna.user_attrs.get(AGAIN, ()))
-        self._enqueue_published(existing)
+        self._drivers = Drivers(study.url, document.storage_name) if study.shared else None
+        self._seen_dead: dict[str, float] = {}
+        with self._turn():
+            self._enqueue_published(self.optuna.get_trials(deepcopy=False))
         self.tally = Tally()
-        self._orphans = self._reconcile(existing)
         begun = [trial for trial in existing if trial.state is not TrialState.WAITING]
+        # Of several drivers' trials, those whose driver died are taken up later, by `_adopt`.
+        mine = [t for t in begun if t.state is not TrialState.RUNNING or self._drivers is None]
+        self._orphans = self._reconcile(mine)
         self._asked = sum(trial.number not in self._void for trial in begun)
         # A sampler with the same seed at each start would repeat its first suggestions.
         seed = document.seed + 7919 * len(begun)
@@ -105,8 +115,74 @@ class Coordinator:
         return bool(self._live)
 
     def nothing_left(self) -> bool:
-        """Whether the study has its trials, all finished."""
-        return not self._orphans and not self._live and self._asked >= self.n_trials
+        """Whether the study has its trials, and none that this driver could finish."""
+        if self._orphans or self._live:
+            return False
+        if self._drivers is None:
+            return self._asked >= self.n_trials
+        self._refresh()
+        return self._asked >= self.n_trials and not self._left_by_the_dead()
+
+    def alone(self) -> bool:
+        """Whether no other driver works on the study."""
+        return self._drivers is None or self._drivers.alone()
+
+    def show_life(self) -> None:
+        """Let other drivers know that this one lives. To be called often."""
+        if self._drivers is not None:
+            self._drivers.show_life()
+
+    def leave(self) -> None:
+        """Say that this driver ends."""
+        if self._drivers is not None:
+            self._drivers.leave()
+
+    def waits(self) -> bool:
+        """Whether there is nothing to suggest now, but may be soon: a trial whose driver seems to be dead."""
+        if self._drivers is None or self.halted is not None or self._orphans:
+            return False
+        self._refresh()
+        if self._asked < self.n_trials:
+            return False
+        self._adopt()
+        return not self._orphans and bool(self._left_by_the_dead())
+
+    def _turn(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._drivers is None else self._drivers.turn()
+
+    def _refresh(self) -> None:
+        """Count again what is in a database that several drivers write."""
+        trials = self.optuna.get_trials(deepcopy=False)
+        self._void |= set(self.optuna.user_attrs.get(AGAIN, ()))
+        begun = [t for t in trials if t.state is not TrialState.WAITING and t.number not in self._void]
+        self._asked = len(begun)
+        self.tally = Tally(running=len(self._live))
+        for trial in begun:
+            self._count(trial)
+
+    def _left_by_the_dead(self) -> list[FrozenTrial]:
+        """Return the running trials of drivers that have no lock."""
+        assert self._drivers is not None
+        running = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        owners = {str(t.user_attrs.get(DRIVER, "")) for t in running} - {self._drivers.me}
+        dead = {owner for owner in owners if not (owner and self._drivers.lives(owner))}
+        self._seen_dead = {o: at for o, at in self._seen_dead.items() if o in dead}
+        return [t for t in running if t.user_attrs.get(DRIVER, "") in dead]
+
+    def _adopt(self) -> None:
+        """Take up the trials of drivers that have been without a lock for a while."""
+        assert self._drivers is not None
+        now = time.monotonic()
+        for trial in self._left_by_the_dead():
+            owner = str(trial.user_attrs.get(DRIVER, ""))
+            if now - self._seen_dead.setdefault(owner, now) < GRACE_SECONDS:
+                continue
+            with self._turn():
+                current = self.optuna._storage.get_trial(trial._trial_id)
+                if current.state is not TrialState.RUNNING or current.user_attrs.get(DRIVER, "") != owner:
+                    continue  # another driver was faster
+                self.optuna._storage.set_trial_user_attr(trial._trial_id, DRIVER, self._drivers.me)
+            self._orphans += self._reconcile([self.optuna._storage.get_trial(trial._trial_id)])
 
     def suggest(self, key: str) -> dict[str, Any] | None:
         """Return the plan of the next trial, to be known as `key`; None when none is left."""
@@ -114,13 +190,11 @@ class Coordinator:
             return None
         if self._orphans:
             trial = optuna.Trial(self.optuna, self._orphans.pop(0)._trial_id)
-        elif self._asked < self.n_trials:
-            if self._grid is not None:
-                self._enqueue_grid_point(self._grid[self._asked])
-            trial = self.optuna.ask()
-            self._asked += 1
         else:
-            return None
+            asked = self._ask()
+            if asked is None:
+                return None
+            trial = asked
         trial.set_user_attr("attempts", trial.user_attrs.get("attempts", 0) + 1)
         reported = self.optuna._storage.get_trial(trial._trial_id).intermediate_values
         self._live[key] = _Live(trial, set(reported))
@@ -130,6 +204,21 @@ class Coordinator:
             "trial": trial.number,
             "jobs": [job.model_dump(mode="json") for job in self._jobs(trial, values)],
         }
+
+    def _ask(self) -> optuna.Trial | None:
+        """Ask for one more trial, unless the study has them all."""
+        with self._turn():
+            if self._drivers is not None:
+                self._refresh()
+            if self._asked >= self.n_trials:
+                return None
+            if self._grid is not None:
+                self._enqueue_grid_point(self._grid[self._asked])
+            trial = self.optuna.ask()
+            self._asked += 1
+            if self._drivers is not None:
+                trial.set_user_attr(DRIVER, self._drivers.me)
+        return trial
 
     def report(self, key: str, step: int, value: float) -> bool:
         """Record an intermediate value; return whether the pruner stops the trial."""

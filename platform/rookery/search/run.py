@@ -80,9 +80,9 @@ def run_search(
         At Ctrl-C; the same call goes on with the study.
     """
     console = console or Console(stderr=True)
-    with driver_lock(study):
-        study.sweep()
-        coordinator = Coordinator(study, n_trials)
+    with driver_lock(study), coordinating(study, n_trials) as coordinator:
+        if coordinator.alone():
+            study.sweep()
         if coordinator.nothing_left():
             console.print(
                 f"{study.path}: all {n_trials} trials are finished", highlight=False, soft_wrap=True
@@ -116,6 +116,16 @@ def run_search(
                 console.print(f"{study.path}: stopped; the same command goes on with it", soft_wrap=True)
                 raise KeyboardInterrupt
     return SearchResult(study, coordinator.tally, plan)
+
+
+@contextmanager
+def coordinating(study: Study, n_trials: int) -> Iterator[Coordinator]:
+    """Yield this driver's coordinator, and let go of the study at the end."""
+    coordinator = Coordinator(study, n_trials)
+    try:
+        yield coordinator
+    finally:
+        coordinator.leave()
 
 
 def _tune_or_halt(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress) -> None:

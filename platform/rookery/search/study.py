@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
 
 import pandas as pd
 from pydantic import Field, field_validator
@@ -29,15 +30,16 @@ from rookery.training.member import Card, read_card
 from rookery.training.target import Target, make_target
 from rookery.training.validation import check_shift, shift_weights
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import atomic_file, is_partial, sha256, write_text
+from rookery_ensembles.files import atomic_file, is_partial, sha256, write_new_text
 
 if TYPE_CHECKING:
     import optuna
+    import sqlalchemy
 
 logger = logging.getLogger(__name__)
 
 OPTUNA_NAME = "rookery"
-"""Name of the Optuna study in the storage."""
+"""Name of the Optuna study in a SQLite file of its own."""
 Execution = Literal["auto", "train", "actor"]
 
 
@@ -78,6 +80,10 @@ class StudyDocument(Document):
     """Where a network trains: `train` is a Ray Train worker group, `actor` the trial's own process."""
     workers_per_network: int = Field(default=1, ge=1)
     """Processes that train a network together, each on its share of every batch."""
+    storage: str | None = None
+    """URL of the database, without its password; None for the SQLite file `study.db` of the folder."""
+    storage_name: str = OPTUNA_NAME
+    """Name of the Optuna study in the database, which may hold others."""
     space: SearchSpace
     """The search space as it was read."""
 
@@ -100,6 +106,20 @@ class Study:
 
     path: Path
     document: StudyDocument
+    given_storage: str | None = None
+    """URL of the database as it was given now, password included."""
+
+    @property
+    def url(self) -> sqlalchemy.URL:
+        """Where the Optuna study is."""
+        from rookery.search.database import study_url
+
+        return study_url(self.path, self.document.storage, self.given_storage)
+
+    @property
+    def shared(self) -> bool:
+        """Whether several drivers may work on the study at the same time."""
+        return self.url.get_backend_name() != "sqlite"
 
     @property
     def space(self) -> SearchSpace:
@@ -148,7 +168,7 @@ class Study:
         """Return the cards of the members of every COMPLETE trial, by the trial's number."""
         import optuna
 
-        if not (self.path / "study.db").is_file():
+        if not self.shared and not Path(self.url.database or "").is_file():
             return {}
         trials = self.optuna_study().get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
         found = {trial.number: self.finished(trial.number) for trial in trials}
@@ -166,14 +186,14 @@ class Study:
         import optuna
         from sqlalchemy.exc import SQLAlchemyError
 
+        from rookery.search.database import open_database
+
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        database = self.path / "study.db"
+        url = self.url
+        storage = open_database(url)
         try:
-            storage = optuna.storages.RDBStorage(
-                f"sqlite:///{database.resolve()}", engine_kwargs={"connect_args": {"timeout": 60}}
-            )
             return optuna.create_study(
-                study_name=OPTUNA_NAME,
+                study_name=self.document.storage_name,
                 storage=storage,
                 sampler=sampler,
                 pruner=pruner,
@@ -181,9 +201,8 @@ class Study:
                 load_if_exists=True,
             )
         except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-            raise fail(
-                database, f"cannot be used as a SQLite database ({error.__cause__ or error})"
-            ) from error
+            shown = url.database if not self.shared else url.render_as_string(hide_password=True)
+            raise fail(str(shown), f"cannot be used as a database ({error.__cause__ or error})") from error
 
 
 def member_folder(study: Path, member: str) -> Path:
@@ -201,12 +220,15 @@ def trial_value(cards: list[Card]) -> float:
     return sum(card.value for card in cards) / len(cards)
 
 
-def open_study(path: str | Path) -> Study:
-    """Open an existing study folder; raises `InputError` when it is none."""
+def open_study(path: str | Path, storage: str | None = None) -> Study:
+    """Open an existing study folder; raises `InputError` when it is none.
+
+    `storage` is the URL of its database where that of ``study.yaml`` does not suffice.
+    """
     path = Path(path)
     if not (path / "study.yaml").is_file():
         raise fail(path, "is no study: it has no study.yaml (`rookery search` makes one)")
-    return Study(path, Source.read(path / "study.yaml").validate(StudyDocument))
+    return Study(path, Source.read(path / "study.yaml").validate(StudyDocument), storage)
 
 
 def create_or_open_study(
@@ -225,6 +247,7 @@ def create_or_open_study(
     seed: int = 0,
     execution: Execution = "auto",
     workers_per_network: int = 1,
+    storage: str | None = None,
 ) -> Study:
     """Open the study at `path` to go on with it, or create it.
 
@@ -236,6 +259,7 @@ def create_or_open_study(
         nothing is changed.
     """
     path = Path(path)
+    kept = storage and _checked_storage(storage)
     opened = open_split(survey, split)
     split_file = survey.path / "splits" / f"{split}.parquet"
     values = {
@@ -252,6 +276,8 @@ def create_or_open_study(
         "seed": seed,
         "execution": execution,
         "workers_per_network": workers_per_network,
+        "storage": kept,
+        "storage_name": f"rookery-{uuid4().hex[:12]}" if kept else OPTUNA_NAME,
         "space": space,
     }
     wanted = build(StudyDocument, values, path)
@@ -264,18 +290,32 @@ def create_or_open_study(
     if space.objective.shift is not None:
         check_shift(survey, split, space.objective.shift)
     if (path / "study.yaml").is_file():
-        study = open_study(path)
-        _refuse_other(study, wanted)
-        _write_weights(study, survey)
-        return Study(path, study.document.model_copy(update={"survey": wanted.survey}))
+        return _continued(path, wanted, survey, storage)
     if path.exists() and not path.is_dir():
         raise fail(path, "is a file; a study needs a folder")
     if path.exists() and any(not is_partial(entry) for entry in path.iterdir()):
         raise fail(path, "is not empty and holds no study.yaml; a new study needs a folder of its own")
-    write_text(path / "study.yaml", dump(wanted.model_dump(mode="json")))
-    study = Study(path, wanted)
+    if not write_new_text(path / "study.yaml", dump(wanted.model_dump(mode="json"))):
+        return _continued(path, wanted, survey, storage)  # another driver was faster
+    study = Study(path, wanted, storage)
     _write_weights(study, survey)
     return study
+
+
+def _checked_storage(storage: str) -> str:
+    """Return the URL of a database as study.yaml keeps it."""
+    from rookery.search.database import parse_storage, without_password
+
+    parse_storage(storage)
+    return without_password(storage)
+
+
+def _continued(path: Path, wanted: StudyDocument, survey: Survey, storage: str | None) -> Study:
+    """Return the study that is there, to go on with it under the same terms."""
+    study = open_study(path, storage)
+    _refuse_other(study, wanted)
+    _write_weights(study, survey)
+    return Study(path, study.document.model_copy(update={"survey": wanted.survey}), storage)
 
 
 def _check_metric(document: StudyDocument) -> None:
@@ -318,7 +358,10 @@ def _refuse_other(study: Study, wanted: StudyDocument) -> None:
         )
     if old.split != new.split:
         raise fail(where, f"`split`: the study was made with {old.split}, not with {new.split}")
-    for key in (name for name in StudyDocument.model_fields if name not in ("survey", "split")):
+    told = {"survey", "split", "storage_name"}
+    if new.storage is None:  # as study.yaml or the environment says
+        told.add("storage")
+    for key in (name for name in StudyDocument.model_fields if name not in told):
         before, now = getattr(old, key), getattr(new, key)
         if before != now and key == "space":
             changes = _changes(old.space, new.space)
@@ -337,7 +380,13 @@ def _changes(before: SearchSpace, now: SearchSpace) -> str:
 
 @contextmanager
 def driver_lock(study: Study) -> Iterator[None]:
-    """Hold the study for one driver; the operating system frees it however the driver ends."""
+    """Hold the study for one driver; the operating system frees it however the driver ends.
+
+    A study on PostgreSQL takes several at the same time: their trials have an owner each.
+    """
+    if study.shared:
+        yield
+        return
     path = study.path / "driver.lock"
     try:
         stream = path.open("a")

@@ -33,7 +33,7 @@ class StudySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next trial's plan, that there is none left, or None while there is no room for one."""
-        if self._coordinator.tally.running >= self._room_now():
+        if self._coordinator.tally.running >= self._room_now() or self._coordinator.waits():
             return None
         plan = self._coordinator.suggest(trial_id)
         if plan is None:
@@ -112,7 +112,8 @@ class ProgressCallback(tune.Callback):
         self._coordinator, self._progress = coordinator, progress
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Refresh the display."""
+        """Refresh the display, and let other drivers know that this one lives."""
+        self._coordinator.show_life()
         self._progress.update(self._coordinator.tally)
 
     def __getstate__(self) -> dict[str, Any]:
