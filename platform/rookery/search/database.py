@@ -22,6 +22,7 @@ import sqlalchemy
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from rookery_ensembles.errors import InputError, fail
 
@@ -35,6 +36,8 @@ PATIENCE_SECONDS = 300.0
 DRIVER = "driver"
 """User attribute of a trial: identity of the driver that runs it."""
 _KINDS = ("sqlite", "postgresql")
+# No connection is kept: none is stale when the server comes back, and locks never outlive their use.
+_CONNECTION: dict[str, Any] = {"poolclass": NullPool, "connect_args": {"connect_timeout": 10}}
 _RETRIED = (
     "create_new_study", "get_study_id_from_name", "get_study_directions", "get_study_user_attrs",
     "set_study_user_attr", "set_study_system_attr", "get_study_system_attrs", "create_new_trial",
@@ -92,7 +95,7 @@ def open_database(url: sqlalchemy.URL) -> RDBStorage:
     kind = url.get_backend_name()
     options: dict[str, Any] = {"connect_args": {"timeout": 60}} if kind == "sqlite" else {}
     if kind == "postgresql":
-        options = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
+        options = dict(_CONNECTION)
     shown = url.database if kind == "sqlite" else url.render_as_string(hide_password=True)
     what = "SQLite database" if kind == "sqlite" else "database of the study"
     try:
@@ -152,9 +155,7 @@ class Drivers:
     def __init__(self, url: sqlalchemy.URL, study: str) -> None:
         self.me = uuid.uuid4().hex[:12]
         self._study = study
-        self._engine = sqlalchemy.create_engine(
-            url, isolation_level="AUTOCOMMIT", pool_pre_ping=True, connect_args={"connect_timeout": 10}
-        )
+        self._engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", **_CONNECTION)
         self._life: sqlalchemy.Connection | None = None
         self._looked = 0.0
         self.show_life()
