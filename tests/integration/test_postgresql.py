@@ -119,9 +119,7 @@ def test_a_server_that_does_not_answer_is_one_error(tmp_path, survey, server):
     from rookery import api
 
     url = server.url.replace(str(server.port), "1")
-    with pytest.raises(
-        InputError, match=r"rookery:\*\*\*@127.0.0.1:1/.*cannot be used as a database"
-    ) as told:
+    with pytest.raises(InputError, match=r":\*\*\*@127.0.0.1:1/.*cannot be used as a database") as told:
         api.search("pelican", survey=survey.path, split="half", study=tmp_path / "s", trials=1, storage=url)
     assert "secret" not in str(told.value)
 

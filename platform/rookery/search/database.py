@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import sqlalchemy
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from rookery_ensembles.errors import InputError, fail
@@ -99,7 +99,7 @@ def open_database(url: sqlalchemy.URL) -> RDBStorage:
     shown = url.database if kind == "sqlite" else url.render_as_string(hide_password=True)
     what = "SQLite database" if kind == "sqlite" else "database of the study"
     try:
-        storage = RDBStorage(url.render_as_string(hide_password=False), engine_kwargs=options)
+        storage = _open_or_make(url.render_as_string(hide_password=False), options)
     except (SQLAlchemyError, StorageInternalError) as error:
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise fail(str(shown), f"cannot be used as a {what} ({reason})") from error
@@ -110,6 +110,19 @@ def open_database(url: sqlalchemy.URL) -> RDBStorage:
         for name in _RETRIED:
             setattr(storage, name, patient(getattr(storage, name)))
     return storage
+
+
+def _open_or_make(url: str, options: dict[str, Any]) -> RDBStorage:
+    """Open a database and make Optuna's tables where there are none, also when another driver makes them now."""
+    for left in (4, 3, 2, 1, 0):
+        try:
+            return RDBStorage(url, engine_kwargs=options)
+        except (IntegrityError, ProgrammingError, StorageInternalError) as error:
+            cause = error if isinstance(error, SQLAlchemyError) else error.__cause__
+            if not left or not isinstance(cause, IntegrityError | ProgrammingError):
+                raise
+            time.sleep(0.5)
+    raise AssertionError
 
 
 def patient(call: Callable[..., T], seconds: float | None = None) -> Callable[..., T]:
