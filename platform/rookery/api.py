@@ -722,6 +722,30 @@ def campaign(
     )
 
 
+def status(path: PathLike) -> dict[str, Any]:
+    """Return how a study or a campaign stands, from its folder alone: no Ray, nothing locked or written.
+
+    See docs/monitoring.md for every key.
+
+    Raises
+    ------
+    InputError
+        When the folder is neither.
+    """
+    from rookery_ensembles.errors import fail
+
+    folder = Path(path)
+    if (folder / "study.yaml").is_file():
+        from rookery.search.status import study_status
+
+        return study_status(folder)
+    if (folder / "campaign.yaml").is_file():
+        from rookery.campaigns.status import campaign_status
+
+        return campaign_status(folder)
+    raise fail(folder, "is neither a study nor a campaign: it has no study.yaml and no campaign.yaml")
+
+
 def doctor(
     address: str | None = None, *, survey: PathLike | None = None, study: PathLike | None = None
 ) -> DoctorReport:

@@ -31,6 +31,7 @@ from rookery.cli_options import (
     redshift_bins,
 )
 from rookery.cli_simulate import simulate_app
+from rookery.cli_status import status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -358,6 +359,9 @@ app.command()(submit)
 
 
 app.command()(doctor)
+
+
+app.command()(status)
 
 
 @app.command()

@@ -180,6 +180,11 @@ def baseline_tasks(campaign: Campaign, grounds: dict[str, Ground]) -> list[Basel
     return list(tasks.values())
 
 
+def count_networks(campaign: Campaign) -> list[str]:
+    """Return a digest of every network that the file asks for, alike where it is the same one."""
+    return [network for e in campaign.document.experiments.values() for network in _distinct(campaign, e)]
+
+
 @dataclass(frozen=True)
 class Price:
     """What a device costs."""

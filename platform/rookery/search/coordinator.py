@@ -19,6 +19,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from rookery.networks.family import load_family
 from rookery.search.database import DRIVER, Drivers
+from rookery.search.ledger import write_costs
 from rookery.search.pruners import make_pruner
 from rookery.search.samplers import grid, make_sampler
 from rookery.search.study import Study, checkpoint, trial_value
@@ -71,6 +73,8 @@ class _Live:
     """What its worker died of last."""
     deaths: int = 0
     """How often since it last finished an epoch."""
+    spent: dict[int, Mapping[str, float]] = field(default_factory=dict)
+    """What each step took; of those before its driver was killed, too, once its worker resumes."""
 
 
 class Coordinator:
@@ -220,9 +224,13 @@ class Coordinator:
                 trial.set_user_attr(DRIVER, self._drivers.me)
         return trial
 
-    def report(self, key: str, step: int, value: float) -> bool:
-        """Record an intermediate value; return whether the pruner stops the trial."""
+    def report(self, key: str, step: int, value: float, spent: Mapping[str, float] | None = None) -> bool:
+        """Record an intermediate value; return whether the pruner stops the trial.
+
+        `spent` is what the step took: `seconds` of a device, and `joules`.
+        """
         live = self._live[key]
+        live.spent[step] = spent or {}
         if step not in live.reported:
             if not live.progressed:  # it goes on: what its drivers died of was not this trial
                 live.progressed = True
@@ -269,7 +277,9 @@ class Coordinator:
         live = self._live.pop(key, None)
         if live is None:
             logger.info("Tune trial %s ended again: ignored", key)
-        elif value is not None and not math.isnan(value):
+            return
+        write_costs(live.trial, live.spent.values())
+        if value is not None and not math.isnan(value):
             self._tell(live.trial, TrialState.COMPLETE, value)
         elif live.pruned and error is None:
             self._tell(live.trial, TrialState.PRUNED)

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import sqlalchemy
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
@@ -112,8 +113,42 @@ def open_database(url: sqlalchemy.URL) -> RDBStorage:
     return storage
 
 
+def read_only_storage(url: sqlalchemy.URL) -> RDBStorage | None:
+    """Open a study's database so that nothing is written, also on a read-only disk; None when there is none.
+
+    Raises
+    ------
+    InputError
+        When it cannot be opened.
+    """
+    options: dict[str, Any] = dict(_CONNECTION)
+    if url.get_backend_name() == "sqlite":
+        path = Path(url.database or "")
+        if not path.is_file():
+            return None
+        query = {"mode": "ro", "uri": "true"}
+        if not os.access(path.parent, os.W_OK):
+            query["immutable"] = "1"  # SQLite may not make the files that it would watch
+        url = url.set(database=f"file:{quote(str(path.resolve()))}", query=query)
+        options = {"connect_args": {"timeout": 30}, "poolclass": NullPool}
+    try:
+        engine = sqlalchemy.create_engine(url, **options)
+        made = sqlalchemy.inspect(engine).has_table("studies")
+        engine.dispose()
+        if not made:
+            return None
+        plain = url.render_as_string(hide_password=False)
+        return RDBStorage(
+            plain, engine_kwargs=options, skip_compatibility_check=True, skip_table_creation=True
+        )
+    except (SQLAlchemyError, StorageInternalError, ImportError) as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        shown = url.render_as_string(hide_password=True)
+        raise fail(shown, f"the study's database cannot be opened ({reason})") from error
+
+
 def _open_or_make(url: str, options: dict[str, Any]) -> RDBStorage:
-    """Open a database and make Optuna's tables where there are none, also when another driver makes them now."""
+    """Open a database and make Optuna's tables where there are none; another driver may make them now."""
     for left in (4, 3, 2, 1, 0):
         try:
             return RDBStorage(url, engine_kwargs=options)

@@ -22,6 +22,8 @@ STEP, VALUE = "rookery_step", "rookery_value"
 """Keys of what a trial reports after each epoch."""
 FINISHED, FAILED, HALTED = "rookery_finished", "rookery_failed", "rookery_halted"
 """Key of a trial's last report: its value, its error's text, or why no trial can go on here."""
+SPENT = "rookery_spent"
+"""Key of what an epoch took: `seconds` of the device, and `joules` where it tells."""
 KIND = "rookery_error_kind"
 """Key beside `FAILED`: what kind of error it was, alike in trials that fail for one reason."""
 Send = Callable[[dict[str, Any]], None]
@@ -142,10 +144,12 @@ def run_plan(plan: TrialPlan, send: Send, team: Team | None = None) -> None:
 
             def report(metrics: Metrics, _: Progress, job: TrainingJob = job, first: int = first) -> None:
                 epoch = int(metrics["epoch"])
-                send({STEP: first + epoch, VALUE: metrics[job.objective], "fold": job.fold, "epoch": epoch})
+                spent = {key: metrics[key] for key in ("seconds", "joules") if key in metrics}
+                value = metrics[job.objective]
+                send({STEP: first + epoch, VALUE: value, "fold": job.fold, "epoch": epoch, SPENT: spent})
 
             places = member_folder(study, job.member), checkpoint(study, job.member)
-            cards.append(train_member(job, *places, report, team=team))
+            cards.append(train_member(job, *places, report, team=team, part=plan.gpus or 1.0))
     except InterruptedTraining:
         leave()
     except Exception as error:

@@ -17,7 +17,7 @@ from ray.tune.search import Searcher
 from rookery.search.coordinator import Coordinator
 from rookery.search.planner import ResourcePlan, live_nodes
 from rookery.search.progress import SearchProgress
-from rookery.search.trial import FAILED, FINISHED, HALTED, KIND, STEP, VALUE
+from rookery.search.trial import FAILED, FINISHED, HALTED, KIND, SPENT, STEP, VALUE
 
 _LOOK_SECONDS = 2.0
 """So often is the cluster asked which nodes it has."""
@@ -89,7 +89,8 @@ class PrunerScheduler(FIFOScheduler):
         """Pass a value on and answer whether the trial goes on."""
         if STEP not in result or not {FINISHED, FAILED, HALTED}.isdisjoint(result):
             return TrialScheduler.CONTINUE
-        stop = self._coordinator.report(trial.trial_id, int(result[STEP]), float(result[VALUE]))
+        step, value, spent = int(result[STEP]), float(result[VALUE]), result.get(SPENT, {})
+        stop = self._coordinator.report(trial.trial_id, step, value, spent)
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family, Inputs
 from rookery.training.data import TrainingData
+from rookery.training.energy import EnergyMeter
 from rookery.training.interruption import InterruptedTraining, noticed
 from rookery.training.job import TrainingJob
 from rookery.training.memory import OutOfMemory, is_out_of_memory, out_of_memory_text
@@ -42,6 +43,7 @@ def train(
     *,
     keep: Keep = lambda progress: None,
     team: Team = ALONE,
+    part: float = 1.0,
 ) -> tuple[nn.Module, Progress]:
     """Train one network to its best epoch.
 
@@ -60,6 +62,8 @@ def train(
         to end.
     team
         The processes that train this network together; every one of them calls this function.
+    part
+        Part of the device that this process holds, for the energy.
 
     Returns
     -------
@@ -92,7 +96,9 @@ def train(
     else:
         progress.take(network, optimizer)
     validation = prepare_validation(job, family, configuration, data)
-    trainer = _Trainer(job, family, configuration, data, network, optimizer, validation, progress, keep, team)
+    trainer = _Trainer(
+        job, family, configuration, data, network, optimizer, validation, progress, keep, team, part
+    )
     team.check(trainer.batch_size, len(data.rows["train"]))
     while progress.epoch < configuration.epochs:
         if progress.epoch - progress.best_epoch >= configuration.patience:
@@ -137,10 +143,12 @@ class _Trainer:
     progress: Progress
     keep: Keep
     team: Team
+    part: float
 
     def __post_init__(self) -> None:
         self.loss = self.team.wrap(_Loss(self.family, self.network, self.configuration))
         self.kept = time.monotonic()
+        self.meter = EnergyMeter(self.data.target_n.device, self.part)
 
     @property
     def batch_size(self) -> int:
@@ -199,7 +207,10 @@ class _Trainer:
             raise DivergedError(f"{self.job.member}: loss is {loss} in epoch {number + 1}")
         rate = self.optimizer.param_groups[0]["lr"]
         metrics = {"epoch": number + 1, **terms, "train_loss": loss, **self._validate()}
-        return {**metrics, "learning_rate": rate, "seconds": done.seconds + time.perf_counter() - start}
+        joules = self.meter.joules()
+        energy = {} if joules is None else {"joules": joules}
+        seconds = done.seconds + time.perf_counter() - start
+        return {**metrics, "learning_rate": rate, "seconds": seconds, **energy}
 
     def _step(self, batch: Tensor, generator: torch.Generator, epoch: int, step: int) -> State:
         unlabelled = batch[:0]

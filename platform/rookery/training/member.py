@@ -81,6 +81,8 @@ class Card(Document):
     device: str
     device_seconds: float
     """Time spent in training epochs on that device, over all runs of the member."""
+    energy_joules: float | None = None
+    """Energy that it took meanwhile, where the device tells; see :mod:`rookery.training.energy`."""
     versions: dict[str, str]
     finished: str
     """UTC, ISO 8601."""
@@ -109,6 +111,7 @@ def train_member(
     *,
     device: str | None = None,
     team: Team = ALONE,
+    part: float = 1.0,
 ) -> Card:
     """Train `job` and write its member folder; resumes from `checkpoint` and removes it at the end.
 
@@ -125,6 +128,8 @@ def train_member(
         A torch device; by default the first GPU that this process sees, else the CPU.
     team
         The processes that train this member together. Each of them makes this call; the first one writes.
+    part
+        Part of the device that this process holds, for the energy.
     """
     family = load_family(job.family)
     configuration = family.configure(job.configuration)
@@ -147,7 +152,9 @@ def train_member(
         if resume is not None:
             for row in resume.history:  # the driver may have died before it heard of the last ones
                 report(row, resume)
-        trained = train(job, family, configuration, data, keep_and_report, resume, keep=keep, team=team)
+        trained = train(
+            job, family, configuration, data, keep_and_report, resume, keep=keep, team=team, part=part
+        )
         if team.leads and not (folder / CARD).is_file():  # else a worker of a driver that died was faster
             with atomic_folder(folder) as partial:
                 _Trained(job, family, configuration, data, *trained, team.size).write(partial)
@@ -276,6 +283,7 @@ class _Trained:
             weights=weights,
             device=torch.cuda.get_device_name(device) if on_gpu else f"cpu ({platform.machine()})",
             device_seconds=sum(row["seconds"] for row in progress.history),
+            energy_joules=_energy(progress),
             versions={name: _version(name) for name in ("rookery", "torch", "numpy", "python")},
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
         )
@@ -300,6 +308,12 @@ class _Trained:
             truth=target.truth(objects),
             values=target.values(predict_rows(self.network, self.family, self.data.inputs, rows)),
         )
+
+
+def _energy(progress: Progress) -> float | None:
+    """Return the energy of all epochs, if each has one."""
+    joules = [row["joules"] for row in progress.history if "joules" in row]
+    return sum(joules) if joules and len(joules) == len(progress.history) else None
 
 
 def _version(name: str) -> str:

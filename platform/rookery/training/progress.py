@@ -45,7 +45,7 @@ class Progress:
     history
         One row per finished epoch: `epoch` (from 1), each loss term as `train_<term>`, their sum
         `train_loss`, the target's metrics as `validation_<metric>` (under a shift the same with
-        `_shift` too), `learning_rate`, `seconds`.
+        `_shift` too), `learning_rate`, `seconds`, and `joules` where the device tells them.
     best_epoch, best_value
         Epoch with the best value of the job's objective, and that value.
     network, best, optimizer

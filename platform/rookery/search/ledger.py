@@ -1,0 +1,75 @@
+"""What a study cost: device time and energy of every trial, those that came to nothing included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+
+    from rookery.search.study import Study
+
+SECONDS, JOULES = "device_seconds", "energy_joules"
+"""User attributes of a trial that has ended, and columns of the ledger."""
+
+
+def write_costs(trial: optuna.Trial, steps: Iterable[Mapping[str, float]]) -> None:
+    """Write what a trial's epochs took to its user attributes, before it is told."""
+    spent = [step for step in steps if "seconds" in step]
+    if not spent:
+        return
+    trial.set_user_attr(SECONDS, sum(step["seconds"] for step in spent))
+    if all("joules" in step for step in spent):
+        trial.set_user_attr(JOULES, sum(step["joules"] for step in spent))
+
+
+def ledger(study: Study) -> pd.DataFrame:
+    """Return what each begun trial of a study cost.
+
+    Returns
+    -------
+    A row per trial: `trial`, `state`, `value`, `started`, `ended` (UTC), `networks` (finished ones),
+    `device_seconds`, `energy_joules` (NaN where no device told), `device` (of its first network). Of a
+    trial that runs, only its finished networks count.
+    """
+    import pandas as pd
+
+    from rookery.search.study import member_folder
+    from rookery.training.member import CARD, read_card
+
+    rows = []
+    for trial in study.optuna_study().get_trials(deepcopy=False):
+        if trial.datetime_start is None:
+            continue
+        names = [study.member_name(trial.number, *each) for each in study.trainings()]
+        folders = [member_folder(study.path, name) for name in names]
+        cards = [read_card(folder) for folder in folders if (folder / CARD).is_file()]
+        rows.append(trial_row(trial, [card.model_dump() for card in cards]))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+COLUMNS = (
+    "trial", "state", "value", "started", "ended", "networks", SECONDS, JOULES, "device",
+)  # fmt: skip
+
+
+def trial_row(trial: optuna.trial.FrozenTrial, cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return a trial's row of the ledger from its attributes, or else from its networks' cards."""
+    known = [card[JOULES] for card in cards if card.get(JOULES) is not None]
+    of_cards = {
+        SECONDS: sum(card[SECONDS] for card in cards),
+        JOULES: sum(known) if cards and len(known) == len(cards) else float("nan"),
+    }
+    return {
+        "trial": trial.number,
+        "state": trial.state.name,
+        "value": trial.value if trial.values else None,
+        "started": trial.datetime_start,
+        "ended": trial.datetime_complete,
+        "networks": len(cards),
+        SECONDS: trial.user_attrs.get(SECONDS, of_cards[SECONDS]),
+        JOULES: trial.user_attrs.get(JOULES, of_cards[JOULES]),
+        "device": cards[0]["device"] if cards else None,
+    }
