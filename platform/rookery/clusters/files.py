@@ -1,4 +1,4 @@
-"""Files that make a cluster, as they ship: ``rookery cluster write slurm > rookery.sh``.
+"""Files that make a cluster or watch it, as they ship: ``rookery cluster write slurm > rookery.sh``.
 
 They lie in the package and not beside the code, so that a user who installed a wheel has them, in
 the version that fits. The one for AWS is ``cluster.yaml`` at the root of the repository, which it
@@ -12,7 +12,12 @@ from pathlib import Path
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_file
 
-_FILES = {"local": "local.yaml", "slurm": "slurm.sh", "kubernetes": "kubernetes.yaml"}
+_FILES = {
+    "local": "local.yaml",
+    "slurm": "slurm.sh",
+    "kubernetes": "kubernetes.yaml",
+    "grafana": "grafana.json",
+}
 
 
 def cluster_file(kind: str) -> Path:

@@ -155,10 +155,12 @@ def _tune(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress
     """Run Ray Tune until the coordinator has no trial left."""
     from ray import tune
 
+    from rookery.search.telemetry import Telemetry
     from rookery.search.trial import run_trial
     from rookery.search.tune_adapters import ProgressCallback, PrunerScheduler, StudySearcher
 
     study = coordinator.study
+    telemetry = Telemetry(study.path.name, study.document.family, coordinator.n_trials)
     sessions = study.path / "tune"
     number = 1 + sum(1 for _ in sessions.glob("session-*")) if sessions.is_dir() else 1
     tuner = tune.Tuner(
@@ -166,7 +168,7 @@ def _tune(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress
         tune_config=tune.TuneConfig(
             num_samples=-1,  # the searcher says when it has finished
             search_alg=StudySearcher(coordinator, plan, progress),
-            scheduler=PrunerScheduler(coordinator),
+            scheduler=PrunerScheduler(coordinator, telemetry),
             # A Tune actor that waits for a stopped worker group cannot be reused.
             reuse_actors=not plan.in_worker_group,
             trial_dirname_creator=lambda trial: f"trial-{trial.config['plan']['trial']:04d}-{trial.trial_id}",
@@ -176,7 +178,7 @@ def _tune(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress
             storage_path=str(sessions.absolute()),
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=-1),  # the coordinator gives trials up
-            callbacks=[ProgressCallback(coordinator, progress)],
+            callbacks=[ProgressCallback(coordinator, progress, telemetry)],
         ),
     )
     progress.update(coordinator.tally)

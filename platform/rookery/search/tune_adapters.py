@@ -17,6 +17,7 @@ from ray.tune.search import Searcher
 from rookery.search.coordinator import Coordinator
 from rookery.search.planner import ResourcePlan, live_nodes
 from rookery.search.progress import SearchProgress
+from rookery.search.telemetry import Telemetry
 from rookery.search.trial import FAILED, FINISHED, HALTED, KIND, SPENT, STEP, VALUE
 
 _LOOK_SECONDS = 2.0
@@ -81,15 +82,16 @@ class StudySearcher(Searcher):
 class PrunerScheduler(FIFOScheduler):
     """Lets the study's Optuna pruner stop trials; its state is the study itself."""
 
-    def __init__(self, coordinator: Coordinator) -> None:
+    def __init__(self, coordinator: Coordinator, telemetry: Telemetry) -> None:
         super().__init__()
-        self._coordinator = coordinator
+        self._coordinator, self._telemetry = coordinator, telemetry
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Pass a value on and answer whether the trial goes on."""
         if STEP not in result or not {FINISHED, FAILED, HALTED}.isdisjoint(result):
             return TrialScheduler.CONTINUE
         step, value, spent = int(result[STEP]), float(result[VALUE]), result.get(SPENT, {})
+        self._telemetry.epoch(spent)
         stop = self._coordinator.report(trial.trial_id, step, value, spent)
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
@@ -107,15 +109,16 @@ class PrunerScheduler(FIFOScheduler):
 
 
 class ProgressCallback(tune.Callback):
-    """Keeps the display alive between results."""
+    """Keeps display and metrics alive between results."""
 
-    def __init__(self, coordinator: Coordinator, progress: SearchProgress) -> None:
-        self._coordinator, self._progress = coordinator, progress
+    def __init__(self, coordinator: Coordinator, progress: SearchProgress, telemetry: Telemetry) -> None:
+        self._coordinator, self._progress, self._telemetry = coordinator, progress, telemetry
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Refresh the display, and let other drivers know that this one lives."""
         self._coordinator.show_life()
         self._progress.update(self._coordinator.tally)
+        self._telemetry.show(self._coordinator.tally)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
