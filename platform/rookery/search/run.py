@@ -184,6 +184,7 @@ def _tune(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress
     progress.update(coordinator.tally)
     tuner.fit()
     progress.update(coordinator.tally)
+    telemetry.show(coordinator.tally, last=True)
 
 
 @contextmanager

@@ -90,7 +90,8 @@ class PrunerScheduler(FIFOScheduler):
         """Pass a value on and answer whether the trial goes on."""
         if STEP not in result or not {FINISHED, FAILED, HALTED}.isdisjoint(result):
             return TrialScheduler.CONTINUE
-        step, value, spent = int(result[STEP]), float(result[VALUE]), result.get(SPENT, {})
+        step, value = int(result[STEP]), float(result[VALUE])
+        spent = {column: float(result[key]) for key, column in SPENT.items() if key in result}
         self._telemetry.epoch(spent)
         stop = self._coordinator.report(trial.trial_id, step, value, spent)
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
