@@ -33,6 +33,7 @@ from rookery.search.ledger import write_costs
 from rookery.search.pruners import make_pruner
 from rookery.search.samplers import grid, make_sampler
 from rookery.search.study import Study, checkpoint, trial_value
+from rookery.search.views import DeterministicPruner, DeterministicSampler
 from rookery.training import TrainingJob
 
 logger = logging.getLogger(__name__)
@@ -90,7 +91,9 @@ class Coordinator:
         self._grid = grid(study.space) if document.sampler == "grid" else None
         if self._grid is not None:
             self.n_trials = min(n_trials, len(self._grid))
-        self.optuna = study.optuna_study(pruner=make_pruner(document.pruner, document.pruner_options))
+        lag = document.deterministic
+        pruner = make_pruner(document.pruner, document.pruner_options)
+        self.optuna = study.optuna_study(pruner=DeterministicPruner(pruner, lag) if lag else pruner)
         existing = self.optuna.get_trials(deepcopy=False)
         self._void = set(self.optuna.user_attrs.get(AGAIN, ()))
         self._drivers = Drivers(study.url, document.storage_name) if study.shared else None
@@ -103,9 +106,16 @@ class Coordinator:
         mine = [t for t in begun if t.state is not TrialState.RUNNING or self._drivers is None]
         self._orphans = self._reconcile(mine)
         self._asked = sum(trial.number not in self._void for trial in begun)
+
+        def sampler(seed: int) -> optuna.samplers.BaseSampler:
+            return make_sampler(document.sampler, seed, study.space, document.sampler_options)
+
         # A sampler with the same seed at each start would repeat its first suggestions.
-        seed = document.seed + 7919 * len(begun)
-        self.optuna.sampler = make_sampler(document.sampler, seed, study.space, document.sampler_options)
+        self.optuna.sampler = (
+            DeterministicSampler(sampler, document.seed, lag)
+            if lag
+            else sampler(document.seed + 7919 * len(begun))
+        )
         self._prunes = document.pruner != "none"
         self._live: dict[str, _Live] = {}
         self.halted: str | None = None
@@ -145,14 +155,28 @@ class Coordinator:
             self._drivers.leave()
 
     def waits(self) -> bool:
-        """Whether there is nothing to suggest now, but may be soon: a trial whose driver seems to be dead."""
-        if self._drivers is None or self.halted is not None or self._orphans:
+        """Whether there is nothing to suggest now, but may be soon.
+
+        A trial's driver seems to be dead, or a deterministic study must know how an earlier trial ends.
+        """
+        if self.halted is not None or self._orphans:
+            return False
+        if self.study.document.deterministic is not None and self._asked < self.n_trials:
+            return self._must_wait_for_earlier(self.study.document.deterministic)
+        if self._drivers is None:
             return False
         self._refresh()
         if self._asked < self.n_trials:
             return False
         self._adopt()
         return not self._orphans and bool(self._left_by_the_dead())
+
+    def _must_wait_for_earlier(self, lag: int) -> bool:
+        """Whether one of the trials that the next one is proposed from still runs."""
+        trials = self.optuna.get_trials(deepcopy=False)
+        waiting = (trial.number for trial in trials if trial.state is TrialState.WAITING)
+        following = next(waiting, len(trials))
+        return any(t.state is TrialState.RUNNING and t.number <= following - lag for t in trials)
 
     def _turn(self) -> AbstractContextManager[None]:
         return nullcontext() if self._drivers is None else self._drivers.turn()
