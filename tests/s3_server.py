@@ -6,9 +6,12 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "rookery", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
 BUCKET = "studies"
+PYTHON = Path(__file__).parents[1] / ".venv-s3" / "bin" / "python"
+"""Of moto's own environment: it asks for other versions of libraries than Rookery is tried with."""
 
 
 class S3Server:
@@ -22,7 +25,7 @@ class S3Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._behind = probe.getsockname()[1]
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._behind)]
+        command = [str(PYTHON), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._behind)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for_port(self._behind)
         request = urllib.request.Request(f"http://127.0.0.1:{self._behind}/{BUCKET}", method="PUT")

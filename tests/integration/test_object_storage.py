@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from s3_server import BUCKET, S3Server
+from s3_server import BUCKET, PYTHON, S3Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.xdist_group("object-storage")]
 FIXED = {"epochs": 40, "days_per_column": 8, "temporal_blocks": 1, "merged_blocks": 2, "patience": 40}
@@ -16,7 +16,8 @@ FIXED = {"epochs": 40, "days_per_column": 8, "temporal_blocks": 1, "merged_block
 
 @pytest.fixture(scope="module")
 def server():
-    pytest.importorskip("moto", reason="moto's S3 server is not installed here (rookery[dev])")
+    if not PYTHON.is_file():
+        pytest.skip("no S3 server is installed here (.ci/run says how)")
     made = S3Server()
     yield made
     made.remove()
@@ -60,7 +61,8 @@ def test_a_study_on_object_storage_outlives_the_server_away_for_twenty_seconds(
     try:
         limit = time.monotonic() + 120
         while not list((home.mirror / "members").glob("[0-9]*/card.json")):
-            assert driver.poll() is None and time.monotonic() < limit, (tmp_path / "log").read_text()
+            assert driver.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < limit
             time.sleep(0.1)
         server.stop()
         time.sleep(20)
