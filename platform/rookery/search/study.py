@@ -18,7 +18,7 @@ from pydantic import Field, field_validator
 
 from rookery.documents import Document, Source, build, dump
 from rookery.networks.family import load_family
-from rookery.search.home import Home, is_url, open_home
+from rookery.search.home import WEIGHTS, Home, is_url, open_home
 from rookery.search.parameters import Scalar
 from rookery.search.pruners import Pruner, make_pruner
 from rookery.search.samplers import Sampler, make_sampler
@@ -334,7 +334,7 @@ def _create_or_open_at(home: Home, wanted: StudyDocument, survey: Survey, storag
         assert storage is not None
         with home.turn(storage):
             if not home.fetch_document():  # else another driver was faster
-                if names := home.names():
+                if names := [name for name in home.names() if name != WEIGHTS]:
                     rule = "holds no study.yaml, but is not empty"
                     raise fail(home.url, f"{rule} ({names[0]}); a new study needs a place of its own")
                 study = Study(home.mirror, wanted, storage, home)
