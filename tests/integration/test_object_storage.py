@@ -10,8 +10,13 @@ import pytest
 
 from s3_server import BUCKET, PYTHON, S3Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.xdist_group("object-storage")]
-FIXED = {"epochs": 40, "days_per_column": 8, "temporal_blocks": 1, "merged_blocks": 2, "patience": 40}
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.ray,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("object-storage"),
+]
+FIXED = {"epochs": 25, "days_per_column": 8, "temporal_blocks": 1, "merged_blocks": 2, "patience": 25}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +61,7 @@ def test_a_study_on_object_storage_outlives_the_server_away_for_twenty_seconds(
     from rookery.search.home import Home
     from rookery.search.study import open_study
 
-    driver = start(survey, place, tmp_path, 3)
+    driver = start(survey, place, tmp_path, 2)
     home = Home(place)
     try:
         limit = time.monotonic() + 120
@@ -70,7 +75,7 @@ def test_a_study_on_object_storage_outlives_the_server_away_for_twenty_seconds(
         end(driver, tmp_path)
     finally:
         driver.kill()
-    assert home.names("members") == ["0000", "0001", "0002"]
+    assert home.names("members") == ["0000", "0001"]
     assert all("card.json" in home.names(f"members/{name}") for name in home.names("members"))
     assert home.names("running") == []
     text = home.read("study.yaml")
@@ -78,9 +83,9 @@ def test_a_study_on_object_storage_outlives_the_server_away_for_twenty_seconds(
 
     monkeypatch.setenv("ROOKERY_CACHE", str(tmp_path / "another-machine"))
     study = open_study(place)
-    assert [t.state.name for t in study.optuna_study().trials] == ["COMPLETE"] * 3
-    assert sorted(study.complete_trials()) == [0, 1, 2]
-    assert api.status(place)["networks"] == 3
+    assert [t.state.name for t in study.optuna_study().trials] == ["COMPLETE"] * 2
+    assert sorted(study.complete_trials()) == [0, 1]
+    assert api.status(place)["networks"] == 2
     assert Path(api.ensemble(place, tmp_path / "bundle").bundle.path).is_dir()
-    end(start(survey, place, tmp_path, 4), tmp_path)
-    assert home.names("members") == ["0000", "0001", "0002", "0003"]
+    end(start(survey, place, tmp_path, 3), tmp_path)
+    assert home.names("members") == ["0000", "0001", "0002"]
