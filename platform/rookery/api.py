@@ -418,8 +418,9 @@ def search(
     deterministic
         At most so many trials at once; the study then depends on its seed alone, not on who is faster.
     storage
-        URL of a PostgreSQL database, which lets several drivers work on the study at the same time; by
-        default SQLite in the study's folder. ``study.yaml`` keeps it without its password.
+        URL of a database, which a study at a URL needs. PostgreSQL lets several drivers work on the study
+        at the same time; by default it is SQLite in the study's folder. ``study.yaml`` keeps it
+        without its password.
     execution, sampler, pruner, sampler_options, pruner_options, seed, workers_per_network
         See :class:`rookery.search.study.StudyDocument`.
     class_names
@@ -483,8 +484,12 @@ def ensemble(
     See :func:`rookery.inference.build_ensemble`.
     """
     from rookery.inference import build_ensemble
+    from rookery.search.home import is_url
     from rookery.search.study import open_study
+    from rookery_ensembles.errors import InputError
 
+    if out is None and is_url(study):
+        raise InputError(f"--out: must name a local folder for the bundle of a study at a URL ({study})")
     target = Path(out) if out is not None else Path(study) / "ensemble"
     return build_ensemble(open_study(study), target, positive=positive, overwrite=overwrite)
 
@@ -744,9 +749,10 @@ def status(path: PathLike) -> dict[str, Any]:
     InputError
         When the folder is neither.
     """
+    from rookery.search.home import local_study
     from rookery_ensembles.errors import fail
 
-    folder = Path(path)
+    folder = local_study(path)
     if (folder / "study.yaml").is_file():
         from rookery.search.status import study_status
 
@@ -807,8 +813,9 @@ def dashboard(
 ) -> None:
     """Serve optuna-dashboard on a study until interrupted. See :func:`rookery.dashboard.serve`."""
     from rookery.dashboard import serve
+    from rookery.search.home import local_study
 
-    serve(Path(study), host=host, port=port, announce=announce)
+    serve(local_study(study), host=host, port=port, announce=announce)
 
 
 def demo(out: PathLike = "demo", *, seed: int = 1) -> tuple[Path, Path]:

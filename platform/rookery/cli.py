@@ -121,7 +121,7 @@ def search(
     space: Annotated[str, typer.Argument(help="Search space: a YAML file, or the name of one that ships.")],
     survey: SurveyOption,
     split: SplitOption,
-    study: Annotated[Path, typer.Option(help="Study folder; one that exists is continued.")],
+    study: Annotated[str, typer.Option(help="Study folder, or its URL; one that exists is continued.")],
     trials: Annotated[int, typer.Option(help="Trials the study shall have, earlier ones counted.", min=1)],
     concurrent: Annotated[
         int | None, typer.Option(help="Trials at once; by default all that fit.", min=1)
@@ -223,7 +223,7 @@ def search(
 
 @app.command()
 def ensemble(
-    study: Annotated[Path, typer.Argument(help="Study folder.")],
+    study: Annotated[str, typer.Argument(help="Study folder, or its URL.")],
     out: Annotated[Path | None, typer.Option(help="Bundle to make; by default STUDY/ensemble.")] = None,
     positive: PositiveOption = "Ia",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle made before.")] = False,
@@ -374,7 +374,7 @@ app.command()(pareto)
 
 @app.command()
 def dashboard(
-    study: Annotated[Path, typer.Argument(help="Study folder.")],
+    study: Annotated[str, typer.Argument(help="Study folder, or its URL.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
 ) -> None:

@@ -9,7 +9,9 @@ import typer
 
 
 def status(
-    path: Annotated[Path, typer.Argument(help="Folder of a study or a campaign, running or not.")],
+    path: Annotated[
+        str, typer.Argument(help="Folder of a study (or its URL) or a campaign, running or not.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Say how a study or campaign stands, from its folder alone; disturbs no search that runs."""

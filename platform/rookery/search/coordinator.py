@@ -32,7 +32,7 @@ from rookery.search.database import DRIVER, Drivers
 from rookery.search.ledger import write_costs
 from rookery.search.pruners import make_pruner
 from rookery.search.samplers import grid, make_sampler
-from rookery.search.study import Study, checkpoint, trial_values
+from rookery.search.study import Study, forget_checkpoint, trial_values
 from rookery.search.views import DeterministicPruner, DeterministicSampler
 from rookery.training import TrainingJob
 
@@ -358,7 +358,7 @@ class Coordinator:
         """Count a trial that has ended, and remove the checkpoints that it may have left."""
         for fold, start in self.study.trainings():
             member = self.study.member_name(trial.number, fold, start)
-            checkpoint(self.study.path, member).unlink(missing_ok=True)
+            forget_checkpoint(self.study, member)
         self._count(trial)
 
     def _count(self, trial: FrozenTrial) -> None:

@@ -194,6 +194,28 @@ def _may_pass(error: BaseException | None) -> bool:
     return False
 
 
+@contextmanager
+def creation_turn(url: sqlalchemy.URL, study: str) -> Iterator[None]:
+    """Let one driver at a time make a study, by a lock of the PostgreSQL server.
+
+    Raises
+    ------
+    InputError
+        When the server does not answer.
+    """
+    key = int.from_bytes(hashlib.sha256(f"{study}/create".encode()).digest()[:8], "big", signed=True)
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", **_CONNECTION)
+    try:
+        connection = engine.connect()
+    except DBAPIError as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        shown = url.render_as_string(hide_password=True)
+        raise fail(shown, f"cannot be used as a database of the study ({reason})") from error
+    with connection:  # its end frees the lock
+        connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), {"key": key})
+        yield
+
+
 class Drivers:
     """The drivers that work on one study at the same time, as locks of the PostgreSQL server tell.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
@@ -17,6 +18,7 @@ from pydantic import Field, field_validator
 
 from rookery.documents import Document, Source, build, dump
 from rookery.networks.family import load_family
+from rookery.search.home import WEIGHTS, Home, is_url, open_home
 from rookery.search.parameters import Scalar
 from rookery.search.pruners import Pruner, make_pruner
 from rookery.search.samplers import Sampler, make_sampler
@@ -29,7 +31,7 @@ from rookery.training.data import role_rows
 from rookery.training.member import Card, read_card
 from rookery.training.target import Target, make_target
 from rookery.training.validation import check_shift, shift_weights
-from rookery_ensembles.errors import fail
+from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_file, is_partial, sha256, write_new_text
 
 if TYPE_CHECKING:
@@ -111,6 +113,8 @@ class Study:
     document: StudyDocument
     given_storage: str | None = None
     """URL of the database as it was given now, password included."""
+    home: Home | None = None
+    """Where the study lives when it is at a URL; `path` is then its mirror on this machine."""
 
     @property
     def url(self) -> sqlalchemy.URL:
@@ -163,6 +167,8 @@ class Study:
     def finished(self, trial: int) -> list[Card] | None:
         """Return the cards of a trial's members, or None unless all are finished."""
         folders = [member_folder(self.path, self.member_name(trial, *each)) for each in self.trainings()]
+        if self.home is not None and not all(self.home.fetch_member(folder.name) for folder in folders):
+            return None
         if not all((folder / "card.json").is_file() for folder in folders):
             return None
         return [read_card(folder) for folder in folders]
@@ -218,6 +224,13 @@ def checkpoint(study: Path, member: str) -> Path:
     return study / "running" / f"{member}.safetensors"
 
 
+def forget_checkpoint(study: Study, member: str) -> None:
+    """Remove the progress of a member whose trial has ended."""
+    checkpoint(study.path, member).unlink(missing_ok=True)
+    if study.home is not None:
+        study.home.remove(f"running/{member}.safetensors")
+
+
 def trial_values(cards: list[Card], beside: Sequence[str] = ()) -> list[float]:
     """Return a trial's objectives: means over its networks, but for the device time of all together."""
 
@@ -240,10 +253,11 @@ def open_study(path: str | Path, storage: str | None = None) -> Study:
 
     `storage` is the URL of its database where that of ``study.yaml`` does not suffice.
     """
-    path = Path(path)
+    home = open_home(str(path)) if is_url(path) else None
+    path = Path(path) if home is None else home.mirror
     if not (path / "study.yaml").is_file():
         raise fail(path, "is no study: it has no study.yaml (`rookery search` makes one)")
-    return Study(path, Source.read(path / "study.yaml").validate(StudyDocument), storage)
+    return Study(path, Source.read(path / "study.yaml").validate(StudyDocument), storage, home)
 
 
 def create_or_open_study(
@@ -274,7 +288,10 @@ def create_or_open_study(
         survey, split, search space or settings: the message names the key and both values, and
         nothing is changed.
     """
-    path = Path(path)
+    home = Home(str(path)) if is_url(path) else None
+    path = Path(path) if home is None else home.mirror
+    if home is not None:
+        storage = check_home(home, storage, workers_per_network)
     kept = storage and _checked_storage(storage)
     if kept and deterministic is not None and not kept.startswith("sqlite"):
         raise fail(path, "`deterministic` needs a study of one driver, but PostgreSQL lets in several")
@@ -308,6 +325,8 @@ def create_or_open_study(
         role_rows(survey, split, fold, wanted.target, family)
     if space.objective.shift is not None:
         check_shift(survey, split, space.objective.shift)
+    if home is not None:
+        return _create_or_open_at(home, wanted, survey, storage)
     if (path / "study.yaml").is_file():
         return _continued(path, wanted, survey, storage)
     if path.exists() and not path.is_dir():
@@ -319,6 +338,52 @@ def create_or_open_study(
     study = Study(path, wanted, storage)
     _write_weights(study, survey)
     return study
+
+
+def _create_or_open_at(home: Home, wanted: StudyDocument, survey: Survey, storage: str | None) -> Study:
+    """Open or create a study at a URL. Its mirror is made first, and study.yaml is put last."""
+    if not home.fetch_document():
+        assert storage is not None
+        with home.turn(storage):
+            if not home.fetch_document():  # else another driver was faster
+                if names := [name for name in home.names() if name != WEIGHTS]:
+                    rule = "holds no study.yaml, but is not empty"
+                    raise fail(home.url, f"{rule} ({names[0]}); a new study needs a place of its own")
+                study = Study(home.mirror, wanted, storage, home)
+                _write_weights(study, survey)
+                if study.weights_file.is_file():
+                    home.put(study.weights_file.name, study.weights_file.read_bytes())
+                text = dump(wanted.model_dump(mode="json"))
+                home.put("study.yaml", text.encode())
+                home.fetch_document()
+                return study
+    found = Source.read(home.mirror / "study.yaml").validate(StudyDocument)
+    study = Study(home.mirror, found, storage, home)
+    _refuse_other(study, wanted)
+    return replace(study, document=found.model_copy(update={"survey": wanted.survey}))
+
+
+def check_home(home: Home, storage: str | None, workers_per_network: int) -> str | None:
+    """Return the URL of the database of a study at a URL, which a new one cannot do without.
+
+    Raises
+    ------
+    InputError
+        When the URL cannot be reached, the study is new and has no database, or networks train in groups.
+    """
+    from rookery.search.database import ENVIRONMENT
+
+    home.check()
+    if workers_per_network > 1:
+        rule = "needs a study folder that every node sees, but this study is at"
+        raise InputError(f"--workers-per-network {workers_per_network}: {rule} {home.url}")
+    if storage is None and not home.fetch_document():
+        storage = os.environ.get(ENVIRONMENT)
+        if not storage:
+            rule = "SQLite cannot lie on object storage; give --storage postgresql://user@host/name, or"
+            what = "sqlite:////folder/study.db on this machine for one driver"
+            raise fail(home.url, f"{rule} {what}")
+    return storage
 
 
 def _checked_storage(storage: str) -> str:

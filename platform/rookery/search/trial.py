@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rookery.documents import Document
 from rookery.search.faults import error_kind, storage_fault
+from rookery.search.home import Home
 from rookery.training.job import TrainingJob
 from rookery_ensembles.errors import InputError
 
@@ -37,6 +38,8 @@ class TrialPlan(Document):
     """One job per fold."""
     study: str
     """The study's folder."""
+    home: str | None = None
+    """URL of a study that has no folder which all nodes see: each has a mirror of its own."""
     in_worker_group: bool
     """Whether a Ray Train worker group trains, rather than the Tune actor itself."""
     workers: int = 1
@@ -46,6 +49,11 @@ class TrialPlan(Document):
     cpus: float
     """Of each worker."""
     gpus: float
+
+    @property
+    def folder(self) -> Path:
+        """The study's folder on this node."""
+        return Path(self.study) if self.home is None else Home(self.home).mirror
 
 
 class ListeningActor:
@@ -92,7 +100,7 @@ def _run_in_worker_group(plan: TrialPlan) -> None:
         ),
         run_config=RunConfig(
             name=f"trial-{plan.trial:04d}",
-            storage_path=str(Path(plan.study) / "train"),
+            storage_path=str(plan.folder / "train"),
             callbacks=[TuneReportCallback()],
             # A worker or node that dies ends the group; Tune runs the trial again, and it resumes.
             failure_config=FailureConfig(max_failures=0),
@@ -138,8 +146,9 @@ def run_plan(plan: TrialPlan, send: Send, team: Team | None = None) -> None:
     team = team or ALONE
     torch.set_num_threads(max(1, int(plan.cpus)))
     prepare_device(plan.gpus)
-    study = Path(plan.study)
+    study, home = plan.folder, None if plan.home is None else Home(plan.home)
     cards = []
+    member = ""
     try:
         for number, job in enumerate(plan.jobs):
             first = number * load_family(job.family).configure(job.configuration).epochs
@@ -149,11 +158,20 @@ def run_plan(plan: TrialPlan, send: Send, team: Team | None = None) -> None:
                 # Tune flattens what is nested, so this is not.
                 spent = {key: metrics[column] for key, column in SPENT.items() if column in metrics}
                 value = metrics[job.objective]
+                if home is not None:
+                    home.publish_checkpoint(job.member)
                 send({STEP: first + epoch, VALUE: value, "fold": job.fold, "epoch": epoch, **spent})
 
             places = member_folder(study, job.member), checkpoint(study, job.member)
+            member = job.member
+            if home is not None and not home.fetch_member(member):
+                home.fetch_checkpoint(member)
             cards.append(train_member(job, *places, report, team=team, part=plan.gpus or 1.0))
+            if home is not None:
+                home.publish_member(member)
     except InterruptedTraining:
+        if home is not None:
+            home.publish_checkpoint(member, now=True)
         leave()
     except Exception as error:
         if team.size > 1:  # the others of the team wait for this one: only its end frees them

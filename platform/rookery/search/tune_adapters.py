@@ -46,6 +46,7 @@ class StudySearcher(Searcher):
         self._progress.update(self._coordinator.tally)
         where = {
             "study": str(self._coordinator.study.path.absolute()),
+            "home": self._coordinator.study.home and self._coordinator.study.home.url,
             "in_worker_group": self._resources.in_worker_group,
             "workers": self._resources.workers,
             "cpus": self._resources.cpus,
