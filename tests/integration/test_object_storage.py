@@ -83,7 +83,8 @@ def test_a_study_on_object_storage_outlives_the_server_away_for_twenty_seconds(
 
     monkeypatch.setenv("ROOKERY_CACHE", str(tmp_path / "another-machine"))
     study = open_study(place)
-    assert [t.state.name for t in study.optuna_study().trials] == ["COMPLETE"] * 2
+    begun = [trial for trial in study.optuna_study().trials if trial.state.name != "WAITING"]
+    assert [trial.state.name for trial in begun] == ["COMPLETE"] * 2
     assert sorted(study.complete_trials()) == [0, 1]
     assert api.status(place)["networks"] == 2
     assert Path(api.ensemble(place, tmp_path / "bundle").bundle.path).is_dir()
