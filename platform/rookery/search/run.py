@@ -10,11 +10,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any
 
 import optuna
 from rich.console import Console
@@ -28,7 +27,6 @@ from rookery.search.study import Study, driver_lock
 from rookery_ensembles.errors import InputError
 
 logger = logging.getLogger(__name__)
-RunTrial = Callable[[dict[str, Any]], None]
 HEAD_SECONDS = 20.0
 """A driver ends when the cluster's head has not answered for so long."""
 
@@ -54,7 +52,6 @@ def run_search(
     autoscaling: bool = False,
     dry_run: bool = False,
     console: Console | None = None,
-    run: RunTrial | None = None,
 ) -> SearchResult:
     """Bring a study to `n_trials` trials, those of earlier runs counted.
 
@@ -73,8 +70,6 @@ def run_search(
         Say what the plan is, and train nothing.
     console
         Where progress is shown; by default standard error.
-    run
-        What a trial runs, for benchmarks; by default :func:`rookery.search.trial.run_trial`.
 
     Raises
     ------
@@ -110,9 +105,9 @@ def run_search(
                 return SearchResult(study, coordinator.tally, plan)
             listen_to_sigterm()
             with SearchProgress(n_trials, console, metric=study.space.objective.name) as progress:
-                # Trials may be left when Tune has ended: a session is full, or workers died.
+                # Trials whose workers died may be left when Tune has ended.
                 while not (coordinator.halted or coordinator.interrupted() or coordinator.nothing_left()):
-                    _tune_or_halt(coordinator, plan, progress, run)
+                    _tune_or_halt(coordinator, plan, progress)
             if coordinator.halted is not None:
                 rule = "the study stopped, and the same command continues it"
                 raise InputError(f"{coordinator.halted}; {rule}")
@@ -133,14 +128,12 @@ def coordinating(study: Study, n_trials: int) -> Iterator[Coordinator]:
         coordinator.leave()
 
 
-def _tune_or_halt(
-    coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress, run: RunTrial | None
-) -> None:
+def _tune_or_halt(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress) -> None:
     """Run Tune; a disk that fails under the driver halts the study as one that fails under a worker does."""
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        _tune(coordinator, plan, progress, run)
+        _tune(coordinator, plan, progress)
     except (OSError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         fault = storage_fault(error)
         if fault is None:
@@ -158,10 +151,8 @@ def listen_to_sigterm() -> None:
         signal.signal(signal.SIGTERM, lambda number, frame: os.kill(os.getpid(), signal.SIGINT))
 
 
-def _tune(
-    coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress, run: RunTrial | None
-) -> None:
-    """Run Ray Tune until the coordinator has no trial left, or a session is full."""
+def _tune(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress) -> None:
+    """Run Ray Tune until the coordinator has no trial left."""
     from ray import tune
 
     from rookery.search.telemetry import Telemetry
@@ -173,7 +164,7 @@ def _tune(
     sessions = study.path / "tune"
     number = 1 + sum(1 for _ in sessions.glob("session-*")) if sessions.is_dir() else 1
     tuner = tune.Tuner(
-        tune.with_resources(run or run_trial, plan.tune_resources()),
+        tune.with_resources(run_trial, plan.tune_resources()),
         tune_config=tune.TuneConfig(
             num_samples=-1,  # the searcher says when it has finished
             search_alg=StudySearcher(coordinator, plan, progress),

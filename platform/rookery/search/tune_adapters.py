@@ -22,9 +22,6 @@ from rookery.search.trial import FAILED, FINISHED, HALTED, KIND, SPENT, STEP, VA
 
 _LOOK_SECONDS = 2.0
 """So often is the cluster asked which nodes it has."""
-SESSION_TRIALS, SESSION_WAVES = 1000, 20
-"""Tune keeps every trial in memory and in its snapshots, so that a long study is cut into sessions of so
-many trials, and of no fewer than so many for each that runs at once: workers idle where one ends."""
 
 
 class StudySearcher(Searcher):
@@ -34,19 +31,14 @@ class StudySearcher(Searcher):
         super().__init__()
         self._coordinator, self._resources, self._progress = coordinator, resources, progress
         self._room, self._looked = resources.concurrent, time.monotonic()
-        self._suggested = 0
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next trial's plan, that there is none left, or None while there is no room for one."""
-        room = self._room_now()
-        if self._suggested >= max(SESSION_TRIALS, SESSION_WAVES * room):
-            return Searcher.FINISHED
-        if self._coordinator.tally.running >= room or self._coordinator.waits():
+        if self._coordinator.tally.running >= self._room_now() or self._coordinator.waits():
             return None
         plan = self._coordinator.suggest(trial_id)
         if plan is None:
             return Searcher.FINISHED
-        self._suggested += 1
         self._progress.update(self._coordinator.tally)
         where = {
             "study": str(self._coordinator.study.path.absolute()),
