@@ -398,6 +398,7 @@ def search(
     workers_per_network: int = 1,
     autoscaling: bool = False,
     storage: str | None = None,
+    deterministic: int | None = None,
     dry_run: bool = False,
 ) -> SearchResult:
     """Search a space of networks until the study has `trials` trials; start it or go on with it.
@@ -414,6 +415,8 @@ def search(
         Trials that the study shall have, those of earlier runs counted.
     concurrent, cpus_per_trial, gpus_per_trial, address, autoscaling, dry_run
         See :func:`rookery.search.run.run_search`.
+    deterministic
+        At most so many trials at once; the study then depends on its seed alone, not on who is faster.
     storage
         URL of a PostgreSQL database, which lets several drivers work on the study at the same time; by
         default SQLite in the study's folder. ``study.yaml`` keeps it without its password.
@@ -457,6 +460,7 @@ def search(
         execution=execution,
         workers_per_network=workers_per_network,
         storage=storage,
+        deterministic=deterministic,
     )
     return run_search(
         opened,

@@ -164,6 +164,10 @@ def search(
     workers_per_network: Annotated[
         int, typer.Option(help="Processes that train one network together.", min=1)
     ] = 1,
+    deterministic: Annotated[
+        int | None,
+        typer.Option(help="At most so many trials at once; the study depends on its seed alone.", min=1),
+    ] = None,
     storage: Annotated[
         str | None,
         typer.Option(help="postgresql://USER@HOST/NAME, for several drivers at once; else SQLite."),
@@ -200,6 +204,7 @@ def search(
         gpus_per_trial=gpus_per_trial,
         workers_per_network=workers_per_network,
         storage=storage,
+        deterministic=deterministic,
         autoscaling=autoscaling,
         dry_run=dry_run,
     )

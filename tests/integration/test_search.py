@@ -8,6 +8,7 @@ import pytest
 
 from rookery import api
 from rookery.inference.ensemble import study_candidates
+from rookery.search.ledger import ledger
 from rookery.search.study import open_study
 from rookery_ensembles import InputError, read_predictions
 
@@ -49,6 +50,17 @@ def test_every_trial_ends_complete_with_its_value_from_its_card(study):
         assert trial.value == pytest.approx(card["value"])
         assert sorted(trial.intermediate_values) == [1, 2]
         assert card["device_seconds"] > 0
+
+
+def test_what_every_trial_took_is_in_the_ledger(study):
+    table = ledger(open_study(study))
+    assert (table["device_seconds"] > 0).all()
+    for trial in trials(study):
+        assert trial.user_attrs["device_seconds"] == pytest.approx(
+            json.loads((study / "members" / f"{trial.number:04d}" / "card.json").read_text())[
+                "device_seconds"
+            ]
+        )
 
 
 def test_members_hold_history_and_out_of_sample_predictions(study, survey):

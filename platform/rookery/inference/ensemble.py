@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rookery
+from rookery.search.ledger import SECONDS, ledger
 from rookery.search.study import Study
 from rookery.surveys.shift_options import DegradedValidation
 from rookery.training.member import DEGRADED
@@ -146,6 +147,7 @@ def build_ensemble(
             "candidates": len(candidates),
             "objective": document.space.objective.model_dump(mode="json"),
             "validation_log_loss": dict(choice.losses),
+            "device_seconds": _device_seconds(study, choice),
             "version": rookery.__version__,
         },
         replace=overwrite,
@@ -154,6 +156,13 @@ def build_ensemble(
     if unseen is not None:
         write_predictions(unseen, out_of_fold_path(out))
     return StudyEnsemble(bundle, choice, test_predictions, test_scores, unseen)
+
+
+def _device_seconds(study: Study, choice: EnsembleChoice) -> dict[str, float]:
+    """Return what the ensemble's members cost, and the whole search that found them."""
+    cards = [card for found in study.complete_trials().values() for card in found]
+    members = sum(card.device_seconds for card in cards if card.member in choice.weights)
+    return {"members": members, "search": float(ledger(study)[SECONDS].sum())}
 
 
 def _bands(study: Study, choice: EnsembleChoice) -> list[str]:

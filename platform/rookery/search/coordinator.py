@@ -33,6 +33,7 @@ from rookery.search.ledger import write_costs
 from rookery.search.pruners import make_pruner
 from rookery.search.samplers import grid, make_sampler
 from rookery.search.study import Study, checkpoint, trial_value
+from rookery.search.views import DeterministicPruner, DeterministicSampler
 from rookery.training import TrainingJob
 
 logger = logging.getLogger(__name__)
@@ -71,6 +72,8 @@ class _Live:
     progressed: bool = False
     death: str = "its worker died"
     """What its worker died of last."""
+    attempts: int = 1
+    """How often it was begun or taken up since it last finished an epoch."""
     deaths: int = 0
     """How often since it last finished an epoch."""
     spent: dict[int, Mapping[str, float]] = field(default_factory=dict)
@@ -88,7 +91,9 @@ class Coordinator:
         self._grid = grid(study.space) if document.sampler == "grid" else None
         if self._grid is not None:
             self.n_trials = min(n_trials, len(self._grid))
-        self.optuna = study.optuna_study(pruner=make_pruner(document.pruner, document.pruner_options))
+        lag = document.deterministic
+        pruner = make_pruner(document.pruner, document.pruner_options)
+        self.optuna = study.optuna_study(pruner=DeterministicPruner(pruner, lag) if lag else pruner)
         existing = self.optuna.get_trials(deepcopy=False)
         self._void = set(self.optuna.user_attrs.get(AGAIN, ()))
         self._drivers = Drivers(study.url, document.storage_name) if study.shared else None
@@ -101,9 +106,17 @@ class Coordinator:
         mine = [t for t in begun if t.state is not TrialState.RUNNING or self._drivers is None]
         self._orphans = self._reconcile(mine)
         self._asked = sum(trial.number not in self._void for trial in begun)
+
+        def sampler(seed: int) -> optuna.samplers.BaseSampler:
+            return make_sampler(document.sampler, seed, study.space, document.sampler_options)
+
         # A sampler with the same seed at each start would repeat its first suggestions.
-        seed = document.seed + 7919 * len(begun)
-        self.optuna.sampler = make_sampler(document.sampler, seed, study.space, document.sampler_options)
+        self.optuna.sampler = (
+            DeterministicSampler(sampler, document.seed, lag)
+            if lag
+            else sampler(document.seed + 7919 * len(begun))
+        )
+        self._prunes = document.pruner != "none"
         self._live: dict[str, _Live] = {}
         self.halted: str | None = None
         """Why no trial can go on here (a full disk), once one has said so."""
@@ -142,14 +155,28 @@ class Coordinator:
             self._drivers.leave()
 
     def waits(self) -> bool:
-        """Whether there is nothing to suggest now, but may be soon: a trial whose driver seems to be dead."""
-        if self._drivers is None or self.halted is not None or self._orphans:
+        """Whether there is nothing to suggest now, but may be soon.
+
+        A trial's driver seems to be dead, or a deterministic study must know how an earlier trial ends.
+        """
+        if self.halted is not None or self._orphans:
+            return False
+        if self.study.document.deterministic is not None and self._asked < self.n_trials:
+            return self._must_wait_for_earlier(self.study.document.deterministic)
+        if self._drivers is None:
             return False
         self._refresh()
         if self._asked < self.n_trials:
             return False
         self._adopt()
         return not self._orphans and bool(self._left_by_the_dead())
+
+    def _must_wait_for_earlier(self, lag: int) -> bool:
+        """Whether one of the trials that the next one is proposed from still runs."""
+        trials = self.optuna.get_trials(deepcopy=False)
+        waiting = (trial.number for trial in trials if trial.state is TrialState.WAITING)
+        following = next(waiting, len(trials))
+        return any(t.state is TrialState.RUNNING and t.number <= following - lag for t in trials)
 
     def _turn(self) -> AbstractContextManager[None]:
         return nullcontext() if self._drivers is None else self._drivers.turn()
@@ -193,21 +220,27 @@ class Coordinator:
         if self.halted is not None:
             return None
         if self._orphans:
-            trial = optuna.Trial(self.optuna, self._orphans.pop(0)._trial_id)
+            live = self._taken_up(self._orphans.pop(0)._trial_id)
         else:
             asked = self._ask()
             if asked is None:
                 return None
-            trial = asked
-        trial.set_user_attr("attempts", trial.user_attrs.get("attempts", 0) + 1)
-        reported = self.optuna._storage.get_trial(trial._trial_id).intermediate_values
-        self._live[key] = _Live(trial, set(reported))
+            live = _Live(asked)
+        trial = live.trial
+        self._live[key] = live
         self.tally.running = len(self._live)
         values = self.study.space.suggest(trial)
         return {
             "trial": trial.number,
             "jobs": [job.model_dump(mode="json") for job in self._jobs(trial, values)],
         }
+
+    def _taken_up(self, identity: int) -> _Live:
+        """Return a trial that ran before, and count that it is taken up once more."""
+        before = self.optuna._storage.get_trial(identity)
+        trial = optuna.Trial(self.optuna, identity)
+        trial.set_user_attr("attempts", _attempts(before) + 1)
+        return _Live(trial, set(before.intermediate_values), attempts=_attempts(before) + 1)
 
     def _ask(self) -> optuna.Trial | None:
         """Ask for one more trial, unless the study has them all."""
@@ -234,11 +267,12 @@ class Coordinator:
         if step not in live.reported:
             if not live.progressed:  # it goes on: what its drivers died of was not this trial
                 live.progressed = True
-                live.trial.set_user_attr("attempts", 0)
+                if live.attempts > 1:
+                    live.trial.set_user_attr("attempts", 0)
             live.deaths = 0
             live.reported.add(step)
             live.trial.report(value, step)
-        live.pruned = bool(live.trial.should_prune())
+        live.pruned = self._prunes and bool(live.trial.should_prune())
         return live.pruned
 
     def note_death(self, key: str, error: str) -> bool:
@@ -254,7 +288,7 @@ class Coordinator:
         live = self._live.get(key)
         if live is None:
             return
-        if max(live.deaths, live.trial.user_attrs["attempts"]) >= MAX_ATTEMPTS:
+        if max(live.deaths, live.attempts) >= MAX_ATTEMPTS:
             self.finish(key, error=live.death, kind="death")
             return
         del self._live[key]
@@ -357,7 +391,7 @@ class Coordinator:
             if cards is not None:
                 logger.info("trial %d was finished before its driver stopped: told now", trial.number)
                 self._end(self.optuna.tell(trial.number, trial_value(cards)))
-            elif trial.user_attrs.get("attempts", 0) >= MAX_ATTEMPTS:
+            elif _attempts(trial) >= MAX_ATTEMPTS:
                 rule = f"its driver or worker died {MAX_ATTEMPTS} times while it ran"
                 self.optuna._storage.set_trial_user_attr(trial._trial_id, "error", rule)
                 self._end(self.optuna.tell(trial.number, state=TrialState.FAIL))
@@ -387,3 +421,12 @@ class Coordinator:
             )
             for fold, start in self.study.trainings()
         ]
+
+
+def _attempts(trial: FrozenTrial) -> int:
+    """Return how often a trial was begun or taken up since it last finished an epoch.
+
+    It is written down when a trial is taken up: who never was has begun once.
+    """
+    began = 0 if trial.intermediate_values else 1
+    return int(trial.user_attrs.get("attempts", began))

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 
 import optuna
@@ -80,6 +80,10 @@ def run_search(
         At Ctrl-C; the same call goes on with the study.
     """
     console = console or Console(stderr=True)
+    lag = study.document.deterministic
+    if lag is not None and concurrent is not None and concurrent > lag:
+        rule = f"the study is deterministic with at most {lag} trials at once"
+        raise InputError(f"`concurrent`: {rule}, but {concurrent} are asked for")
     with driver_lock(study), coordinating(study, n_trials) as coordinator:
         if coordinator.alone():
             study.sweep()
@@ -99,13 +103,15 @@ def run_search(
                 trials=coordinator.left(),
                 autoscaling=autoscaling,
             )
+            if lag is not None:
+                plan = replace(plan, at_most=min(lag, plan.concurrent), concurrent=min(lag, plan.concurrent))
             for text in (plan.text, *plan.warnings):
                 console.print(f"{study.path}: {text}", highlight=False, soft_wrap=True)
             if dry_run:
                 return SearchResult(study, coordinator.tally, plan)
             listen_to_sigterm()
             with SearchProgress(n_trials, console, metric=study.space.objective.name) as progress:
-                # Trials whose workers died may be left when Tune has ended.
+                # A session of Tune ends after some trials, and may leave some whose workers died.
                 while not (coordinator.halted or coordinator.interrupted() or coordinator.nothing_left()):
                     _tune_or_halt(coordinator, plan, progress)
             if coordinator.halted is not None:
@@ -184,6 +190,7 @@ def _tune(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress
     progress.update(coordinator.tally)
     tuner.fit()
     progress.update(coordinator.tally)
+    telemetry.show(coordinator.tally, last=True)
 
 
 @contextmanager

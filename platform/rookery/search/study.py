@@ -80,6 +80,9 @@ class StudyDocument(Document):
     """Where a network trains: `train` is a Ray Train worker group, `actor` the trial's own process."""
     workers_per_network: int = Field(default=1, ge=1)
     """Processes that train a network together, each on its share of every batch."""
+    deterministic: int | None = Field(default=None, ge=1)
+    """At most so many trials at once, each proposed from those that ended so many before it: the study then
+    depends on its seed alone."""
     storage: str | None = None
     """URL of the database, without its password; None for the SQLite file `study.db` of the folder."""
     storage_name: str = OPTUNA_NAME
@@ -248,6 +251,7 @@ def create_or_open_study(
     execution: Execution = "auto",
     workers_per_network: int = 1,
     storage: str | None = None,
+    deterministic: int | None = None,
 ) -> Study:
     """Open the study at `path` to go on with it, or create it.
 
@@ -260,6 +264,8 @@ def create_or_open_study(
     """
     path = Path(path)
     kept = storage and _checked_storage(storage)
+    if kept and deterministic is not None and not kept.startswith("sqlite"):
+        raise fail(path, "`deterministic` needs a study of one driver, but PostgreSQL lets in several")
     opened = open_split(survey, split)
     split_file = survey.path / "splits" / f"{split}.parquet"
     values = {
@@ -276,6 +282,7 @@ def create_or_open_study(
         "seed": seed,
         "execution": execution,
         "workers_per_network": workers_per_network,
+        "deterministic": deterministic,
         "storage": kept,
         "storage_name": f"rookery-{uuid4().hex[:12]}" if kept else OPTUNA_NAME,
         "space": space,

@@ -27,6 +27,8 @@ HISTOGRAMS = {"rookery_epoch_seconds": "Seconds of an epoch."}
 BOUNDS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 _STATES = ("complete", "pruned", "failed", "running")
 _EVERY_SECONDS = 1.0
+_LAST: list[Telemetry] = []
+"""The last study's metrics: Ray forgets what it has not sent yet of one that nobody holds."""
 
 
 class Telemetry:
@@ -51,11 +53,12 @@ class Telemetry:
         )
         self._gauges["rookery_trials_wanted"].set(n_trials, self._labels)
         self._told = -1.0
+        _LAST[:] = [self]
 
-    def show(self, tally: Tally) -> None:
-        """Tell how the study stands; at most once a second, so it may be called often."""
+    def show(self, tally: Tally, *, last: bool = False) -> None:
+        """Tell how the study stands; at most once a second unless it is the last word."""
         now = time.monotonic()
-        if now - self._told < _EVERY_SECONDS:
+        if now - self._told < _EVERY_SECONDS and not last:
             return
         self._told = now
         for state in _STATES:

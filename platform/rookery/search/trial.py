@@ -22,8 +22,8 @@ STEP, VALUE = "rookery_step", "rookery_value"
 """Keys of what a trial reports after each epoch."""
 FINISHED, FAILED, HALTED = "rookery_finished", "rookery_failed", "rookery_halted"
 """Key of a trial's last report: its value, its error's text, or why no trial can go on here."""
-SPENT = "rookery_spent"
-"""Key of what an epoch took: `seconds` of the device, and `joules` where it tells."""
+SPENT = {"rookery_seconds": "seconds", "rookery_joules": "joules"}
+"""Keys of what an epoch took of the device, and the columns of the history where they stand."""
 KIND = "rookery_error_kind"
 """Key beside `FAILED`: what kind of error it was, alike in trials that fail for one reason."""
 Send = Callable[[dict[str, Any]], None]
@@ -144,9 +144,10 @@ def run_plan(plan: TrialPlan, send: Send, team: Team | None = None) -> None:
 
             def report(metrics: Metrics, _: Progress, job: TrainingJob = job, first: int = first) -> None:
                 epoch = int(metrics["epoch"])
-                spent = {key: metrics[key] for key in ("seconds", "joules") if key in metrics}
+                # Tune flattens what is nested, so this is not.
+                spent = {key: metrics[column] for key, column in SPENT.items() if column in metrics}
                 value = metrics[job.objective]
-                send({STEP: first + epoch, VALUE: value, "fold": job.fold, "epoch": epoch, SPENT: spent})
+                send({STEP: first + epoch, VALUE: value, "fold": job.fold, "epoch": epoch, **spent})
 
             places = member_folder(study, job.member), checkpoint(study, job.member)
             cards.append(train_member(job, *places, report, team=team, part=plan.gpus or 1.0))

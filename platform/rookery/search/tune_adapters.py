@@ -20,6 +20,7 @@ from rookery.search.progress import SearchProgress
 from rookery.search.telemetry import Telemetry
 from rookery.search.trial import FAILED, FINISHED, HALTED, KIND, SPENT, STEP, VALUE
 
+_SESSION_TRIALS, _SESSION_ROUNDS = 500, 50
 _LOOK_SECONDS = 2.0
 """So often is the cluster asked which nodes it has."""
 
@@ -31,14 +32,17 @@ class StudySearcher(Searcher):
         super().__init__()
         self._coordinator, self._resources, self._progress = coordinator, resources, progress
         self._room, self._looked = resources.concurrent, time.monotonic()
+        # Tune keeps all that it ever ran, and grows slower with it: a fresh session forgets.
+        self._session = max(_SESSION_TRIALS, _SESSION_ROUNDS * resources.concurrent)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next trial's plan, that there is none left, or None while there is no room for one."""
         if self._coordinator.tally.running >= self._room_now() or self._coordinator.waits():
             return None
-        plan = self._coordinator.suggest(trial_id)
+        plan = self._coordinator.suggest(trial_id) if self._session else None
         if plan is None:
             return Searcher.FINISHED
+        self._session -= 1
         self._progress.update(self._coordinator.tally)
         where = {
             "study": str(self._coordinator.study.path.absolute()),
@@ -90,7 +94,8 @@ class PrunerScheduler(FIFOScheduler):
         """Pass a value on and answer whether the trial goes on."""
         if STEP not in result or not {FINISHED, FAILED, HALTED}.isdisjoint(result):
             return TrialScheduler.CONTINUE
-        step, value, spent = int(result[STEP]), float(result[VALUE]), result.get(SPENT, {})
+        step, value = int(result[STEP]), float(result[VALUE])
+        spent = {column: float(result[key]) for key, column in SPENT.items() if key in result}
         self._telemetry.epoch(spent)
         stop = self._coordinator.report(trial.trial_id, step, value, spent)
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE

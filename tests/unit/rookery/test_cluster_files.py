@@ -1,5 +1,6 @@
 """The files that make a cluster: accepted by Ray's and Kubernetes' own schemas, few lines to change."""
 
+import json
 import re
 import subprocess
 from importlib.metadata import version
@@ -146,3 +147,21 @@ def test_a_file_is_written_once_and_never_over_another(tmp_path):
         api.cluster("local", out)
     with pytest.raises(InputError, match="local, slurm, kubernetes"):
         api.cluster("pbs")
+
+
+def test_every_metric_of_the_board_is_one_that_a_search_tells_and_expressions_are_closed() -> None:
+    from rookery.search import telemetry
+
+    board = json.loads(cluster_file("grafana").read_text())
+    told = {*telemetry.GAUGES, *telemetry.COUNTERS}
+    told |= {f"{name}_{part}" for name in telemetry.HISTOGRAMS for part in ("bucket", "count", "sum")}
+    used = set()
+    for panel in board["panels"]:
+        for target in panel["targets"]:
+            expression = target["expr"]
+            used |= set(re.findall(r"ray_(rookery_\w+)", expression))
+            assert all(expression.count(a) == expression.count(b) for a, b in ("()", "{}", "[]"))
+            assert set(re.findall(r"(\w+)=~?\"", expression)) <= {*telemetry.LABELS, "state"}
+    assert used
+    assert used <= told
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])

@@ -552,3 +552,55 @@ def test_trials_that_do_not_fail_alike_stop_nothing(make_study: MakeStudy, ends:
         coordinator.finish("other")
     fail_alike(coordinator, SYSTEMATIC)
     assert coordinator.halted is None
+
+
+def replay(
+    study: Study, order: Callable[[list[int]], int], at_once: int, stop_after: int | None = None
+) -> None:
+    """Run a study of ten trials whose ends come in the order that `order` chooses; maybe kill the driver."""
+    coordinator = Coordinator(study, 10)
+    running: dict[int, float] = {}
+    ended = 0
+    while not coordinator.nothing_left():
+        while len(running) < at_once and not coordinator.waits():
+            plan = coordinator.suggest(f"t{len(running)}-{ended}-{sorted(running)}")
+            if plan is None:
+                break
+            values = plan["jobs"][0]["configuration"]
+            running[plan["trial"]] = abs(values["learning_rate"] - 0.02) + abs(values["features"] - 8)
+        number = order(sorted(running))
+        key = next(k for k, live in coordinator._live.items() if live.trial.number == number)
+        value = running.pop(number)
+        if not coordinator.report(key, 1, value):
+            coordinator.finish(key, value=value)
+        else:
+            coordinator.finish(key)
+        ended += 1
+        if ended == stop_after:
+            return
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "nsgaii"])
+@pytest.mark.parametrize("pruner", ["none", "percentile"])
+def test_a_deterministic_study_does_not_depend_on_who_is_faster(
+    make_study: MakeStudy, sampler: str, pruner: str
+) -> None:
+    options: dict[str, Any] = {"n_startup_trials": 2} if sampler == "tpe" else {}
+    found = []
+    for order in (min, max, "killed"):
+        study = make_study(sampler=sampler, pruner=pruner, published=PUBLISHED)
+        document = study.document.model_copy(update={"deterministic": 2, "sampler_options": options})
+        if pruner == "percentile":
+            document = document.model_copy(
+                update={"pruner_options": {"n_startup_trials": 2, "n_warmup_steps": 1}}
+            )
+        study = Study(study.path, document)
+        if order == "killed":
+            replay(study, max, 2, stop_after=3)
+            order = min
+        replay(study, order, 2)
+        found.append([(t.number, t.state, t.params, t.values) for t in trials(study)])
+        shutil.rmtree(study.path)
+    assert found[0] == found[1]
+    assert found[0] == found[2]
+    assert len(found[0]) == 10
