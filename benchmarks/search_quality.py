@@ -1,4 +1,4 @@
-"""Best value against epochs spent, replayed on the table of `tabulated.py`: search_quality.py [SEEDS] [FIGURE].
+"""Best value by epochs spent, replayed on the table of `tabulated.py`: search_quality.py [SEEDS] [FIGURE].
 
 Every point that a sampler may suggest is in the table, so that a search needs no training: it reads a
 network's epochs and spends them one by one. Ours is the coordinator of `rookery search` with its default
@@ -24,7 +24,7 @@ from rookery.search.coordinator import Coordinator
 from rookery.search.study import SplitReference, Study, StudyDocument, SurveyReference, create_or_open_study
 from rookery.surveys.redshift_bins import RedshiftBins
 
-BUDGETS = (120, 240, 480, 960)
+BUDGETS = (60, 120, 240, 480)
 """Epochs at which the table is printed; the last one ends a search."""
 _given = inspect.signature(create_or_open_study).parameters
 DEFAULTS: dict[str, Any] = {name: _given[name].default for name in ("sampler", "pruner")}
@@ -137,6 +137,8 @@ SEARCHES: dict[str, Callable[[Values, int], list[float]]] = {
 def main(seeds: int = 20, figure: str | None = None) -> None:
     """Print the mean regret at each budget, and draw the curves."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if seeds < 2:
+        sys.exit(f"SEEDS: must be at least 2, but is {seeds}")
     values = read()
     best = min(float(curve.min()) for curve in values.values())
     print(f"{len(values)} networks x {EPOCHS} epochs; best {SPACE.objective.name} {best:.4f}; {seeds} seeds")

@@ -88,11 +88,13 @@ def main(scratch: Path, out: Path = TABLE) -> None:
             configuration = family.configure(job.configuration)
             data = data or load_data(job, family, configuration, torch.device("cpu"))
             history = train(job, family, configuration, data, lambda metrics, progress: None)[1].history
-            stream.write(json.dumps([{**points[number], **row} for row in history]) + "\n")
+            stream.write(json.dumps(history) + "\n")
             stream.flush()
             if number % 50 == 0:
                 print(f"{number} of {len(points)}", flush=True)
-    rows = [row for line in finished.read_text(encoding="utf-8").splitlines() for row in json.loads(line)]
+    lines = finished.read_text(encoding="utf-8").splitlines()
+    # An epoch's own `learning_rate`, that of its last step, gives way to the point's.
+    rows = [{**row, **p} for p, line in zip(points, lines, strict=True) for row in json.loads(line)]
     write(pd.DataFrame(rows), survey.checksum, out)
 
 
