@@ -81,13 +81,14 @@ def read() -> Values:
     }
 
 
-def ours(values: Values, seed: int, **changed: Any) -> list[float]:
+def ours(values: Values, seed: int) -> list[float]:
     """Search as `rookery search` does."""
     document = StudyDocument(
         family=SPACE.family,
         survey=SurveyReference(path="tabulated", checksum=""),
         split=SplitReference(name="half", digest="", folds=0),
-        **{**DEFAULTS, "execution": "actor", **changed},
+        **DEFAULTS,
+        execution="actor",
         redshift_bins=RedshiftBins(),
         seed=seed,
         space=SPACE,
@@ -125,7 +126,6 @@ def plain(
 
 SEARCHES: dict[str, Callable[[Values, int], list[float]]] = {
     "Rookery, defaults": ours,
-    "Rookery, no pruner": lambda v, s: ours(v, s, pruner="none"),
     "random": lambda v, s: plain(v, optuna.samplers.RandomSampler(seed=s), optuna.pruners.NopPruner()),
     "Optuna, TPE": lambda v, s: plain(v, optuna.samplers.TPESampler(seed=s), optuna.pruners.NopPruner()),
     "Optuna, TPE, median pruner": lambda v, s: plain(
