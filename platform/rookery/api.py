@@ -726,6 +726,14 @@ def campaign(
     )
 
 
+def pareto(study: PathLike) -> list[dict[str, Any]]:
+    """Return the trials that none beats in all objectives. See :func:`rookery.search.pareto.pareto_front`."""
+    from rookery.search.pareto import pareto_front
+    from rookery.search.study import open_study
+
+    return pareto_front(open_study(study))
+
+
 def status(path: PathLike) -> dict[str, Any]:
     """Return how a study or a campaign stands, from its folder alone: no Ray, nothing locked or written.
 

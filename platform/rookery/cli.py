@@ -31,7 +31,7 @@ from rookery.cli_options import (
     redshift_bins,
 )
 from rookery.cli_simulate import simulate_app
-from rookery.cli_status import status
+from rookery.cli_status import pareto, status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -367,6 +367,9 @@ app.command()(doctor)
 
 
 app.command()(status)
+
+
+app.command()(pareto)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The command `rookery status`."""
+"""The commands `rookery status` and `rookery pareto`."""
 
 from __future__ import annotations
 
@@ -65,3 +65,32 @@ def _of_campaign(found: dict[str, Any]) -> list[tuple[str, str]]:
                 (f"{row['experiment']}/{row['row']}", f"{row['members']} of {row['wanted']} networks")
             )
     return rows
+
+
+def pareto(
+    study: Annotated[Path, typer.Argument(help="Study folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Show the trials of a study that none beats in all of its objectives."""
+    from rookery import api
+
+    found = api.pareto(study)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(found, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    names = list(found[0]["values"]) if found else []
+    table = Table("trial", *names, "configuration")
+    for trial in found:
+        values = [f"{value:.5g}" for value in trial["values"].values()]
+        settings = ", ".join(f"{name}={_short(value)}" for name, value in trial["configuration"].items())
+        table.add_row(str(trial["trial"]), *values, settings)
+    Console(highlight=False, markup=False).print(table if found else "no trial is complete yet")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -19,7 +19,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +32,7 @@ from rookery.search.database import DRIVER, Drivers
 from rookery.search.ledger import write_costs
 from rookery.search.pruners import make_pruner
 from rookery.search.samplers import grid, make_sampler
-from rookery.search.study import Study, checkpoint, trial_value
+from rookery.search.study import Study, checkpoint, trial_values
 from rookery.search.views import DeterministicPruner, DeterministicSampler
 from rookery.training import TrainingJob
 
@@ -232,6 +232,7 @@ class Coordinator:
         values = self.study.space.suggest(trial)
         return {
             "trial": trial.number,
+            "beside": [other.quantity for other in self.study.space.beside],
             "jobs": [job.model_dump(mode="json") for job in self._jobs(trial, values)],
         }
 
@@ -271,7 +272,8 @@ class Coordinator:
                     live.trial.set_user_attr("attempts", 0)
             live.deaths = 0
             live.reported.add(step)
-            live.trial.report(value, step)
+            if not self.study.space.beside:  # Optuna knows no intermediate values of several objectives
+                live.trial.report(value, step)
         live.pruned = self._prunes and bool(live.trial.should_prune())
         return live.pruned
 
@@ -302,9 +304,14 @@ class Coordinator:
         self.tally.running = len(self._live)
 
     def finish(
-        self, key: str, *, value: float | None = None, error: str | None = None, kind: str | None = None
+        self,
+        key: str,
+        *,
+        value: float | Sequence[float] | None = None,
+        error: str | None = None,
+        kind: str | None = None,
     ) -> None:
-        """Tell how a trial ended: with a value, pruned, or with an error's text. The first word counts.
+        """Tell how a trial ended: with its values, pruned, or with an error's text. The first word counts.
 
         `kind` is alike in errors of one cause.
         """
@@ -313,16 +320,19 @@ class Coordinator:
             logger.info("Tune trial %s ended again: ignored", key)
             return
         write_costs(live.trial, live.spent.values())
-        if value is not None and not math.isnan(value):
-            self._tell(live.trial, TrialState.COMPLETE, value)
+        values = [value] if isinstance(value, int | float) else value
+        if values is not None and not any(map(math.isnan, values)):
+            self._tell(live.trial, TrialState.COMPLETE, values)
         elif live.pruned and error is None:
             self._tell(live.trial, TrialState.PRUNED)
         else:
             live.trial.set_user_attr("error", error or "the trial ended without a result")
             self._stop_if_systematic(self._tell(live.trial, TrialState.FAIL), kind)
 
-    def _tell(self, trial: optuna.Trial, state: TrialState, value: float | None = None) -> FrozenTrial:
-        told = self.optuna.tell(trial, value, state=state, skip_if_finished=True)
+    def _tell(
+        self, trial: optuna.Trial, state: TrialState, values: Sequence[float] | None = None
+    ) -> FrozenTrial:
+        told = self.optuna.tell(trial, values, state=state, skip_if_finished=True)
         self._end(told)
         self.tally.running = len(self._live)
         return told
@@ -358,9 +368,9 @@ class Coordinator:
         if trial.state is TrialState.COMPLETE:
             tally.complete += 1
             minimize = self.study.space.objective.direction == "minimize"
-            assert trial.value is not None
-            if tally.best is None or (trial.value < tally.best if minimize else trial.value > tally.best):
-                tally.best, tally.best_trial = trial.value, trial.number
+            value = trial.values[0]
+            if tally.best is None or (value < tally.best if minimize else value > tally.best):
+                tally.best, tally.best_trial = value, trial.number
         elif trial.state is TrialState.PRUNED:
             tally.pruned += 1
         elif trial.state is TrialState.FAIL:
@@ -390,7 +400,8 @@ class Coordinator:
             cards = self.study.finished(trial.number)
             if cards is not None:
                 logger.info("trial %d was finished before its driver stopped: told now", trial.number)
-                self._end(self.optuna.tell(trial.number, trial_value(cards)))
+                beside = [other.quantity for other in self.study.space.beside]
+                self._end(self.optuna.tell(trial.number, trial_values(cards, beside)))
             elif _attempts(trial) >= MAX_ATTEMPTS:
                 rule = f"its driver or worker died {MAX_ATTEMPTS} times while it ran"
                 self.optuna._storage.set_trial_user_attr(trial._trial_id, "error", rule)

@@ -65,7 +65,7 @@ def trial_row(trial: optuna.trial.FrozenTrial, cards: Sequence[Mapping[str, Any]
     return {
         "trial": trial.number,
         "state": trial.state.name,
-        "value": trial.value if trial.values else None,
+        "value": trial.values[0] if trial.values else None,
         "started": trial.datetime_start,
         "ended": trial.datetime_complete,
         "networks": len(cards),

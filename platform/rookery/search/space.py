@@ -56,13 +56,41 @@ class Objective(Document):
         return objective_name(self.metric, self.shift)
 
 
+class Beside(Document):
+    """A further objective, beside the one that decides which epoch's weights are kept."""
+
+    quantity: Literal[
+        "validation_log_loss",
+        "validation_accuracy",
+        "validation_crps",
+        "validation_sigma_mad",
+        "validation_eta",
+        "device_seconds",
+        "parameters",
+    ]
+    """A metric at that epoch (mean over a trial's networks), the device time of all, or their size."""
+    direction: Literal["minimize", "maximize"] = "minimize"
+
+
 class SearchSpace(Document):
     """A validated search space. `parameters` keeps the file's names; parents come before children."""
 
     family: str
     objective: Objective
+    beside: tuple[Beside, ...] = ()
+    """Further objectives; the search then looks for the trials that none beats in all of them."""
     parameters: dict[str, Parameter] = Field(min_length=1)
     published: list[dict[str, Scalar]] = Field(default_factory=list)
+
+    @property
+    def directions(self) -> list[Literal["minimize", "maximize"]]:
+        """Of every objective."""
+        return [self.objective.direction, *(other.direction for other in self.beside)]
+
+    @property
+    def objectives(self) -> list[str]:
+        """Names of every objective."""
+        return [self.objective.name, *(other.quantity for other in self.beside)]
 
     def order(self) -> list[str]:
         """Names with every parent before its children."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,7 +200,7 @@ class Study:
                 storage=storage,
                 sampler=sampler,
                 pruner=pruner,
-                direction=self.space.objective.direction,
+                directions=self.space.directions,
                 load_if_exists=True,
             )
         except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
@@ -218,9 +218,21 @@ def checkpoint(study: Path, member: str) -> Path:
     return study / "running" / f"{member}.safetensors"
 
 
-def trial_value(cards: list[Card]) -> float:
-    """Return a trial's objective: the mean over its networks."""
-    return sum(card.value for card in cards) / len(cards)
+def trial_values(cards: list[Card], beside: Sequence[str] = ()) -> list[float]:
+    """Return a trial's objectives: means over its networks, but for the device time of all together."""
+
+    def mean(values: list[float]) -> float:
+        return sum(values) / len(values)
+
+    found = [mean([card.value for card in cards])]
+    for quantity in beside:
+        if quantity == "device_seconds":
+            found.append(sum(card.device_seconds for card in cards))
+        elif quantity == "parameters":
+            found.append(mean([float(card.parameters) for card in cards]))
+        else:
+            found.append(mean([card.metrics[quantity] for card in cards]))
+    return found
 
 
 def open_study(path: str | Path, storage: str | None = None) -> Study:
@@ -326,11 +338,24 @@ def _continued(path: Path, wanted: StudyDocument, survey: Survey, storage: str |
 
 
 def _check_metric(document: StudyDocument) -> None:
-    metric, target = document.space.objective.metric, document.target
+    space, target = document.space, document.target
+    metric = space.objective.metric
     names = [f"validation_{name}" for name in target.metric_names]
+    where = f"search space of `{document.family}`"
+    for other in space.beside:
+        if other.quantity.startswith("validation_") and other.quantity not in names:
+            rule = f"`beside.quantity` of {target.kind} must be one of {', '.join(names)}"
+            raise fail(where, f"{rule}, device_seconds or parameters, but is {other.quantity}")
+    if len(set(space.objectives)) < len(space.objectives):
+        raise fail(where, f"objectives must differ, but are {', '.join(space.objectives)}")
+    if space.beside and document.pruner != "none":
+        rule = "with several objectives no trial can be stopped early"
+        raise fail(where, f"{rule}: `pruner` must be none, but is {document.pruner}")
+    if space.beside and document.sampler == "cmaes":
+        raise fail(where, "`sampler` cmaes knows one objective alone, but there are several")
     if metric not in names:
         rule = f"`objective.metric` of {target.kind} must be one of {', '.join(names)}"
-        raise fail(f"search space of `{document.family}`", f"{rule}, but is {metric}")
+        raise fail(where, f"{rule}, but is {metric}")
 
 
 def _write_weights(study: Study, survey: Survey) -> None:
@@ -381,7 +406,9 @@ def _changes(before: SearchSpace, now: SearchSpace) -> str:
     """Name what differs between two search spaces."""
     old, new = before.parameters, now.parameters
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    names += [key for key in ("objective", "published") if getattr(before, key) != getattr(now, key)]
+    names += [
+        key for key in ("objective", "beside", "published") if getattr(before, key) != getattr(now, key)
+    ]
     return f"changed: {', '.join(names)}"
 
 

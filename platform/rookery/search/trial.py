@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 STEP, VALUE = "rookery_step", "rookery_value"
 """Keys of what a trial reports after each epoch."""
 FINISHED, FAILED, HALTED = "rookery_finished", "rookery_failed", "rookery_halted"
-"""Key of a trial's last report: its value, its error's text, or why no trial can go on here."""
+"""Key of a trial's last report: its values, its error's text, or why no trial can go on here."""
 SPENT = {"rookery_seconds": "seconds", "rookery_joules": "joules"}
 """Keys of what an epoch took of the device, and the columns of the history where they stand."""
 KIND = "rookery_error_kind"
@@ -41,6 +41,8 @@ class TrialPlan(Document):
     """Whether a Ray Train worker group trains, rather than the Tune actor itself."""
     workers: int = 1
     """Processes that train a network together."""
+    beside: tuple[str, ...] = ()
+    """Objectives beside the first."""
     cpus: float
     """Of each worker."""
     gpus: float
@@ -126,7 +128,7 @@ def run_plan(plan: TrialPlan, send: Send, team: Team | None = None) -> None:
     import torch
 
     from rookery.networks.family import load_family
-    from rookery.search.study import checkpoint, member_folder, trial_value
+    from rookery.search.study import checkpoint, member_folder, trial_values
     from rookery.training.interruption import InterruptedTraining, leave
     from rookery.training.loop import ALONE
     from rookery.training.member import train_member
@@ -164,4 +166,9 @@ def run_plan(plan: TrialPlan, send: Send, team: Team | None = None) -> None:
             text = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
             send({FAILED: text, KIND: error_kind(error)})
         return
-    send({FINISHED: trial_value(cards), "device_seconds": sum(card.device_seconds for card in cards)})
+    send(
+        {
+            FINISHED: trial_values(cards, plan.beside),
+            "device_seconds": sum(card.device_seconds for card in cards),
+        }
+    )

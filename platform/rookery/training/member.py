@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
@@ -68,6 +68,8 @@ class Card(Document):
     """Value of `metric` at the best epoch."""
     effective_validation_objects: float | None = None
     """Under importance weights: the effective number of validation objects that `value` rests on."""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """Validation metrics at the best epoch."""
     best_epoch: int
     epochs: int
     """Epochs trained, the best and all after it included."""
@@ -275,6 +277,11 @@ class _Trained:
             metric=job.objective,
             value=progress.best_value,
             effective_validation_objects=effective_objects,
+            metrics={
+                name: value
+                for name, value in progress.history[progress.best_epoch - 1].items()
+                if name.startswith("validation_")
+            },
             best_epoch=progress.best_epoch,
             epochs=progress.epoch,
             batch_size=progress.batch_size,

@@ -12,11 +12,13 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from rookery.search.coordinator import MAX_ATTEMPTS, SYSTEMATIC, Coordinator
+from rookery.search.pareto import pareto_front
 from rookery.search.space import SearchSpace
 from rookery.search.study import Study, create_or_open_study, open_study
 from rookery.search.study import checkpoint as checkpoint_path
 from rookery.surveys import Survey
 from rookery.training import TrainingJob, train_member
+from rookery_ensembles import InputError
 
 MakeStudy = Callable[..., Study]
 SEARCHED = {
@@ -604,3 +606,60 @@ def test_a_deterministic_study_does_not_depend_on_who_is_faster(
     assert found[0] == found[1]
     assert found[0] == found[2]
     assert len(found[0]) == 10
+
+
+BESIDE = [{"quantity": "parameters"}, {"quantity": "validation_accuracy", "direction": "maximize"}]
+
+
+def test_several_objectives_are_told_and_their_front_found(make_study: MakeStudy) -> None:
+    study = make_study(sampler="nsgaii", beside=BESIDE)
+    (study.path / "study.db").unlink()  # the template has one objective
+    coordinator = Coordinator(study, 4)
+    told = [(0.5, 100.0, 0.8), (0.4, 200.0, 0.7), (0.6, 300.0, 0.6), (0.7, 50.0, 0.5)]
+    for number, values in enumerate(told):
+        plan = coordinator.suggest(str(number))
+        assert plan is not None
+        assert plan["beside"] == ["parameters", "validation_accuracy"]
+        assert coordinator.report(str(number), 1, values[0]) is False
+        coordinator.finish(str(number), value=list(values))
+    assert coordinator.nothing_left()
+    assert (coordinator.tally.best, coordinator.tally.best_trial) == (0.4, 1)
+    front = pareto_front(study)
+    assert [trial["trial"] for trial in front] == [1, 0, 3]
+    assert front[0]["values"] == {
+        "validation_log_loss": 0.4, "parameters": 200.0, "validation_accuracy": 0.7,
+    }  # fmt: skip
+    assert Coordinator(study, 4).tally.complete == 4
+
+
+def test_a_trial_with_several_objectives_that_was_finished_is_told_from_its_cards(
+    make_study: MakeStudy,
+) -> None:
+    study = make_study(sampler="nsgaii", beside=[*BESIDE, {"quantity": "device_seconds"}])
+    (study.path / "study.db").unlink()
+    plan = Coordinator(study, 1).suggest("lost")
+    assert plan is not None
+    job = TrainingJob.model_validate(plan["jobs"][0])
+    card = train_member(job, study.members_folder / job.member, study.path / "c", lambda *_: None)
+    assert Coordinator(study, 1).nothing_left()
+    accuracy = card.metrics["validation_accuracy"]
+    assert trials(study)[0].values == [card.value, card.parameters, accuracy, card.device_seconds]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"beside": [{"quantity": "validation_eta"}]},
+            "`beside.quantity` of class_probability must be one of",
+        ),
+        ({"beside": [{"quantity": "validation_log_loss"}]}, "objectives must differ"),
+        ({"beside": BESIDE, "pruner": "median"}, "`pruner` must be none, but is median"),
+        ({"beside": BESIDE, "sampler": "cmaes"}, "cmaes knows one objective alone"),
+    ],
+)
+def test_objectives_that_cannot_be_searched_are_refused(
+    make_study: MakeStudy, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        make_study(**changes)
