@@ -15,7 +15,7 @@ libraries are imported by the function that needs them, so that importing this m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
@@ -434,7 +434,7 @@ def search(
         Parameters that are not to be searched, with their values.
     """
     from rookery.networks.family import load_family
-    from rookery.search.run import run_search
+    from rookery.search.run import planning_folder, run_search
     from rookery.search.space import find_space, load_space
     from rookery.search.study import create_or_open_study
     from rookery.surveys import open_survey
@@ -445,34 +445,35 @@ def search(
     family = load_family(loaded.family)
     loaded = load_space(path, family.configuration).fix(dict(fixed or {}), family.configuration)
     classifies = family.prediction_kind == "class_probability"
-    opened = create_or_open_study(
-        study,
-        loaded,
-        open_survey(survey),
-        split,
-        class_names=tuple(class_names) if classifies else None,
-        redshift_bins=None if classifies else redshift_bins(bins),
-        starts=starts,
-        sampler=sampler,
-        pruner=pruner,
-        sampler_options=sampler_options,
-        pruner_options=pruner_options,
-        seed=seed,
-        execution=execution,
-        workers_per_network=workers_per_network,
-        storage=storage,
-        deterministic=deterministic,
-    )
-    return run_search(
-        opened,
-        n_trials=trials,
-        concurrent=concurrent,
-        cpus_per_trial=cpus_per_trial,
-        gpus_per_trial=gpus_per_trial,
-        address=address,
-        autoscaling=autoscaling,
-        dry_run=dry_run,
-    )
+    with planning_folder(study) if dry_run else nullcontext(study) as folder:
+        opened = create_or_open_study(
+            folder,
+            loaded,
+            open_survey(survey),
+            split,
+            class_names=tuple(class_names) if classifies else None,
+            redshift_bins=None if classifies else redshift_bins(bins),
+            starts=starts,
+            sampler=sampler,
+            pruner=pruner,
+            sampler_options=sampler_options,
+            pruner_options=pruner_options,
+            seed=seed,
+            execution=execution,
+            workers_per_network=workers_per_network,
+            storage=storage if folder == study else None,
+            deterministic=deterministic,
+        )
+        return run_search(
+            opened,
+            n_trials=trials,
+            concurrent=concurrent,
+            cpus_per_trial=cpus_per_trial,
+            gpus_per_trial=gpus_per_trial,
+            address=address,
+            autoscaling=autoscaling,
+            dry_run=dry_run,
+        )
 
 
 def ensemble(

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import optuna
 from rich.console import Console
@@ -122,6 +124,16 @@ def run_search(
                 console.print(f"{study.path}: stopped; the same command goes on with it", soft_wrap=True)
                 raise KeyboardInterrupt
     return SearchResult(study, coordinator.tally, plan)
+
+
+@contextmanager
+def planning_folder(study: str | Path) -> Iterator[str | Path]:
+    """Yield where a study is, or a folder that vanishes, where one that does not exist may be planned."""
+    if Path(study).exists():
+        yield study
+        return
+    with TemporaryDirectory(prefix="rookery-plan-") as scratch:
+        yield Path(scratch) / "study"
 
 
 @contextmanager
