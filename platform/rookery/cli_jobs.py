@@ -17,6 +17,8 @@ AddressOption = Annotated[
         help="The head's dashboard, http://HEAD:8265; by default RAY_API_SERVER_ADDRESS or this machine's."
     ),
 ]
+_PATHS_OR_URLS = ("study", "path")
+"""Parameters that are a path, or else a URL, and therefore text."""
 jobs_app = typer.Typer(help="Jobs sent to a cluster by `rookery submit`.", no_args_is_help=True)
 
 
@@ -147,5 +149,5 @@ def path_parameters(function: Any) -> list[str]:
     return [
         name
         for name, hint in hints.items()
-        if Path in (hint, *get_args(hint)) or list[Path] in get_args(hint)
+        if Path in (hint, *get_args(hint)) or list[Path] in get_args(hint) or name in _PATHS_OR_URLS
     ]

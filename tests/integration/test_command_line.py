@@ -168,7 +168,8 @@ def test_every_verb_has_a_function_with_the_same_options():
         "dashboard": {},
         "submit": {"context": "command"},
     }
-    only_on_the_command_line = {"submit": {"follow"}, "doctor": {"as_json"}}
+    only_on_the_command_line = {"submit": {"follow"}}
+    only_on_the_command_line |= dict.fromkeys(("doctor", "status", "pareto"), {"as_json"})
     verbs = [
         *cli.app.registered_commands,
         *cli.ingest_app.registered_commands,
