@@ -169,7 +169,7 @@ def test_every_verb_has_a_function_with_the_same_options():
         "submit": {"context": "command"},
     }
     only_on_the_command_line = {"submit": {"follow"}}
-    only_on_the_command_line |= dict.fromkeys(("doctor", "status", "pareto"), {"as_json"})
+    only_on_the_command_line |= {name: {"as_json"} for name in ("doctor", "status", "pareto")}
     verbs = [
         *cli.app.registered_commands,
         *cli.ingest_app.registered_commands,
