@@ -68,7 +68,7 @@ def test_a_killed_driver_loses_and_repeats_no_finished_trial(command, tmp_path):
         workers = []
 
         def ready(wanted=members_wanted):
-            return len(list(members.glob("*/card.json"))) >= wanted and any(running.glob("*.safetensors"))
+            return len(list(members.glob("[0-9]*/card.json"))) >= wanted and any(running.glob("*.safetensors"))
 
         try:
             wait_for(ready)
@@ -77,7 +77,7 @@ def test_a_killed_driver_loses_and_repeats_no_finished_trial(command, tmp_path):
             os.kill(driver.pid, signal.SIGKILL)
             driver.communicate()
         psutil.wait_procs(workers, timeout=60)
-        for card in members.glob("*/card.json"):
+        for card in members.glob("[0-9]*/card.json"):
             done_before[card.parent.name] = card.read_bytes()
     assert len(done_before) >= 2
 

@@ -125,8 +125,8 @@ def test_a_study_whose_head_is_lost_goes_on_on_a_new_cluster(survey, tmp_path, n
     head, address = nodes.head(2)
     driver = search(survey, study, address, nodes.environment)
     try:
-        wait_for(lambda: len(list((study / "members").glob("*/card.json"))) >= 2)
-        done = {card: card.read_bytes() for card in (study / "members").glob("*/card.json")}
+        wait_for(lambda: len(list((study / "members").glob("[0-9]*/card.json"))) >= 2)
+        done = {card: card.read_bytes() for card in (study / "members").glob("[0-9]*/card.json")}
         began = time.monotonic()
         nodes.kill(head)
         output = output_of(driver, study, 120)
