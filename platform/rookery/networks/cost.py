@@ -44,3 +44,12 @@ def network_cost(
             family.predict(network, shapes)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return Cost(parameters, counter.get_total_flops() / n_objects)
+
+
+def count_parameters(
+    family: Family[Any], configuration: TrainingConfiguration, n_bands: int, n_outputs: int
+) -> int:
+    """Count a configuration's trainable numbers; the network is built on torch's `meta` device."""
+    with torch.device("meta"):
+        network = family.build(configuration, n_bands, n_outputs)
+    return sum(parameter.numel() for parameter in network.parameters())

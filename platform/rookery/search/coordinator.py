@@ -28,6 +28,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from rookery.networks.family import load_family
+from rookery.search.constraints import INFEASIBLE, MOST_IN_A_ROW, Constraints
 from rookery.search.database import DRIVER, Drivers
 from rookery.search.ledger import write_costs
 from rookery.search.pruners import make_pruner
@@ -88,8 +89,11 @@ class Coordinator:
         self.n_trials = n_trials
         self.family = load_family(study.document.family)
         document = study.document
+        self._constraints = Constraints(document)
         self._grid = grid(study.space) if document.sampler == "grid" else None
         if self._grid is not None:
+            complete = study.space.with_fixed
+            self._grid = [point for point in self._grid if self._constraints.keeps(complete(point))]
             self.n_trials = min(n_trials, len(self._grid))
         lag = document.deterministic
         pruner = make_pruner(document.pruner, document.pruner_options)
@@ -105,7 +109,7 @@ class Coordinator:
         # Of several drivers' trials, those whose driver died are taken up later, by `_adopt`.
         mine = [t for t in begun if t.state is not TrialState.RUNNING or self._drivers is None]
         self._orphans = self._reconcile(mine)
-        self._asked = sum(trial.number not in self._void for trial in begun)
+        self._asked = sum(self._counts(trial) for trial in begun)
 
         def sampler(seed: int) -> optuna.samplers.BaseSampler:
             return make_sampler(document.sampler, seed, study.space, document.sampler_options)
@@ -185,7 +189,7 @@ class Coordinator:
         """Count again what is in a database that several drivers write."""
         trials = self.optuna.get_trials(deepcopy=False)
         self._void |= set(self.optuna.user_attrs.get(AGAIN, ()))
-        begun = [t for t in trials if t.state is not TrialState.WAITING and t.number not in self._void]
+        begun = [t for t in trials if t.state is not TrialState.WAITING and self._counts(t)]
         self._asked = len(begun)
         self.tally = Tally(running=len(self._live))
         for trial in begun:
@@ -219,21 +223,29 @@ class Coordinator:
         """Return the plan of the next trial, to be known as `key`; None when none is left."""
         if self.halted is not None:
             return None
-        if self._orphans:
-            live = self._taken_up(self._orphans.pop(0)._trial_id)
+        for _ in range(MOST_IN_A_ROW):
+            if self._orphans:
+                live = self._taken_up(self._orphans.pop(0)._trial_id)
+            else:
+                asked = self._ask()
+                if asked is None:
+                    return None
+                live = _Live(asked)
+            values = self.study.space.suggest(live.trial)
+            if self._constraints.tell(live.trial, values):
+                break
+            self.optuna.tell(live.trial, state=TrialState.PRUNED)
+            self._asked -= 1
         else:
-            asked = self._ask()
-            if asked is None:
-                return None
-            live = _Live(asked)
-        trial = live.trial
+            rule = f"{MOST_IN_A_ROW} configurations in a row break the constraints of the search space"
+            self.halted = f"{self.study.path}: {rule}; widen them, or narrow the parameters"
+            return None
         self._live[key] = live
         self.tally.running = len(self._live)
-        values = self.study.space.suggest(trial)
         return {
-            "trial": trial.number,
+            "trial": live.trial.number,
             "beside": [other.quantity for other in self.study.space.beside],
-            "jobs": [job.model_dump(mode="json") for job in self._jobs(trial, values)],
+            "jobs": [job.model_dump(mode="json") for job in self._jobs(live.trial, values)],
         }
 
     def _taken_up(self, identity: int) -> _Live:
@@ -361,9 +373,13 @@ class Coordinator:
             forget_checkpoint(self.study, member)
         self._count(trial)
 
+    def _counts(self, trial: FrozenTrial) -> bool:
+        """Whether a trial is one of those that the study shall have."""
+        return trial.number not in self._void and INFEASIBLE not in trial.user_attrs
+
     def _count(self, trial: FrozenTrial) -> None:
         tally = self.tally
-        if trial.number in self._void:
+        if not self._counts(trial):
             return
         if trial.state is TrialState.COMPLETE:
             tally.complete += 1

@@ -72,6 +72,15 @@ class Beside(Document):
     direction: Literal["minimize", "maximize"] = "minimize"
 
 
+class Constraint(Document):
+    """What a configuration must keep; one that does not is not trained, and does not count as a trial."""
+
+    quantity: Literal["parameters"]
+    """Trainable numbers of a network."""
+    at_most: float = Field(gt=0, allow_inf_nan=False)
+    """The largest value that is allowed."""
+
+
 class SearchSpace(Document):
     """A validated search space. `parameters` keeps the file's names; parents come before children."""
 
@@ -79,6 +88,8 @@ class SearchSpace(Document):
     objective: Objective
     beside: tuple[Beside, ...] = ()
     """Further objectives; the search then looks for the trials that none beats in all of them."""
+    constraints: tuple[Constraint, ...] = ()
+    """What configurations must keep."""
     parameters: dict[str, Parameter] = Field(min_length=1)
     published: list[dict[str, Scalar]] = Field(default_factory=list)
 
@@ -127,6 +138,11 @@ class SearchSpace(Document):
             elif parameter.active(chosen):
                 chosen[name] = choose(name, parameter)
         return chosen
+
+    def with_fixed(self, point: dict[str, Scalar]) -> dict[str, Scalar]:
+        """Return `point` and the values that are fixed: a whole configuration."""
+        fixed = {n: p.value for n, p in self.parameters.items() if isinstance(p, FixedParameter)}
+        return fixed | point
 
     def searched(self, point: dict[str, Scalar]) -> dict[str, Scalar]:
         """Return `point` without the values that are fixed: what Optuna may enqueue."""

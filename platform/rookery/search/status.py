@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import sqlalchemy
 
 LOCK = "driver.lock"
+INFEASIBLE = "infeasible"  # that of rookery.search.constraints, which imports torch
 _STATES = {
     "complete": "complete",
     "pruned": "pruned",
@@ -49,7 +50,7 @@ def study_status(path: Path) -> dict[str, Any]:
     begun = [trial for trial in trials if trial.datetime_start is not None]
     cards = _cards(path)
     rows = [trial_row(trial, cards[trial.number]) for trial in begun]
-    states = Counter(trial.state.name.lower() for trial in trials)
+    states = Counter(t.state.name.lower() for t in trials if INFEASIBLE not in t.user_attrs)
     complete = [trial for trial in begun if trial.state.name == "COMPLETE" and trial.values]
     sign = 1 if direction == "minimize" else -1
     best = min(complete, key=lambda trial: sign * trial.values[0], default=None)
@@ -62,6 +63,7 @@ def study_status(path: Path) -> dict[str, Any]:
         "metric": f"{metric}_shift" if objective.get("shift") else metric,
         "direction": direction,
         "trials": {name: states.get(state, 0) for name, state in _STATES.items()},
+        "infeasible": sum(INFEASIBLE in trial.user_attrs for trial in trials),
         "best": None if best is None else {"trial": best.number, "value": best.values[0]},
         "running": [_running(trial) for trial in begun if trial.state.name == "RUNNING"],
         "pruned_at": sorted(step for step in pruned if step is not None),

@@ -471,9 +471,8 @@ def _changes(before: SearchSpace, now: SearchSpace) -> str:
     """Name what differs between two search spaces."""
     old, new = before.parameters, now.parameters
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    names += [
-        key for key in ("objective", "beside", "published") if getattr(before, key) != getattr(now, key)
-    ]
+    keys = ("objective", "beside", "constraints", "published")
+    names += [key for key in keys if getattr(before, key) != getattr(now, key)]
     return f"changed: {', '.join(names)}"
 
 

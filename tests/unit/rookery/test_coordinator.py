@@ -11,12 +11,14 @@ from optuna.trial import TrialState
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from rookery.networks.family import load_family
+from rookery.search.constraints import INFEASIBLE
 from rookery.search.coordinator import MAX_ATTEMPTS, SYSTEMATIC, Coordinator
 from rookery.search.pareto import pareto_front
 from rookery.search.space import SearchSpace
 from rookery.search.study import Study, create_or_open_study, open_study
 from rookery.search.study import checkpoint as checkpoint_path
-from rookery.surveys import Survey
+from rookery.surveys import Survey, open_survey
 from rookery.training import TrainingJob, train_member
 from rookery_ensembles import InputError
 
@@ -663,3 +665,78 @@ def test_objectives_that_cannot_be_searched_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         make_study(**changes)
+
+
+def limited(study: Study, at_most: float, **changes: Any) -> Study:
+    """The same study with another space: one size to choose, and a limit on the parameters."""
+    space = SearchSpace.model_validate(
+        {
+            "family": "pelican",
+            "objective": {"metric": "validation_log_loss", "direction": "minimize"},
+            "parameters": {"features": {"type": "int", "low": 4, "high": 64}, "epochs": {"value": 1}},
+            "constraints": [{"quantity": "parameters", "at_most": at_most}],
+        }
+    )
+    return Study(study.path, study.document.model_copy(update={"space": space, **changes}))
+
+
+def parameters_of(study: Study, features: int) -> int:
+    """The size of a network, by building it in full."""
+    family = load_family("pelican")
+    bands, outputs = len(open_survey(study.document.survey.path).bands), study.document.target.n_outputs
+    network = family.build(family.configure({"features": features, "epochs": 1}), bands, outputs)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_what_breaks_a_constraint_is_not_trained_and_is_no_trial(make_study: MakeStudy) -> None:
+    made = make_study()
+    study = limited(made, parameters_of(made, 14))
+    coordinator = Coordinator(study, 6)
+    for number in range(6):
+        plan = coordinator.suggest(str(number))
+        assert plan is not None
+        assert plan["jobs"][0]["configuration"]["features"] <= 14
+        coordinator.finish(str(number), value=0.5)
+    assert coordinator.nothing_left()
+    infeasible = [t for t in trials(study) if INFEASIBLE in t.user_attrs]
+    assert infeasible
+    assert {t.state for t in infeasible} == {TrialState.PRUNED}
+    assert all(t.params["features"] > 14 and t.constraints["parameters"] > 0 for t in infeasible)
+    again = Coordinator(study, 6)
+    assert again.nothing_left()
+    assert (again.tally.complete, again.tally.pruned) == (6, 0)
+
+
+def test_the_sampler_learns_where_the_constraints_hold(make_study: MakeStudy) -> None:
+    made = make_study()
+    study = limited(made, parameters_of(made, 10), sampler="tpe")
+    coordinator = Coordinator(study, 30)
+    for number in range(30):
+        plan = coordinator.suggest(str(number))
+        assert plan is not None
+        coordinator.finish(str(number), value=0.1 * plan["jobs"][0]["configuration"]["features"])
+    kept = [INFEASIBLE not in t.user_attrs for t in trials(study)]
+    assert sum(kept[-20:]) / 20 > 2 * 7 / 61  # 7 of 61 values keep it
+
+
+def test_constraints_that_nothing_keeps_stop_the_study(make_study: MakeStudy) -> None:
+    coordinator = Coordinator(limited(make_study(), 1), 3)
+    assert coordinator.suggest("a") is None
+    assert coordinator.halted is not None
+    assert "200 configurations in a row break the constraints" in coordinator.halted
+
+
+def test_a_grid_has_only_the_points_that_keep_the_constraints(make_study: MakeStudy) -> None:
+    made = make_study()
+    study = limited(made, parameters_of(made, 6), sampler="grid")
+    assert Coordinator(study, 100).n_trials == 3
+
+
+def test_a_trial_of_a_constrained_study_is_taken_up_again(make_study: MakeStudy) -> None:
+    made = make_study()
+    study = limited(made, parameters_of(made, 64))
+    plan = Coordinator(study, 1).suggest("killed")
+    again = Coordinator(study, 1)
+    assert again.suggest("later") == plan
+    again.finish("later", value=0.1)
+    assert again.nothing_left()
