@@ -68,7 +68,8 @@ def test_a_killed_driver_loses_and_repeats_no_finished_trial(command, tmp_path):
         workers = []
 
         def ready(wanted=members_wanted):
-            return len(list(members.glob("[0-9]*/card.json"))) >= wanted and any(running.glob("*.safetensors"))
+            finished = len(list(members.glob("[0-9]*/card.json")))
+            return finished >= wanted and any(running.glob("*.safetensors"))
 
         try:
             wait_for(ready)
