@@ -12,6 +12,8 @@ import optuna
 import pytest
 
 from postgresql import PostgreSQL, find
+from rookery import api
+from rookery.dashboard.storage import open_storage
 from rookery.search.database import DRIVER
 from rookery.search.study import open_study
 from rookery_ensembles import InputError
@@ -113,11 +115,12 @@ def test_several_studies_share_a_database(survey, tmp_path, server):
     for name in ("a", "b"):
         end(start(survey, tmp_path / name, server, 1, "only"), tmp_path / name, "only")
         assert_complete(tmp_path / name, server, 1)
+        assert api.status(tmp_path / name)["trials"]["complete"] == 1
+        names = [study.study_name for study in open_storage(tmp_path / name).get_all_studies()]
+        assert open_study(tmp_path / name).document.storage_name in names
 
 
 def test_a_server_that_does_not_answer_is_one_error(tmp_path, survey, server):
-    from rookery import api
-
     url = server.url.replace(str(server.port), "1")
     with pytest.raises(InputError, match=r":\*\*\*@127.0.0.1:1/.*cannot be used as a database") as told:
         api.search("pelican", survey=survey.path, split="half", study=tmp_path / "s", trials=1, storage=url)
@@ -129,8 +132,6 @@ def test_a_server_that_does_not_answer_is_one_error(tmp_path, survey, server):
     [("nonsense", "must be the URL of a database"), ("mysql://u@h/d", "one of sqlite, postgresql")],
 )
 def test_a_storage_of_another_kind_is_refused(tmp_path, survey, storage, message):
-    from rookery import api
-
     with pytest.raises(InputError, match=message):
         api.search(
             "pelican", survey=survey.path, split="half", study=tmp_path / "s", trials=1, storage=storage

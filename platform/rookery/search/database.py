@@ -39,6 +39,8 @@ DRIVER = "driver"
 _KINDS = ("sqlite", "postgresql")
 # No connection is kept: none is stale when the server comes back, and locks never outlive their use.
 _CONNECTION: dict[str, Any] = {"poolclass": NullPool, "connect_args": {"connect_timeout": 10}}
+_LOCK = sqlalchemy.text("SELECT pg_advisory_lock(:key)")
+_UNLOCK = sqlalchemy.text("SELECT pg_advisory_unlock(:key)")
 _RETRIED = (
     "create_new_study", "get_study_id_from_name", "get_study_directions", "get_study_user_attrs",
     "set_study_user_attr", "set_study_system_attr", "get_study_system_attrs", "create_new_trial",
@@ -64,7 +66,12 @@ def parse_storage(text: str) -> sqlalchemy.URL:
     kind = url.get_backend_name()
     if kind not in _KINDS:
         raise InputError(f"--storage: must be one of {', '.join(_KINDS)}, but is {kind}")
-    return url.set(drivername="postgresql+psycopg") if kind == "postgresql" else url
+    return with_driver(url)
+
+
+def with_driver(url: sqlalchemy.URL) -> sqlalchemy.URL:
+    """Return a URL that names the library which speaks to PostgreSQL here."""
+    return url.set(drivername="postgresql+psycopg") if url.get_backend_name() == "postgresql" else url
 
 
 def without_password(text: str) -> str:
@@ -78,11 +85,9 @@ def without_password(text: str) -> str:
 
 def study_url(folder: Path, storage: str | None, given: str | None = None) -> sqlalchemy.URL:
     """Return where a study's database is: as given, by the environment, by study.yaml, or its own file."""
-    text = given or os.environ.get(ENVIRONMENT) if storage is not None else None
-    text = text or storage
-    if text is None:
+    if storage is None:
         return sqlalchemy.URL.create("sqlite", database=str((folder / "study.db").resolve()))
-    return parse_storage(text)
+    return parse_storage(given or os.environ.get(ENVIRONMENT) or storage)
 
 
 def open_database(url: sqlalchemy.URL) -> RDBStorage:
@@ -102,8 +107,7 @@ def open_database(url: sqlalchemy.URL) -> RDBStorage:
     try:
         storage = _open_or_make(url.render_as_string(hide_password=False), options)
     except (SQLAlchemyError, StorageInternalError) as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
-        raise fail(str(shown), f"cannot be used as a {what} ({reason})") from error
+        raise fail(str(shown), f"cannot be used as a {what} ({_reason(error)})") from error
     except ImportError as error:
         rule = "needs `psycopg`: pip install 'rookery[postgresql]'"
         raise fail(str(shown), rule) from error
@@ -114,37 +118,60 @@ def open_database(url: sqlalchemy.URL) -> RDBStorage:
 
 
 def read_only_storage(url: sqlalchemy.URL) -> RDBStorage | None:
-    """Open a study's database so that nothing is written, also on a read-only disk; None when there is none.
+    """Open a study's database so that nothing is written, also on a read-only disk; None where no study is.
+
+    An SQLite file is never made, and readers hold no lock between statements, so that a running search
+    goes on writing.
 
     Raises
     ------
     InputError
         When it cannot be opened.
     """
-    options: dict[str, Any] = dict(_CONNECTION)
-    if url.get_backend_name() == "sqlite":
+    shown = url.render_as_string(hide_password=True)
+    sqlite = url.get_backend_name() == "sqlite"
+    if sqlite:
         path = Path(url.database or "")
         if not path.is_file():
             return None
-        query = {"mode": "ro", "uri": "true"}
-        if not os.access(path.parent, os.W_OK):
-            query["immutable"] = "1"  # SQLite may not make the files that it would watch
-        url = url.set(database=f"file:{quote(str(path.resolve()))}", query=query)
-        options = {"connect_args": {"timeout": 30}, "poolclass": NullPool}
+        # Read-only would not do where it can be helped: it cannot roll back what a killed search left.
+        how = {"mode": "rw"} if os.access(path.parent, os.W_OK) else {"mode": "ro", "immutable": "1"}
+        url = url.set(database=f"file:{quote(str(path.resolve()))}", query={**how, "uri": "true"})
+    options: dict[str, Any] = {"connect_args": {"timeout": 30}} if sqlite else dict(_CONNECTION)
+    plain = url.render_as_string(hide_password=False)
     try:
-        engine = sqlalchemy.create_engine(url, **options)
-        made = sqlalchemy.inspect(engine).has_table("studies")
-        engine.dispose()
-        if not made:
+        if not _has_study(plain, options):
             return None
-        plain = url.render_as_string(hide_password=False)
-        return RDBStorage(
+        storage = RDBStorage(
             plain, engine_kwargs=options, skip_compatibility_check=True, skip_table_creation=True
         )
+        if sqlite:
+            sqlalchemy.event.listen(storage.engine, "connect", _refuse_writes)
+            storage.engine.dispose()
     except (SQLAlchemyError, StorageInternalError, ImportError) as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
-        shown = url.render_as_string(hide_password=True)
-        raise fail(shown, f"the study's database cannot be opened ({reason})") from error
+        raise fail(shown, f"the study's storage cannot be opened ({_reason(error)})") from error
+    return storage
+
+
+def _has_study(url: str, options: dict[str, Any]) -> bool:
+    # Asked before Optuna opens it, which would write its tables' version into an empty database.
+    engine = sqlalchemy.create_engine(url, **options)
+    try:
+        if not sqlalchemy.inspect(engine).has_table("studies"):
+            return False
+        with engine.connect() as connection:
+            return connection.execute(sqlalchemy.text("SELECT 1 FROM studies LIMIT 1")).first() is not None
+    finally:
+        engine.dispose()
+
+
+def _refuse_writes(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA query_only = ON")
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first line of what lies behind an error."""
+    return str(error.__cause__ or error).strip().splitlines()[0]
 
 
 def _open_or_make(url: str, options: dict[str, Any]) -> RDBStorage:
@@ -177,8 +204,9 @@ def patient(call: Callable[..., T], seconds: float | None = None) -> Callable[..
             except (DBAPIError, StorageInternalError) as error:
                 if not _may_pass(error) or time.monotonic() + pause > end:
                     raise
-                reason = str(error.__cause__ or error).strip().splitlines()[0]
-                logger.warning("the database cannot be reached (%s); tried again in %.1f s", reason, pause)
+                logger.warning(
+                    "the database cannot be reached (%s); tried again in %.1f s", _reason(error), pause
+                )
             time.sleep(pause)
             pause, again = min(2 * pause, 15.0), True
 
@@ -203,17 +231,23 @@ def creation_turn(url: sqlalchemy.URL, study: str) -> Iterator[None]:
     InputError
         When the server does not answer.
     """
-    key = int.from_bytes(hashlib.sha256(f"{study}/create".encode()).digest()[:8], "big", signed=True)
-    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", **_CONNECTION)
     try:
-        connection = engine.connect()
+        connection = _engine(url).connect()
     except DBAPIError as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
         shown = url.render_as_string(hide_password=True)
-        raise fail(shown, f"cannot be used as a database of the study ({reason})") from error
+        raise fail(shown, f"cannot be used as a database of the study ({_reason(error)})") from error
     with connection:  # its end frees the lock
-        connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), {"key": key})
+        connection.execute(_LOCK, {"key": _key(study, "create")})
         yield
+
+
+def _engine(url: sqlalchemy.URL) -> sqlalchemy.Engine:
+    return sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", **_CONNECTION)
+
+
+def _key(study: str, what: str) -> int:
+    """Return the number under which the server knows a lock of a study."""
+    return int.from_bytes(hashlib.sha256(f"{study}/{what}".encode()).digest()[:8], "big", signed=True)
 
 
 class Drivers:
@@ -225,7 +259,7 @@ class Drivers:
     def __init__(self, url: sqlalchemy.URL, study: str) -> None:
         self.me = uuid.uuid4().hex[:12]
         self._study = study
-        self._engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", **_CONNECTION)
+        self._engine = _engine(url)
         self._life: sqlalchemy.Connection | None = None
         self._looked = 0.0
         self.show_life()
@@ -243,7 +277,7 @@ class Drivers:
                 self._life.execute(sqlalchemy.text("SELECT 1"))
                 return
             life = self._engine.connect()
-            life.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), {"key": self._key(self.me)})
+            life.execute(_LOCK, {"key": self._key(self.me)})
             life.execute(sqlalchemy.text("SELECT pg_advisory_lock_shared(:key)"), {"key": self._key("alive")})
             self._life = life
         except DBAPIError:
@@ -278,7 +312,7 @@ class Drivers:
                 got = connection.execute(sqlalchemy.text("SELECT pg_try_advisory_lock(:key)"), values)
                 free = bool(got.scalar_one())
                 if free:
-                    connection.execute(sqlalchemy.text("SELECT pg_advisory_unlock(:key)"), values)
+                    connection.execute(_UNLOCK, values)
             return not free
 
         return patient(ask)()
@@ -289,7 +323,7 @@ class Drivers:
 
         def take() -> sqlalchemy.Connection:
             connection = self._engine.connect()
-            connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), {"key": self._key("turn")})
+            connection.execute(_LOCK, {"key": self._key("turn")})
             return connection
 
         connection = patient(take)()
@@ -297,9 +331,7 @@ class Drivers:
             yield
         finally:
             try:
-                connection.execute(
-                    sqlalchemy.text("SELECT pg_advisory_unlock(:key)"), {"key": self._key("turn")}
-                )
+                connection.execute(_UNLOCK, {"key": self._key("turn")})
                 connection.close()
             except DBAPIError:  # the server went, and the lock with it
                 connection.invalidate()
@@ -313,5 +345,4 @@ class Drivers:
         self._engine.dispose()
 
     def _key(self, what: str) -> int:
-        digest = hashlib.sha256(f"{self._study}/{what}".encode()).digest()
-        return int.from_bytes(digest[:8], "big", signed=True)
+        return _key(self._study, what)
