@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from rookery.campaigns.table import write_tables
 from rookery.campaigns.train import train_networks
 from rookery.documents import dump
 from rookery.search.faults import storage_fault
+from rookery.search.lock import held
 from rookery.search.planner import plan_resources
 from rookery.search.run import listen_to_sigterm, ray_session
 from rookery_ensembles.errors import InputError, fail
@@ -252,14 +252,6 @@ def _claimed(folders: Folders, campaign: Campaign) -> Iterator[None]:
     text = f"# Made from {campaign.source.path.name}; nothing reads this.\n{dump(campaign.source.data)}"
     if not (out / DOCUMENT).is_file():
         write_text(out / DOCUMENT, text)
-    try:
-        stream = (out / "driver.lock").open("a")
-    except OSError as error:
-        raise fail(out / "driver.lock", f"cannot be written ({error.strerror})") from error
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise fail(out, "another `rookery campaign` is running on this folder") from error
+    with held(out, "another `rookery campaign` is running on this folder"):
         write_text(out / DOCUMENT, text)
         yield

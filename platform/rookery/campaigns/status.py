@@ -9,7 +9,8 @@ from typing import Any
 from rookery.campaigns.load import load_campaign
 from rookery.campaigns.plan import count_networks
 from rookery.search.ledger import JOULES, SECONDS
-from rookery.search.status import costs, driver_alive
+from rookery.search.lock import driver_alive
+from rookery.search.status import costs
 
 
 def campaign_status(path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import rookery
 from rookery.search.ledger import SECONDS, ledger
 from rookery.search.study import Study
 from rookery.surveys.shift_options import DegradedValidation
-from rookery.training.member import DEGRADED
+from rookery.training.member import DEGRADED, Card, read_card
 from rookery_ensembles import (
     Bundle,
     CandidateMember,
@@ -130,6 +130,7 @@ def build_ensemble(
         if found.truth is not None
     }
     document = study.document
+    chosen = [read_card(member.folder) for member in choice.members]
     bundle = write_bundle(
         out,
         members=choice.members,
@@ -138,7 +139,7 @@ def build_ensemble(
         calibration=choice.calibration,
         scores=choice.scores,
         class_fractions=choice.class_fractions,
-        bands=_bands(study, choice),
+        bands=_bands(chosen),
         provenance={
             "study": study.path.name,
             "survey": document.survey.checksum,
@@ -147,7 +148,7 @@ def build_ensemble(
             "candidates": len(candidates),
             "objective": document.space.objective.model_dump(mode="json"),
             "validation_log_loss": dict(choice.losses),
-            "device_seconds": _device_seconds(study, choice),
+            "device_seconds": _device_seconds(study, chosen),
             "version": rookery.__version__,
         },
         replace=overwrite,
@@ -158,18 +159,15 @@ def build_ensemble(
     return StudyEnsemble(bundle, choice, test_predictions, test_scores, unseen)
 
 
-def _device_seconds(study: Study, choice: EnsembleChoice) -> dict[str, float]:
+def _device_seconds(study: Study, chosen: Sequence[Card]) -> dict[str, float]:
     """Return what the ensemble's members cost, and the whole search that found them."""
-    cards = [card for found in study.complete_trials().values() for card in found]
-    members = sum(card.device_seconds for card in cards if card.member in choice.weights)
+    members = sum(card.device_seconds for card in chosen)
     return {"members": members, "search": float(ledger(study)[SECONDS].sum())}
 
 
-def _bands(study: Study, choice: EnsembleChoice) -> list[str]:
+def _bands(chosen: Sequence[Card]) -> list[str]:
     """Return the bands of the chosen members; all were trained on one survey."""
-    cards = [card for found in study.complete_trials().values() for card in found]
-    chosen = [card.bands for card in cards if card.member in choice.weights]
-    return list(dict.fromkeys(band for bands in chosen for band in bands))
+    return list(dict.fromkeys(band for card in chosen for band in card.bands))
 
 
 def _test_predictions(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rookery.networks.family import load_family
+from rookery.search.space import INFEASIBLE
 from rookery.surveys import open_survey
 
 if TYPE_CHECKING:
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
     from rookery.search.study import StudyDocument
 
-INFEASIBLE = "infeasible"
-"""User attribute of a trial that was not trained: what its configuration breaks, in words."""
 MOST_IN_A_ROW = 200
 """A study stops when so many proposals in a row break its constraints."""
 Values = Mapping[str, Any]

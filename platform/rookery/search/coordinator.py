@@ -28,41 +28,25 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from rookery.networks.family import load_family
-from rookery.search.constraints import INFEASIBLE, MOST_IN_A_ROW, Constraints
+from rookery.search.constraints import MOST_IN_A_ROW, Constraints
 from rookery.search.database import DRIVER, Drivers
+from rookery.search.jobs import trial_jobs
 from rookery.search.ledger import write_costs
 from rookery.search.pruners import make_pruner
 from rookery.search.samplers import grid, make_sampler
+from rookery.search.space import INFEASIBLE
 from rookery.search.study import Study, forget_checkpoint, trial_values
+from rookery.search.tally import Tally
 from rookery.search.views import DeterministicPruner, DeterministicSampler
-from rookery.training import TrainingJob
 
 logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 5
 SYSTEMATIC = 5
 GRACE_SECONDS = 20.0
 """A driver is taken for dead when its lock has been free for so long: a server that restarts frees all."""
+_LOOK_SECONDS = 1.0
 AGAIN = "again"
 """User attribute of the Optuna study: numbers of failed trials that do not count, as they are queued anew."""
-
-
-@dataclass
-class Tally:
-    """How many trials are in which state, and the best value so far."""
-
-    complete: int = 0
-    pruned: int = 0
-    failed: int = 0
-    running: int = 0
-    best: float | None = None
-    best_trial: int | None = None
-    first_error: str | None = None
-    """First line of the error of the first failed trial."""
-
-    @property
-    def finished(self) -> int:
-        """Trials that need no more work."""
-        return self.complete + self.pruned + self.failed
 
 
 @dataclass
@@ -98,12 +82,13 @@ class Coordinator:
         lag = document.deterministic
         pruner = make_pruner(document.pruner, document.pruner_options)
         self.optuna = study.optuna_study(pruner=DeterministicPruner(pruner, lag) if lag else pruner)
-        existing = self.optuna.get_trials(deepcopy=False)
         self._void = set(self.optuna.user_attrs.get(AGAIN, ()))
         self._drivers = Drivers(study.url, document.storage_name) if study.shared else None
         self._seen_dead: dict[str, float] = {}
+        self._waiting, self._looked = False, 0.0
         with self._turn():
-            self._enqueue_published(self.optuna.get_trials(deepcopy=False))
+            existing = self.optuna.get_trials(deepcopy=False)
+            self._enqueue_published(existing)
         self.tally = Tally()
         begun = [trial for trial in existing if trial.state is not TrialState.WAITING]
         # Of several drivers' trials, those whose driver died are taken up later, by `_adopt`.
@@ -169,6 +154,14 @@ class Coordinator:
             return self._must_wait_for_earlier(self.study.document.deterministic)
         if self._drivers is None:
             return False
+        # Tune asks many times a second; the database need not.
+        if self._waiting and time.monotonic() - self._looked < _LOOK_SECONDS:
+            return True
+        self._waiting, self._looked = self._waits_for_the_dead(), time.monotonic()
+        return self._waiting
+
+    def _waits_for_the_dead(self) -> bool:
+        """Whether all trials are asked for, and some may still be taken up from drivers that died."""
         self._refresh()
         if self._asked < self.n_trials:
             return False
@@ -242,10 +235,11 @@ class Coordinator:
             return None
         self._live[key] = live
         self.tally.running = len(self._live)
+        jobs = trial_jobs(self.study, live.trial.number, values)
         return {
             "trial": live.trial.number,
-            "beside": [other.quantity for other in self.study.space.beside],
-            "jobs": [job.model_dump(mode="json") for job in self._jobs(live.trial, values)],
+            "beside": self.study.space.objectives[1:],
+            "jobs": [job.model_dump(mode="json") for job in jobs],
         }
 
     def _taken_up(self, identity: int) -> _Live:
@@ -378,21 +372,8 @@ class Coordinator:
         return trial.number not in self._void and INFEASIBLE not in trial.user_attrs
 
     def _count(self, trial: FrozenTrial) -> None:
-        tally = self.tally
-        if not self._counts(trial):
-            return
-        if trial.state is TrialState.COMPLETE:
-            tally.complete += 1
-            minimize = self.study.space.objective.direction == "minimize"
-            value = trial.values[0]
-            if tally.best is None or (value < tally.best if minimize else value > tally.best):
-                tally.best, tally.best_trial = value, trial.number
-        elif trial.state is TrialState.PRUNED:
-            tally.pruned += 1
-        elif trial.state is TrialState.FAIL:
-            tally.failed += 1
-            error = str(trial.user_attrs.get("error") or "failed without a word").strip()
-            tally.first_error = tally.first_error or f"trial {trial.number}: {error.splitlines()[0]}"
+        if self._counts(trial):
+            self.tally.count(trial, self.study.space.objective.direction)
 
     def _enqueue_published(self, existing: list[FrozenTrial]) -> None:
         """Queue the published points of a new study. Idempotent: a crash in between changes nothing."""
@@ -416,8 +397,8 @@ class Coordinator:
             cards = self.study.finished(trial.number)
             if cards is not None:
                 logger.info("trial %d was finished before its driver stopped: told now", trial.number)
-                beside = [other.quantity for other in self.study.space.beside]
-                self._end(self.optuna.tell(trial.number, trial_values(cards, beside)))
+                values = trial_values(cards, self.study.space.objectives[1:])
+                self._end(self.optuna.tell(trial.number, values))
             elif _attempts(trial) >= MAX_ATTEMPTS:
                 rule = f"its driver or worker died {MAX_ATTEMPTS} times while it ran"
                 self.optuna._storage.set_trial_user_attr(trial._trial_id, "error", rule)
@@ -426,28 +407,6 @@ class Coordinator:
                 logger.info("trial %d was running when its driver stopped: taken up again", trial.number)
                 orphans.append(trial)
         return orphans
-
-    def _jobs(self, trial: optuna.Trial, values: dict[str, Any]) -> list[TrainingJob]:
-        document, objective = self.study.document, self.study.space.objective
-        return [
-            TrainingJob(
-                member=self.study.member_name(trial.number, fold, start),
-                family=document.family,
-                configuration=values,
-                survey=document.survey.path,
-                survey_checksum=document.survey.checksum,
-                split=document.split.name,
-                fold=fold,
-                class_names=document.class_names,
-                redshift_bins=document.redshift_bins,
-                metric=objective.metric,
-                direction=objective.direction,
-                shift=objective.shift,
-                # Folds of one start share nothing but the configuration; start 0 is as it always was.
-                seed=document.seed * 1_000_003 + trial.number * 101 + (fold or 0) + 50_021 * start,
-            )
-            for fold, start in self.study.trainings()
-        ]
 
 
 def _attempts(trial: FrozenTrial) -> int:

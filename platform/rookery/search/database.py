@@ -8,7 +8,6 @@ so that others know whose trials to take up.
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import time
 import uuid
@@ -25,15 +24,13 @@ from optuna.storages import RDBStorage
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from rookery.search.retries import keep_trying, reason
 from rookery_ensembles.errors import InputError, fail
 
-logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ENVIRONMENT = "ROOKERY_STORAGE"
 """Environment variable with the database's URL, password included, which goes before that of study.yaml."""
-PATIENCE_SECONDS = 300.0
-"""So long is a database that cannot be reached tried again."""
 DRIVER = "driver"
 """User attribute of a trial: identity of the driver that runs it."""
 _KINDS = ("sqlite", "postgresql")
@@ -107,7 +104,7 @@ def open_database(url: sqlalchemy.URL) -> RDBStorage:
     try:
         storage = _open_or_make(url.render_as_string(hide_password=False), options)
     except (SQLAlchemyError, StorageInternalError) as error:
-        raise fail(str(shown), f"cannot be used as a {what} ({_reason(error)})") from error
+        raise fail(str(shown), f"cannot be used as a {what} ({reason(error)})") from error
     except ImportError as error:
         rule = "needs `psycopg`: pip install 'rookery[postgresql]'"
         raise fail(str(shown), rule) from error
@@ -149,7 +146,7 @@ def read_only_storage(url: sqlalchemy.URL) -> RDBStorage | None:
             sqlalchemy.event.listen(storage.engine, "connect", _refuse_writes)
             storage.engine.dispose()
     except (SQLAlchemyError, StorageInternalError, ImportError) as error:
-        raise fail(shown, f"the study's storage cannot be opened ({_reason(error)})") from error
+        raise fail(shown, f"the study's storage cannot be opened ({reason(error)})") from error
     return storage
 
 
@@ -169,11 +166,6 @@ def _refuse_writes(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA query_only = ON")
 
 
-def _reason(error: BaseException) -> str:
-    """Return the first line of what lies behind an error."""
-    return str(error.__cause__ or error).strip().splitlines()[0]
-
-
 def _open_or_make(url: str, options: dict[str, Any]) -> RDBStorage:
     """Open a database and make Optuna's tables where there are none; another driver may make them now."""
     for left in (4, 3, 2, 1, 0):
@@ -187,28 +179,24 @@ def _open_or_make(url: str, options: dict[str, Any]) -> RDBStorage:
     raise AssertionError
 
 
-def patient(call: Callable[..., T], seconds: float | None = None) -> Callable[..., T]:
-    """Return a call that is made again while the database cannot be reached, with growing pauses."""
+def patient(call: Callable[..., T]) -> Callable[..., T]:
+    """Return a call of Optuna's that is made again while the database cannot be reached."""
 
     @wraps(call)
     def wrapped(*args: Any, **options: Any) -> T:
-        end = time.monotonic() + (PATIENCE_SECONDS if seconds is None else seconds)
-        pause, again = 0.5, False
-        while True:
+        tries = 0
+
+        def once() -> T:
+            nonlocal tries
+            tries += 1
             try:
                 return call(*args, **options)
             except UpdateFinishedTrialError:
-                if not again:
+                if tries == 1:
                     raise
                 return True  # type: ignore[return-value]  # told before, but the answer was lost
-            except (DBAPIError, StorageInternalError) as error:
-                if not _may_pass(error) or time.monotonic() + pause > end:
-                    raise
-                logger.warning(
-                    "the database cannot be reached (%s); tried again in %.1f s", _reason(error), pause
-                )
-            time.sleep(pause)
-            pause, again = min(2 * pause, 15.0), True
+
+        return keep_trying(once, _may_pass, "the database")
 
     return wrapped
 
@@ -235,7 +223,7 @@ def creation_turn(url: sqlalchemy.URL, study: str) -> Iterator[None]:
         connection = _engine(url).connect()
     except DBAPIError as error:
         shown = url.render_as_string(hide_password=True)
-        raise fail(shown, f"cannot be used as a database of the study ({_reason(error)})") from error
+        raise fail(shown, f"cannot be used as a database of the study ({reason(error)})") from error
     with connection:  # its end frees the lock
         connection.execute(_LOCK, {"key": _key(study, "create")})
         yield

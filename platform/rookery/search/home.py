@@ -20,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rookery.search.retries import PATIENCE_SECONDS, keep_trying, reason
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_file, atomic_folder
 
@@ -29,8 +30,6 @@ T = TypeVar("T")
 CACHE = "ROOKERY_CACHE"
 """Environment variable with the folder of the mirrors; by default ``rookery`` in the user's cache folder."""
 SCHEMES = ("s3", "gs", "file")
-PATIENCE_SECONDS = 300.0
-"""So long is storage that cannot be reached tried again."""
 UPLOAD_SECONDS = 30.0
 """A checkpoint is put no more often than this, and before a process that was told to end does."""
 DOCUMENT, WEIGHTS, CARD = "study.yaml", "importance-weights.parquet", "card.json"
@@ -83,7 +82,7 @@ class Home:
             options = {"endpoint_override": endpoint} if endpoint else {}
             return fs.S3FileSystem(region=region, connect_timeout=10, request_timeout=60, **options)
         except OSError as error:
-            raise fail(self.url, f"cannot be reached ({_reason(error)})") from error
+            raise fail(self.url, f"cannot be reached ({reason(error)})") from error
 
     def check(self) -> None:
         """Fail with one error when the storage does not answer now, or refuses us."""
@@ -92,7 +91,7 @@ class Home:
         try:
             self._files.get_file_info(fs.FileSelector(self._root, allow_not_found=True))
         except OSError as error:
-            raise fail(self.url, f"cannot be reached ({_reason(error)})") from error
+            raise fail(self.url, f"cannot be reached ({reason(error)})") from error
 
     def names(self, folder: str = "") -> list[str]:
         """Return the names in a folder of the study; none when there is no such folder."""
@@ -234,19 +233,17 @@ class Home:
             partial.write_bytes(content)
 
     def _patient(self, call: Callable[[], T], seconds: float = PATIENCE_SECONDS) -> T:
-        """Call again while the storage cannot be reached, with growing pauses. All calls are idempotent."""
-        end, pause = time.monotonic() + seconds, 0.5
-        while True:
-            try:
-                return call()
-            except OSError as error:
-                refused = isinstance(error, PermissionError) or any(word in str(error) for word in _REFUSED)
-                if refused or time.monotonic() + pause > end:
-                    raise fail(self.url, f"cannot be used ({_reason(error)})") from error
-                reason = _reason(error)
-                logger.warning("%s cannot be reached (%s); tried again in %.1f s", self.url, reason, pause)
-            time.sleep(pause)
-            pause = min(2 * pause, 15.0)
+        """Call again while the storage cannot be reached. All calls are idempotent."""
+        try:
+            return keep_trying(call, _may_pass, self.url, seconds)
+        except OSError as error:
+            raise fail(self.url, f"cannot be used ({reason(error)})") from error
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the storage is away, rather than refusing us."""
+    refused = isinstance(error, PermissionError) or any(word in str(error) for word in _REFUSED)
+    return isinstance(error, OSError) and not refused
 
 
 def cache_folder() -> Path:
@@ -278,7 +275,3 @@ def open_home(url: str) -> Home:
     if not home.fetch_document():
         raise fail(home.url, f"is no study: it has no {DOCUMENT} (`rookery search` makes one)")
     return home
-
-
-def _reason(error: OSError) -> str:
-    return str(error).strip().splitlines()[0]

@@ -9,7 +9,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from rookery.search.coordinator import Tally
+from rookery.search.tally import Tally
 
 logger = logging.getLogger(__name__)
 

@@ -21,11 +21,12 @@ import optuna
 from rich.console import Console
 
 import rookery
-from rookery.search.coordinator import Coordinator, Tally
+from rookery.search.coordinator import Coordinator
 from rookery.search.faults import storage_fault
 from rookery.search.planner import ResourcePlan, live_nodes, plan_resources
 from rookery.search.progress import SearchProgress
 from rookery.search.study import Study, driver_lock
+from rookery.search.tally import Tally
 from rookery_ensembles.errors import InputError
 
 logger = logging.getLogger(__name__)

@@ -72,6 +72,10 @@ class Beside(Document):
     direction: Literal["minimize", "maximize"] = "minimize"
 
 
+INFEASIBLE = "infeasible"
+"""User attribute of a trial that was not trained: which constraints its configuration breaks, in words."""
+
+
 class Constraint(Document):
     """What a configuration must keep; one that does not is not trained, and does not count as a trial."""
 

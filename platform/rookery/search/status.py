@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from rookery.documents import Source
 from rookery.search.ledger import JOULES, SECONDS, trial_row
+from rookery.search.lock import driver_alive
+from rookery.search.space import INFEASIBLE
+from rookery.surveys.shift_options import objective_name
 from rookery_ensembles.errors import fail
 
 if TYPE_CHECKING:
     import optuna
     import sqlalchemy
 
-LOCK = "driver.lock"
-INFEASIBLE = "infeasible"  # that of rookery.search.constraints, which imports torch
 _STATES = {
     "complete": "complete",
     "pruned": "pruned",
@@ -60,7 +61,7 @@ def study_status(path: Path) -> dict[str, Any]:
         "kind": "study",
         "path": str(path),
         "family": family,
-        "metric": f"{metric}_shift" if objective.get("shift") else metric,
+        "metric": objective_name(metric, objective.get("shift")),
         "direction": direction,
         "trials": {name: states.get(state, 0) for name, state in _STATES.items()},
         "infeasible": sum(INFEASIBLE in trial.user_attrs for trial in trials),
@@ -73,21 +74,6 @@ def study_status(path: Path) -> dict[str, Any]:
         **_times(begun),
         "driver_alive": driver_alive(path) if url.get_backend_name() == "sqlite" else None,
     }
-
-
-def driver_alive(path: Path) -> bool | None:
-    """Whether a driver of this machine holds the folder; None where the system does not tell.
-
-    Asked of Linux itself, since to try the lock would be to take it.
-    """
-    lock, table = path / LOCK, Path("/proc/locks")
-    if not lock.is_file():
-        return False
-    try:
-        inode = lock.stat().st_ino
-        return any(line.split()[-3].endswith(f":{inode}") for line in table.read_text().splitlines())
-    except (OSError, IndexError):
-        return None
 
 
 def costs(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

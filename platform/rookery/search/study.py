@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import shutil
@@ -19,6 +18,7 @@ from pydantic import Field, field_validator
 from rookery.documents import Document, Source, build, dump
 from rookery.networks.family import load_family
 from rookery.search.home import WEIGHTS, Home, is_url, open_home
+from rookery.search.lock import held
 from rookery.search.parameters import Scalar
 from rookery.search.pruners import Pruner, make_pruner
 from rookery.search.samplers import Sampler, make_sampler
@@ -485,14 +485,5 @@ def driver_lock(study: Study) -> Iterator[None]:
     if study.shared:
         yield
         return
-    path = study.path / "driver.lock"
-    try:
-        stream = path.open("a")
-    except OSError as error:
-        raise fail(path, f"cannot be written ({error.strerror})") from error
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise fail(study.path, "another `rookery search` is running on this study") from error
+    with held(study.path, "another `rookery search` is running on this study"):
         yield

@@ -1,0 +1,32 @@
+"""What a trial trains: a job for every fold and random start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rookery.search.study import Study
+from rookery.training import TrainingJob
+
+
+def trial_jobs(study: Study, trial: int, values: dict[str, Any]) -> list[TrainingJob]:
+    """Return the jobs of the trial with this number and configuration."""
+    document, objective = study.document, study.space.objective
+    return [
+        TrainingJob(
+            member=study.member_name(trial, fold, start),
+            family=document.family,
+            configuration=values,
+            survey=document.survey.path,
+            survey_checksum=document.survey.checksum,
+            split=document.split.name,
+            fold=fold,
+            class_names=document.class_names,
+            redshift_bins=document.redshift_bins,
+            metric=objective.metric,
+            direction=objective.direction,
+            shift=objective.shift,
+            # Folds of one start share nothing but the configuration; start 0 is as it always was.
+            seed=document.seed * 1_000_003 + trial * 101 + (fold or 0) + 50_021 * start,
+        )
+        for fold, start in study.trainings()
+    ]

@@ -1,0 +1,41 @@
+"""How many trials of a study are in which state, and the best value so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optuna.trial import FrozenTrial, TrialState
+
+
+@dataclass
+class Tally:
+    """How many trials are in which state, and the best value so far."""
+
+    complete: int = 0
+    pruned: int = 0
+    failed: int = 0
+    running: int = 0
+    best: float | None = None
+    best_trial: int | None = None
+    first_error: str | None = None
+    """First line of the error of the first failed trial."""
+
+    @property
+    def finished(self) -> int:
+        """Trials that need no more work."""
+        return self.complete + self.pruned + self.failed
+
+    def count(self, trial: FrozenTrial, direction: str) -> None:
+        """Count a trial that has ended; `direction` is that of its first value."""
+        if trial.state is TrialState.COMPLETE:
+            self.complete += 1
+            value = trial.values[0]
+            minimize = direction == "minimize"
+            if self.best is None or (value < self.best if minimize else value > self.best):
+                self.best, self.best_trial = value, trial.number
+        elif trial.state is TrialState.PRUNED:
+            self.pruned += 1
+        elif trial.state is TrialState.FAIL:
+            self.failed += 1
+            error = str(trial.user_attrs.get("error") or "failed without a word").strip()
+            self.first_error = self.first_error or f"trial {trial.number}: {error.splitlines()[0]}"
