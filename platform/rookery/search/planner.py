@@ -63,6 +63,7 @@ def plan_resources(
     cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
     workers_per_network: int = 1,
+    at_most: int | None = None,
     trials: int | None = None,
     autoscaling: bool = False,
 ) -> ResourcePlan:
@@ -83,6 +84,8 @@ def plan_resources(
         whole number. By default one GPU where the cluster has any, else none.
     workers_per_network
         Processes that train one network together. They may lie on different nodes.
+    at_most
+        No more trials at once than this, also where more would fit.
     trials
         Trials still to run, for the plan's text.
     autoscaling
@@ -102,36 +105,19 @@ def plan_resources(
     slots = sum(_slots(node, cpus_per_trial, gpus) for node in nodes)
     room = slots // workers_per_network
     have = _cluster(nodes)
-    if autoscaling:
-        if concurrent is None:
-            raise InputError("`autoscaling` needs `concurrent`: how many trials at once to ask nodes for")
-        where = "in Ray Train worker groups" if in_group else "in reused Tune actors"
-        text = f"{concurrent} trials at once of {each} {where}; {room} fit now ({have}), nodes may join"
-        return ResourcePlan(
-            in_group,
-            concurrent,
-            cpus_per_trial,
-            gpus,
-            text,
-            workers=workers_per_network,
-            at_most=concurrent,
-            autoscaling=True,
-        )
-    if slots < 1:
-        rule = "it can never be placed"
-        raise InputError(f"a trial needs {worker} on one node, but the cluster has {have}: {rule}")
-    if room < 1:
-        rule = f"but only {slots} such workers fit on the cluster ({have}): it can never be placed"
-        raise InputError(f"a network needs {each}, {rule}")
-    if concurrent is not None and concurrent > room:
-        asked = f"{concurrent} trials at once of {each} each were asked for"
-        raise InputError(f"{asked}, but only {room} fit on the cluster ({have})")
+    if autoscaling and concurrent is None:
+        raise InputError("`autoscaling` needs `concurrent`: how many trials at once to ask nodes for")
+    if not autoscaling:
+        _refuse_what_cannot_run(slots, room, worker, each, have, concurrent)
     at_once = concurrent or room
+    if at_most is not None:
+        at_once = min(at_once, at_most)
+    idle = () if autoscaling else _idle(nodes, cpus_per_trial, gpus, at_once * workers_per_network, slots)
     where = "in Ray Train worker groups" if in_group else "in reused Tune actors"
-    text = f"{at_once} trial{'s' if at_once > 1 else ''} at once of {each} {where}, on {have}"
+    text = f"{at_once} trial{'s' if at_once > 1 else ''} at once of {each} {where}"
+    text += f"; {room} fit now ({have}), nodes may join" if autoscaling else f", on {have}"
     if trials is not None:
         text += f"; {trials} trials in about {math.ceil(trials / at_once)} rounds"
-    warnings = _idle(nodes, cpus_per_trial, gpus, at_once * workers_per_network, slots)
     return ResourcePlan(
         in_group,
         at_once,
@@ -139,8 +125,9 @@ def plan_resources(
         gpus,
         text,
         workers=workers_per_network,
-        at_most=concurrent,
-        warnings=warnings,
+        at_most=concurrent if at_most is None else at_once,
+        autoscaling=autoscaling,
+        warnings=idle,
     )
 
 
@@ -179,6 +166,21 @@ def _check_amounts(cpus: float, gpus: float, concurrent: int | None) -> None:
         raise InputError(f"`cpus_per_trial` must be above 0, but is {cpus:g}")
     if concurrent is not None and concurrent < 1:
         raise InputError(f"`concurrent` must be at least 1, but is {concurrent}")
+
+
+def _refuse_what_cannot_run(
+    slots: int, room: int, worker: str, each: str, have: str, concurrent: int | None
+) -> None:
+    """Raise InputError when a worker, a network or so many trials at once find no place."""
+    if slots < 1:
+        rule = "it can never be placed"
+        raise InputError(f"a trial needs {worker} on one node, but the cluster has {have}: {rule}")
+    if room < 1:
+        rule = f"but only {slots} such workers fit on the cluster ({have}): it can never be placed"
+        raise InputError(f"a network needs {each}, {rule}")
+    if concurrent is not None and concurrent > room:
+        asked = f"{concurrent} trials at once of {each} each were asked for"
+        raise InputError(f"{asked}, but only {room} fit on the cluster ({have})")
 
 
 def _slots(node: Node, cpus: float, gpus: float) -> int:

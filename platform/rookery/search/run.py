@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -103,11 +103,10 @@ def run_search(
                 cpus_per_trial=cpus_per_trial,
                 gpus_per_trial=gpus_per_trial,
                 workers_per_network=study.document.workers_per_network,
+                at_most=lag,
                 trials=coordinator.left(),
                 autoscaling=autoscaling,
             )
-            if lag is not None:
-                plan = replace(plan, at_most=min(lag, plan.concurrent), concurrent=min(lag, plan.concurrent))
             for text in (plan.text, *plan.warnings):
                 console.print(f"{study.path}: {text}", highlight=False, soft_wrap=True)
             if dry_run:

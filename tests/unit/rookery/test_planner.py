@@ -202,3 +202,11 @@ def test_an_autoscaling_cluster_is_asked_for_more_than_fits_now() -> None:
     assert "0 fit now (1 node: (4 CPU / 0 GPU)), nodes may join" in plan.text
     with pytest.raises(InputError, match="`autoscaling` needs `concurrent`"):
         plan_resources(LAPTOP, "auto", autoscaling=True)
+
+
+def test_no_more_trials_at_once_than_a_study_allows_and_the_plan_says_so() -> None:
+    plan = plan_resources(LAPTOP, "auto", at_most=1, trials=4)
+    assert (plan.concurrent, plan.room(LAPTOP * 3)) == (1, 1)
+    assert plan.text.startswith("1 trial at once of 1 CPU")
+    assert "4 trials in about 4 rounds" in plan.text
+    assert plan_resources(LAPTOP, "auto", at_most=9).concurrent == 2
