@@ -175,6 +175,11 @@ class Home:
                 raise
         return True
 
+    def prepare(self, member: str) -> None:
+        """Bring what there is of a member: all of it, or its checkpoint."""
+        if not self.fetch_member(member):
+            self.fetch_checkpoint(member)
+
     def fetch_members(self) -> None:
         """Bring every finished member that the mirror lacks."""
         for member in self.names("members"):
@@ -244,6 +249,22 @@ def _may_pass(error: Exception) -> bool:
     """Whether the storage is away, rather than refusing us."""
     refused = isinstance(error, PermissionError) or any(word in str(error) for word in _REFUSED)
     return isinstance(error, OSError) and not refused
+
+
+class SharedFolder:
+    """Where a study lives whose folder every node sees: nothing is to be brought or put."""
+
+    def __init__(self, folder: Path) -> None:
+        self.mirror = folder
+
+    def prepare(self, member: str) -> None:
+        """Bring nothing."""
+
+    def publish_member(self, member: str) -> None:
+        """Put nothing."""
+
+    def publish_checkpoint(self, member: str, *, now: bool = False) -> None:
+        """Put nothing."""
 
 
 def cache_folder() -> Path:

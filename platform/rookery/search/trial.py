@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rookery.documents import Document
 from rookery.search.faults import error_kind, storage_fault
-from rookery.search.home import Home
+from rookery.search.home import Home, SharedFolder
 from rookery.training.job import TrainingJob
 from rookery_ensembles.errors import InputError
 
@@ -50,10 +50,9 @@ class TrialPlan(Document):
     """Of each worker."""
     gpus: float
 
-    @property
-    def folder(self) -> Path:
-        """The study's folder on this node."""
-        return Path(self.study) if self.home is None else Home(self.home).mirror
+    def place(self) -> Home | SharedFolder:
+        """Return where members and checkpoints are put, and their folder on this node."""
+        return SharedFolder(Path(self.study)) if self.home is None else Home(self.home)
 
 
 class ListeningActor:
@@ -100,7 +99,7 @@ def _run_in_worker_group(plan: TrialPlan) -> None:
         ),
         run_config=RunConfig(
             name=f"trial-{plan.trial:04d}",
-            storage_path=str(plan.folder / "train"),
+            storage_path=str(plan.place().mirror / "train"),
             callbacks=[TuneReportCallback()],
             # A worker or node that dies ends the group; Tune runs the trial again, and it resumes.
             failure_config=FailureConfig(max_failures=0),
@@ -146,7 +145,8 @@ def run_plan(plan: TrialPlan, send: Send, team: Team | None = None) -> None:
     team = team or ALONE
     torch.set_num_threads(max(1, int(plan.cpus)))
     prepare_device(plan.gpus)
-    study, home = plan.folder, None if plan.home is None else Home(plan.home)
+    place = plan.place()
+    study = place.mirror
     cards = []
     member = ""
     try:
@@ -158,20 +158,16 @@ def run_plan(plan: TrialPlan, send: Send, team: Team | None = None) -> None:
                 # Tune flattens what is nested, so this is not.
                 spent = {key: metrics[column] for key, column in SPENT.items() if column in metrics}
                 value = metrics[job.objective]
-                if home is not None:
-                    home.publish_checkpoint(job.member)
+                place.publish_checkpoint(job.member)
                 send({STEP: first + epoch, VALUE: value, "fold": job.fold, "epoch": epoch, **spent})
 
-            places = member_folder(study, job.member), checkpoint(study, job.member)
             member = job.member
-            if home is not None and not home.fetch_member(member):
-                home.fetch_checkpoint(member)
+            places = member_folder(study, member), checkpoint(study, member)
+            place.prepare(member)
             cards.append(train_member(job, *places, report, team=team, part=plan.gpus or 1.0))
-            if home is not None:
-                home.publish_member(member)
+            place.publish_member(member)
     except InterruptedTraining:
-        if home is not None:
-            home.publish_checkpoint(member, now=True)
+        place.publish_checkpoint(member, now=True)
         leave()
     except Exception as error:
         if team.size > 1:  # the others of the team wait for this one: only its end frees them
