@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rookery.cli_options import JsonOption, say_json
+
 if TYPE_CHECKING:
     from rookery.clusters.doctor import DoctorReport
 
@@ -25,16 +27,14 @@ def doctor(
         Path | None,
         typer.Option(help="Folder of a study or campaign, made or not, that every node must write."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Look at every node of a cluster (versions, GPUs, shared folder, clocks, disks) and say what to mend."""
     from rookery import api
 
     report = api.doctor(address, survey=survey, study=study)
     if as_json:
-        import json
-
-        typer.echo(json.dumps(report.plain(), indent=2))
+        say_json(report.plain())
     else:
         _show(report)
     if report.level == "FAIL":

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import typer
 
+from rookery.cli_options import JsonOption, say_json
+
 if TYPE_CHECKING:
     from rookery.clusters.jobs import JobClient
 
@@ -49,17 +51,16 @@ def submit(
 @jobs_app.command("list")
 def list_jobs(
     address: AddressOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the jobs of a cluster, the latest first."""
     from rookery import api
 
     jobs = api.jobs(address).jobs()
     if as_json:
-        import json
         from dataclasses import asdict
 
-        typer.echo(json.dumps([asdict(job) for job in jobs], indent=2))
+        say_json([asdict(job) for job in jobs])
         return
     for job in jobs:
         typer.echo(f"{job.name}  {job.state:9}  {job.started}  {job.command}")

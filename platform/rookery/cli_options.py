@@ -18,6 +18,8 @@ PositiveOption = Annotated[str, typer.Option(help="Class whose recall at fixed p
 DeviceOption = Annotated[str | None, typer.Option(help="Torch device; by default a GPU where there is one.")]
 WHERE_HELP = "objects with COLUMN=VALUE (or <, >), of the object or truth table; repeatable."
 
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
 SinceOption = Annotated[Literal["detection", "peak"], typer.Option(help="What days count from.")]
 
 
@@ -88,3 +90,10 @@ def bins_by_covariate(given: list[str] | None) -> dict[str, int | list[float]]:
     for name, text in pairs(given, "--bins").items():
         found[name] = int(text) if text.isdigit() else numbers(text, f"--bins {name}")
     return found
+
+
+def say_json(value: Any) -> None:
+    """Print plain values as JSON."""
+    import json
+
+    typer.echo(json.dumps(value, indent=2))

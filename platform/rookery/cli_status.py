@@ -7,21 +7,21 @@ from typing import Annotated, Any
 
 import typer
 
+from rookery.cli_options import JsonOption, say_json
+
 
 def status(
     path: Annotated[
         str, typer.Argument(help="Folder of a study (or its URL) or a campaign, running or not.")
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say how a study or campaign stands, from its folder alone; disturbs no search that runs."""
     from rookery import api
 
     found = api.status(path)
     if as_json:
-        import json
-
-        typer.echo(json.dumps(found, indent=2))
+        say_json(found)
         return
     from rich.console import Console
     from rich.table import Table
@@ -71,16 +71,14 @@ def _of_campaign(found: dict[str, Any]) -> list[tuple[str, str]]:
 
 def pareto(
     study: Annotated[Path, typer.Argument(help="Study folder.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the trials of a study that none beats in all of its objectives."""
     from rookery import api
 
     found = api.pareto(study)
     if as_json:
-        import json
-
-        typer.echo(json.dumps(found, indent=2))
+        say_json(found)
         return
     from rich.console import Console
     from rich.table import Table
