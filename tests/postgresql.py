@@ -3,10 +3,11 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
+
+from processes import free_port
 
 DATABASE = "rookery"
 
@@ -22,9 +23,7 @@ class PostgreSQL:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="rookery-postgresql-"))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.user = pwd.getpwuid(os.getuid()).pw_name
         if os.getuid() == 0:  # the server refuses to run as root
             self.user = "nobody"

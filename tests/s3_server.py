@@ -1,12 +1,12 @@
 """An S3-compatible server of the tests' own: moto's, as a process that can be stopped and started again."""
 
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
+
+from processes import answers, free_port, wait_for
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "rookery", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
 BUCKET = "studies"
@@ -18,16 +18,11 @@ class S3Server:
     """A server on a free port with one bucket. What it holds is in its memory: `stop` only silences it."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port, self._behind = free_port(), free_port()
         self._process = self._proxy = None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._behind = probe.getsockname()[1]
         command = [str(PYTHON), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._behind)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_for_port(self._behind)
+        wait_for(lambda: answers(self._behind), 60)
         request = urllib.request.Request(f"http://127.0.0.1:{self._behind}/{BUCKET}", method="PUT")
         urllib.request.urlopen(request, timeout=30).close()
         self.start()
@@ -41,7 +36,7 @@ class S3Server:
         """Let the server be reached."""
         command = [sys.executable, __file__, str(self.port), str(self._behind)]
         self._proxy = subprocess.Popen(command)
-        wait_for_port(self.port)
+        wait_for(lambda: answers(self.port), 60)
 
     def stop(self) -> None:
         """Refuse every connection, and break those that are open."""
@@ -53,17 +48,6 @@ class S3Server:
         self.stop()
         self._process.kill()
         self._process.wait()
-
-
-def wait_for_port(port: int, seconds: float = 60) -> None:
-    limit = time.monotonic() + seconds
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            assert time.monotonic() < limit, f"nobody listens on port {port}"
-            time.sleep(0.1)
 
 
 def _forward(port: int, behind: int) -> None:

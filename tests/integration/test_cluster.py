@@ -1,27 +1,16 @@
 """A search on a Ray cluster that runs by itself on this machine, with and without a token."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
 
 import pytest
 
+from processes import answers, free_port
 from rookery.search.study import open_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def answers(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def search(survey, study, address, **options):

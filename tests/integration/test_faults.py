@@ -5,12 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import optuna
 import psutil
 import pytest
 
+from processes import wait_for
 from rookery.search.study import open_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
@@ -32,13 +32,6 @@ def start(command):
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
-
-
-def wait_for(condition, seconds=180):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
 
 
 def descendants(process):

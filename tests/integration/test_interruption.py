@@ -11,6 +11,7 @@ import psutil
 import pytest
 from safetensors import safe_open
 
+from processes import wait_for
 from rookery import api
 from rookery.search.study import open_study
 
@@ -28,14 +29,6 @@ def start(words):
     return subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
-
-
-def wait_for(condition, seconds=180):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-    return found
 
 
 def workers(driver, name):

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,26 +10,13 @@ from pathlib import Path
 import optuna
 import pytest
 
+from processes import answers, free_port, wait_for
 from rookery.search.study import open_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 N_TRIALS = 6
 FIXED = {"epochs": 200, "days_per_column": 8, "temporal_blocks": 1, "merged_blocks": 2, "patience": 200}
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(condition, seconds=200):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-    return found
 
 
 class Nodes:
@@ -54,12 +40,11 @@ class Nodes:
         options = [f"--port={port}", f"--num-cpus={cpus}", "--include-dashboard=false", temp]
         head = self.start("--head", *options)
 
-        def answers():
+        def up():
             assert head.poll() is None, "ray start ended"
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", port)) == 0
+            return answers(port)
 
-        wait_for(answers, 90)
+        wait_for(up, 90)
         time.sleep(2)  # the raylet follows its GCS
         return head, f"127.0.0.1:{port}"
 

@@ -12,6 +12,7 @@ import optuna
 import pytest
 
 from postgresql import PostgreSQL, find
+from processes import wait_for
 from rookery import api
 from rookery.dashboard.storage import open_storage
 from rookery.search.database import DRIVER
@@ -48,13 +49,6 @@ def end(driver, study, name, seconds=300):
     output = Path(f"{study}-{name}.log").read_text()
     assert driver.returncode == 0, output
     return output
-
-
-def wait_for(condition, seconds=200):
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "waited in vain"
-        time.sleep(0.05)
 
 
 def begun(study, server):

@@ -1,7 +1,6 @@
 """Commands sent to a real head with its job server and a token, as from a laptop."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from processes import free_port
 from rookery.clusters.jobs import JobClient
 from rookery.search.study import open_study
 from rookery_ensembles.errors import InputError
@@ -18,12 +18,6 @@ from rookery_ensembles.errors import InputError
 pytest.importorskip("aiohttp", reason="needs the extra rookery[cluster]")
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 TOKEN = "0123456789abcdef" * 4
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
