@@ -116,9 +116,8 @@ def training_job(
     }
     if experiment.train_on is not None:
         facts["train_on"] = experiment.train_on.model_dump(mode="json")
-    name = f"{digest(facts)[:12]}-s{seed}"
     return TrainingJob(
-        member=name if fold is None else f"{name}-f{fold}",
+        member=fold_name(f"{digest(facts)[:12]}-s{seed}", fold),
         family=campaign.family.name,
         configuration=dict(configuration),
         survey=str(ground.survey.path.absolute()),
@@ -131,6 +130,11 @@ def training_job(
         **campaign.outputs,
         **objective,
     )
+
+
+def fold_name(start: str, fold: int | None) -> str:
+    """Return the name of a random start's network for a fold; None for a validation role."""
+    return start if fold is None else f"{start}-f{fold}"
 
 
 def network_tasks(campaign: Campaign, grounds: dict[str, Ground], folders: Folders) -> list[NetworkTask]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import rookery
 from rookery.campaigns.document import Bins, ExperimentDocument, RowDocument
 from rookery.campaigns.load import Campaign
-from rookery.campaigns.plan import VALIDATION, Folders, baseline_task, is_whole, training_job
+from rookery.campaigns.plan import VALIDATION, Folders, baseline_task, fold_name, is_whole, training_job
 from rookery.campaigns.prepare import Ground
 from rookery.training.member import DEGRADED
 from rookery_ensembles import (
@@ -108,11 +108,12 @@ class _Scorer:
 
     def _read(self, start: Sequence[str]) -> Predictions:
         """Return what the networks of one random start say of the test objects."""
+        found = [read_predictions(self._test_file(name)) for name in start]
         if self.ground.out_of_fold:
-            return pool_folds([read_predictions(self.folders.members / name / VALIDATION) for name in start])
-        stack = stack_members([read_predictions(self._test_file(name)) for name in start])
-        first = read_predictions(self._test_file(start[0]))
-        return first if len(start) == 1 else replace(first, values=average(stack.values).astype(np.float32))
+            return pool_folds(found)
+        if len(found) == 1:
+            return found[0]
+        return replace(found[0], values=average(stack_members(found).values).astype(np.float32))
 
     def _names(self, row: RowDocument) -> list[str]:
         """Return the names of a row's random starts: those of its networks, but for their folds."""
@@ -122,7 +123,7 @@ class _Scorer:
 
     def _of_folds(self, start: str) -> list[str]:
         """Return the networks of one random start."""
-        return [start if fold is None else f"{start}-f{fold}" for fold in self.ground.folds]
+        return [fold_name(start, fold) for fold in self.ground.folds]
 
     def _test_file(self, member: str) -> Path:
         if self.ground.out_of_fold:
@@ -191,6 +192,8 @@ class _Scorer:
         wanted: int,
     ) -> list[Line]:
         ground, bins = self.ground, self.campaign.document.table.bins
+        training = ground.training_size(self.experiment.train_on)
+        validation = 0 if ground.split.n_folds else ground.count("validation")
         lines = []
         for label, chosen in self._bins(bins):
             scores = [self._metrics(predictions, chosen) for predictions in found] if len(chosen) else []
@@ -202,8 +205,8 @@ class _Scorer:
                     bin=label,
                     members=members,
                     wanted=wanted,
-                    training_size=ground.training_size(self.experiment.train_on),
-                    validation_size=0 if ground.split.n_folds else ground.count("validation"),
+                    training_size=training,
+                    validation_size=validation,
                     test_size=len(chosen),
                     metrics={key: mean(score[key] for score in scores) for key in keys},
                     scatter={key: stdev(score[key] for score in scores) for key in keys}
