@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from rookery.networks.configuration import TrainingConfiguration
@@ -44,6 +46,53 @@ def network_cost(
             family.predict(network, shapes)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return Cost(parameters, counter.get_total_flops() / n_objects)
+
+
+def training_memory(
+    family: Family[Any], configuration: TrainingConfiguration, inputs: Inputs, n_bands: int, n_outputs: int
+) -> float:
+    """Estimate the bytes that a training step of one process takes on its device, in single precision.
+
+    They are those of weights, gradients and AdamW's two moments, and of what the forward pass keeps for the
+    backward one, which is measured on the CPU for the objects of `inputs` and half of them, and goes on in
+    proportion to the batch. What the survey itself takes, and passing work space of kernels, come on top.
+
+    Parameters
+    ----------
+    inputs
+        Encoded objects, four or more; where the family trains with unlabelled objects, eight or more.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = family.build(configuration, n_bands, n_outputs).train()
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
+    n_inputs = len(next(iter(inputs.values())))
+    whole = n_inputs // 2 if family.uses_unlabelled(configuration) else n_inputs
+
+    def kept(n_labelled: int) -> int:
+        """Return the bytes that the forward pass keeps for so many labelled objects."""
+        storages: dict[int, tuple[Tensor, int]] = {}
+
+        def pack(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in own:
+                storages[storage.data_ptr()] = tensor, storage.nbytes()
+            return tensor
+
+        generator = torch.Generator().manual_seed(0)
+        batch = {name: values[: n_inputs * n_labelled // whole] for name, values in inputs.items()}
+        target = torch.arange(n_labelled) % n_outputs
+        with torch.random.fork_rng(devices=[]), saved_tensors_hooks(pack, lambda tensor: tensor):
+            varied = family.augment(batch, configuration, generator)
+            terms = family.loss_terms(network, varied, target, configuration)
+            torch.stack([term.mean() for term in terms.values()]).sum()
+        return sum(size for _, size in storages.values())
+
+    half = whole // 2
+    small, large = kept(half), kept(whole)
+    slope = (large - small) / (whole - half)
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in network.parameters())
+    return 4 * weights + small + slope * (configuration.batch_size - half)
 
 
 def count_parameters(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from rookery.networks.family import load_family
 from rookery.search.space import INFEASIBLE
-from rookery.surveys import open_survey
+from rookery.surveys import Survey, open_survey
+from rookery.surveys.view import SurveyView
 
 if TYPE_CHECKING:
     import optuna
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 
 MOST_IN_A_ROW = 200
 """A study stops when so many proposals in a row break its constraints."""
+_MEASURED = 8
+"""Objects by which the memory of a batch is measured."""
 Values = Mapping[str, Any]
 
 
@@ -24,23 +30,38 @@ class Constraints:
 
     def __init__(self, document: StudyDocument) -> None:
         self._limits = document.space.constraints
-        family = load_family(document.family)
-        self._quantities: dict[str, Callable[[Values], float]] = {}
-        if self._limits:
-            bands = len(open_survey(document.survey.path, verify=False).bands)
-            outputs = document.target.n_outputs
+        self._document = document
+        self._family = load_family(document.family)
 
-            def parameters(values: Values) -> float:
-                from rookery.networks.cost import count_parameters
+    @cached_property
+    def _survey(self) -> Survey:
+        return open_survey(self._document.survey.path, verify=False)
 
-                return count_parameters(family, family.configure(dict(values)), bands, outputs)
+    def _quantity(self, name: str, values: Values) -> float:
+        """Return what a constraint limits, for a configuration."""
+        from rookery.networks.cost import count_parameters, training_memory
 
-            self._quantities["parameters"] = parameters
+        configuration = self._family.configure(dict(values))
+        bands, outputs = len(self._survey.bands), self._document.target.n_outputs
+        if name == "parameters":
+            return count_parameters(self._family, configuration, bands, outputs)
+        inputs = self._family.encode(self._few, configuration, self._survey.bands)
+        share = -(-configuration.batch_size // self._document.workers_per_network)
+        mine = configuration.model_copy(update={"batch_size": share})
+        taken = training_memory(self._family, mine, inputs, bands, outputs)
+        resident = sum(tensor[0].nbytes for tensor in inputs.values()) * len(self._survey)
+        return (taken + resident) / 2**30
+
+    @cached_property
+    def _few(self) -> SurveyView:
+        """Some objects of the survey, to measure with; a small survey's more than once."""
+        rows = np.arange(_MEASURED) % len(self._survey)
+        return SurveyView.of_objects(self._survey, rows)
 
     def broken(self, values: Values) -> dict[str, float]:
         """Return by quantity how far a configuration is above its limit, in parts of it."""
         return {
-            limit.quantity: self._quantities[limit.quantity](values) / limit.at_most - 1
+            limit.quantity: self._quantity(limit.quantity, values) / limit.at_most - 1
             for limit in self._limits
         }
 

@@ -74,13 +74,15 @@ class Beside(Document):
 
 INFEASIBLE = "infeasible"
 """User attribute of a trial that was not trained: which constraints its configuration breaks, in words."""
+TRUST = "trust"
+"""User attribute of a trial: how far each earlier study was trusted when it was proposed, from 0 to 1."""
 
 
 class Constraint(Document):
     """What a configuration must keep; one that does not is not trained, and does not count as a trial."""
 
-    quantity: Literal["parameters"]
-    """Trainable numbers of a network."""
+    quantity: Literal["parameters", "memory_gib"]
+    """Trainable numbers of a network, or the estimated memory in GiB that a process takes to train it."""
     at_most: float = Field(gt=0, allow_inf_nan=False)
     """The largest value that is allowed."""
 

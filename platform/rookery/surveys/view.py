@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.surveys._observations import ObservationArrays, select
+from rookery.surveys._observations import ObservationArrays, assemble, select
 from rookery.surveys.store import Survey
 
 
@@ -33,6 +33,17 @@ class SurveyView(Survey):
         objects = survey.objects.iloc[rows].reset_index(drop=True)
         return cls(survey.path, survey.info, objects, arrays, np.asarray(rows, dtype=np.intp))
 
+    @classmethod
+    def of_objects(cls, survey: Survey, rows: NDArray[np.integer]) -> "SurveyView":
+        """Return the objects of `rows` as they are, in that order; repeats are allowed."""
+        light_curves = survey.info.kind == "light_curves"
+        arrays = take_objects(survey.observation_arrays(), rows) if light_curves else _none(len(rows))
+        return cls.of(survey, rows, arrays)
+
+    def image_array(self) -> NDArray[np.floating]:
+        """Return the view's cutouts, a copy."""
+        return super().image_array()[self.rows]
+
     def observation_arrays(self) -> ObservationArrays:
         """Return the view's observations."""
         return self.arrays
@@ -47,3 +58,10 @@ def take_objects(arrays: ObservationArrays, rows: NDArray[np.integer]) -> Observ
     """Return the observations of some objects, renumbered from 0 in the order of `rows`."""
     owner, index = arrays.rows_of(rows)
     return select(arrays, index, owner, len(rows))
+
+
+def _none(n_objects: int) -> ObservationArrays:
+    """Return the observations of objects that have none."""
+    number = np.zeros(0, np.float64)
+    flux = number.astype(np.float32)
+    return assemble(number.astype(np.int64), number, number.astype(np.int8), flux, flux, n_objects)

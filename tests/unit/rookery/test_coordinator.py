@@ -12,12 +12,14 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from rookery.networks.family import load_family
+from rookery.search.constraints import Constraints
 from rookery.search.coordinator import MAX_ATTEMPTS, SYSTEMATIC, Coordinator
 from rookery.search.pareto import pareto_front
 from rookery.search.space import INFEASIBLE, SearchSpace
 from rookery.search.study import Study, create_or_open_study, open_study
 from rookery.search.study import checkpoint as checkpoint_path
 from rookery.surveys import Survey, open_survey
+from rookery.surveys.redshift_bins import RedshiftBins
 from rookery.training import TrainingJob, train_member
 from rookery_ensembles import InputError
 
@@ -666,14 +668,14 @@ def test_objectives_that_cannot_be_searched_are_refused(
         make_study(**changes)
 
 
-def limited(study: Study, at_most: float, **changes: Any) -> Study:
-    """The same study with another space: one size to choose, and a limit on the parameters."""
+def limited(study: Study, at_most: float, quantity: str = "parameters", **changes: Any) -> Study:
+    """The same study with another space: one size to choose, and a limit on it."""
     space = SearchSpace.model_validate(
         {
             "family": "pelican",
             "objective": {"metric": "validation_log_loss", "direction": "minimize"},
             "parameters": {"features": {"type": "int", "low": 4, "high": 64}, "epochs": {"value": 1}},
-            "constraints": [{"quantity": "parameters", "at_most": at_most}],
+            "constraints": [{"quantity": quantity, "at_most": at_most}],
         }
     )
     return Study(study.path, study.document.model_copy(update={"space": space, **changes}))
@@ -739,3 +741,35 @@ def test_a_trial_of_a_constrained_study_is_taken_up_again(make_study: MakeStudy)
     assert again.suggest("later") == plan
     again.finish("later", value=0.1)
     assert again.nothing_left()
+
+
+def test_memory_is_limited_too(make_study: MakeStudy) -> None:
+    study = limited(make_study(), 1.0, "memory_gib")
+
+    def gib(**values: Any) -> float:
+        return 1 + Constraints(study.document).broken({"features": 8, "epochs": 1, **values})["memory_gib"]
+
+    assert 0 < gib(batch_size=2) < gib(batch_size=4) < 1
+    assert gib(batch_size=2050) - gib(batch_size=1026) == pytest.approx(
+        gib(batch_size=1026) - gib(batch_size=2), rel=1e-6
+    )
+    assert gib(features=64) > gib()
+    plan = Coordinator(limited(study, gib(features=10) + 1e-9, "memory_gib"), 3).suggest("a")
+    assert plan is not None
+    assert plan["jobs"][0]["configuration"]["features"] <= 10
+
+
+def test_memory_of_images_is_measured_without_reading_them_all(tiny_galaxies: Survey, tmp_path: Path) -> None:
+    found = SearchSpace.model_validate(
+        {
+            "family": "photoz_cnn",
+            "objective": {"metric": "validation_log_loss", "direction": "minimize"},
+            "parameters": {"width": {"type": "float", "low": 0.05, "high": 0.1}, "image_size": {"value": 16}},
+            "constraints": [{"quantity": "memory_gib", "at_most": 1.0}],
+        }
+    )
+    study = create_or_open_study(tmp_path / "s", found, tiny_galaxies, "half", redshift_bins=RedshiftBins())
+    constraints = Constraints(study.document)
+    small, large = (constraints.broken({"width": w, "image_size": 16})["memory_gib"] for w in (0.05, 0.1))
+    assert -1 < small < large
+    assert len(constraints._few) < len(tiny_galaxies)
