@@ -35,7 +35,9 @@ Values = dict[tuple[Any, ...], Curve]
 class MemoryStudy(Study):
     """A study whose trials are kept in memory."""
 
-    def optuna_study(self, sampler: Any = None, pruner: Any = None) -> optuna.Study:
+    def optuna_study(
+        self, sampler: Any = None, pruner: Any = None, *, one_writer: bool = False
+    ) -> optuna.Study:
         """Create the Optuna study."""
         return optuna.create_study(sampler=sampler, pruner=pruner, direction=self.space.objective.direction)
 

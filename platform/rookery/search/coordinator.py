@@ -34,10 +34,11 @@ from rookery.search.jobs import trial_jobs
 from rookery.search.ledger import write_costs
 from rookery.search.pruners import make_pruner
 from rookery.search.samplers import grid, make_sampler
-from rookery.search.space import INFEASIBLE
+from rookery.search.space import INFEASIBLE, TRUST
 from rookery.search.study import Study, forget_checkpoint, trial_values
 from rookery.search.tally import Tally
-from rookery.search.views import DeterministicPruner, DeterministicSampler
+from rookery.search.views import DeterministicPruner, ViewingSampler
+from rookery.search.warm_start import WarmStart
 
 logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 5
@@ -79,16 +80,21 @@ class Coordinator:
             complete = study.space.with_fixed
             self._grid = [point for point in self._grid if self._constraints.keeps(complete(point))]
             self.n_trials = min(n_trials, len(self._grid))
+        self._warm_start: WarmStart | None = None
+        if document.warm_start:
+            self._warm_start = WarmStart(document.warm_start, study.space, self._constraints.broken)
         lag = document.deterministic
         pruner = make_pruner(document.pruner, document.pruner_options)
-        self.optuna = study.optuna_study(pruner=DeterministicPruner(pruner, lag) if lag else pruner)
+        self.optuna = study.optuna_study(
+            pruner=DeterministicPruner(pruner, lag) if lag else pruner, one_writer=not study.shared
+        )
         self._void = set(self.optuna.user_attrs.get(AGAIN, ()))
         self._drivers = Drivers(study.url, document.storage_name) if study.shared else None
         self._seen_dead: dict[str, float] = {}
         self._waiting, self._looked = False, 0.0
         with self._turn():
             existing = self.optuna.get_trials(deepcopy=False)
-            self._enqueue_published(existing)
+            self._enqueue_first(existing)
         self.tally = Tally()
         begun = [trial for trial in existing if trial.state is not TrialState.WAITING]
         # Of several drivers' trials, those whose driver died are taken up later, by `_adopt`.
@@ -100,10 +106,10 @@ class Coordinator:
             return make_sampler(document.sampler, seed, study.space, document.sampler_options)
 
         # A sampler with the same seed at each start would repeat its first suggestions.
+        seed = document.seed if lag else document.seed + 7919 * len(begun)
+        viewing = lag is not None or self._warm_start is not None
         self.optuna.sampler = (
-            DeterministicSampler(sampler, document.seed, lag)
-            if lag
-            else sampler(document.seed + 7919 * len(begun))
+            ViewingSampler(sampler, seed, lag, self._warm_start) if viewing else sampler(seed)
         )
         self._prunes = document.pruner != "none"
         self._live: dict[str, _Live] = {}
@@ -225,6 +231,7 @@ class Coordinator:
                     return None
                 live = _Live(asked)
             values = self.study.space.suggest(live.trial)
+            self._note_trust(live.trial)
             if self._constraints.tell(live.trial, values):
                 break
             self.optuna.tell(live.trial, state=TrialState.PRUNED)
@@ -263,6 +270,11 @@ class Coordinator:
             if self._drivers is not None:
                 trial.set_user_attr(DRIVER, self._drivers.me)
         return trial
+
+    def _note_trust(self, trial: optuna.Trial) -> None:
+        """Write down how far the earlier studies were trusted when this trial was proposed."""
+        if self._warm_start is not None and TRUST not in trial.user_attrs:
+            trial.set_user_attr(TRUST, {path: round(t, 3) for path, t in self._warm_start.trust.items()})
 
     def report(self, key: str, step: int, value: float, spent: Mapping[str, float] | None = None) -> bool:
         """Record an intermediate value; return whether the pruner stops the trial.
@@ -375,12 +387,18 @@ class Coordinator:
         if self._counts(trial):
             self.tally.count(trial, self.study.space.objective.direction)
 
-    def _enqueue_published(self, existing: list[FrozenTrial]) -> None:
-        """Queue the published points of a new study. Idempotent: a crash in between changes nothing."""
+    def _enqueue_first(self, existing: list[FrozenTrial]) -> None:
+        """Queue the published points of a new study, then the best ones of earlier studies.
+
+        Idempotent: a crash in between changes nothing.
+        """
         if self._grid is not None or any(trial.state is not TrialState.WAITING for trial in existing):
             return
-        for point in self.study.space.published:
-            self.optuna.enqueue_trial(self.study.space.searched(point), skip_if_exists=True)
+        points = [self.study.space.searched(point) for point in self.study.space.published]
+        if self._warm_start is not None:
+            points += self._warm_start.first_points()
+        for point in points:
+            self.optuna.enqueue_trial(point, skip_if_exists=True)
 
     def _enqueue_grid_point(self, point: dict[str, Any]) -> None:
         """Queue a point, unless a driver that died just then did so."""

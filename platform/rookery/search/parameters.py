@@ -40,6 +40,12 @@ class FloatParameter(_Searched):
         _check_range(self.low, self.high, self.step, self.log)
         return self
 
+    def distribution(self) -> optuna.distributions.FloatDistribution:
+        """Return it as Optuna knows it."""
+        import optuna
+
+        return optuna.distributions.FloatDistribution(self.low, self.high, step=self.step, log=self.log)
+
     def suggest(self, trial: optuna.Trial, name: str) -> float:
         """Ask `trial` for a value."""
         return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
@@ -67,6 +73,12 @@ class IntParameter(_Searched):
     def _check(self) -> IntParameter:
         _check_range(self.low, self.high, None if self.step == 1 else self.step, self.log)
         return self
+
+    def distribution(self) -> optuna.distributions.IntDistribution:
+        """Return it as Optuna knows it."""
+        import optuna
+
+        return optuna.distributions.IntDistribution(self.low, self.high, step=self.step, log=self.log)
 
     def suggest(self, trial: optuna.Trial, name: str) -> int:
         """Ask `trial` for a value."""
@@ -96,6 +108,12 @@ class CategoricalParameter(_Searched):
             if value in choices[:position]:  # true and 1 too: Optuna's storage does not tell them apart
                 raise ValueError(f"choices must differ, but {value!r} stands twice in {choices}")
         return choices
+
+    def distribution(self) -> optuna.distributions.CategoricalDistribution:
+        """Return it as Optuna knows it."""
+        import optuna
+
+        return optuna.distributions.CategoricalDistribution(self.choices)
 
     def suggest(self, trial: optuna.Trial, name: str) -> Scalar:
         """Ask `trial` for a value."""

@@ -220,6 +220,8 @@ def ray_session(address: str | None, *, any_version: bool = False) -> Iterator[l
     # Read when Ray is imported: no TensorBoard, CSV and JSON logs beside the study's own.
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    # Tune's snapshots are never read: the study itself says what there is. It writes one at the end.
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
     if address is not None:
         _check_address(address)

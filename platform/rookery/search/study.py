@@ -23,6 +23,7 @@ from rookery.search.parameters import Scalar
 from rookery.search.pruners import Pruner, make_pruner
 from rookery.search.samplers import Sampler, make_sampler
 from rookery.search.space import SearchSpace
+from rookery.search.warm_start import EarlierStudy, take_trials
 from rookery.surveys import Survey, open_split
 from rookery.surveys.redshift_bins import RedshiftBins
 from rookery.surveys.shift import warn_if_few
@@ -91,6 +92,8 @@ class StudyDocument(Document):
     """Name of the Optuna study in the database, which may hold others."""
     space: SearchSpace
     """The search space as it was read."""
+    warm_start: tuple[EarlierStudy, ...] = ()
+    """Earlier studies, with what this one learned from them when it was made."""
 
     @field_validator("class_names")
     @classmethod
@@ -175,13 +178,16 @@ class Study:
 
     def complete_trials(self) -> dict[int, list[Card]]:
         """Return the cards of the members of every COMPLETE trial, by the trial's number."""
+        found = {trial.number: self.finished(trial.number) for trial in self.complete_optuna_trials()}
+        return {number: cards for number, cards in found.items() if cards is not None}
+
+    def complete_optuna_trials(self) -> list[optuna.trial.FrozenTrial]:
+        """Return the COMPLETE trials as Optuna keeps them."""
         import optuna
 
         if not self.shared and not Path(self.url.database or "").is_file():
-            return {}
-        trials = self.optuna_study().get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-        found = {trial.number: self.finished(trial.number) for trial in trials}
-        return {number: cards for number, cards in found.items() if cards is not None}
+            return []
+        return self.optuna_study().get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
 
     def sweep(self) -> None:
         """Remove what a killed worker left half written. Only the driver that holds the lock may."""
@@ -190,16 +196,24 @@ class Study:
                 if is_partial(entry):
                     shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
-    def optuna_study(self, sampler: Any = None, pruner: Any = None) -> optuna.Study:
-        """Open the Optuna study, or create it. `sampler` and `pruner` are Optuna's own objects."""
+    def optuna_study(
+        self, sampler: Any = None, pruner: Any = None, *, one_writer: bool = False
+    ) -> optuna.Study:
+        """Open the Optuna study, or create it.
+
+        `sampler` and `pruner` are Optuna's own objects. With `one_writer` nobody else writes to it for as
+        long as it is open.
+        """
         import optuna
         from sqlalchemy.exc import SQLAlchemyError
 
         from rookery.search.database import open_database
+        from rookery.search.one_writer import OneWriterStorage
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         url = self.url
-        storage = open_database(url)
+        backend = open_database(url)
+        storage = OneWriterStorage(backend) if one_writer else backend
         try:
             return optuna.create_study(
                 study_name=self.document.storage_name,
@@ -278,8 +292,11 @@ def create_or_open_study(
     workers_per_network: int = 1,
     storage: str | None = None,
     deterministic: int | None = None,
+    warm_start: Sequence[str | Path] = (),
 ) -> Study:
     """Open the study at `path` to go on with it, or create it.
+
+    `warm_start` are folders or URLs of earlier studies, read when the study is made and not again.
 
     Raises
     ------
@@ -315,6 +332,7 @@ def create_or_open_study(
         "storage": kept,
         "storage_name": f"rookery-{uuid4().hex[:12]}" if kept else OPTUNA_NAME,
         "space": space,
+        "warm_start": [{"study": _absolute(earlier)} for earlier in warm_start],
     }
     wanted = build(StudyDocument, values, path)
     family = load_family(wanted.family)
@@ -333,6 +351,7 @@ def create_or_open_study(
         raise fail(path, "is a file; a study needs a folder")
     if path.exists() and any(not is_partial(entry) for entry in path.iterdir()):
         raise fail(path, "is not empty and holds no study.yaml; a new study needs a folder of its own")
+    wanted = _with_trials(wanted)
     if not write_new_text(path / "study.yaml", dump(wanted.model_dump(mode="json"))):
         return _continued(path, wanted, survey, storage)  # another driver was faster
     study = Study(path, wanted, storage)
@@ -349,6 +368,7 @@ def _create_or_open_at(home: Home, wanted: StudyDocument, survey: Survey, storag
                 if names := [name for name in home.names() if name != WEIGHTS]:
                     rule = "holds no study.yaml, but is not empty"
                     raise fail(home.url, f"{rule} ({names[0]}); a new study needs a place of its own")
+                wanted = _with_trials(wanted)
                 study = Study(home.mirror, wanted, storage, home)
                 _write_weights(study, survey)
                 if study.weights_file.is_file():
@@ -402,6 +422,19 @@ def _continued(path: Path, wanted: StudyDocument, survey: Survey, storage: str |
     return Study(path, study.document.model_copy(update={"survey": wanted.survey}), storage)
 
 
+def _absolute(study: str | Path) -> str:
+    return str(study) if is_url(study) else str(Path(study).absolute())
+
+
+def _with_trials(wanted: StudyDocument) -> StudyDocument:
+    """Read what a new study shall learn from earlier ones."""
+    family = load_family(wanted.family)
+    earlier = tuple(
+        take_trials(named.study, open_study(named.study), wanted.space, family) for named in wanted.warm_start
+    )
+    return wanted.model_copy(update={"warm_start": earlier})
+
+
 def _check_metric(document: StudyDocument) -> None:
     space, target = document.space, document.target
     metric = space.objective.metric
@@ -416,6 +449,8 @@ def _check_metric(document: StudyDocument) -> None:
     if space.beside and document.pruner != "none":
         rule = "with several objectives no trial can be stopped early"
         raise fail(where, f"{rule}: `pruner` must be none, but is {document.pruner}")
+    if document.warm_start and document.sampler == "grid":
+        raise fail(where, "`sampler` grid tries every point: it cannot be warm-started")
     if space.beside and document.sampler == "cmaes":
         raise fail(where, "`sampler` cmaes knows one objective alone, but there are several")
     if metric not in names:
@@ -455,7 +490,10 @@ def _refuse_other(study: Study, wanted: StudyDocument) -> None:
         )
     if old.split != new.split:
         raise fail(where, f"`split`: the study was made with {old.split}, not with {new.split}")
-    told = {"survey", "split", "storage_name"}
+    told = {"survey", "split", "storage_name", "warm_start"}
+    before, now = ([named.study for named in document.warm_start] for document in (old, new))
+    if before != now:
+        raise fail(where, f"`warm_start`: the study was made with {before}, not with {now}")
     if new.storage is None:  # as study.yaml or the environment says
         told.add("storage")
     for key in (name for name in StudyDocument.model_fields if name not in told):

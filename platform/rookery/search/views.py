@@ -1,4 +1,4 @@
-"""A study as a sampler or pruner shall see it: some of its trials alone, whatever else has ended meanwhile.
+"""A study as a sampler or pruner shall see it: some of its trials alone, or earlier studies' beside them.
 
 A deterministic study looks so at itself: trial k is proposed, and stopped, from the trials up to k - lag
 alone, which have all ended by then, so that it does not matter who was faster.
@@ -13,18 +13,23 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from rookery.search.warm_start import WarmStart
+
 MakeSampler = Callable[[int], optuna.samplers.BaseSampler]
 """Makes a sampler from a seed."""
 
 
 class StudyView(optuna.Study):
-    """The trials of a study up to a number, and the trial that asks itself. Writes go to the study."""
+    """A study's trials up to a number, the one that asks itself, earlier ones. Writes go to the study."""
 
-    def __init__(self, study: optuna.Study, last: int, asking: int) -> None:
+    def __init__(
+        self, study: optuna.Study, last: int | None, asking: int, warm_start: WarmStart | None = None
+    ) -> None:
         super().__init__(
             study_name=study.study_name, storage=study._storage, pruner=optuna.pruners.NopPruner()
         )
-        self._last, self._asking = last, asking
+        self._last, self._asking, self._warm_start = last, asking, warm_start
+        self._earlier: list[FrozenTrial] | None = None
 
     def get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None
@@ -36,22 +41,46 @@ class StudyView(optuna.Study):
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
         trials = super()._get_trials(deepcopy, states, use_cache)
-        return [trial for trial in trials if trial.number <= self._last or trial.number == self._asking]
+        if self._last is not None:
+            trials = [t for t in trials if t.number <= self._last or t.number == self._asking]
+        if self._warm_start is None or not (states is None or TrialState.COMPLETE in states):
+            return trials
+        if self._earlier is None:
+            own = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+            self._earlier = self._warm_start.seen(own)
+        return [*self._earlier, *trials]
 
 
-class DeterministicSampler(optuna.samplers.BaseSampler):
-    """For each trial a sampler of its own, seeded by the study's seed and the trial's number."""
+class ViewingSampler(optuna.samplers.BaseSampler):
+    """A sampler that looks at a study through a view.
 
-    def __init__(self, make: MakeSampler, seed: int, lag: int) -> None:
-        self._make, self._seed, self._lag = make, seed, lag
-        self._current: tuple[int, optuna.samplers.BaseSampler, StudyView] | None = None
+    Parameters
+    ----------
+    make
+        Makes Optuna's sampler.
+    seed
+        Its seed.
+    lag
+        Of a deterministic study, whose every trial has a sampler of its own, seeded by `seed` and its number.
+    warm_start
+        Earlier studies that the sampler shall learn from, too.
+    """
+
+    def __init__(
+        self, make: MakeSampler, seed: int, lag: int | None = None, warm_start: WarmStart | None = None
+    ) -> None:
+        self._make, self._seed, self._lag, self._warm_start = make, seed, lag, warm_start
+        self._sampler = make(seed)
+        self._view: tuple[int, StudyView] | None = None
 
     def _of(self, study: optuna.Study, trial: FrozenTrial) -> tuple[optuna.samplers.BaseSampler, StudyView]:
-        if self._current is None or self._current[0] != trial.number:
-            seed = (self._seed * 1_000_003 + trial.number * 7919) % 2**32
-            view = StudyView(study, trial.number - self._lag, trial.number)
-            self._current = trial.number, self._make(seed), view
-        return self._current[1], self._current[2]
+        if self._view is None or self._view[0] != trial.number:
+            last = None
+            if self._lag is not None:
+                last = trial.number - self._lag
+                self._sampler = self._make((self._seed * 1_000_003 + trial.number * 7919) % 2**32)
+            self._view = trial.number, StudyView(study, last, trial.number, self._warm_start)
+        return self._sampler, self._view[1]
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
