@@ -399,6 +399,7 @@ def search(
     autoscaling: bool = False,
     storage: str | None = None,
     deterministic: int | None = None,
+    warm_start: Sequence[PathLike] = (),
     dry_run: bool = False,
 ) -> SearchResult:
     """Search a space of networks until the study has `trials` trials; start it or go on with it.
@@ -417,6 +418,10 @@ def search(
         See :func:`rookery.search.run.run_search`.
     deterministic
         At most so many trials at once; the study then depends on its seed alone, not on who is faster.
+    warm_start
+        Folders or URLs of earlier studies of the same family and objectives, on any survey: the best of their
+        configurations are tried first, and the sampler learns from them as far as they prove right; see
+        :mod:`rookery.search.warm_start`. They are read when the study is made.
     storage
         URL of a database, which a study at a URL needs. PostgreSQL lets several drivers work on the study
         at the same time; by default it is SQLite in the study's folder. ``study.yaml`` keeps it
@@ -463,6 +468,7 @@ def search(
             workers_per_network=workers_per_network,
             storage=storage if folder == study else None,
             deterministic=deterministic,
+            warm_start=warm_start,
         )
         return run_search(
             opened,

@@ -168,6 +168,10 @@ def search(
         int | None,
         typer.Option(help="At most so many trials at once; the study depends on its seed alone.", min=1),
     ] = None,
+    warm_start: Annotated[
+        list[str] | None,
+        typer.Option(help="An earlier study of the family to learn from, on any survey; repeatable."),
+    ] = None,
     storage: Annotated[
         str | None,
         typer.Option(help="postgresql://USER@HOST/NAME, for several drivers at once; else SQLite."),
@@ -205,6 +209,7 @@ def search(
         workers_per_network=workers_per_network,
         storage=storage,
         deterministic=deterministic,
+        warm_start=warm_start or (),
         autoscaling=autoscaling,
         dry_run=dry_run,
     )

@@ -48,6 +48,8 @@ def _of_study(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("objective", f"{found['metric']}, to {found['direction']}"),
         ("best", "none yet" if best is None else f"{best['value']:.5g} (trial {best['trial']})"),
     ]
+    for path, trust in found["trust_in_earlier_studies"].items():
+        rows.append((f"trust in {path}", f"{trust:.0%}"))
     for trial in found["running"]:
         value = "no epoch yet" if trial["step"] is None else f"{trial['value']:.5g} at step {trial['step']}"
         rows.append((f"running {trial['trial']}", f"{value}, since {trial['started']}"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rookery.documents import Source
 from rookery.search.ledger import JOULES, SECONDS, trial_row
 from rookery.search.lock import driver_alive
-from rookery.search.space import INFEASIBLE
+from rookery.search.space import INFEASIBLE, TRUST
 from rookery.surveys.shift_options import objective_name
 from rookery_ensembles.errors import fail
 
@@ -66,6 +66,7 @@ def study_status(path: Path) -> dict[str, Any]:
         "trials": {name: states.get(state, 0) for name, state in _STATES.items()},
         "infeasible": sum(INFEASIBLE in trial.user_attrs for trial in trials),
         "best": None if best is None else {"trial": best.number, "value": best.values[0]},
+        "trust_in_earlier_studies": _last_trust(begun),
         "running": [_running(trial) for trial in begun if trial.state.name == "RUNNING"],
         "pruned_at": sorted(step for step in pruned if step is not None),
         "networks": sum(row["networks"] for row in rows),
@@ -108,6 +109,12 @@ def _cards(path: Path) -> dict[int, list[dict[str, Any]]]:
     for file in sorted(path.glob("members/[0-9]*/card.json")):
         found[int(file.parent.name.partition("-")[0])].append(json.loads(file.read_text(encoding="utf-8")))
     return found
+
+
+def _last_trust(begun: Sequence[optuna.trial.FrozenTrial]) -> dict[str, float]:
+    """Return by path how far a warm-started study trusts earlier ones by now."""
+    told: list[dict[str, float]] = [trial.user_attrs[TRUST] for trial in begun if TRUST in trial.user_attrs]
+    return told[-1] if told else {}
 
 
 def _running(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
