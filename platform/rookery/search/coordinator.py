@@ -20,7 +20,6 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,23 +27,21 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from rookery.networks.family import load_family
+from rookery.search.company import company
 from rookery.search.constraints import MOST_IN_A_ROW, Constraints
-from rookery.search.database import DRIVER, Drivers
 from rookery.search.jobs import trial_jobs
 from rookery.search.ledger import write_costs
 from rookery.search.pruners import make_pruner
 from rookery.search.samplers import grid, make_sampler
 from rookery.search.space import INFEASIBLE, TRUST
 from rookery.search.study import Study, forget_checkpoint, trial_values
+from rookery.search.systematic import SYSTEMATIC, FirstFailures
 from rookery.search.tally import Tally
 from rookery.search.views import DeterministicPruner, ViewingSampler
 from rookery.search.warm_start import WarmStart
 
 logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 5
-SYSTEMATIC = 5
-GRACE_SECONDS = 20.0
-"""A driver is taken for dead when its lock has been free for so long: a server that restarts frees all."""
 _LOOK_SECONDS = 1.0
 AGAIN = "again"
 """User attribute of the Optuna study: numbers of failed trials that do not count, as they are queued anew."""
@@ -89,16 +86,15 @@ class Coordinator:
             pruner=DeterministicPruner(pruner, lag) if lag else pruner, one_writer=not study.shared
         )
         self._void = set(self.optuna.user_attrs.get(AGAIN, ()))
-        self._drivers = Drivers(study.url, document.storage_name) if study.shared else None
-        self._seen_dead: dict[str, float] = {}
+        self._others = company(study, self.optuna)
         self._waiting, self._looked = False, 0.0
-        with self._turn():
+        with self._others.turn():
             existing = self.optuna.get_trials(deepcopy=False)
             self._enqueue_first(existing)
         self.tally = Tally()
         begun = [trial for trial in existing if trial.state is not TrialState.WAITING]
-        # Of several drivers' trials, those whose driver died are taken up later, by `_adopt`.
-        mine = [t for t in begun if t.state is not TrialState.RUNNING or self._drivers is None]
+        # Of several drivers' trials, those whose driver died are taken up later.
+        mine = [t for t in begun if t.state is not TrialState.RUNNING or not self._others.shared]
         self._orphans = self._reconcile(mine)
         self._asked = sum(self._counts(trial) for trial in begun)
 
@@ -115,8 +111,7 @@ class Coordinator:
         self._live: dict[str, _Live] = {}
         self.halted: str | None = None
         """Why no trial can go on here (a full disk), once one has said so."""
-        self._alike: list[FrozenTrial] = []
-        self._kind: str | None = None
+        self._first_failures = FirstFailures()
 
     def left(self) -> int:
         """Return how many trials are still to be run or finished."""
@@ -130,24 +125,20 @@ class Coordinator:
         """Whether the study has its trials, and none that this driver could finish."""
         if self._orphans or self._live:
             return False
-        if self._drivers is None:
-            return self._asked >= self.n_trials
         self._refresh()
-        return self._asked >= self.n_trials and not self._left_by_the_dead()
+        return self._asked >= self.n_trials and not self._others.left_by_the_dead()
 
     def alone(self) -> bool:
         """Whether no other driver works on the study."""
-        return self._drivers is None or self._drivers.alone()
+        return self._others.alone()
 
     def show_life(self) -> None:
         """Let other drivers know that this one lives. To be called often."""
-        if self._drivers is not None:
-            self._drivers.show_life()
+        self._others.show_life()
 
     def leave(self) -> None:
         """Say that this driver ends."""
-        if self._drivers is not None:
-            self._drivers.leave()
+        self._others.leave()
 
     def waits(self) -> bool:
         """Whether there is nothing to suggest now, but may be soon.
@@ -158,7 +149,7 @@ class Coordinator:
             return False
         if self.study.document.deterministic is not None and self._asked < self.n_trials:
             return self._must_wait_for_earlier(self.study.document.deterministic)
-        if self._drivers is None:
+        if not self._others.shared:
             return False
         # Tune asks many times a second; the database need not.
         if self._waiting and time.monotonic() - self._looked < _LOOK_SECONDS:
@@ -171,8 +162,8 @@ class Coordinator:
         self._refresh()
         if self._asked < self.n_trials:
             return False
-        self._adopt()
-        return not self._orphans and bool(self._left_by_the_dead())
+        self._orphans += self._reconcile(self._others.adopt())
+        return not self._orphans and bool(self._others.left_by_the_dead())
 
     def _must_wait_for_earlier(self, lag: int) -> bool:
         """Whether one of the trials that the next one is proposed from still runs."""
@@ -181,11 +172,10 @@ class Coordinator:
         following = next(waiting, len(trials))
         return any(t.state is TrialState.RUNNING and t.number <= following - lag for t in trials)
 
-    def _turn(self) -> AbstractContextManager[None]:
-        return nullcontext() if self._drivers is None else self._drivers.turn()
-
     def _refresh(self) -> None:
         """Count again what is in a database that several drivers write."""
+        if not self._others.shared:
+            return
         trials = self.optuna.get_trials(deepcopy=False)
         self._void |= set(self.optuna.user_attrs.get(AGAIN, ()))
         begun = [t for t in trials if t.state is not TrialState.WAITING and self._counts(t)]
@@ -193,30 +183,6 @@ class Coordinator:
         self.tally = Tally(running=len(self._live))
         for trial in begun:
             self._count(trial)
-
-    def _left_by_the_dead(self) -> list[FrozenTrial]:
-        """Return the running trials of drivers that have no lock."""
-        assert self._drivers is not None
-        running = self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        owners = {str(t.user_attrs.get(DRIVER, "")) for t in running} - {self._drivers.me}
-        dead = {owner for owner in owners if not (owner and self._drivers.lives(owner))}
-        self._seen_dead = {o: at for o, at in self._seen_dead.items() if o in dead}
-        return [t for t in running if t.user_attrs.get(DRIVER, "") in dead]
-
-    def _adopt(self) -> None:
-        """Take up the trials of drivers that have been without a lock for a while."""
-        assert self._drivers is not None
-        now = time.monotonic()
-        for trial in self._left_by_the_dead():
-            owner = str(trial.user_attrs.get(DRIVER, ""))
-            if now - self._seen_dead.setdefault(owner, now) < GRACE_SECONDS:
-                continue
-            with self._turn():
-                current = self.optuna._storage.get_trial(trial._trial_id)
-                if current.state is not TrialState.RUNNING or current.user_attrs.get(DRIVER, "") != owner:
-                    continue  # another driver was faster
-                self.optuna._storage.set_trial_user_attr(trial._trial_id, DRIVER, self._drivers.me)
-            self._orphans += self._reconcile([self.optuna._storage.get_trial(trial._trial_id)])
 
     def suggest(self, key: str) -> dict[str, Any] | None:
         """Return the plan of the next trial, to be known as `key`; None when none is left."""
@@ -258,17 +224,15 @@ class Coordinator:
 
     def _ask(self) -> optuna.Trial | None:
         """Ask for one more trial, unless the study has them all."""
-        with self._turn():
-            if self._drivers is not None:
-                self._refresh()
+        with self._others.turn():
+            self._refresh()
             if self._asked >= self.n_trials:
                 return None
             if self._grid is not None:
                 self._enqueue_grid_point(self._grid[self._asked])
             trial = self.optuna.ask()
             self._asked += 1
-            if self._drivers is not None:
-                trial.set_user_attr(DRIVER, self._drivers.me)
+            self._others.sign(trial)
         return trial
 
     def _note_trust(self, trial: optuna.Trial) -> None:
@@ -357,16 +321,12 @@ class Coordinator:
 
     def _stop_if_systematic(self, failed: FrozenTrial, kind: str | None) -> None:
         """Stop the study when its first trials failed alike, and queue their configurations anew."""
-        if self.tally.complete or self.tally.pruned or kind is None or self._kind not in (None, kind):
-            self._kind = ""  # what follows is no longer alike
-            return
-        self._kind = kind
-        self._alike.append(failed)
-        if len(self._alike) < SYSTEMATIC:
+        again = self._first_failures.add(failed, kind, self.tally)
+        if not again:
             return
         rule = f"the first {SYSTEMATIC} trials failed alike, which no configuration explains"
         self.halted = self.halted or f"{self.study.path}: {rule} ({self.tally.first_error})"
-        for trial in self._alike if len(self._alike) == SYSTEMATIC else [failed]:
+        for trial in again:
             if self._grid is None:
                 self.optuna.enqueue_trial(trial.params)
             self._void.add(trial.number)
