@@ -24,7 +24,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from rookery.search.retries import keep_trying, reason
+from rookery.search.retries import FOLDER_SECONDS, PATIENCE_SECONDS, keep_trying, reason
 from rookery_ensembles.errors import InputError, fail
 
 T = TypeVar("T")
@@ -33,6 +33,7 @@ ENVIRONMENT = "ROOKERY_STORAGE"
 """Environment variable with the database's URL, password included, which goes before that of study.yaml."""
 DRIVER = "driver"
 """User attribute of a trial: identity of the driver that runs it."""
+_FILE_AWAY = ("disk I/O error", "unable to open database file")
 _KINDS = ("sqlite", "postgresql")
 # No connection is kept: none is stale when the server comes back, and locks never outlive their use.
 _CONNECTION: dict[str, Any] = {"poolclass": NullPool, "connect_args": {"connect_timeout": 10}}
@@ -41,8 +42,9 @@ _UNLOCK = sqlalchemy.text("SELECT pg_advisory_unlock(:key)")
 _RETRIED = (
     "create_new_study", "get_study_id_from_name", "get_study_directions", "get_study_user_attrs",
     "set_study_user_attr", "set_study_system_attr", "get_study_system_attrs", "create_new_trial",
-    "set_trial_param", "set_trial_state_values", "set_trial_intermediate_value", "set_trial_user_attr",
-    "set_trial_system_attr", "get_trial", "get_all_trials", "_get_trials",
+    "_create_new_trial", "set_trial_param", "_set_trial_param", "set_trial_state_values",
+    "set_trial_intermediate_value", "set_trial_user_attr", "set_trial_system_attr",
+    "get_trial", "get_all_trials", "_get_trials",
     "get_trial_id_from_study_id_trial_number",
 )  # fmt: skip
 
@@ -108,9 +110,9 @@ def open_database(url: sqlalchemy.URL) -> RDBStorage:
     except ImportError as error:
         rule = "needs `psycopg`: pip install 'rookery[postgresql]'"
         raise fail(str(shown), rule) from error
-    if kind == "postgresql":
-        for name in _RETRIED:
-            setattr(storage, name, patient(getattr(storage, name)))
+    passes, seconds = (_may_pass, PATIENCE_SECONDS) if kind == "postgresql" else (_file_away, FOLDER_SECONDS)
+    for name in _RETRIED:
+        setattr(storage, name, patient(getattr(storage, name), passes, seconds))
     return storage
 
 
@@ -179,7 +181,11 @@ def _open_or_make(url: str, options: dict[str, Any]) -> RDBStorage:
     raise AssertionError
 
 
-def patient(call: Callable[..., T]) -> Callable[..., T]:
+def patient(
+    call: Callable[..., T],
+    may_pass: Callable[[BaseException | None], bool] | None = None,
+    seconds: float = PATIENCE_SECONDS,
+) -> Callable[..., T]:
     """Return a call of Optuna's that is made again while the database cannot be reached."""
 
     @wraps(call)
@@ -196,7 +202,7 @@ def patient(call: Callable[..., T]) -> Callable[..., T]:
                     raise
                 return True  # type: ignore[return-value]  # told before, but the answer was lost
 
-        return keep_trying(once, _may_pass, "the database")
+        return keep_trying(once, may_pass or _may_pass, "the database", seconds)
 
     return wrapped
 
@@ -205,6 +211,15 @@ def _may_pass(error: BaseException | None) -> bool:
     """Whether an error says that the database cannot be reached just now."""
     while error is not None:
         if isinstance(error, OperationalError) or getattr(error, "connection_invalidated", False):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _file_away(error: BaseException | None) -> bool:
+    """Whether an error says that the file of an SQLite database cannot be reached just now."""
+    while error is not None:
+        if isinstance(error, OperationalError) and any(text in str(error) for text in _FILE_AWAY):
             return True
         error = error.__cause__
     return False

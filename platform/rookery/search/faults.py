@@ -6,6 +6,7 @@ import errno
 import traceback
 
 _ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EACCES)
+_PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.ECONNRESET)
 _SQLITE = ("database or disk is full", "attempt to write a readonly database", "disk I/O error")
 
 
@@ -20,6 +21,15 @@ def storage_fault(error: BaseException | None) -> str | None:
             return found[0]
         error = error.__cause__
     return None
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Whether an error says that a folder, such as one on NFS, cannot be reached just now."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _PASSING:
+            return True
+        error = error.__cause__
+    return False
 
 
 def error_kind(error: BaseException) -> str:

@@ -11,6 +11,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 PATIENCE_SECONDS = 300.0
 """So long is a server that cannot be reached tried again."""
+FOLDER_SECONDS = 60.0
+"""So long is a folder that cannot be reached, such as one on NFS, tried again."""
 
 
 def keep_trying(

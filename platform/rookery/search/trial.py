@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rookery.documents import Document
-from rookery.search.faults import error_kind, storage_fault
+from rookery.search.faults import error_kind, may_pass, storage_fault
 from rookery.search.home import Home, SharedFolder
+from rookery.search.retries import FOLDER_SECONDS, keep_trying
 from rookery.training.job import TrainingJob
 from rookery_ensembles.errors import InputError
 
@@ -164,7 +166,10 @@ def run_plan(plan: TrialPlan, send: Send, team: Team | None = None) -> None:
             member = job.member
             places = member_folder(study, member), checkpoint(study, member)
             place.prepare(member)
-            cards.append(train_member(job, *places, report, team=team, part=plan.gpus or 1.0))
+            train = partial(train_member, job, *places, report, team=team, part=plan.gpus or 1.0)
+            # It resumes where its folder went away. Of a team, all would have to begin again.
+            alone = team.size == 1
+            cards.append(keep_trying(train, may_pass, str(study), FOLDER_SECONDS) if alone else train())
             place.publish_member(member)
     except InterruptedTraining:
         place.publish_checkpoint(member, now=True)
