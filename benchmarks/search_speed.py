@@ -1,8 +1,10 @@
 """Trials that do nothing: what a search itself costs, ours against Ray Tune with Optuna and Optuna alone.
 
     python benchmarks/search_speed.py --trials 200
+    python benchmarks/search_speed.py --trials 200 --deephyper ENVIRONMENT/bin/python
     python benchmarks/search_speed.py --trials 10000 --only rookery --sampler random
 
+DeepHyper is measured where a Python is named that has it (in its own environment: `pip install deephyper`).
 Every way proposes two parameters at random, reports one value and ends; two trials at once. Each runs in a
 process of its own. `trials/s` is from the first trial's start to the last one's end; `first` is the time from
 the process's start to the first trial's; `CPU s` is that of all processes, divided by the trials; `files` are
@@ -39,7 +41,16 @@ class Times:
         self.memory.append(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
 
 
+def work() -> None:
+    """What a trial does: nothing, or what `killed_drivers.py` asks for."""
+    time.sleep(float(os.environ.get("BENCH_PAUSE", "0")))
+    if log := os.environ.get("BENCH_LOG"):
+        with Path(log).open("a") as stream:
+            stream.write("done\n")
+
+
 def objective(trial) -> float:
+    work()
     return trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1)
 
 
@@ -60,10 +71,11 @@ def rookery(folder: Path, trials: int, sampler: str, times: Times) -> None:
         {"object_id": [f"g{n}" for n in range(40)], "redshift": generator.uniform(0, 0.4, 40)}
     )
     table["mag_r"], table["mag_err_r"] = generator.normal(17, 1, 40), 0.1
-    with new_galaxy_survey(folder / "survey", name="tiny", bands=("r",)) as writer:
-        writer.finish(objects=table)
+    if not (folder / "survey").exists():
+        with new_galaxy_survey(folder / "survey", name="tiny", bands=("r",)) as writer:
+            writer.finish(objects=table)
+        split_survey(open_survey(folder / "survey"), "half", train_fraction=0.5, seed=1)
     survey = open_survey(folder / "survey")
-    split_survey(survey, "half", train_fraction=0.5, seed=1)
     number = {"type": "float", "low": 0.001, "high": 0.1, "log": True}
     space = SearchSpace.model_validate(
         {
@@ -94,6 +106,7 @@ def _nothing(config) -> None:
 
     from rookery.search.trial import FINISHED, STEP, VALUE
 
+    work()
     value = config["plan"]["jobs"][0]["configuration"]["learning_rate"]
     ray.tune.report({STEP: 1, VALUE: value})
     ray.tune.report({FINISHED: value})
@@ -106,12 +119,16 @@ def tune(folder: Path, trials: int, times: Times, *, reuse: bool) -> None:
     from ray.tune.search.optuna import OptunaSearch
 
     def trainable(config):
+        work()
         ray_tune.report({"loss": config["x"] + config["y"]})
 
     class Ends(ray_tune.Callback):
         def on_trial_complete(self, iteration, trials, trial, **info):
             times.end()
 
+    if (folder / "run").exists():
+        ray_tune.Tuner.restore(str(folder / "run"), trainable, resume_unfinished=True).fit()
+        return
     search = OptunaSearch(
         space={n: optuna.distributions.FloatDistribution(0, 1) for n in "xy"},
         metric="loss",
@@ -136,9 +153,10 @@ def optuna_alone(folder: Path, trials: int, times: Times) -> None:
     import optuna
 
     url = f"sqlite:///{folder}/study.db"
-    optuna.create_study(storage=url, study_name="plain")
+    begun = optuna.create_study(storage=url, study_name="plain", load_if_exists=True)
+    trials -= len(begun.get_trials(states=(optuna.trial.TrialState.COMPLETE,)))
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_optimize, args=(url, trials // 2, seed)) for seed in (1, 2)]
+    processes = [context.Process(target=_optimize, args=(url, (trials + 1) // 2, seed)) for seed in (1, 2)]
     for process in processes:
         process.start()
     for process in processes:
@@ -157,7 +175,46 @@ def _optimize(url: str, trials: int, seed: int) -> None:
     study.optimize(objective, n_trials=trials)
 
 
-WAYS = ("rookery", "tune, actors reused", "tune", "optuna, 2 processes")
+def summed(job) -> float:
+    """A trial of DeepHyper's."""
+    work()
+    return job.parameters["x"] + job.parameters["y"]
+
+
+def deephyper(folder: Path, trials: int, times: Times) -> None:
+    """DeepHyper's random search in two processes; its results are a CSV file."""
+    from deephyper.evaluator import Evaluator
+    from deephyper.evaluator.callback import Callback
+    from deephyper.hpo import HpProblem, RandomSearch
+
+    class Ends(Callback):
+        def on_done(self, job):
+            times.end()
+
+    problem = HpProblem()
+    for name in "xy":
+        problem.add((0.0, 1.0), name)
+    evaluator = Evaluator.create(
+        summed, method="process", method_kwargs={"num_workers": 2, "callbacks": [Ends()]}
+    )
+    restart = (folder / "results.csv").exists()
+    search = RandomSearch(problem, log_dir=str(folder), random_state=0, checkpoint_restart=restart)
+    search.search(evaluator, max_evals=trials, max_evals_strict=True)
+
+
+WAYS = ("rookery", "tune, actors reused", "tune", "optuna, 2 processes", "deephyper")
+
+
+def run(way: str, folder: Path, trials: int, sampler: str, times: Times) -> None:
+    """Run one way in this process; go on where it was begun."""
+    if way == "rookery":
+        rookery(folder, trials, sampler, times)
+    elif way.startswith("tune"):
+        tune(folder, trials, times, reuse="reused" in way)
+    elif way == "deephyper":
+        deephyper(folder, trials, times)
+    else:
+        optuna_alone(folder, trials, times)
 
 
 def measure(way: str, trials: int, sampler: str) -> dict[str, float]:
@@ -165,15 +222,11 @@ def measure(way: str, trials: int, sampler: str) -> dict[str, float]:
     times = Times()
     with tempfile.TemporaryDirectory(prefix="rookery-bench-") as scratch:
         folder = Path(scratch)
-        if way == "rookery":
-            rookery(folder, trials, sampler, times)
-        elif way.startswith("tune"):
-            tune(folder, trials, times, reuse="reused" in way)
-        else:
-            optuna_alone(folder, trials, times)
-        import ray
+        run(way, folder, trials, sampler, times)
+        if "ray" in sys.modules:
+            import ray
 
-        ray.shutdown()
+            ray.shutdown()
         files = sum(path.is_file() for path in folder.rglob("*") if "survey" not in path.parts)
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     ends, tenth = times.ends, max(1, len(times.ends) // 10)
@@ -189,26 +242,45 @@ def measure(way: str, trials: int, sampler: str) -> dict[str, float]:
     }
 
 
+def command(way: str, deephyper: str | None) -> list[str]:
+    """Return the command that runs one way."""
+    return [deephyper if way == "deephyper" and deephyper else sys.executable, __file__, "--inside", way]
+
+
+def environment(way: str) -> dict[str, str]:
+    """Return the variables of a way: Tune's own loggers are what a user gets unless he knows better."""
+    return {**os.environ, **({} if way == "tune" else TUNE)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--sampler", default="random")
     parser.add_argument("--only", choices=WAYS)
+    parser.add_argument("--deephyper", help="a Python that has DeepHyper")
     parser.add_argument("--inside", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.inside and asked.folder:
+        run(asked.inside, asked.folder, asked.trials, asked.sampler, Times())
+        return
     if asked.inside:
         print(json.dumps(measure(asked.inside, asked.trials, asked.sampler)))
         return
     print("| way | trials | trials/s | CPU s a trial | files a trial | first, s | growth | memory, MiB |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for way in WAYS if asked.only is None else (asked.only,):
-        # Tune's own loggers are what a user gets unless he knows better; reused actors come without.
-        extra = {} if way == "tune" else TUNE
-        words = [sys.executable, __file__, "--inside", way, "--trials", str(asked.trials)]
+        if way == "deephyper" and asked.deephyper is None:
+            continue
+        words = [*command(way, asked.deephyper), "--trials", str(asked.trials), "--sampler", asked.sampler]
         done = subprocess.run(
-            [*words, "--sampler", asked.sampler], env={**os.environ, **extra}, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True,
-        )  # fmt: skip
+            words,
+            env=environment(way),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
         found = json.loads(done.stdout.splitlines()[-1])
         numbers = [f"{found['trials']}", f"{found['trials/s']:.1f}", f"{found['CPU s']:.3f}"]
         numbers += [f"{found[key]:.2f}" for key in ("files", "first", "growth")] + [f"{found['memory']:.0f}"]
