@@ -22,6 +22,7 @@ from tabulated import COLUMNS, EPOCHS, SPACE, TABLE
 
 from rookery.search.coordinator import Coordinator
 from rookery.search.study import SplitReference, Study, StudyDocument, SurveyReference, create_or_open_study
+from rookery.search.warm_start import EarlierStudy
 from rookery.surveys.redshift_bins import RedshiftBins
 
 BUDGETS = (60, 120, 240, 480)
@@ -83,7 +84,7 @@ def read() -> Values:
     }
 
 
-def ours(values: Values, seed: int) -> list[float]:
+def ours(values: Values, seed: int, warm_start: tuple[EarlierStudy, ...] = ()) -> list[float]:
     """Search as `rookery search` does."""
     document = StudyDocument(
         family=SPACE.family,
@@ -94,6 +95,7 @@ def ours(values: Values, seed: int) -> list[float]:
         redshift_bins=RedshiftBins(),
         seed=seed,
         space=SPACE,
+        warm_start=warm_start,
     )
     coordinator = Coordinator(MemoryStudy(Path("tabulated-study"), document), 10**6)
     spent = Spent()
