@@ -20,7 +20,7 @@ from rookery.search.progress import SearchProgress
 from rookery.search.telemetry import Telemetry
 from rookery.search.trial import FAILED, FINISHED, HALTED, KIND, SPENT, STEP, VALUE
 
-_SESSION_TRIALS, _SESSION_ROUNDS = 1000, 50
+_SESSION_TRIALS, _SESSION_ROUNDS = 500, 50
 _LOOK_SECONDS = 2.0
 """So often is the cluster asked which nodes it has."""
 
