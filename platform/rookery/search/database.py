@@ -110,6 +110,9 @@ def open_database(url: sqlalchemy.URL) -> RDBStorage:
     except ImportError as error:
         rule = "needs `psycopg`: pip install 'rookery[postgresql]'"
         raise fail(str(shown), rule) from error
+    if kind == "sqlite":
+        sqlalchemy.event.listen(storage.engine, "connect", _keep_the_journal)
+        storage.engine.dispose()
     passes, seconds = (_may_pass, PATIENCE_SECONDS) if kind == "postgresql" else (_file_away, FOLDER_SECONDS)
     for name in _RETRIED:
         setattr(storage, name, patient(getattr(storage, name), passes, seconds))
@@ -162,6 +165,11 @@ def _has_study(url: str, options: dict[str, Any]) -> bool:
             return connection.execute(sqlalchemy.text("SELECT 1 FROM studies LIMIT 1")).first() is not None
     finally:
         engine.dispose()
+
+
+def _keep_the_journal(connection: Any, _record: object) -> None:
+    """Empty the rollback journal instead of removing it: as safe, and a commit takes half the time."""
+    connection.execute("PRAGMA journal_mode = TRUNCATE")
 
 
 def _refuse_writes(connection: Any, _record: object) -> None:
