@@ -4,11 +4,13 @@ The ways of `search_speed.py`, trials of 0.2 s, two at once. Driver and workers 
 TRIALS (by default 60) have ended, and the search is started again as its documentation says. A trial writes
 a line to a file of the benchmark's own when it ends: `ended` counts them at the kill, `known` those that the
 way itself knows of afterwards, `runs` all lines once it has ended again; those above TRIALS were lost or
-repeated.
+repeated. Tune's OptunaSearch keeps its study in memory here, with Tune's own snapshots: with a database it
+cannot be restored.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -35,6 +37,7 @@ def known(way: str, folder: Path) -> int:
 
         if not tune.Tuner.can_restore(str(folder / "run")):
             return 0
+        logging.getLogger("ray.tune").setLevel(logging.ERROR)  # no metrics without its loggers: not asked for
         results = tune.ExperimentAnalysis(str(folder / "run")).trials
         return sum(trial.status == "TERMINATED" for trial in results)
     import optuna
