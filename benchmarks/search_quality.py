@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from tabulated import COLUMNS, EPOCHS, SPACE, TABLE
 
 from rookery.search.coordinator import Coordinator
-from rookery.search.study import SplitReference, Study, StudyDocument, SurveyReference, create_or_open_study
+from rookery.search.creation import create_or_open_study
+from rookery.search.study import SplitReference, Study, StudyDocument, SurveyReference
 from rookery.search.warm_start import EarlierStudy
 from rookery.surveys.redshift_bins import RedshiftBins
 

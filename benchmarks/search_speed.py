@@ -61,9 +61,9 @@ def rookery(folder: Path, trials: int, sampler: str, times: Times) -> None:
 
     import rookery.search.trial as trial_module
     from rookery.search import coordinator as coordinator_module
+    from rookery.search.creation import create_or_open_study
     from rookery.search.run import run_search
     from rookery.search.space import SearchSpace
-    from rookery.search.study import create_or_open_study
     from rookery.surveys import new_galaxy_survey, open_survey, split_survey
 
     generator = np.random.default_rng(1)

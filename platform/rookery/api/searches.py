@@ -79,9 +79,9 @@ def search(
         Parameters that are not to be searched, with their values.
     """
     from rookery.networks.family import load_family
+    from rookery.search.creation import create_or_open_study
     from rookery.search.run import planning_folder, run_search
     from rookery.search.space import find_space, load_space
-    from rookery.search.study import create_or_open_study
     from rookery.surveys import open_survey
     from rookery.surveys.redshift_bins import redshift_bins
 

@@ -63,7 +63,7 @@ def run_search(
     Parameters
     ----------
     study
-        From :func:`rookery.search.study.create_or_open_study`.
+        From :func:`rookery.search.creation.create_or_open_study`.
     concurrent, cpus_per_trial, gpus_per_trial, autoscaling
         See :func:`rookery.search.planner.plan_resources`.
     address

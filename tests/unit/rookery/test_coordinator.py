@@ -14,9 +14,10 @@ from sqlalchemy.engine import Engine
 from rookery.networks.family import load_family
 from rookery.search.constraints import Constraints
 from rookery.search.coordinator import MAX_ATTEMPTS, SYSTEMATIC, Coordinator
+from rookery.search.creation import create_or_open_study
 from rookery.search.pareto import pareto_front
 from rookery.search.space import INFEASIBLE, SearchSpace
-from rookery.search.study import Study, create_or_open_study, open_study
+from rookery.search.study import Study, open_study
 from rookery.search.study import checkpoint as checkpoint_path
 from rookery.surveys import Survey, open_survey
 from rookery.surveys.redshift_bins import RedshiftBins

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from rookery.inference import build_ensemble, predict_survey
 from rookery.networks.family import load_family
 from rookery.search.coordinator import Coordinator
+from rookery.search.creation import create_or_open_study
 from rookery.search.space import SearchSpace, load_space
-from rookery.search.study import Study, create_or_open_study, member_folder
+from rookery.search.study import Study, member_folder
 from rookery.search.trial import FINISHED, VALUE, TrialPlan, run_plan
 from rookery.surveys import Survey, open_split, simulate_supernovae, split_survey, write_survey
 from rookery.surveys.degrade import degraded_survey

@@ -11,9 +11,10 @@ import torch
 
 from rookery import api
 from rookery.search.coordinator import Coordinator
+from rookery.search.creation import create_or_open_study
 from rookery.search.ledger import ledger
 from rookery.search.space import SearchSpace
-from rookery.search.study import Study, create_or_open_study, driver_lock
+from rookery.search.study import Study, driver_lock
 from rookery.surveys import Survey
 from rookery.training import TrainingJob, train_member
 from rookery.training.energy import EnergyMeter

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from rookery.search.creation import create_or_open_study
 from rookery.search.space import SearchSpace
-from rookery.search.study import Study, create_or_open_study, driver_lock, open_study
+from rookery.search.study import Study, driver_lock, open_study
 from rookery.surveys import Survey, open_survey, simulate_supernovae, split_survey
 from rookery_ensembles.errors import InputError
 

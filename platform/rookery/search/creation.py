@@ -1,0 +1,272 @@
+"""A study is made, or one that is there is gone on with under the same terms."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pandas as pd
+
+from rookery.documents import Source, build, dump
+from rookery.networks.family import load_family
+from rookery.search.home import WEIGHTS, Home, is_url
+from rookery.search.parameters import Scalar
+from rookery.search.pruners import Pruner, make_pruner
+from rookery.search.samplers import Sampler, make_sampler
+from rookery.search.space import SearchSpace
+from rookery.search.study import OPTUNA_NAME, Execution, Study, StudyDocument, open_study
+from rookery.search.warm_start import take_trials
+from rookery.surveys import Survey, open_split
+from rookery.surveys.redshift_bins import RedshiftBins
+from rookery.surveys.shift import warn_if_few
+from rookery.surveys.shift_options import ImportanceWeighting
+from rookery.training.data import role_rows
+from rookery.training.validation import check_shift, shift_weights
+from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.files import atomic_file, is_partial, sha256, write_new_text
+
+logger = logging.getLogger(__name__)
+
+
+def create_or_open_study(
+    path: str | Path,
+    space: SearchSpace,
+    survey: Survey,
+    split: str,
+    *,
+    class_names: tuple[str, ...] | None = None,
+    redshift_bins: RedshiftBins | None = None,
+    starts: int = 1,
+    sampler: Sampler = "tpe",
+    pruner: Pruner = "percentile",
+    sampler_options: Mapping[str, Scalar] | None = None,
+    pruner_options: Mapping[str, Scalar] | None = None,
+    seed: int = 0,
+    execution: Execution = "auto",
+    workers_per_network: int = 1,
+    storage: str | None = None,
+    deterministic: int | None = None,
+    warm_start: Sequence[str | Path] = (),
+) -> Study:
+    """Open the study at `path` to go on with it, or create it.
+
+    `warm_start` are folders or URLs of earlier studies, read when the study is made and not again.
+
+    Raises
+    ------
+    InputError
+        When the family cannot learn from survey and split, or the folder holds a study of another
+        survey, split, search space or settings: the message names the key and both values, and
+        nothing is changed.
+    """
+    home = Home(str(path)) if is_url(path) else None
+    path = Path(path) if home is None else home.mirror
+    if home is not None:
+        storage = check_home(home, storage, workers_per_network)
+    kept = storage and _checked_storage(storage)
+    if kept and deterministic is not None and not kept.startswith("sqlite"):
+        raise fail(path, "`deterministic` needs a study of one driver, but PostgreSQL lets in several")
+    opened = open_split(survey, split)
+    split_file = survey.path / "splits" / f"{split}.parquet"
+    values = {
+        "family": space.family,
+        "survey": {"path": str(survey.path.absolute()), "checksum": survey.checksum},
+        "split": {"name": split, "digest": sha256(split_file), "folds": opened.n_folds},
+        "class_names": class_names,
+        "redshift_bins": redshift_bins,
+        "starts": starts,
+        "sampler": sampler,
+        "sampler_options": dict(sampler_options or {}),
+        "pruner": pruner,
+        "pruner_options": dict(pruner_options or {}),
+        "seed": seed,
+        "execution": execution,
+        "workers_per_network": workers_per_network,
+        "deterministic": deterministic,
+        "storage": kept,
+        "storage_name": f"rookery-{uuid4().hex[:12]}" if kept else OPTUNA_NAME,
+        "space": space,
+        "warm_start": [{"study": _absolute(earlier)} for earlier in warm_start],
+    }
+    wanted = build(StudyDocument, values, path)
+    family = load_family(wanted.family)
+    _check_metric(wanted)
+    make_sampler(wanted.sampler, wanted.seed, space, wanted.sampler_options)
+    make_pruner(wanted.pruner, wanted.pruner_options)
+    for fold in range(opened.n_folds) or (None,):
+        role_rows(survey, split, fold, wanted.target, family)
+    if space.objective.shift is not None:
+        check_shift(survey, split, space.objective.shift)
+    if home is not None:
+        return _create_or_open_at(home, wanted, survey, storage)
+    if (path / "study.yaml").is_file():
+        return _continued(path, wanted, survey, storage)
+    if path.exists() and not path.is_dir():
+        raise fail(path, "is a file; a study needs a folder")
+    if path.exists() and any(not is_partial(entry) for entry in path.iterdir()):
+        raise fail(path, "is not empty and holds no study.yaml; a new study needs a folder of its own")
+    wanted = _with_trials(wanted)
+    if not write_new_text(path / "study.yaml", dump(wanted.model_dump(mode="json"))):
+        return _continued(path, wanted, survey, storage)  # another driver was faster
+    study = Study(path, wanted, storage)
+    _write_weights(study, survey)
+    return study
+
+
+def _create_or_open_at(home: Home, wanted: StudyDocument, survey: Survey, storage: str | None) -> Study:
+    """Open or create a study at a URL. Its mirror is made first, and study.yaml is put last."""
+    if not home.fetch_document():
+        assert storage is not None
+        with home.turn(storage):
+            if not home.fetch_document():  # else another driver was faster
+                if names := [name for name in home.names() if name != WEIGHTS]:
+                    rule = "holds no study.yaml, but is not empty"
+                    raise fail(home.url, f"{rule} ({names[0]}); a new study needs a place of its own")
+                wanted = _with_trials(wanted)
+                study = Study(home.mirror, wanted, storage, home)
+                _write_weights(study, survey)
+                if study.weights_file.is_file():
+                    home.put(study.weights_file.name, study.weights_file.read_bytes())
+                text = dump(wanted.model_dump(mode="json"))
+                home.put("study.yaml", text.encode())
+                home.fetch_document()
+                return study
+    found = Source.read(home.mirror / "study.yaml").validate(StudyDocument)
+    study = Study(home.mirror, found, storage, home)
+    _refuse_other(study, wanted)
+    return replace(study, document=found.model_copy(update={"survey": wanted.survey}))
+
+
+def check_home(home: Home, storage: str | None, workers_per_network: int) -> str | None:
+    """Return the URL of the database of a study at a URL, which a new one cannot do without.
+
+    Raises
+    ------
+    InputError
+        When the URL cannot be reached, the study is new and has no database, or networks train in groups.
+    """
+    from rookery.search.database import ENVIRONMENT
+
+    home.check()
+    if workers_per_network > 1:
+        rule = "needs a study folder that every node sees, but this study is at"
+        raise InputError(f"--workers-per-network {workers_per_network}: {rule} {home.url}")
+    if storage is None and not home.fetch_document():
+        storage = os.environ.get(ENVIRONMENT)
+        if not storage:
+            rule = "SQLite cannot lie on object storage; give --storage postgresql://user@host/name, or"
+            what = "sqlite:////folder/study.db on this machine for one driver"
+            raise fail(home.url, f"{rule} {what}")
+    return storage
+
+
+def _checked_storage(storage: str) -> str:
+    """Return the URL of a database as study.yaml keeps it."""
+    from rookery.search.database import parse_storage, without_password
+
+    parse_storage(storage)
+    return without_password(storage)
+
+
+def _continued(path: Path, wanted: StudyDocument, survey: Survey, storage: str | None) -> Study:
+    """Return the study that is there, to go on with it under the same terms."""
+    study = open_study(path, storage)
+    _refuse_other(study, wanted)
+    _write_weights(study, survey)
+    return Study(path, study.document.model_copy(update={"survey": wanted.survey}), storage)
+
+
+def _absolute(study: str | Path) -> str:
+    return str(study) if is_url(study) else str(Path(study).absolute())
+
+
+def _with_trials(wanted: StudyDocument) -> StudyDocument:
+    """Read what a new study shall learn from earlier ones."""
+    family = load_family(wanted.family)
+    earlier = tuple(
+        take_trials(named.study, open_study(named.study), wanted.space, family) for named in wanted.warm_start
+    )
+    return wanted.model_copy(update={"warm_start": earlier})
+
+
+def _check_metric(document: StudyDocument) -> None:
+    space, target = document.space, document.target
+    metric = space.objective.metric
+    names = [f"validation_{name}" for name in target.metric_names]
+    where = f"search space of `{document.family}`"
+    for other in space.beside:
+        if other.quantity.startswith("validation_") and other.quantity not in names:
+            rule = f"`beside.quantity` of {target.kind} must be one of {', '.join(names)}"
+            raise fail(where, f"{rule}, device_seconds or parameters, but is {other.quantity}")
+    if len(set(space.objectives)) < len(space.objectives):
+        raise fail(where, f"objectives must differ, but are {', '.join(space.objectives)}")
+    if space.beside and document.pruner != "none":
+        rule = "with several objectives no trial can be stopped early"
+        raise fail(where, f"{rule}: `pruner` must be none, but is {document.pruner}")
+    if document.warm_start and document.sampler == "grid":
+        raise fail(where, "`sampler` grid tries every point: it cannot be warm-started")
+    if space.beside and document.sampler == "cmaes":
+        raise fail(where, "`sampler` cmaes knows one objective alone, but there are several")
+    if metric not in names:
+        rule = f"`objective.metric` of {target.kind} must be one of {', '.join(names)}"
+        raise fail(where, f"{rule}, but is {metric}")
+
+
+def _write_weights(study: Study, survey: Survey) -> None:
+    """Write the importance weights of all labelled objects, where the objective has any, for the ensemble."""
+    shift = study.space.objective.shift
+    if not isinstance(shift, ImportanceWeighting) or study.weights_file.is_file():
+        return
+    name = study.document.split.name
+    split = open_split(survey, name)
+    weights = shift_weights(survey, name, shift)
+    judged = "train" if split.n_folds else "validation"
+    effective = warn_if_few(weights.of(split.indices(judged)), f"{study.path}, validation objects")
+    logger.info("%s: %.0f effective validation objects", study.path, effective)
+    columns = {
+        "object_id": survey.objects["object_id"].to_numpy()[weights.rows],
+        "role": split.role[weights.rows],
+        "weight": weights.weight,
+    }
+    with atomic_file(study.weights_file) as partial:
+        pd.DataFrame(columns).to_parquet(partial, index=False)
+
+
+def _refuse_other(study: Study, wanted: StudyDocument) -> None:
+    """Refuse to go on with a study under other terms. The survey's folder may have moved."""
+    old, new = study.document, wanted
+    where = study.path / "study.yaml"
+    if old.survey.checksum != new.survey.checksum:
+        raise fail(
+            where,
+            f"`survey.checksum`: the study belongs to another survey ({old.survey.path}, checksum "
+            f"{old.survey.checksum[:12]}), not to {new.survey.path} (checksum {new.survey.checksum[:12]})",
+        )
+    if old.split != new.split:
+        raise fail(where, f"`split`: the study was made with {old.split}, not with {new.split}")
+    told = {"survey", "split", "storage_name", "warm_start"}
+    before, now = ([named.study for named in document.warm_start] for document in (old, new))
+    if before != now:
+        raise fail(where, f"`warm_start`: the study was made with {before}, not with {now}")
+    if new.storage is None:  # as study.yaml or the environment says
+        told.add("storage")
+    for key in (name for name in StudyDocument.model_fields if name not in told):
+        before, now = getattr(old, key), getattr(new, key)
+        if before != now and key == "space":
+            changes = _changes(old.space, new.space)
+            raise fail(where, f"`space`: the study was made with another search space ({changes})")
+        if before != now:
+            raise fail(where, f"`{key}`: the study was made with {before!r}, not with {now!r}")
+
+
+def _changes(before: SearchSpace, now: SearchSpace) -> str:
+    """Name what differs between two search spaces."""
+    old, new = before.parameters, now.parameters
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    keys = ("objective", "beside", "constraints", "published")
+    names += [key for key in keys if getattr(before, key) != getattr(now, key)]
+    return f"changed: {', '.join(names)}"
