@@ -24,7 +24,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from rookery.search.retries import FOLDER_SECONDS, PATIENCE_SECONDS, keep_trying, reason
+from rookery.search.retries import FOLDER_SECONDS, PATIENCE_SECONDS, causes, keep_trying, reason
 from rookery_ensembles.errors import InputError, fail
 
 T = TypeVar("T")
@@ -189,9 +189,25 @@ def _open_or_make(url: str, options: dict[str, Any]) -> RDBStorage:
     raise AssertionError
 
 
+def _may_pass(error: BaseException | None) -> bool:
+    """Whether an error says that the database cannot be reached just now."""
+    return any(
+        isinstance(cause, OperationalError) or getattr(cause, "connection_invalidated", False)
+        for cause in causes(error)
+    )
+
+
+def _file_away(error: BaseException | None) -> bool:
+    """Whether an error says that the file of an SQLite database cannot be reached just now."""
+    return any(
+        isinstance(cause, OperationalError) and any(text in str(cause) for text in _FILE_AWAY)
+        for cause in causes(error)
+    )
+
+
 def patient(
     call: Callable[..., T],
-    may_pass: Callable[[BaseException | None], bool] | None = None,
+    may_pass: Callable[[BaseException | None], bool] = _may_pass,
     seconds: float = PATIENCE_SECONDS,
 ) -> Callable[..., T]:
     """Return a call of Optuna's that is made again while the database cannot be reached."""
@@ -210,27 +226,9 @@ def patient(
                     raise
                 return True  # type: ignore[return-value]  # told before, but the answer was lost
 
-        return keep_trying(once, may_pass or _may_pass, "the database", seconds)
+        return keep_trying(once, may_pass, "the database", seconds)
 
     return wrapped
-
-
-def _may_pass(error: BaseException | None) -> bool:
-    """Whether an error says that the database cannot be reached just now."""
-    while error is not None:
-        if isinstance(error, OperationalError) or getattr(error, "connection_invalidated", False):
-            return True
-        error = error.__cause__
-    return False
-
-
-def _file_away(error: BaseException | None) -> bool:
-    """Whether an error says that the file of an SQLite database cannot be reached just now."""
-    while error is not None:
-        if isinstance(error, OperationalError) and any(text in str(error) for text in _FILE_AWAY):
-            return True
-        error = error.__cause__
-    return False
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import traceback
 
+from rookery.search.retries import causes
+
 _ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EACCES)
 _PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.ECONNRESET)
 _SQLITE = ("database or disk is full", "attempt to write a readonly database", "disk I/O error")
@@ -12,24 +14,19 @@ _SQLITE = ("database or disk is full", "attempt to write a readonly database", "
 
 def storage_fault(error: BaseException | None) -> str | None:
     """Return what is wrong with the disk, if that is what lies behind `error`, else None."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _ERRNOS:
-            return error.strerror or str(error)
+    for cause in causes(error):
+        if isinstance(cause, OSError) and cause.errno in _ERRNOS:
+            return cause.strerror or str(cause)
         # SQLAlchemy and Optuna wrap SQLite's error; its text is the only sign of the cause.
-        found = [text for text in _SQLITE if text in str(error)]
+        found = [text for text in _SQLITE if text in str(cause)]
         if found:
             return found[0]
-        error = error.__cause__
     return None
 
 
 def may_pass(error: BaseException | None) -> bool:
     """Whether an error says that a folder, such as one on NFS, cannot be reached just now."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _PASSING:
-            return True
-        error = error.__cause__
-    return False
+    return any(isinstance(cause, OSError) and cause.errno in _PASSING for cause in causes(error))
 
 
 def error_kind(error: BaseException) -> str:

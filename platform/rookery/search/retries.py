@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,13 @@ def keep_trying(
             logger.warning("%s cannot be reached (%s); tried again in %.1f s", what, reason(error), pause)
         time.sleep(pause)
         pause = min(2 * pause, 15.0)
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, what caused it, what caused that, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
 def reason(error: BaseException) -> str:
