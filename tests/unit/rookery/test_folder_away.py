@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from rookery.search import trial as trial_module
 from rookery.search.database import open_database
+from rookery.search.faults import may_pass, storage_fault
 from rookery.search.trial import FAILED, FINISHED, HALTED, STEP, TrialPlan, run_plan
 from rookery.training import TrainingJob
 
@@ -67,6 +68,13 @@ def test_folder_that_stays_away_halts_the_study(
     last = run(tmp_path, make_job(configuration={"epochs": 4}))[-1]
     assert "cannot be written (Input/output error)" in last[HALTED]
     assert len(made) > 2
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN])
+def test_what_is_waited_for_is_the_whole_studys_trouble_when_it_lasts(code: int) -> None:
+    error = OSError(code, os.strerror(code))
+    assert may_pass(error)
+    assert storage_fault(error) == os.strerror(code)
 
 
 def test_full_disk_is_not_waited_for(
