@@ -20,6 +20,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,7 @@ from rookery.search.company import company
 from rookery.search.constraints import MOST_IN_A_ROW, Constraints
 from rookery.search.jobs import trial_jobs
 from rookery.search.ledger import write_costs
+from rookery.search.one_writer import OneWriterStorage
 from rookery.search.pruners import make_pruner
 from rookery.search.samplers import grid, make_sampler
 from rookery.search.space import INFEASIBLE, TRUST
@@ -86,6 +88,8 @@ class Coordinator:
             pruner=DeterministicPruner(pruner, lag) if lag else pruner, one_writer=not study.shared
         )
         self._void = set(self.optuna.user_attrs.get(AGAIN, ()))
+        storage = self.optuna._storage
+        self._together = storage.together if isinstance(storage, OneWriterStorage) else nullcontext
         self._others = company(study, self.optuna)
         self._waiting, self._looked = False, 0.0
         with self._others.turn():
@@ -188,6 +192,10 @@ class Coordinator:
         """Return the plan of the next trial, to be known as `key`; None when none is left."""
         if self.halted is not None:
             return None
+        with self._together():
+            return self._suggest(key)
+
+    def _suggest(self, key: str) -> dict[str, Any] | None:
         for _ in range(MOST_IN_A_ROW):
             if self._orphans:
                 live = self._taken_up(self._orphans.pop(0)._trial_id)
@@ -301,6 +309,12 @@ class Coordinator:
         if live is None:
             logger.info("Tune trial %s ended again: ignored", key)
             return
+        with self._together():
+            self._finish(live, value, error, kind)
+
+    def _finish(
+        self, live: _Live, value: float | Sequence[float] | None, error: str | None, kind: str | None
+    ) -> None:
         write_costs(live.trial, live.spent.values())
         values = [value] if isinstance(value, int | float) else value
         if values is not None and not any(map(math.isnan, values)):

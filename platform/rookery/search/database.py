@@ -113,9 +113,9 @@ def open_database(url: sqlalchemy.URL) -> RDBStorage:
     if kind == "sqlite":
         sqlalchemy.event.listen(storage.engine, "connect", _keep_the_journal)
         storage.engine.dispose()
-    passes, seconds = (_may_pass, PATIENCE_SECONDS) if kind == "postgresql" else (_file_away, FOLDER_SECONDS)
     for name in _RETRIED:
-        setattr(storage, name, patient(getattr(storage, name), passes, seconds))
+        call = getattr(storage, name)
+        setattr(storage, name, patient(call) if kind == "postgresql" else file_patient(call))
     return storage
 
 
@@ -229,6 +229,11 @@ def patient(
         return keep_trying(once, may_pass, "the database", seconds)
 
     return wrapped
+
+
+def file_patient(call: Callable[..., T]) -> Callable[..., T]:
+    """Return a call that is made again while the file of an SQLite database cannot be reached."""
+    return patient(call, _file_away, FOLDER_SECONDS)
 
 
 @contextmanager

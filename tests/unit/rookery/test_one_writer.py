@@ -1,3 +1,4 @@
+import sqlite3
 from copy import deepcopy
 from pathlib import Path
 
@@ -5,6 +6,8 @@ import optuna
 import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from rookery.search.one_writer import OneWriterStorage
 
@@ -81,3 +84,102 @@ def test_what_the_database_refuses_is_not_remembered(tmp_path: Path) -> None:
     with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
         study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
     assert study.trials == before
+
+
+def opened(folder: Path) -> tuple[optuna.Study, OneWriterStorage, str]:
+    """A new study, its storage, and the URL for another reader."""
+    url = f"sqlite:///{folder}/study.db"
+    storage = OneWriterStorage(RDBStorage(url))
+    return optuna.create_study(storage=storage, study_name="s"), storage, url
+
+
+def test_writes_together_are_one_transaction(tmp_path: Path) -> None:
+    study, storage, url = opened(tmp_path)
+    with storage.together():
+        trial = study.ask()
+        with storage.together():
+            trial.suggest_float("x", 0, 1)
+        assert optuna.load_study(study_name="s", storage=url).trials == []
+        trial.set_user_attr("a", [1])
+    (there,) = optuna.load_study(study_name="s", storage=url).trials
+    assert there.params.keys() == {"x"}
+    assert there.user_attrs == {"a": [1]}
+    assert there == study.trials[0]
+
+
+def test_writes_before_an_error_are_kept(tmp_path: Path) -> None:
+    study, storage, url = opened(tmp_path)
+
+    def ask() -> None:
+        with storage.together():
+            study.ask().suggest_float("x", 0, 1)
+            raise ValueError("sampler")
+
+    with pytest.raises(ValueError, match="sampler"):
+        ask()
+    assert optuna.load_study(study_name="s", storage=url).trials == study.trials
+    assert len(study.trials) == 1
+
+
+def test_what_a_full_disk_refused_is_written_with_the_next(tmp_path: Path) -> None:
+    study, storage, url = opened(tmp_path)
+    trial = study.ask()
+    engine = storage._backend.engine
+    with engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+
+    def full(connection: sqlite3.Connection, record: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    event.listen(engine, "connect", full)
+    engine.dispose()
+    with pytest.raises(OperationalError, match="full"):
+        trial.set_user_attr("long", "x" * 100_000)
+    assert optuna.load_study(study_name="s", storage=url).trials[0].user_attrs == {}
+    event.remove(engine, "connect", full)
+    engine.dispose()
+    trial.set_user_attr("short", 1)
+    there = optuna.load_study(study_name="s", storage=url).trials
+    assert there[0].user_attrs == {"long": "x" * 100_000, "short": 1}
+    assert there == study.trials
+
+
+def test_values_that_are_not_finite(tmp_path: Path) -> None:
+    study, _, url = opened(tmp_path)
+    for value, step in ((float("inf"), float("nan")), (float("-inf"), float("inf"))):
+        trial = study.ask()
+        trial.report(step, 1)
+        study.tell(trial, value)
+    there = optuna.load_study(study_name="s", storage=url).trials
+    assert [t.value for t in there] == [float("inf"), float("-inf")]
+    assert str([t.intermediate_values for t in there]) == "[{1: nan}, {1: inf}]"
+
+
+def test_refuses_what_optuna_refuses(tmp_path: Path) -> None:
+    study, storage, url = opened(tmp_path)
+    study.ask().suggest_float("x", 0, 1)
+    trial = study.ask()
+    with pytest.raises(ValueError, match="distribution"):
+        trial.suggest_int("x", 0, 1)
+    with pytest.raises(TypeError, match="JSON"):
+        trial.set_user_attr("object", object())
+    assert not storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+    with pytest.raises(KeyError):
+        storage.get_trial(17)
+    there = optuna.load_study(study_name="s", storage=url).trials
+    assert there == study.trials
+    assert there[1].params == there[1].user_attrs == {}
+
+
+def test_beside_another_study_of_the_same_file(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/study.db"
+    other = optuna.create_study(storage=url, study_name="other")
+    for _ in range(3):
+        other.tell(other.ask(), 1.0)
+    study = optuna.create_study(storage=OneWriterStorage(RDBStorage(url)), study_name="s")
+    study.tell(study.ask(), 2.0)
+    assert [t.number for t in study.trials] == [0]
+    assert [t.value for t in optuna.load_study(study_name="s", storage=url).trials] == [2.0]
+    assert [t.value for t in optuna.load_study(study_name="other", storage=url).trials] == [1.0] * 3
+    finished = study._storage.get_trial(other.trials[2]._trial_id)
+    assert finished.value == 1.0
