@@ -12,7 +12,13 @@ from rookery.networks.photoz_cnn import FAMILY, PhotozCnnConfiguration
 from rookery.networks.photoz_cnn.augmentation import pixel_noise
 from rookery.networks.photoz_cnn.configuration import branch_bands
 from rookery.networks.photoz_cnn.family import smoothed
-from rookery.networks.photoz_cnn.network import Convolution, Inception, PhotozNetwork, same_average
+from rookery.networks.photoz_cnn.network import (
+    Convolution,
+    Inception,
+    PhotozNetwork,
+    arcsinh,
+    same_average,
+)
 from rookery.search.space import find_space, load_space
 from rookery.surveys import Survey
 from rookery_ensembles.errors import InputError
@@ -148,6 +154,12 @@ def test_pixels_are_compressed_as_asked(compression: str, wanted: list[float]) -
     found = network.scaling(pixels).flatten()[:3]
     assert found.dtype == torch.float32
     assert found.tolist() == pytest.approx(wanted, rel=1e-6)
+
+
+def test_arcsinh_is_that_of_torch() -> None:
+    x = torch.cat([torch.zeros(1), torch.logspace(-30, 18, 2000)])
+    x = torch.cat([x, -x])
+    torch.testing.assert_close(arcsinh(x).double(), torch.asinh(x.double()), rtol=2e-7, atol=0)
 
 
 def test_standardised_bands_have_mean_zero_and_deviation_one_over_the_training_images() -> None:

