@@ -309,29 +309,21 @@ class Coordinator:
         if live is None:
             logger.info("Tune trial %s ended again: ignored", key)
             return
-        with self._together():
-            self._finish(live, value, error, kind)
-
-    def _finish(
-        self, live: _Live, value: float | Sequence[float] | None, error: str | None, kind: str | None
-    ) -> None:
-        write_costs(live.trial, live.spent.values())
         values = [value] if isinstance(value, int | float) else value
         if values is not None and not any(map(math.isnan, values)):
-            self._tell(live.trial, TrialState.COMPLETE, values)
-        elif live.pruned and error is None:
-            self._tell(live.trial, TrialState.PRUNED)
+            state = TrialState.COMPLETE
         else:
-            live.trial.set_user_attr("error", error or "the trial ended without a result")
-            self._stop_if_systematic(self._tell(live.trial, TrialState.FAIL), kind)
-
-    def _tell(
-        self, trial: optuna.Trial, state: TrialState, values: Sequence[float] | None = None
-    ) -> FrozenTrial:
-        told = self.optuna.tell(trial, values, state=state, skip_if_finished=True)
+            values = None
+            state = TrialState.PRUNED if live.pruned and error is None else TrialState.FAIL
+        with self._together():
+            write_costs(live.trial, live.spent.values())
+            if state is TrialState.FAIL:
+                live.trial.set_user_attr("error", error or "the trial ended without a result")
+            told = self.optuna.tell(live.trial, values, state=state, skip_if_finished=True)
         self._end(told)
         self.tally.running = len(self._live)
-        return told
+        if state is TrialState.FAIL:
+            self._stop_if_systematic(told, kind)
 
     def _stop_if_systematic(self, failed: FrozenTrial, kind: str | None) -> None:
         """Stop the study when its first trials failed alike, and queue their configurations anew."""
