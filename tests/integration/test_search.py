@@ -193,7 +193,7 @@ def test_a_pruned_trial_in_a_worker_group_frees_its_place(survey, ray_session, t
     space.write_text(
         "family: pelican\n"
         "objective: {metric: validation_accuracy, direction: minimize}\n"
-        "parameters: {epochs: 30, days_per_column: 8, merged_blocks: 2, patience: 30,\n"
+        "parameters: {epochs: 100, days_per_column: 8, merged_blocks: 2, patience: 100,\n"
         "  learning_rate: {type: float, low: 1.0e-7, high: 0.01, log: true}}\n"
         "published: [{learning_rate: 1.0e-7}, {learning_rate: 0.008}, {learning_rate: 0.009}]\n"
     )
