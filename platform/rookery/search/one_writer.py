@@ -125,8 +125,7 @@ class OneWriterStorage(_CachedStorage):
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
         """Write a state, and values; return whether the trial took it."""
-        before = self.get_trial(trial_id).state
-        if state is TrialState.RUNNING and before is not TrialState.WAITING and not before.is_finished():
+        if state is TrialState.RUNNING and self.get_trial(trial_id).state is TrialState.RUNNING:
             return False
         with self._changing(trial_id) as (trial, unwritten):
             trial.state = state
