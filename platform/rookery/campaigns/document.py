@@ -136,6 +136,8 @@ class RowDocument(Document):
     """Further options of the baseline, as `rookery baseline` has them."""
     configuration: Values | None = None
     """Hyperparameters over the defaults."""
+    family: str | None = None
+    """Another family of networks, which starts from its own defaults alone; goes with `configuration`."""
     add: Values | None = None
     """Hyperparameters over those of the row `from`, by default the network row above."""
     start: str | None = Field(default=None, alias="from")
@@ -154,6 +156,8 @@ class RowDocument(Document):
             raise ValueError(f"needs exactly one of {', '.join(kinds)}, but has {found}")
         if self.start is not None and self.add is None:
             raise ValueError("`from` goes with `add` alone")
+        if self.family is not None and self.configuration is None:
+            raise ValueError("`family` goes with `configuration` alone")
         if self.options and self.baseline is None:
             raise ValueError("`options` goes with `baseline` alone")
         if self.members is not None and not self.is_network:

@@ -34,6 +34,7 @@ class Campaign:
     source: Source
     document: CampaignDocument
     family: Family[Any]
+    """The family of every row that names no other."""
 
     @property
     def target(self) -> Target:
@@ -65,12 +66,39 @@ class Campaign:
         wanted = experiment.rows
         return [row for row in self.document.rows if wanted is None or row.name in wanted]
 
+    def family_of(self, row: RowDocument) -> Family[Any]:
+        """Return the family of a network row: its own, or that of the row it starts from."""
+        named = row_chain(self.document.rows, row)[0].family
+        return self.family if named is None else load_family(named)
+
     def configuration(self, experiment: ExperimentDocument, row: RowDocument) -> Values:
-        """Return a network row's hyperparameters: defaults, then the experiment's, then the row's."""
-        merged = {**self.document.defaults.configuration, **experiment.configuration}
-        for _, values in row_layers(self.document.rows, row):
+        """Return a network row's hyperparameters: see :meth:`layers`, of which the last counts most."""
+        merged: Values = {}
+        for _, values in self.layers(experiment, row):
             merged |= values
         return merged
+
+    def layers(self, experiment: ExperimentDocument, row: RowDocument) -> list[Layer]:
+        """Return where a network row's hyperparameters come from: defaults, the experiment, its rows.
+
+        Defaults and experiments speak of the campaign's family, and not of a row's own.
+        """
+        rows = self.document.rows
+        chain = row_chain(rows, row)
+        shared: list[Layer] = [
+            (("defaults", "configuration"), self.document.defaults.configuration),
+            (("experiments", self.name_of(experiment), "configuration"), experiment.configuration),
+        ]
+        own: list[Layer] = [
+            (("rows", rows.index(each), "add" if each.configuration is None else "configuration"), values)
+            for each in chain
+            if (values := each.configuration if each.add is None else each.add) is not None
+        ]
+        return own if chain[0].family is not None else shared + own
+
+    def name_of(self, experiment: ExperimentDocument) -> str:
+        """Return the name of an experiment."""
+        return next(name for name, each in self.document.experiments.items() if each is experiment)
 
     def n_folds(self, experiment: ExperimentDocument) -> int:
         """Return the folds that the file asks of an experiment's split; 0 for none, or a split by name."""
@@ -143,34 +171,41 @@ def load_campaign(
 
 
 def load_known_family(source: Source, document: CampaignDocument) -> Family[Any]:
-    """Return the campaign's family; an unknown name is an error of the file."""
-    try:
-        return load_family(document.defaults.family)
-    except InputError as error:
-        raise source.error(("defaults", "family"), str(error)) from error
+    """Return the campaign's family; an unknown name, of a row too, is an error of the file.
+
+    The rows of a table predict the same thing, so that no row's family may predict another.
+    """
+    named: list[tuple[Key, str]] = [(("defaults", "family"), document.defaults.family)]
+    named += [(("rows", n, "family"), row.family) for n, row in enumerate(document.rows) if row.family]
+    families = []
+    for place, name in named:
+        try:
+            families.append(load_family(name))
+        except InputError as error:
+            raise source.error(place, str(error)) from error
+        kind, wanted = families[-1].prediction_kind, families[0].prediction_kind
+        if kind != wanted:
+            rule = f"must predict {wanted} as `{families[0].name}` does, but `{name}` predicts {kind}"
+            raise source.error(place, rule)
+    return families[0]
 
 
-def row_layers(rows: Sequence[RowDocument], row: RowDocument) -> list[Layer]:
-    """Return the hyperparameters of a network row and of those it starts from, the earliest first.
+def row_chain(rows: Sequence[RowDocument], row: RowDocument) -> list[RowDocument]:
+    """Return a network row behind those that it starts from, the earliest first.
 
     Raises
     ------
     InputError
         When a row starts from none, from one that trains no network, or in a circle.
     """
-    names = [other.name for other in rows]
-    layers: list[Layer] = []
-    chain = [row.name]
-    while True:
-        position = names.index(row.name)
-        if row.configuration is not None:
-            return [(("rows", position, "configuration"), row.configuration), *reversed(layers)]
-        assert row.add is not None
-        layers.append((("rows", position, "add"), row.add))
-        row = _start(rows, position)
-        if row.name in chain:
-            raise InputError(f"starts from itself ({' <- '.join([*chain, row.name])})")
-        chain.append(row.name)
+    chain = [row]
+    while chain[0].configuration is None:
+        start = _start(rows, rows.index(chain[0]))
+        if start in chain:
+            names = [*(each.name for each in reversed(chain)), start.name]
+            raise InputError(f"starts from itself ({' <- '.join(names)})")
+        chain.insert(0, start)
+    return chain
 
 
 def _start(rows: Sequence[RowDocument], position: int) -> RowDocument:
@@ -204,7 +239,7 @@ def _check_rows(source: Source, document: CampaignDocument) -> None:
             raise source.error(("rows", position, "name"), f"every row needs its own, but found {row.name!r}")
         if row.is_network:
             try:
-                row_layers(document.rows, row)
+                row_chain(document.rows, row)
             except InputError as error:
                 raise source.error(("rows", position, "from" if row.start else "add"), str(error)) from error
         networks = [other.name for other in document.rows if other.is_network]
@@ -252,21 +287,17 @@ def _check_table(source: Source, document: CampaignDocument) -> None:
 
 
 def _check_configurations(campaign: Campaign) -> None:
-    """Hold the hyperparameters of every network against the family's configuration."""
-    document, known = campaign.document, campaign.family.configuration
-    for name, experiment in document.experiments.items():
+    """Hold the hyperparameters of every network against its family's configuration."""
+    for experiment in campaign.document.experiments.values():
         for row in campaign.rows_of(experiment):
             if not row.is_network:
                 continue
+            known = campaign.family_of(row).configuration
             try:
                 known.model_validate(campaign.configuration(experiment, row))
             except ValidationError as error:
                 problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-                layers = [
-                    (("defaults", "configuration"), document.defaults.configuration),
-                    (("experiments", name, "configuration"), experiment.configuration),
-                    *row_layers(document.rows, row),
-                ]
+                layers = campaign.layers(experiment, row)
                 guilty = str(problem["loc"][0]) if problem["loc"] else ""
                 holders = [key for key, values in layers if guilty in values]
                 place: Key = (*holders[-1], guilty) if holders else layers[-1][0]

@@ -99,16 +99,14 @@ def training_job(
 ) -> TrainingJob:
     """Return the job of one network; its name is a digest of all that decides what it becomes."""
     defaults = campaign.document.defaults
-    configuration = campaign.configuration(experiment, row)
+    family, configuration = campaign.family_of(row), campaign.configuration(experiment, row)
     objective = {
         key: value
         for key, value in defaults.objective.model_dump().items()
         if key in TrainingJob.model_fields
     }
     facts = {
-        "configuration": configuration_hash(
-            campaign.family.name, campaign.family.configure(dict(configuration))
-        ),
+        "configuration": configuration_hash(family.name, family.configure(dict(configuration))),
         "survey": ground.survey.checksum,
         "split": _split_facts(ground),
         "classes": _outputs(campaign),
@@ -118,7 +116,7 @@ def training_job(
         facts["train_on"] = experiment.train_on.model_dump(mode="json")
     return TrainingJob(
         member=fold_name(f"{digest(facts)[:12]}-s{seed}", fold),
-        family=campaign.family.name,
+        family=family.name,
         configuration=dict(configuration),
         survey=str(ground.survey.path.absolute()),
         survey_checksum=ground.survey.checksum,
@@ -149,7 +147,7 @@ def network_tasks(campaign: Campaign, grounds: dict[str, Ground], folders: Folde
             if ground.predicts_elsewhere:
                 out = folders.elsewhere(job.member, ground).absolute()
                 surveys[str(out)] = str(ground.test_survey.path.absolute())
-            epochs = campaign.family.configure(job.configuration).epochs
+            epochs = campaign.family_of(row).configure(job.configuration).epochs
             known = tasks.get(job.member)
             tasks[job.member] = NetworkTask(
                 job=job, surveys={**(known.surveys if known else {}), **surveys}, size=epochs * size
@@ -255,10 +253,11 @@ def _stated_price(campaign: Campaign) -> Price | None:
 
 def _distinct(campaign: Campaign, experiment: ExperimentDocument) -> list[str]:
     """Return a digest of each network of an experiment, alike where experiments share it."""
-    family, found = campaign.family, []
+    found = []
     for row in campaign.rows_of(experiment):
         if not row.is_network:
             continue
+        family = campaign.family_of(row)
         point = configuration_hash(
             family.name, family.configure(dict(campaign.configuration(experiment, row)))
         )

@@ -7,6 +7,7 @@ import inspect
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -204,8 +205,10 @@ def _ground(
     if experiment.folds not in (None, split.n_folds):
         rule = f"split `{split.name}` has {split.n_folds} folds, but the file says {experiment.folds}"
         raise campaign.source.error(("experiments", name, "folds"), rule)
-    for fold in range(split.n_folds) or (None,):
-        _, found = role_rows(survey, split.name, fold, campaign.target, campaign.family)
+    networks = [campaign.family_of(row) for row in campaign.rows_of(experiment) if row.is_network]
+    families = {family.name: family for family in (campaign.family, *networks)}
+    for fold, family in product(range(split.n_folds) or (None,), families.values()):
+        _, found = role_rows(survey, split.name, fold, campaign.target, family)
         if experiment.train_on is not None:
             training_rows(survey, found["train"], experiment.train_on, fold)
     test_survey, rows = survey, split.indices("test")

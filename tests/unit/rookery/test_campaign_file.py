@@ -216,6 +216,51 @@ def test_a_split_is_named_by_its_arguments_and_the_content_of_their_files(tmp_pa
     assert split_name({"train_ids": str(ids), "seed": 1}) != before
 
 
+def test_a_row_may_be_of_another_family_with_its_own_defaults(tmp_path: Path) -> None:
+    text = """
+name: two families
+surveys: {sky: {simulate: galaxies, n: 100, seed: 1}}
+defaults: {family: photoz_cnn, configuration: {image_size: 32, epochs: 3}}
+experiments: {half: {survey: sky, split: {train_fraction: 0.5}, configuration: {blocks: 2}}}
+rows:
+  - {name: images, configuration: {width: 0.25}}
+  - {name: catalogue, family: photoz_mlp, configuration: {epochs: 7}}
+  - {name: + E(B-V), add: {mwebv: true}}
+  - {name: both, ensemble_of: [images, catalogue]}
+"""
+    campaign = load_campaign(write(tmp_path, text))
+    half = campaign.document.experiments["half"]
+    found = {
+        row.name: (campaign.family_of(row).name, campaign.configuration(half, row))
+        for row in campaign.document.rows
+        if row.is_network
+    }
+    assert found == {
+        "images": ("photoz_cnn", {"image_size": 32, "epochs": 3, "blocks": 2, "width": 0.25}),
+        "catalogue": ("photoz_mlp", {"epochs": 7}),
+        "+ E(B-V)": ("photoz_mlp", {"epochs": 7, "mwebv": True}),
+    }
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("family: photoz_mlp, baseline: binned-trees", r"`rows.4`: `family` goes with `configuration` alone"),
+        ("family: pelicna, configuration: {}", r"`rows.4.family`: .*pelicna"),
+        (
+            "family: photoz_mlp, configuration: {}",
+            r"`rows.4.family`: must predict class_probability as `pelican` does, but `photoz_mlp` predicts",
+        ),
+    ],
+)
+def test_a_family_of_a_row_that_does_not_fit_is_an_error_of_the_file(
+    tmp_path: Path, row: str, message: str
+) -> None:
+    text = GOOD.replace("name: wide, from: plain, add: {features: 32}", f"name: wide, {row}")
+    with pytest.raises(InputError, match=message):
+        load_campaign(write(tmp_path, text))
+
+
 def test_a_row_is_a_folder_by_letters_and_digits() -> None:
     assert [slug(name) for name in ("+ KL", "PELICAN", "a/b", "?")] == ["kl", "pelican", "a-b", "row"]
 
