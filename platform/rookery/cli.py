@@ -91,6 +91,13 @@ def split(
     max_train: Annotated[
         int | None, typer.Option(help="At most so many objects in the training part.")
     ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            help="Column, or sky:DEGREES: objects that agree in it never train, validate and test, nor lie "
+            "in two folds."
+        ),
+    ] = None,
     seed: SeedOption = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a split of that name.")] = False,
 ) -> None:
@@ -108,12 +115,16 @@ def split(
         validation_fraction=validation_fraction,
         folds=folds,
         max_train=max_train,
+        groups=groups,
         seed=seed,
         overwrite=overwrite,
     )
     opened = open_split(open_survey(survey, verify=False), name)
     roles = {role: int((opened.role == role).sum()) for role in ("train", "validation", "test", "unlabelled")}
-    _say(f"{name}: " + ", ".join(f"{count} {role}" for role, count in roles.items() if count))
+    parts = [f"{count} {role}" for role, count in roles.items() if count]
+    if opened.group is not None:
+        parts.append(f"{len(set(opened.group.tolist()))} groups, none on two sides")
+    _say(f"{name}: " + ", ".join(parts))
 
 
 @app.command()

@@ -265,6 +265,7 @@ def split(
     validation_fraction: float | None = None,
     folds: int = 0,
     max_train: int | None = None,
+    groups: str | None = None,
     seed: int = 0,
     overwrite: bool = False,
 ) -> Path:
@@ -281,6 +282,7 @@ def split(
         validation_fraction=validation_fraction,
         folds=folds,
         max_train=max_train,
+        groups=groups,
         seed=seed,
         overwrite=overwrite,
     )

@@ -89,7 +89,7 @@ def truth_frame(head: pd.DataFrame, ids: list[str]) -> pd.DataFrame:
     for name in head.columns:
         if rules.is_truth(str(name)):
             columns[str(name).lower()] = plain_column(head[name])
-    return pd.DataFrame(columns)
+    return rules.with_template(pd.DataFrame(columns))
 
 
 def plain_column(column: pd.Series) -> pd.Series:

@@ -47,6 +47,8 @@ _TRUTH_KEYS = {
     "REDSHIFT_SPEC",
     "HOSTGAL_SPECZ",
 }
+# The number of the template behind a simulated object that is no Ia; 0 and below, and -9, mean none.
+_TEMPLATE_KEYS = ("sim_template_index", "sim_non1a")
 _SIMULATED_TYPE = re.compile(r"SN Type\s*=\s*([^\s,]+)")
 
 
@@ -147,7 +149,19 @@ def truth_table(curves: Sequence[LightCurve]) -> pd.DataFrame:
     for name in table.columns:
         if table[name].dtype == object or pd.api.types.is_string_dtype(table[name]):
             table[name] = [None if value is None or value != value else str(value) for value in table[name]]
-    return table
+    return with_template(table)
+
+
+def with_template(truth: pd.DataFrame) -> pd.DataFrame:
+    """Add `template`, SNANA's template number and missing where there is none, to a truth table.
+
+    It is there to keep objects of one template on one side of a split (``--groups template``).
+    """
+    found = [name for name in _TEMPLATE_KEYS if name in truth.columns]
+    if not found:
+        return truth
+    number = pd.to_numeric(truth[found[0]], errors="coerce").astype(np.float64)
+    return truth.assign(template=number.where(number > 0))
 
 
 def _truth_row(curve: LightCurve) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from rookery_ensembles.files import atomic_file
 
 ROLES = ("train", "validation", "test", "unlabelled")
 _COLUMNS = {"object_id": pa.string(), "role": pa.string(), "fold": pa.int16()}
+_GROUP = "group"
 _METADATA = b"rookery"
 
 
@@ -32,12 +33,17 @@ class Split:
         Its name.
     object_id, role, fold
         (N,) one entry per object of the survey, in the survey's order; `fold` is -1 where there is none.
+    group
+        (N,) which objects belong together (of one template, host, field), None for a split without
+        groups: no group trains, validates and tests, nor lies in two folds, and whoever parts the
+        training objects further shall keep groups whole too.
     """
 
     name: str
     object_id: NDArray[np.object_]
     role: NDArray[np.object_]
     fold: NDArray[np.int16]
+    group: NDArray[np.int64] | None = None
 
     @property
     def n_folds(self) -> int:
@@ -84,8 +90,9 @@ def open_split(survey: Survey, name: str) -> Split:
         existing = ", ".join(sorted(file.stem for file in path.parent.glob("*.parquet"))) or "none"
         raise fail(path, f"no such split; the survey's splits are: {existing}")
     table = read_table(path)
-    require_columns(table, _COLUMNS, path)
-    no_nulls(table, _COLUMNS, path)
+    columns = _COLUMNS | ({_GROUP: pa.int64()} if _GROUP in table.column_names else {})
+    require_columns(table, columns, path)
+    no_nulls(table, columns, path)
     _check_survey(table, survey, path)
     frame = table.to_pandas()
     role = frame["role"].to_numpy(dtype=object)
@@ -95,7 +102,11 @@ def open_split(survey: Survey, name: str) -> Split:
         raise fail(path, f"row {row}: role must be one of {', '.join(ROLES)}, but is {role[row]!r}")
     order = _rows_in_survey_order(frame["object_id"].to_numpy(dtype=object), survey, path)
     split = Split(
-        name, survey.objects["object_id"].to_numpy(dtype=object), role[order], frame["fold"].to_numpy()[order]
+        name,
+        survey.objects["object_id"].to_numpy(dtype=object),
+        role[order],
+        frame["fold"].to_numpy()[order],
+        frame[_GROUP].to_numpy()[order] if _GROUP in columns else None,
     )
     stray = ((split.fold >= 0) & (split.role != "train")) | (split.fold < -1)
     if stray.any():
@@ -104,7 +115,24 @@ def open_split(survey: Survey, name: str) -> Split:
         raise fail(
             path, f"object {split.object_id[row]!r}: only 'train' objects may have a fold, but {found}"
         )
+    torn = None if split.group is None else first_torn(split.group, split.role, split.fold)
+    if torn is not None:
+        rule = "no group may lie on two sides, but another object of its group has another role or fold"
+        raise fail(path, f"object {split.object_id[torn]!r}: {rule}")
     return split
+
+
+def first_torn(group: NDArray[np.int64], role: NDArray[np.object_], fold: NDArray[np.int16]) -> int | None:
+    """Return the first object whose group trains, validates, tests or lies in a fold elsewhere too, or None.
+
+    Objects without a label count for nothing here: they have nothing to give away.
+    """
+    labelled = np.flatnonzero(role != "unlabelled")
+    rows = labelled[np.argsort(group[labelled], kind="stable")]
+    same_group = group[rows[1:]] == group[rows[:-1]]
+    other_side = (role[rows[1:]] != role[rows[:-1]]) | (fold[rows[1:]] != fold[rows[:-1]])
+    torn = rows[1:][same_group & other_side]
+    return int(torn[0]) if len(torn) else None
 
 
 def split_path(survey: Survey, name: str) -> Path:
@@ -117,11 +145,20 @@ def split_path(survey: Survey, name: str) -> Path:
 
 
 def write_split(
-    path: Path, survey: Survey, role: NDArray[np.object_], fold: NDArray[np.int16], arguments: dict[str, Any]
+    path: Path,
+    survey: Survey,
+    role: NDArray[np.object_],
+    fold: NDArray[np.int16],
+    arguments: dict[str, Any],
+    group: NDArray[np.int64] | None = None,
 ) -> None:
+    """Write a split, its roles in the order of the survey's objects."""
     metadata = {_METADATA: json.dumps({"survey": survey.checksum, "arguments": arguments})}
     columns = {"object_id": survey.objects["object_id"].tolist(), "role": list(role), "fold": fold}
-    table = pa.table(columns, schema=pa.schema(list(_COLUMNS.items()), metadata=metadata))
+    types = dict(_COLUMNS)
+    if group is not None:
+        columns[_GROUP], types[_GROUP] = group, pa.int64()
+    table = pa.table(columns, schema=pa.schema(list(types.items()), metadata=metadata))
     with atomic_file(path) as partial:
         pq.write_table(table, partial, compression="zstd")
 

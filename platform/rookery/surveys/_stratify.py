@@ -46,3 +46,79 @@ def deal(types: Sequence[str], folds: int, generator: np.random.Generator) -> ND
     fold = np.empty(len(types), np.int16)
     fold[stratified_order(types, generator)] = np.arange(len(types)) % folds
     return fold
+
+
+def partition(
+    types: Sequence[str],
+    group: NDArray[np.int64],
+    shares: Sequence[float],
+    generator: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Deal whole groups to sides, so that each side's number of each type comes near its share.
+
+    Large groups first, each to the side where it does least harm: the squared distance of every
+    type's number, and of the total, from what the side should have, over that type's number (the
+    idea of scikit-learn's StratifiedGroupKFold, with shares). Sizes are jittered by up to a half,
+    so that seeds differ. Groups of one object then fill what is missing of their type.
+
+    Parameters
+    ----------
+    types
+        (N,) type of each object.
+    group
+        (N,) group of each object.
+    shares
+        Fraction of each side; they add up to 1.
+    generator
+        Source of randomness.
+
+    Returns
+    -------
+    (N,) side of each object.
+    """
+    _, code = np.unique(group, return_inverse=True)
+    _, kind = np.unique(np.asarray(types, dtype=str), return_inverse=True)
+    n_kinds = int(kind.max(initial=-1)) + 1
+    count = np.zeros((int(code.max(initial=-1)) + 1, n_kinds))
+    np.add.at(count, (code, kind), 1)
+    total = count.sum(axis=0)
+    wanted = np.outer(shares, total)
+    found = np.zeros_like(wanted)
+    side = np.zeros(len(count), dtype=np.int64)
+    size = count.sum(axis=1)
+    large = np.flatnonzero(size > 1)
+    order = large[np.argsort(-size[large] * generator.uniform(0.5, 1.5, len(large)), kind="stable")]
+    for each in order:
+        harm = _distance(found + count[each] - wanted, total) - _distance(found - wanted, total)
+        side[each] = _least(harm, generator)
+        found[side[each]] += count[each]
+    single = np.flatnonzero(size == 1)
+    single_kind = count[single].argmax(axis=1)
+    for one in range(n_kinds):
+        members = generator.permutation(single[single_kind == one])
+        numbers = _fill(wanted[:, one] - found[:, one], len(members), found.sum(axis=1) - wanted.sum(axis=1))
+        side[members] = np.repeat(np.arange(len(shares)), numbers)
+        found[:, one] += numbers
+    return side[code]
+
+
+def _distance(excess: NDArray[np.float64], total: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far each side is from what it should have, per type and in total."""
+    return np.asarray((excess**2 / total).sum(axis=1) + excess.sum(axis=1) ** 2 / total.sum())
+
+
+def _least(values: NDArray[np.float64], generator: np.random.Generator) -> int:
+    return int(generator.choice(np.flatnonzero(values <= values.min() + 1e-9)))
+
+
+def _fill(missing: NDArray[np.float64], number: int, excess: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Part `number` objects among sides in proportion to what they miss; what is left to the emptiest."""
+    gap = np.maximum(missing, 0)
+    if gap.sum() == 0:
+        gap = np.ones(len(missing))
+    exact = gap / gap.sum() * number
+    whole = np.floor(exact + 1e-9).astype(np.int64)
+    left = number - int(whole.sum())
+    order = np.lexsort((excess, -np.round(exact - whole, 9)))
+    whole[order[:left]] += 1
+    return whole

@@ -45,15 +45,36 @@ def matching(survey: Survey, conditions: Sequence[str], option: str) -> NDArray[
         where numbers stand, an order of text, or conditions that no object fulfils.
     """
     marked = np.ones(len(survey), dtype=bool)
-    tables = [survey.objects]
-    truth = survey.truth()
-    if truth is not None:
-        tables.append(truth)
+    tables = _tables(survey)
     for condition in conditions:
         marked &= _one(tables, condition, f"{option} {condition!r}")
     if not marked.any():
         raise fail(f"{option} {' and '.join(conditions)}", f"no object of {survey.path} fulfils it")
     return marked
+
+
+def object_column(survey: Survey, name: str, where: str) -> pd.Series:
+    """Return a column of the object table or, if not there, of the truth table.
+
+    Raises
+    ------
+    InputError
+        When neither has it (the columns that exist are listed).
+    """
+    return _column(_tables(survey), name, where)
+
+
+def _tables(survey: Survey) -> list[pd.DataFrame]:
+    truth = survey.truth()
+    return [survey.objects] if truth is None else [survey.objects, truth]
+
+
+def _column(tables: Sequence[pd.DataFrame], name: str, where: str) -> pd.Series:
+    for table in tables:
+        if name in table.columns:
+            return table[name]
+    known = dict.fromkeys(str(column) for one in tables for column in one.columns)
+    raise fail(where, f"there is no column {name!r}; the columns are: {', '.join(known)}")
 
 
 def _one(tables: Sequence[pd.DataFrame], condition: str, where: str) -> NDArray[np.bool_]:
@@ -62,11 +83,7 @@ def _one(tables: Sequence[pd.DataFrame], condition: str, where: str) -> NDArray[
     if parsed is None or not parsed[3]:
         raise fail(where, "must be COLUMN=VALUE, or with !=, <, <=, > or >= instead of =")
     name, sign, value = parsed.groups()
-    table = next((one for one in tables if name in one.columns), None)
-    if table is None:
-        known = dict.fromkeys(str(column) for one in tables for column in one.columns)
-        raise fail(where, f"there is no column {name!r}; the columns are: {', '.join(known)}")
-    column = table[name]
+    column = _column(tables, name, where)
     present = column.notna().to_numpy(dtype=bool)
     compare = _COMPARISONS[sign]
     if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):

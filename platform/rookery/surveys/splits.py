@@ -1,7 +1,8 @@
 """Splits: who trains, who validates, who tests, and who is seen without a label.
 
 A split is ``splits/<name>.parquet`` in the survey's folder, with the columns `object_id`,
-`role` and `fold`, and metadata that tie it to the survey's checksum.
+`role` and `fold` (and `group`, where groups of objects stay together), and metadata that tie it
+to the survey's checksum.
 """
 
 from collections import Counter
@@ -14,8 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rookery.surveys._groups import check_validation, group_codes, group_folds, part_groups, tell_misses
 from rookery.surveys._split_file import ROLES, Split, open_split, split_path, write_split
-from rookery.surveys._stratify import deal, draw
+from rookery.surveys._stratify import deal, draw, partition
 from rookery.surveys._where import matching
 from rookery.surveys.labels import strata
 from rookery.surveys.store import Survey
@@ -37,6 +39,7 @@ def split_survey(
     validation_fraction: float | None = None,
     folds: int = 0,
     max_train: int | None = None,
+    groups: str | None = None,
     seed: int = 0,
     overwrite: bool = False,
 ) -> Path:
@@ -72,6 +75,13 @@ def split_survey(
     max_train
         At most so many objects in the training part, drawn by type; the rest of it becomes
         "unlabelled", so that the test objects do not depend on it.
+    groups
+        A column of the object table or the truth table, such as ``template``, or ``sky:1.0`` for cells
+        of one degree: objects that agree in it never train, validate and test, nor lie in two folds.
+        Whole groups are drawn, by type as well as they allow, and what is missed by more than 0.01 is
+        logged. A missing value is a group of its own. Objects that would test, but share a group with
+        the training part that `train_ids` or `train_where` chose, are "unlabelled"; unlabelled objects
+        may share a group with any other. `max_train` draws single objects, so that few train of many groups.
     seed
         Seed of the draws.
     overwrite
@@ -84,8 +94,8 @@ def split_survey(
     Raises
     ------
     InputError
-        For arguments out of range, unknown or unlabelled ids, fewer than two types to train on, an
-        existing split, or a folder that cannot be written.
+        For arguments out of range, unknown or unlabelled ids, fewer than two types to train on, too
+        few groups, an existing split, or a folder that cannot be written.
     """
     path = split_path(survey, name)
     if path.exists() and not overwrite:
@@ -98,14 +108,20 @@ def split_survey(
         validation_fraction if validation_fraction is not None else (0.0 if folds else _DEFAULT_VALIDATION),
         folds,
         max_train,
+        groups,
         seed,
     )
     _check_plan(name, plan)
     labels = strata(survey.info.kind, survey.objects)
-    role, fold = _assign(name, survey, labels, plan)
+    group = None if groups is None else group_codes(survey, groups)
+    role, fold = _assign(name, survey, labels, plan, group)
     if survey.info.kind == "light_curves":
         _check_classes(name, labels, role, fold)
-    write_split(path, survey, role, fold, plan.arguments())
+    if group is not None:
+        whole = plan.max_train is None and not (plan.train_where or plan.test_where)
+        wanted = plan.train_fraction if whole else None
+        tell_misses(name, str(groups), labels, role, fold, (wanted, plan.validation_fraction))
+    write_split(path, survey, role, fold, plan.arguments(), group)
     return path
 
 
@@ -120,11 +136,14 @@ class _Plan:
     validation_fraction: float
     folds: int
     max_train: int | None
+    groups: str | None
     seed: int
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments as the file's metadata keep them."""
-        return asdict(self) | {"train_ids": None if self.train_ids is None else self.train_ids.name}
+        found = asdict(self) | {"train_ids": None if self.train_ids is None else self.train_ids.name}
+        # A split without groups keeps the bytes, and so the digest, that it always had.
+        return {key: value for key, value in found.items() if key != "groups" or value is not None}
 
 
 def _check_plan(name: str, plan: _Plan) -> None:
@@ -155,7 +174,11 @@ def _truth_word(survey: Survey) -> str:
 
 
 def _assign(
-    name: str, survey: Survey, types: NDArray[np.object_], plan: _Plan
+    name: str,
+    survey: Survey,
+    types: NDArray[np.object_],
+    plan: _Plan,
+    group: NDArray[np.int64] | None,
 ) -> tuple[NDArray[np.object_], NDArray[np.int16]]:
     """Return every object's role and fold."""
     typed = pd.notna(types)
@@ -171,13 +194,15 @@ def _assign(
         may_train = typed
         if plan.train_where:
             may_train = typed & matching(survey, plan.train_where, "train_where")
-        training = _subset(types, may_train, round(fraction * int(may_train.sum())), generator)
+        training = _subset(types, may_train, round(fraction * int(may_train.sum())), generator, group)
     role = np.where(typed, np.where(training, "train", "test"), "unlabelled").astype(object)
     if plan.test_where:
         role[typed & ~training & ~matching(survey, plan.test_where, "test_where")] = "unlabelled"
         if not (role == "test").any():
             every = "every labelled object that fulfils test_where already trains"
             raise fail(f"split {name}", f"{every}: {', '.join(plan.test_where)}")
+    if group is not None:
+        part_groups(f"split {name}", str(plan.groups), role, training, group)
     if plan.max_train is not None and training.sum() > plan.max_train:
         role[training] = "unlabelled"
         training = _subset(types, training, plan.max_train, generator)
@@ -188,23 +213,40 @@ def _assign(
         raise fail(
             f"split {name}", f"folds must not exceed the training objects, but {plan.folds} > {number}"
         )
-    if plan.folds:
+    if plan.folds and group is not None:
+        fold[training] = group_folds(
+            f"split {name}", str(plan.groups), list(types[training]), group[training], plan.folds, generator
+        )
+    elif plan.folds:
         fold[training] = deal(list(types[training]), plan.folds, generator)
     elif plan.validation_fraction:
         share = round(plan.validation_fraction * number)
         if not share:
             rule = f"validation_fraction {plan.validation_fraction} of {number} training objects leaves none"
             raise fail(f"split {name}", rule)
-        role[_subset(types, training, share, generator)] = "validation"
+        validation = _subset(types, training, share, generator, group)
+        if group is not None:
+            check_validation(f"split {name}", str(plan.groups), validation, training, group)
+        role[validation] = "validation"
     return role, fold
 
 
 def _subset(
-    types: NDArray[np.object_], candidates: NDArray[np.bool_], number: int, generator: np.random.Generator
+    types: NDArray[np.object_],
+    candidates: NDArray[np.bool_],
+    number: int,
+    generator: np.random.Generator,
+    group: NDArray[np.int64] | None = None,
 ) -> NDArray[np.bool_]:
-    """Mark `number` of the candidates, stratified by type."""
+    """Mark `number` of the candidates, stratified by type; with groups about so many, in whole groups."""
+    rows = np.flatnonzero(candidates)
+    kinds = list(types[rows])
     chosen = np.zeros(len(types), dtype=bool)
-    chosen[np.flatnonzero(candidates)[draw(list(types[candidates]), number, generator)]] = True
+    if group is None or number == len(rows):
+        chosen[rows[draw(kinds, number, generator)]] = True
+    else:
+        share = number / len(rows)
+        chosen[rows[partition(kinds, group[rows], [share, 1 - share], generator) == 0]] = True
     return chosen
 
 

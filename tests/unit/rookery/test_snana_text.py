@@ -212,3 +212,10 @@ def test_truth_table_keeps_numbers_texts_and_one_column_per_band():
     assert table["sim_model"].tolist() == ["NONIA 10", "3.0"]
     assert table["search_peakmjd"].tolist() == [56214.434] * 2
     assert table["sntype"].tolist() == [-9.0] * 2
+
+
+def test_template_number_is_truth_and_an_ia_has_none():
+    of_template = replaced("SIM_MODEL:", "SIM_NON1a: 31   (non1a index)\nSIM_MODEL:")
+    curves = [parse(of_template), parse(of_template.replace("SIM_NON1a: 31", "SIM_NON1a: 0"))]
+    np.testing.assert_array_equal(truth_table(curves)["template"], [31.0, np.nan])
+    assert "template" not in truth_table([parse(TEXT)])
