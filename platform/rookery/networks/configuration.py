@@ -12,11 +12,15 @@ from rookery.documents import Document
 
 
 class TrainingConfiguration(Document):
-    """How a network is trained. Each family adds its own fields."""
+    """How a network is trained. Each family adds its own fields.
 
-    epochs: int = Field(default=40, ge=1)
+    Numbers that memory depends on have upper bounds, far beyond anything published: a file may come from
+    a stranger. What the network as a whole may have is bounded in :mod:`rookery.networks.cost`.
+    """
+
+    epochs: int = Field(default=40, ge=1, le=100_000)
     """Passes over the training objects."""
-    batch_size: int = Field(default=64, ge=2)
+    batch_size: int = Field(default=64, ge=2, le=1_000_000)
     """Objects a step."""
     learning_rate: float = Field(default=3e-3, gt=0)
     """Largest learning rate of AdamW; it rises linearly, then falls as `schedule` says."""
@@ -30,7 +34,7 @@ class TrainingConfiguration(Document):
     """Part of all steps in which the learning rate rises."""
     weight_decay: float = Field(default=1e-2, ge=0)
     """Decoupled weight decay of AdamW; with 0 it is Adam."""
-    patience: int = Field(default=15, ge=1)
+    patience: int = Field(default=15, ge=1, le=100_000)
     """Epochs without a better value of the objective's metric after which training stops."""
 
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family, Inputs
+from rookery_ensembles.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,29 @@ class Cost:
     forward_flop: float
 
 
+MOST_PARAMETERS = 500_000_000
+"""Trainable numbers that a network may have: 2 GB, eighteen times those of Pasquet et al. (2019)."""
+
+
+def blueprint(
+    family: Family[Any], configuration: TrainingConfiguration, n_bands: int, n_outputs: int
+) -> nn.Module:
+    """Return a configuration's network on torch's `meta` device, where weights have shapes and no memory.
+
+    Raises
+    ------
+    InputError
+        When it has more than `MOST_PARAMETERS`.
+    """
+    with torch.device("meta"):
+        network = family.build(configuration, n_bands, n_outputs)
+    parameters = _parameters(network)
+    if parameters > MOST_PARAMETERS:
+        rule = f"a network of {family.name} must have at most {MOST_PARAMETERS:,} parameters"
+        raise InputError(f"{rule}, but this configuration has {parameters:,}")
+    return network
+
+
 def network_cost(
     family: Family[Any], configuration: TrainingConfiguration, inputs: Inputs, n_bands: int, n_outputs: int
 ) -> Cost:
@@ -44,8 +68,7 @@ def network_cost(
         network = family.build(configuration, n_bands, n_outputs).eval()
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             family.predict(network, shapes)
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    return Cost(parameters, counter.get_total_flops() / n_objects)
+    return Cost(_parameters(network), counter.get_total_flops() / n_objects)
 
 
 def training_memory(
@@ -101,4 +124,8 @@ def count_parameters(
     """Count a configuration's trainable numbers; the network is built on torch's `meta` device."""
     with torch.device("meta"):
         network = family.build(configuration, n_bands, n_outputs)
+    return _parameters(network)
+
+
+def _parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())

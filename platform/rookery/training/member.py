@@ -18,13 +18,14 @@ from typing import Any
 import pandas as pd
 import torch
 from pydantic import Field, ValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
 import rookery
 from rookery.documents import Document, Source, dump
 from rookery.networks.configuration import TrainingConfiguration, configuration_hash
+from rookery.networks.cost import blueprint
 from rookery.networks.family import Family, family_names, load_family
 from rookery.surveys.redshift_bins import RedshiftBins
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
@@ -36,7 +37,7 @@ from rookery.training.progress import Metrics, Progress, Report
 from rookery.training.target import Target, make_target
 from rookery.training.team import Team
 from rookery.training.validation import prepare_validation
-from rookery_ensembles.errors import fail
+from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_folder, sha256
 from rookery_ensembles.predictions import PredictionInfo, Predictions, write_predictions
 
@@ -51,9 +52,9 @@ class Card(Document):
     family: str
     configuration: str
     """Hash of family and hyperparameters."""
-    class_names: tuple[str, ...] | None = None
+    class_names: tuple[str, ...] | None = Field(default=None, max_length=10_000)
     redshift_bins: RedshiftBins | None = None
-    bands: tuple[str, ...]
+    bands: tuple[str, ...] = Field(max_length=1000)
     """Bands in the order of the network's channels."""
     survey: str
     """Checksum of the survey it was trained on."""
@@ -140,6 +141,7 @@ def train_member(
         return _finished(folder, job, digest)
     place = find_device(device)
     data = load_data(job, family, configuration, place)
+    blueprint(family, configuration, len(data.survey.bands), data.target.n_outputs)  # refuses a giant
 
     def keep(progress: Progress) -> None:
         if team.leads:
@@ -215,16 +217,37 @@ def open_member(folder: str | Path, device: str | torch.device = "cpu") -> Membe
         )
     family = load_family(card.family)
     configuration: TrainingConfiguration = Source.read(folder / CONFIG).validate(family.configuration)
-    network = family.build(configuration, len(card.bands), card.target.n_outputs)
     if (folder / WEIGHTS).is_file() and (found := sha256(folder / WEIGHTS)) != card.weights:
         rule = f"must have the SHA-256 that {CARD} names, {card.weights[:12]}..., but has {found[:12]}..."
         raise fail(folder / WEIGHTS, f"{rule}: it was altered")
     try:
+        shape = blueprint(family, configuration, len(card.bands), card.target.n_outputs)
+    except InputError as error:
+        raise fail(folder / CONFIG, str(error)) from error
+    try:
+        _check_weights(folder / WEIGHTS, shape)
+        # Now the network is known to be no larger than the file.
+        network = family.build(configuration, len(card.bands), card.target.n_outputs)
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise fail(folder / WEIGHTS, f"does not fit the network of {CONFIG} ({reason})") from error
     return Member(card, family, configuration, network.to(device).eval())
+
+
+def _check_weights(path: Path, network: nn.Module) -> None:
+    """Raise RuntimeError unless a file's header names the tensors of a network, in their shapes.
+
+    Nothing of the size of the weights is read or allocated.
+    """
+    wanted = {name: list(value.shape) for name, value in network.state_dict().items()}
+    with safe_open(path, framework="pt") as stream:
+        names = set(stream.keys())
+        if odd := sorted(names ^ set(wanted)):
+            raise RuntimeError(f"{odd[0]!r} is {'missing' if odd[0] in wanted else 'not a part of it'}")
+        for name, shape in wanted.items():
+            if (found := stream.get_slice(name).get_shape()) != shape:
+                raise RuntimeError(f"{name!r} must have the shape {shape}, but has {found}")
 
 
 @dataclass(frozen=True)

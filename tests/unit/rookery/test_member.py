@@ -210,8 +210,8 @@ ALTERED = r"weights\.safetensors: must have the SHA-256 that card\.json names, .
         (lambda folder: (folder / "weights.safetensors").write_bytes(b""), ALTERED),
         (cut_weights, ALTERED),
         (break_weights, ALTERED),
-        (lambda folder: alter_config(folder, features=9), f"{WEIGHTS} .*size mismatch"),
-        (lambda folder: alter_config(folder, autoencoder=True), f"{WEIGHTS} .*Missing key"),
+        (lambda folder: alter_config(folder, features=9), f"{WEIGHTS} .*must have the shape"),
+        (lambda folder: alter_config(folder, autoencoder=True), f"{WEIGHTS} .*is missing"),
         (lambda folder: alter_json(folder, bands=["g"]), WEIGHTS),
         (lambda folder: alter_config(folder, features=1), rf"{CONFIG}, line \d+: `features`: .*but found 1"),
         (

@@ -9,13 +9,16 @@ from pydantic import Field, model_validator
 
 from rookery.networks.configuration import TrainingConfiguration
 
+MOST_COLUMNS = 20_000
+"""Ten years in columns of an hour are four times as many, fifty years in columns of a day fewer."""
+
 
 class PelicanConfiguration(TrainingConfiguration):
     """One point of PELICAN's search space."""
 
-    window_days: float = Field(default=176, gt=0)
+    window_days: float = Field(default=176, gt=0, le=100_000)
     """Length of the light-curve image; 176 days hold every light curve of SPCC (published)."""
-    days_per_column: float = Field(default=4, gt=0)
+    days_per_column: float = Field(default=4, ge=0.001)
     """Days that share a column; the paper takes 1."""
     flux_softening: float = Field(default=5, gt=0)
     """Flux (FLUXCAL) below which the arcsinh scale is linear."""
@@ -32,17 +35,17 @@ class PelicanConfiguration(TrainingConfiguration):
     """Blocks along time, each band by itself."""
     temporal_stride: Literal[1, 2] = 1
     """Columns that the first block moves by; 2 halves what follows."""
-    temporal_filters: int = Field(default=8, ge=1)
+    temporal_filters: int = Field(default=8, ge=1, le=1024)
     """Filters of each of an inception's four branches; a single convolution has four times as many."""
-    band_filters: int = Field(default=64, ge=1)
+    band_filters: int = Field(default=64, ge=1, le=8192)
     """Filters of the convolution across bands."""
     merged_blocks: int = Field(default=2, ge=0, le=5)
     """Blocks after the bands are merged, each behind a pooling of time by two."""
-    merged_filters: int = Field(default=16, ge=1)
+    merged_filters: int = Field(default=16, ge=1, le=1024)
     """Filters of each branch of those blocks; a single convolution has four times as many."""
     pooling: Literal["mean_max", "flatten"] = "mean_max"
     """How time is summarised: mean and maximum, or every column kept."""
-    features: int = Field(default=64, ge=2)
+    features: int = Field(default=64, ge=2, le=16_384)
     """Size of the feature vector."""
     feature_activation: Literal["sigmoid", "relu"] = "relu"
     """The paper's features are sigmoid."""
@@ -80,9 +83,9 @@ class PelicanConfiguration(TrainingConfiguration):
     """Noise added to training fluxes, in units of their errors."""
     dimming: float = Field(default=0.0, ge=0)
     """Training light curves are dimmed by 0 to so many magnitudes, and noise restores their depth."""
-    time_shift: int = Field(default=2, ge=0)
+    time_shift: int = Field(default=2, ge=0, le=10_000)
     """Largest random shift of a training light curve, in columns."""
-    copies: int = Field(default=0, ge=0)
+    copies: int = Field(default=0, ge=0, le=1000)
     """Copies of each training object with the dates, bands and depth of objects to classify."""
     redshifting: bool = True
     """Whether copies also move to the redshifts of objects to classify, and to the fluxes there."""
@@ -109,6 +112,16 @@ class PelicanConfiguration(TrainingConfiguration):
     def n_scalars(self) -> int:
         """Number of covariates that join the features."""
         return len(self.scalars)
+
+    @model_validator(mode="after")
+    def _check_columns(self) -> PelicanConfiguration:
+        if self.n_columns > MOST_COLUMNS:
+            raise ValueError(
+                f"a light-curve image has at most {MOST_COLUMNS} columns, but "
+                f"window_days={self.window_days:g} with days_per_column={self.days_per_column:g} "
+                f"gives {self.n_columns}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_pooling(self) -> PelicanConfiguration:

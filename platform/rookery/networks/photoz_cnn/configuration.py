@@ -10,6 +10,8 @@ from rookery.networks.configuration import TrainingConfiguration
 
 FILTERS = ((48, 64), (64, 92), (92, 128), (92, 128), (92, 128))
 """Published filters (S1, S2) of the blocks; S1 of the reductions, S2 of each convolution."""
+MOST_BRANCHES = 64
+"""Ten times those of the published multimodality."""
 _KERNELS = r"[3579](\+[3579])*"
 _BRANCH = r"(all|runs-[1-9]\d*|\d+(,\d+)*)"
 
@@ -17,7 +19,7 @@ _BRANCH = r"(all|runs-[1-9]\d*|\d+(,\d+)*)"
 class PhotozCnnConfiguration(TrainingConfiguration):
     """One point of the search space of `photoz_cnn`."""
 
-    image_size: int = Field(default=64, ge=8)
+    image_size: int = Field(default=64, ge=8, le=4096)
     """Side of the square that the network sees, in pixels, cut from the middle of each image."""
     compression: Literal["none", "sqrt", "log", "arcsinh"] = "none"
     """Of a pixel value x: none (published), sign(x)(sqrt(|x|+1)-1), sign(x)log(|x|+1), or arcsinh(x)."""
@@ -27,10 +29,10 @@ class PhotozCnnConfiguration(TrainingConfiguration):
     """Whether each band (and E(B-V)) gets mean 0 and deviation 1 over the training images; not published."""
     mwebv: bool = True
     """Whether the Galactic reddening E(B-V) joins the features (published)."""
-    covariates: str = ""
+    covariates: str = Field(default="", max_length=10_000)
     """Further covariates of the survey that join the features, standardised, with commas between them."""
 
-    branches: str = Field(default="all", pattern=rf"^{_BRANCH}(\+{_BRANCH})*$")
+    branches: str = Field(default="all", pattern=rf"^{_BRANCH}(\+{_BRANCH})*$", max_length=1000)
     """Band subsets that are processed side by side, joined by +. Each is `all`, `runs-K` (every run of K
     neighbouring bands) or positions like 0,1,2,3. For ugriz, runs-2 is ug+gr+ri+iz; 0,1,2,3+1,2,3,4 is
     ugri+griz. Each costs as much as the whole (multimodality of Ait Ouahmed et al. 2024)."""
@@ -38,20 +40,20 @@ class PhotozCnnConfiguration(TrainingConfiguration):
     """How many of the last blocks come after branches merge; 0 merges them in the head."""
     block: Literal["inception", "convolution", "residual"] = "inception"
     """Inception (published), one convolution, or two with a shortcut around them."""
-    kernels: str = Field(default="3+5", pattern=rf"^{_KERNELS}$")
+    kernels: str = Field(default="3+5", pattern=rf"^{_KERNELS}$", max_length=100)
     """Widths of an inception's convolutions beside its 1x1, joined by +. Those above half the side of the
     map are left out, but for the smallest; so the published last block has no 5x5."""
     kernel: Literal[3, 5] = 3
     """Width of the other blocks' convolutions; no effect on an inception."""
     blocks: int = Field(default=5, ge=1, le=12)
     """Number of blocks; those beyond the fifth are like the fifth."""
-    pool_every: int = Field(default=2, ge=1)
+    pool_every: int = Field(default=2, ge=1, le=100)
     """Blocks between two poolings, each of which halves the map; none after the last block."""
     pooling: Literal["average", "max"] = "average"
     """How a pooling summarises 2x2 pixels."""
-    width: float = Field(default=1.0, gt=0)
+    width: float = Field(default=1.0, gt=0, le=32)
     """Multiplies the number of filters of stem and blocks."""
-    stem_filters: int = Field(default=64, ge=2)
+    stem_filters: int = Field(default=64, ge=2, le=4096)
     """Filters of the first convolution, before `width`."""
     stem_kernel: Literal[3, 5, 7] = 5
     """Width of the first convolution, behind which the map is halved."""
@@ -61,7 +63,7 @@ class PhotozCnnConfiguration(TrainingConfiguration):
     """Whether batch norm stands between each convolution and its activation; not published."""
     head: Literal["flatten", "global"] = "flatten"
     """Features are every pixel of the last map, or the mean of each channel."""
-    units: int = Field(default=1096, ge=2)
+    units: int = Field(default=1096, ge=2, le=65_536)
     """Units of each dense layer."""
     dense_layers: int = Field(default=2, ge=0, le=4)
     """Dense layers before the output."""
@@ -72,7 +74,7 @@ class PhotozCnnConfiguration(TrainingConfiguration):
     """Width, in bins, of the Gaussian that stands for a galaxy's bin in the loss; 0 for the bin alone."""
     flips: bool = True
     """Whether training images are flipped and turned by quarters at random (published)."""
-    shift: int = Field(default=0, ge=0)
+    shift: int = Field(default=0, ge=0, le=4096)
     """Largest random shift of a training image in each direction, in pixels."""
     noise: float = Field(default=0.0, ge=0)
     """Gaussian noise added to training images, in units of each image's own pixel noise."""
@@ -136,7 +138,8 @@ class PhotozCnnConfiguration(TrainingConfiguration):
 def branch_bands(branches: str, n_bands: int) -> tuple[tuple[int, ...], ...]:
     """Return the band positions of each branch, without repetition, in the order given.
 
-    A run longer than the number of bands is all of them. Raises ValueError for a position that is none.
+    A run longer than the number of bands is all of them. Raises ValueError for a position that is none, and
+    for more than `MOST_BRANCHES`.
     """
     found: dict[tuple[int, ...], None] = {}
     for part in branches.split("+"):
@@ -152,4 +155,8 @@ def branch_bands(branches: str, n_bands: int) -> tuple[tuple[int, ...], ...]:
                     f"but {part} has {max(run)}"
                 )
             found[run] = None
+        if len(found) > MOST_BRANCHES:
+            raise ValueError(
+                f"`branches`: at most {MOST_BRANCHES} are processed side by side, but {part} leads to more"
+            )
     return tuple(found)

@@ -20,14 +20,14 @@ class PhotozMlpConfiguration(TrainingConfiguration):
     """Whether the logarithms of the magnitudes' errors are inputs; they tell of size and brightness too."""
     mwebv: bool = False
     """Whether the Galactic reddening E(B-V) is an input."""
-    covariates: str = ""
+    covariates: str = Field(default="", max_length=10_000)
     """Further covariates of the survey as inputs, with commas between them."""
     clip: float = Field(default=6.0, gt=0)
     """Scaled inputs beyond this (half-widths of the central 68 % of the training objects) are cut there."""
 
     hidden_layers: int = Field(default=3, ge=1, le=12)
     """Layers between the inputs and the head."""
-    width: int = Field(default=256, ge=2)
+    width: int = Field(default=256, ge=2, le=65_536)
     """Units of each hidden layer."""
     activation: Literal["relu", "silu", "tanh"] = "silu"
     """What follows each hidden layer."""
@@ -40,7 +40,7 @@ class PhotozMlpConfiguration(TrainingConfiguration):
 
     head: Literal["mixture", "softmax"] = "mixture"
     """The PDF: Gaussians whose mass in each bin is taken, or every bin by itself."""
-    components: int = Field(default=4, ge=1)
+    components: int = Field(default=4, ge=1, le=10_000)
     """Gaussians of a mixture; no effect on a softmax."""
     label_smoothing: float = Field(default=2.0, ge=0)
     """Bins by which the true bin is blurred in training (Gaussian sigma); no effect on a mixture."""
