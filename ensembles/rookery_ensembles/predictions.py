@@ -21,6 +21,7 @@ __all__ = [
     "Predictions",
     "Stack",
     "average_starts",
+    "check_predictions_path",
     "pool_folds",
     "read_info",
     "read_predictions",
@@ -29,6 +30,23 @@ __all__ = [
 ]
 
 _METADATA_KEY = b"rookery"
+_SUFFIX = ".parquet"
+
+
+def check_predictions_path(path: str | Path) -> None:
+    """Refuse, before work is done for it, a name that predictions cannot be written under.
+
+    Raises
+    ------
+    InputError
+        When the name does not end in ``.parquet``, the only format written, or belongs to a folder.
+    """
+    path = Path(path)
+    if path.suffix.lower() != _SUFFIX:
+        rule = f"predictions are written as Parquet, and the name must end in {_SUFFIX}"
+        raise fail(path, f"{rule}, but ends in {path.suffix or 'nothing of the kind'!r}")
+    if path.is_dir():
+        raise fail(path, "must be a file of predictions to write, but is a folder")
 
 
 def write_predictions(predictions: Predictions, path: str | Path) -> None:
@@ -40,11 +58,13 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
     Raises
     ------
     InputError
-        When the predictions break a rule of the schema, or the file cannot be written.
+        When the predictions break a rule of the schema, the name does not end in ``.parquet``, or the
+        file cannot be written.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    check_predictions_path(path)
     checked = check_predictions(predictions, str(path))
     info, n = checked.info, len(checked.object_id)
     truth = [None] * n if checked.truth is None else checked.truth

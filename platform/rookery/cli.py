@@ -339,6 +339,12 @@ def evaluate(
         str | None, typer.Option(help="With --bundle: days to judge it on, like 0,2,5,10,20,50.")
     ] = None,
     since: SinceOption = "detection",
+    truth: Annotated[
+        Literal["agree", "survey"],
+        typer.Option(
+            help="Where the file's own truth is not the survey's: refuse, or judge by the survey's."
+        ),
+    ] = "agree",
     replicates: Annotated[int, typer.Option(help="Bootstrap replicates; 0 for no intervals.")] = 300,
     seed: SeedOption = 0,
     device: DeviceOption = None,
@@ -362,6 +368,7 @@ def evaluate(
         bundle=bundle,
         days=numbers(days, "--days"),
         since=since,
+        truth=truth,
         replicates=replicates,
         seed=seed,
         device=device,

@@ -74,6 +74,7 @@ def evaluate(
     bundle: PathLike | None = None,
     days: Sequence[float] = (),
     since: Literal["detection", "peak"] = "detection",
+    truth: Literal["agree", "survey"] = "agree",
     replicates: int = 300,
     seed: int = 0,
     device: str | None = None,
@@ -86,6 +87,7 @@ def evaluate(
     `against` are other methods' files of redshift PDFs, to stand beside.
     With `bundle` and `days` the ensemble that made the predictions classifies the same objects
     as they were known on each of those days, and the report shows the metrics against days.
+    A file whose own truth contradicts the survey's is refused, unless `truth` is ``"survey"``.
     """
     from rookery.reports import evaluate as judge
     from rookery.reports.assessment import Assessment
@@ -108,6 +110,7 @@ def evaluate(
             role=role,
             by=by,
             bins=bins,
+            truth=truth,
             replicates=replicates,
             seed=seed,
         )
@@ -135,6 +138,7 @@ def evaluate(
         by=by,
         bins=bins,
         partial=partials,
+        truth=truth,
         replicates=replicates,
         seed=seed,
     )
@@ -174,12 +178,14 @@ def baseline(
     """
     from rookery import baselines
     from rookery.surveys import open_split, open_survey
+    from rookery_ensembles.predictions import check_predictions_path
 
     def session() -> AbstractContextManager[Any]:
         from rookery.search.run import ray_session
 
         return ray_session(address)
 
+    check_predictions_path(out)
     run_baseline = baselines.configure(
         name,
         session,

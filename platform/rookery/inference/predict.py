@@ -21,6 +21,7 @@ from rookery.training.data import find_device, predict_rows
 from rookery.training.member import Member, open_member
 from rookery_ensembles import Bundle, PredictionInfo, Predictions, load_bundle, write_predictions
 from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.predictions import check_predictions_path
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def predict_survey(
     survey
         Survey store. Types that it knows become the predictions' truth.
     out
-        Parquet file to write.
+        Parquet file to write; its name ends in ``.parquet``.
     days, since
         Show the ensemble only the observations up to so many days since each object's detection
         or peak; objects without any are left out. See :func:`rookery.surveys.partial.truncate`.
@@ -61,10 +62,11 @@ def predict_survey(
     Raises
     ------
     InputError
-        When bundle or survey is broken, the survey has none of a member's bands, no object has an
-        observation by that day, or priors are to be corrected and the bundle does not know its
-        class fractions.
+        When `out` has another suffix, bundle or survey is broken, the survey has none of a member's
+        bands, no object has an observation by that day, or priors are to be corrected and the bundle
+        does not know its class fractions.
     """
+    check_predictions_path(out)
     if days is not None:
         check_days(days, since)
     if split is not None and not correct_priors:

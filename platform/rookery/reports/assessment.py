@@ -7,7 +7,16 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rookery.reports.objects import check_kind, check_survey, opened, restrict, survey_rows
+from rookery.reports.objects import (
+    Matched,
+    Truth,
+    check_kind,
+    check_survey,
+    match,
+    opened,
+    restrict,
+    survey_rows,
+)
 from rookery.surveys.labels import class_indices
 from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
@@ -46,6 +55,8 @@ class Assessment:
     n_untyped, n_outside, n_missing
         Predicted objects left out since their type is unknown, or since they are outside the
         restriction; objects of the restriction that have no prediction.
+    matched
+        How the predicted objects fit the survey.
     """
 
     name: str
@@ -61,6 +72,7 @@ class Assessment:
     n_untyped: int
     n_outside: int
     n_missing: int
+    matched: Matched
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -91,6 +103,8 @@ def assess(
     role: str | None = None,
     positive: str = "Ia",
     name: str | None = None,
+    truth: Truth = "agree",
+    where: str | None = None,
 ) -> Assessment:
     """Hold predictions against a survey's truth.
 
@@ -108,14 +122,20 @@ def assess(
         The class that one-sided curves and metrics are about.
     name
         What to call the predictions; by default the member or bundle that made them.
+    truth
+        See :func:`rookery.reports.objects.match`.
+    where
+        What messages call the predictions; by default their file, or what made them.
 
     Raises
     ------
     InputError
         When the predictions are invalid, are no class probabilities or belong to another survey,
-        `positive` is no class, an object is unknown to the survey, or none is left to assess.
+        `positive` is no class, an object is unknown to the survey, their own truth contradicts it, or
+        none is left to assess.
     """
-    read, where, known = opened(predictions, survey)
+    read, source, known = opened(predictions, survey)
+    where = where or source
     check_kind(read.info, "class_probability", where)
     class_names = read.info.class_names or ()
     if positive not in class_names:
@@ -125,11 +145,14 @@ def assess(
     rows = survey_rows(read.object_id, known, where)
     inside, n_missing, restriction = restrict(rows, known, split, role, where)
     index = class_indices(known.objects["type"], class_names, known.path)[rows]
+    types = np.array([*class_names, None], dtype=object)[index]
+    matched = match(
+        read, rows, types, known, where, truth=truth, predicted=int(inside.sum()), n_missing=n_missing
+    )
     used = inside & (index >= 0)
     if not used.any():
         raise fail(where, f"none of its {int(inside.sum())} objects has a known type in {known.path}")
     probability = np.asarray(read.values, dtype=np.float64)[used]
-    names = np.array(class_names, dtype=object)[index[used]]
     return Assessment(
         name=name or read.info.maker,
         info=read.info,
@@ -140,10 +163,11 @@ def assess(
         row=rows[used],
         truth_index=index[used],
         probability=probability,
-        metrics=classification_metrics(class_names, names, probability, positive),
+        metrics=classification_metrics(class_names, types[used], probability, positive),
         n_untyped=int((inside & (index < 0)).sum()),
         n_outside=int((~inside).sum()),
         n_missing=n_missing,
+        matched=matched,
     )
 
 

@@ -8,6 +8,7 @@ from typing import cast
 import numpy as np
 
 from rookery.reports.assessment import Assessment, assess
+from rookery.reports.objects import Truth
 from rookery.surveys.partial import Since, reference_dates, truncate
 from rookery_ensembles.bootstrap import Scores, bootstrap_scores
 from rookery_ensembles.errors import fail
@@ -64,6 +65,7 @@ def days_curve(
     assessment: Assessment,
     partial: Sequence[str | Path | Predictions],
     *,
+    truth: Truth = "agree",
     replicates: int,
     seed: int,
 ) -> DaysCurve | None:
@@ -75,6 +77,8 @@ def days_curve(
         Of the predictions from whole light curves.
     partial
         Predictions (or files of them) that `rookery predict --days` made, in any order.
+    truth
+        See :func:`rookery.reports.objects.match`.
     replicates, seed
         See :func:`rookery_ensembles.bootstrap.bootstrap_scores`.
 
@@ -112,8 +116,8 @@ def days_curve(
     since = cast(Since, kinds.pop())
     reference = reference_dates(assessment.survey, since)
     points = []
-    for days, (_, predictions) in sorted(found.items()):
-        part = assess(predictions, assessment.survey, positive=assessment.positive)
+    for days, (where, predictions) in sorted(found.items()):
+        part = assess(predictions, assessment.survey, positive=assessment.positive, truth=truth, where=where)
         inside = np.isin(part.row, assessment.row)
         if not inside.any():
             continue

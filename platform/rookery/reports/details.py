@@ -12,6 +12,7 @@ from rookery.reports.assessment import Assessment
 from rookery.reports.covariates import Bins, bin_assessment, covariate_label
 from rookery.reports.curves import Curves
 from rookery.reports.days import DaysCurve, days_curve
+from rookery.reports.objects import Truth
 from rookery_ensembles.binned import Binned
 from rookery_ensembles.bootstrap import (
     LEVELS,
@@ -58,6 +59,7 @@ def make_details(
     by: Sequence[str] = (),
     bins: Mapping[str, Bins] | None = None,
     partial: Sequence[str | Path | Predictions] = (),
+    truth: Truth = "agree",
     replicates: int,
     seed: int,
 ) -> Details:
@@ -81,7 +83,7 @@ def make_details(
         scores=bootstrap_scores(sample, classes=True, **draws),
         purity_efficiency=bootstrap_purity_efficiency(sample, **draws),
         binned=tuple(binned),
-        days=days_curve(assessment, partial, **draws),
+        days=days_curve(assessment, partial, truth=truth, **draws),
     )
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rookery.reports.curves import Curves, class_curves, make_curves
 from rookery.reports.details import Details, details_document, make_details
 from rookery.reports.folder import refuse_foreign, write_report
 from rookery.reports.metric_names import METRICS, metric
-from rookery.reports.objects import describe_objects
+from rookery.reports.objects import Truth, describe_objects, matched_lines
 from rookery.reports.pages import render_page
 from rookery.reports.panels import Stack, binned_stack, days_stack, purity_efficiency_stack
 from rookery.reports.provenance import made_now, predictions_provenance, spoken, survey_provenance
@@ -49,6 +50,7 @@ def evaluate(
     by: Sequence[str] = (),
     bins: Mapping[str, Bins] | None = None,
     partial: PartialPredictions = (),
+    truth: Truth = "agree",
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> dict[str, float]:
@@ -74,6 +76,8 @@ def evaluate(
     partial
         Predictions of partial light curves by the same maker (or files of them), or a function
         of an assessment that returns them; see :func:`rookery.reports.days.days_curve`.
+    truth
+        See :func:`rookery.reports.objects.match`; for the partial light curves too.
     replicates, seed
         How often the bootstrap draws the objects again (0: no intervals), and its seed.
 
@@ -90,13 +94,14 @@ def evaluate(
     report = Path(report)
     refuse_foreign(report)
     check_bootstrap(replicates, seed)
-    assessment = assess(predictions, survey, split=split, role=role, positive=positive)
+    assessment = assess(predictions, survey, split=split, role=role, positive=positive, truth=truth)
     curves = make_curves(assessment)
     details = make_details(
         assessment,
         by=by,
         bins=bins,
         partial=partial(assessment) if callable(partial) else partial,
+        truth=truth,
         replicates=replicates,
         seed=seed,
     )
@@ -113,6 +118,7 @@ def evaluate(
         "class_names": list(assessment.class_names),
         "metrics": json_metrics(assessment.metrics),
         **details_document(details, curves, assessment.class_names),
+        "matched": {assessment.name: asdict(assessment.matched)},
         "counts": dict(_counts(assessment, curves)),
         "confusion": curves.confusion.tolist(),
         "provenance": origin,
@@ -211,6 +217,7 @@ def _page(
         },
         title=assessment.name,
         lead=f"{positive} against {others} for {objects}",
+        matched=matched_lines(document),
         simulated=assessment.simulated,
         notices=notices(assessment) + ([missing] if assessment.n_missing else []),
         tiles=[(metric(key).label, metric(key).format(assessment.metrics[key])) for key in _TILES],

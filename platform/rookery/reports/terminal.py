@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rookery.reports import tables
 from rookery.reports.comparison import comparison_table
 from rookery.reports.folder import DOCUMENT
+from rookery.reports.objects import matched_lines
 from rookery.reports.redshift import KIND
 from rookery.reports.redshift import tables as redshift_tables
 
@@ -34,5 +35,7 @@ def print_report(console: "Console", report: Path, name: str, covariates: Iterab
             tables.interval_table(document, f"{metrics['n']:,.0f} objects{note}"),
             *tables.report_tables(document, wanted),
         ]
+    for sentence in matched_lines(document):
+        console.print(sentence, markup=False, highlight=False)
     for table in shown:
         console.print(table)

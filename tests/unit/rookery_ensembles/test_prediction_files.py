@@ -268,3 +268,12 @@ def test_wrong_metadata_is_refused_with_its_key(written, metadata: str | None, m
     rewrite(path, table.replace_schema_metadata({"rookery": metadata} if metadata else None))
     with pytest.raises(InputError, match=message):
         read_predictions(path)
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out", "out.parquet.gz", ".parquet"])
+def test_predictions_are_not_written_under_the_name_of_another_format(
+    make_predictions, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(InputError, match=r"name must end in \.parquet, but ends in"):
+        write_predictions(make_predictions(), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.reports.assessment import is_simulated
-from rookery.reports.objects import check_kind, check_survey, opened, restrict, survey_rows
+from rookery.reports.objects import (
+    Matched,
+    Truth,
+    check_kind,
+    check_survey,
+    match,
+    opened,
+    restrict,
+    survey_rows,
+)
 from rookery.surveys.splits import open_split
 from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
@@ -48,6 +57,8 @@ class RedshiftAssessment:
     n_unknown, n_outside, n_missing
         Predicted objects left out since their redshift is unknown, or since they are outside the
         restriction; objects of the restriction that have no prediction.
+    matched
+        How the predicted objects fit the survey.
     n_not_common
         Objects left out since another of the compared methods does not have them.
     """
@@ -64,6 +75,7 @@ class RedshiftAssessment:
     n_unknown: int
     n_outside: int
     n_missing: int
+    matched: Matched
     n_not_common: int = 0
 
     def __len__(self) -> int:
@@ -108,6 +120,7 @@ def assess_redshifts(
     split: str | None = None,
     role: str | None = None,
     name: str | None = None,
+    truth: Truth = "agree",
 ) -> RedshiftAssessment:
     """Hold redshift PDFs against a survey's redshifts.
 
@@ -122,12 +135,14 @@ def assess_redshifts(
         another is named. Of a split with folds, ``"train"`` are all objects that were dealt to one.
     name
         What to call the predictions; by default the file's name, else the member or bundle that made them.
+    truth
+        See :func:`rookery.reports.objects.match`.
 
     Raises
     ------
     InputError
         When the predictions are invalid, are no redshift PDFs or belong to another survey, an
-        object is unknown to the survey, or none is left to assess.
+        object is unknown to the survey, their own truth contradicts it, or none is left to assess.
     """
     read, where, known = opened(predictions, survey)
     check_kind(read.info, "redshift_pdf", where)
@@ -135,6 +150,9 @@ def assess_redshifts(
     rows = survey_rows(read.object_id, known, where)
     inside, n_missing, restriction = restrict(rows, known, split, role, where)
     z_spec = known.objects["redshift"].to_numpy(np.float64)[rows]
+    matched = match(
+        read, rows, z_spec, known, where, truth=truth, predicted=int(inside.sum()), n_missing=n_missing
+    )
     used = np.flatnonzero(inside & np.isfinite(z_spec))
     if not used.size:
         raise fail(where, f"none of its {int(inside.sum())} objects has a known redshift in {known.path}")
@@ -153,6 +171,7 @@ def assess_redshifts(
         n_unknown=int((inside & ~np.isfinite(z_spec)).sum()),
         n_outside=int((~inside).sum()),
         n_missing=n_missing,
+        matched=matched,
     )
 
 
@@ -162,6 +181,7 @@ def assess_methods(
     *,
     split: str | None = None,
     role: str | None = None,
+    truth: Truth = "agree",
 ) -> list[RedshiftAssessment]:
     """Hold files of several methods against the same objects: those that all of them have.
 
@@ -176,7 +196,7 @@ def assess_methods(
     found: list[RedshiftAssessment] = []
     known: Any = survey
     for path, name in zip(predictions, method_names([Path(path) for path in predictions]), strict=True):
-        found.append(assess_redshifts(path, known, split=split, role=role, name=name))
+        found.append(assess_redshifts(path, known, split=split, role=role, name=name, truth=truth))
         known = found[0].survey
     common = found[0].row
     for other in found[1:]:

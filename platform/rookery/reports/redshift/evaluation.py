@@ -1,12 +1,14 @@
 """The report of one file of redshift PDFs, alone or beside others."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rookery.reports import figures as paper
 from rookery.reports.covariates import Bins
 from rookery.reports.folder import refuse_foreign, write_report
+from rookery.reports.objects import Truth
 from rookery.reports.pages import render_page
 from rookery.reports.provenance import made_now, predictions_provenance, survey_provenance
 from rookery.reports.redshift import figures, interactive, panels
@@ -40,6 +42,7 @@ def evaluate_redshifts(
     role: str | None = None,
     by: Sequence[str] = (),
     bins: Mapping[str, Bins] | None = None,
+    truth: Truth = "agree",
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> dict[str, float]:
@@ -65,6 +68,8 @@ def evaluate_redshifts(
     by, bins
         Covariates to show trends against, beside those of
         :data:`rookery.reports.redshift.trends.DEFAULTS`; and numbers of bins or edges.
+    truth
+        See :func:`rookery.reports.objects.match`; for every file.
     replicates, seed
         How often the bootstrap draws the objects again (0: no intervals), and its seed.
 
@@ -82,7 +87,7 @@ def evaluate_redshifts(
     report = Path(report)
     refuse_foreign(report)
     check_bootstrap(replicates, seed)
-    methods = assess_methods([predictions, *against], survey, split=split, role=role)
+    methods = assess_methods([predictions, *against], survey, split=split, role=role, truth=truth)
     results = make_results(methods, by=by, bins=bins, replicates=replicates, seed=seed)
     first = methods[0]
     document = {
@@ -90,6 +95,7 @@ def evaluate_redshifts(
         "simulated": first.simulated,
         "methods": [one.name for one in methods],
         **results_document(results),
+        "matched": {one.name: asdict(one.matched) for one in methods},
         "counts": dict(_counts(first)),
         "provenance": {
             "predictions": {one.name: predictions_provenance(one) for one in methods},

@@ -7,7 +7,7 @@ from rookery.reports.comparison import comparison_html
 from rookery.reports.covariates import against_covariate
 from rookery.reports.evaluation import bin_note, metric_cells
 from rookery.reports.metric_names import REDSHIFT_COMPARED, REDSHIFT_METRICS, metric
-from rookery.reports.objects import describe_objects
+from rookery.reports.objects import describe_objects, matched_lines
 from rookery.reports.palette import colour
 from rookery.reports.provenance import spoken
 from rookery.reports.redshift.panels import label_key
@@ -37,6 +37,7 @@ def page_values(results: Results, document: Mapping[str, Any]) -> dict[str, Any]
     return {
         "title": first.name,
         "lead": f"Redshift PDFs of {describe_objects(len(first), first.survey, first.restriction)}{against}",
+        "matched": matched_lines(document),
         "simulated": first.simulated,
         "notices": notices(results),
         "tiles": [
