@@ -10,6 +10,7 @@ import yaml
 from rookery_ensembles._documents import Fields
 from rookery_ensembles.calibrate_pdf import Calibration, PdfCalibration, read_calibration
 from rookery_ensembles.errors import fail
+from rookery_ensembles.plain_text import YamlText
 from rookery_ensembles.probabilities import check_weights
 from rookery_ensembles.schema import check_columns
 
@@ -128,10 +129,10 @@ class BundleDocument:
         if not mark or data != body + _digest_line(body):
             raise fail(where, "must end with the SHA-256 digest of its text: it was altered or cut short")
         try:
-            content = yaml.safe_load(body.decode())
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            text = body.decode()
+        except UnicodeDecodeError as error:
             raise fail(where, f"must be YAML in UTF-8, but cannot be read ({error})") from error
-        fields = Fields(content, where, _KEYS)
+        fields = Fields(YamlText(text, where).data, where, _KEYS)
         if (version := fields.take("format", int)) != _FORMAT:
             raise fail(fields.place("format"), f"must be {_FORMAT}, but found {version}")
         document = cls(

@@ -106,4 +106,9 @@ def _typed(value: object, kind: type[T], where: str) -> T:
     # bool is an int to Python, but "fold: true" is a mistake.
     if not isinstance(value, accepted) or isinstance(value, bool):
         raise fail(where, f"must be {_SPOKEN[kind]}, but found {reprlib.repr(value)}")
-    return kind(value)
+    try:
+        return kind(value)
+    except OverflowError as error:
+        raise fail(
+            where, f"must be a number that a float can hold, but found {reprlib.repr(value)}"
+        ) from error

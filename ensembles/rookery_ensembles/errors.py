@@ -1,17 +1,45 @@
 """The one error type for bad input."""
 
+import re
 from pathlib import Path
+
+LONGEST = 1200
+"""Characters of a message: some 15 lines of a terminal."""
+_BREAK = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_LEFT_OUT = " ... "
 
 
 class InputError(ValueError):
     """Input that breaks a rule.
 
     The message names where (file, and row or key), the rule, and the value found, so that
-    the reader can mend the input without opening the code. Command-line programs print the
-    message alone and exit with status 2; nothing else in the project is caught there.
+    the reader can mend the input without opening the code. It is one line of at most `LONGEST`
+    characters, whatever the value holds. Command-line programs print the message alone and exit
+    with status 2.
     """
+
+    def __init__(self, message: object) -> None:
+        super().__init__(one_line(str(message)))
 
 
 def fail(where: str | Path, rule: str) -> InputError:
     """Build an :class:`InputError` whose message starts with the place: ``"<where>: <rule>"``."""
-    return InputError(f"{where}: {rule}")
+    return InputError(f"{_CONTROL.sub(_escaped, str(where))}: {rule}")
+
+
+def one_line(text: str) -> str:
+    """Return text as one line that a terminal can show, its middle left out where it is long.
+
+    Line breaks with the blanks around them become a blank; other control characters, which could
+    command a terminal, and halves of surrogate pairs, which cannot be encoded, are escaped.
+    """
+    line = _CONTROL.sub(_escaped, _BREAK.sub(" ", text.strip()))
+    if len(line) <= LONGEST:
+        return line
+    end = LONGEST // 4
+    return line[: LONGEST - end - len(_LEFT_OUT)] + _LEFT_OUT + line[-end:]
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rookery_ensembles._documents import Fields
 from rookery_ensembles.errors import fail
+from rookery_ensembles.plain_text import parse_json
 from rookery_ensembles.probabilities import class_indices, normalised
 
 KINDS = ("class_probability", "redshift_pdf")
@@ -149,11 +150,7 @@ class PredictionInfo:
         InputError
             Beginning with `where`: when the text is no JSON object, or breaks a rule of this class.
         """
-        try:
-            document = json.loads(text)
-        except ValueError as error:
-            raise fail(where, f"must be a JSON object, but cannot be read ({error})") from error
-        given = Fields(document, where, [field.name for field in fields(cls)])
+        given = Fields(parse_json(text, where), where, [field.name for field in fields(cls)])
         info = cls(
             kind=given.take("kind", str),
             class_names=given.get_list("class_names", str),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 
 _SHOWN = 8
 """So many members of an ensemble are listed on the terminal."""
+_EXTRAS = ("torch", "ray", "optuna", "safetensors")
+_TRACEBACK = "ROOKERY_TRACEBACK"
+_BUG = 70
 app = typer.Typer(
     name="rookery",
     help="Search for, train and combine deep networks for cosmological surveys.",
@@ -420,24 +425,44 @@ def demo(
 
 
 def main() -> None:
-    """Run the command line; bad input becomes one line on standard error and exit status 2."""
+    """Run the command line: whatever goes wrong becomes one line on standard error and an exit status.
+
+    Bad input, a full disk and too little memory are status 2, a bug of Rookery's is 70 (EX_SOFTWARE of
+    sysexits.h). Typer makes Ctrl-C 130, and a reader that has left the pipe 1.
+    """
     try:
         app()
-    except ValueError as error:
-        from rookery_ensembles.errors import InputError  # not above: it would slow `--help` down
-
-        if not isinstance(error, InputError):
-            raise
-        _fail(str(error))
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("torch", "ray", "optuna", "safetensors"):
-            raise
-        _fail(f"this needs `{error.name}`: pip install 'rookery[search]'")
+    except Exception as error:  # noqa: BLE001 - the last boundary, which tells all
+        message, status = _explained(error)
+        if os.environ.get(_TRACEBACK) or (status == _BUG and _verbose()):
+            traceback.print_exc()
+        typer.echo(f"error: {message}", err=True)
+        sys.exit(status)
 
 
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"error: {message}", err=True)
-    sys.exit(2)
+def _explained(error: Exception) -> tuple[str, int]:
+    """Return what to say of an error that nobody has caught, and the exit status."""
+    from rookery.search.faults import storage_fault  # not above: these would slow `--help` down
+    from rookery_ensembles.errors import InputError, one_line
+
+    if isinstance(error, InputError):
+        return str(error), 2
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in _EXTRAS:
+        return f"this needs `{error.name}`: pip install 'rookery[search]'", 2
+    if (fault := storage_fault(error)) is not None:
+        where = getattr(error, "filename", None)
+        return one_line(f"{where}: {fault}" if where else fault), 2
+    if isinstance(error, MemoryError):
+        return one_line(f"the memory does not suffice ({str(error) or 'MemoryError'})"), 2
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    text = f"{type(error).__name__}: {error} (in {frame.filename}, line {frame.lineno})"
+    return f"{one_line(text)}; this is a bug in Rookery: {_TRACEBACK}=1 shows the traceback", _BUG
+
+
+def _verbose() -> bool:
+    import logging
+
+    return logging.getLogger().isEnabledFor(logging.INFO)
 
 
 def _rows(scores: Mapping[str, Mapping[str, float]]) -> list[tuple[str, Mapping[str, float]]]:

@@ -35,17 +35,9 @@ def pairs(given: list[str] | None, option: str) -> dict[str, str]:
 
 def plain_values(given: list[str] | None, option: str) -> dict[str, Any]:
     """Read NAME=VALUE options; a value is read as YAML does: 3, 0.1, true, relu."""
-    import yaml
+    from rookery_ensembles.plain_text import YamlText
 
-    from rookery_ensembles.errors import InputError
-
-    found = {}
-    for name, text in pairs(given, option).items():
-        try:
-            found[name] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise InputError(f"{option} {name}={text}: is no plain value") from error
-    return found
+    return {name: YamlText(text, f"{option} {name}").data for name, text in pairs(given, option).items()}
 
 
 def type_codes(given: list[str] | None) -> dict[int, str]:

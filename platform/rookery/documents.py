@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.plain_text import YamlText
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -25,17 +25,8 @@ class Source:
 
     def __init__(self, path: str | Path, text: str) -> None:
         self.path = Path(path)
-        try:
-            self._root = yaml.compose(text, Loader=yaml.SafeLoader)
-            self.data: Any = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            place = f"{path}, line {mark.line + 1}" if mark else str(path)
-            raise fail(place, f"is not valid YAML ({getattr(error, 'problem', None) or error})") from error
-        except ValueError as error:  # a date or number that has the form of one and is none
-            raise fail(path, f"is not valid YAML ({error})") from error
-        for key, line in self._repeated(self._root, (), set()):
-            raise fail(f"{path}, line {line}", f"key `{key}` stands twice")
+        parsed = YamlText(text, path)
+        self._root, self.data = parsed.root, parsed.data
         if not isinstance(self.data, dict):
             raise fail(path, f"must hold a mapping of keys to values, not {type(self.data).__name__}")
 
@@ -71,22 +62,6 @@ class Source:
                 continue
             named.append(str(part))
         return ".".join(named), line
-
-    def _repeated(self, node: Any, path: tuple[str, ...], visited: set[int]) -> Iterator[tuple[str, int]]:
-        if id(node) in visited:  # an alias, which may even lead back to the mapping that it stands in
-            return
-        visited.add(id(node))
-        if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
-            for key, value in node.value:
-                here = (*path, str(key.value))
-                if key.value in seen:
-                    yield ".".join(here), key.start_mark.line + 1
-                seen.add(key.value)
-                yield from self._repeated(value, here, visited)
-        elif isinstance(node, yaml.SequenceNode):
-            for item in node.value:
-                yield from self._repeated(item, path, visited)
 
     def validate(self, model: type[Model]) -> Model:
         """Return the document as `model`; the first broken rule is raised as an `InputError`."""

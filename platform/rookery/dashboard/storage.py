@@ -4,9 +4,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from rookery_ensembles.errors import fail
+from rookery_ensembles.plain_text import YamlText
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -30,21 +29,21 @@ def storage_url(study: Path) -> "URL":
     if not path.is_file():
         raise fail(study, f"is no study: it must hold a {STUDY_DOCUMENT}, but has none")
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise fail(path, f"cannot be read as YAML ({reason})") from error
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise fail(path, f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    document = YamlText(text, path).data
     if not isinstance(document, dict):
         raise fail(path, f"must be a mapping, but is {type(document).__name__}")
-    text = document.get("storage")
-    if text is None:
+    storage = document.get("storage")
+    if storage is None:
         return sqlalchemy.URL.create("sqlite", database=str(study / STUDY_DATABASE))
     from rookery.search.database import ENVIRONMENT, with_driver
 
     try:
-        return with_driver(sqlalchemy.make_url(os.environ.get(ENVIRONMENT) or text))
-    except sqlalchemy.exc.ArgumentError as error:
-        raise fail(path, f"`storage` must be the URL of a database, but is {text!r}") from error
+        return with_driver(sqlalchemy.make_url(os.environ.get(ENVIRONMENT) or storage))
+    except (sqlalchemy.exc.ArgumentError, ValueError) as error:
+        raise fail(path, f"`storage` must be the URL of a database, but is {storage!r}") from error
 
 
 def open_storage(study: Path) -> "RDBStorage":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder
+from rookery_ensembles.plain_text import parse_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,7 +77,7 @@ def write_report(
 def _known_files(target: Path) -> set[str]:
     """Return the files that an earlier report says it wrote; none where there is no such report."""
     try:
-        document = json.loads((target / DOCUMENT).read_text(encoding="utf-8"))
+        document = parse_json((target / DOCUMENT).read_bytes(), target / DOCUMENT)
     except (OSError, ValueError):
         return set()
     if not isinstance(document, dict) or document.get("format") != FORMAT:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rookery.surveys._long_rows import ZERO_POINT_NAMES
 from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.plain_text import YamlText
 
 ROW_ROLES = ("mjd", "band", "flux", "flux_err", "mag", "mag_err", "zero_point")
 COVARIATE_ROLES = ("ra", "dec", "mwebv", "host_photo_z", "host_photo_z_err", "deep")
@@ -42,12 +43,11 @@ def read_columns(path: Path) -> dict[str, str]:
     InputError
         When it is unreadable or holds anything else.
     """
-    import yaml
-
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise fail(path, f"cannot be read as YAML ({' '.join(str(error).split())})") from error
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise fail(path, f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    document = YamlText(text, path).data
     if not isinstance(document, dict):
         raise fail(path, f"must be lines of ROLE: COLUMN, but holds {document!r}")
     for role, column in document.items():

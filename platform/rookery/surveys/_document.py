@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import sha256
+from rookery_ensembles.plain_text import parse_json
 
 DOCUMENT, OBJECTS, OBSERVATIONS, TRUTH, IMAGES = (
     "survey.json",
@@ -76,9 +77,10 @@ def read_info(path: Path) -> SurveyInfo:
     if not path.is_file():
         raise fail(path.parent, f"is not a survey: it has no {path.name}")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise fail(path, f"is not readable JSON ({error})") from error
+        content = path.read_bytes()
+    except OSError as error:
+        raise fail(path, f"cannot be read ({error.strerror})") from error
+    document = parse_json(content, path)
     try:
         return SurveyInfo.model_validate(document)
     except ValidationError as error:

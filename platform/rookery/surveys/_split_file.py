@@ -16,6 +16,7 @@ from rookery.surveys._tables import no_nulls, read_table, require_columns
 from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_file
+from rookery_ensembles.plain_text import parse_json
 
 ROLES = ("train", "validation", "test", "unlabelled")
 _COLUMNS = {"object_id": pa.string(), "role": pa.string(), "fold": pa.int16()}
@@ -165,7 +166,7 @@ def write_split(
 
 def _check_survey(table: pa.Table, survey: Survey, path: Path) -> None:
     try:
-        metadata = json.loads((table.schema.metadata or {})[_METADATA])
+        metadata = parse_json((table.schema.metadata or {})[_METADATA], path)
         checksum = metadata["survey"]
     except (KeyError, TypeError, ValueError) as error:
         raise fail(

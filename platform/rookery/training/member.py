@@ -17,13 +17,13 @@ from typing import Any
 
 import pandas as pd
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
 import rookery
-from rookery.documents import Document, Source, dump
+from rookery.documents import Document, Source, build, dump
 from rookery.networks.configuration import TrainingConfiguration, configuration_hash
 from rookery.networks.cost import blueprint
 from rookery.networks.family import Family, family_names, load_family
@@ -39,6 +39,7 @@ from rookery.training.team import Team
 from rookery.training.validation import prepare_validation
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_folder, sha256
+from rookery_ensembles.plain_text import parse_json
 from rookery_ensembles.predictions import PredictionInfo, Predictions, write_predictions
 
 WEIGHTS, CONFIG, HISTORY, CARD = "weights.safetensors", "config.yaml", "history.parquet", "card.json"
@@ -89,6 +90,11 @@ class Card(Document):
     versions: dict[str, str]
     finished: str
     """UTC, ISO 8601."""
+
+    @model_validator(mode="after")
+    def _has_a_target(self) -> Card:
+        make_target(self.class_names, self.redshift_bins)
+        return self
 
     @property
     def target(self) -> Target:
@@ -193,12 +199,10 @@ def read_card(folder: Path) -> Card:
     """Read a member's ``card.json``."""
     path = folder / CARD
     try:
-        return Card.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise fail(path, f"cannot be read ({error.strerror})") from error
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise fail(path, f"`{'.'.join(map(str, problem['loc']))}`: {problem['msg']}") from error
+    return build(Card, parse_json(content, path), path)
 
 
 def open_member(folder: str | Path, device: str | torch.device = "cpu") -> Member:

@@ -168,7 +168,7 @@ def test_file_that_is_no_study_database_is_refused_unchanged(
     ("document", "message"),
     [
         ("- a list", "must be a mapping, but is list"),
-        ("storage: [", "cannot be read as YAML"),
+        ("storage: [", "is not valid YAML"),
         ("storage: 5", "`storage` must be the URL of a database, but is 5"),
         ("storage: somewhere", "`storage` must be the URL of a database"),
         ("storage: nosuchdb://host/name", "cannot be opened"),

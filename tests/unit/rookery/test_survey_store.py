@@ -258,7 +258,7 @@ def test_folder_that_is_no_survey_says_so(tmp_path):
     with pytest.raises(InputError, match=r"is not a survey: it has no survey\.json"):
         open_survey(tmp_path)
     (tmp_path / "survey.json").write_text("{")
-    with pytest.raises(InputError, match="is not readable JSON"):
+    with pytest.raises(InputError, match="is not valid JSON"):
         open_survey(tmp_path)
 
 

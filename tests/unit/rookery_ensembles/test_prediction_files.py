@@ -247,7 +247,7 @@ def test_duplicate_objects_and_nan_in_a_foreign_file_are_refused(written) -> Non
     ("metadata", "message"),
     [
         (None, "must have the key `rookery`"),
-        ("{", "metadata `rookery`: must be a JSON object, but cannot be read"),
+        ("{", "metadata `rookery`: is not valid JSON"),
         ("[1]", r"must be a mapping of keys to values, but found \[1\]"),
         ("{}", "the key `kind` is missing"),
         ('{"kind": 3}', "key `kind`: must be text, but found 3"),

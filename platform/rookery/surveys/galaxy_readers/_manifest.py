@@ -1,6 +1,5 @@
 """Manifests of cutouts: which file is which galaxy's, in JSON or any table."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import pandas as pd
 
 from rookery.surveys.galaxy_readers._tables import open_table, reading
 from rookery_ensembles.errors import fail
+from rookery_ensembles.plain_text import parse_json
 
 _PATH_NAMES = ("npy", "path", "file", "filename", "file_name", "image", "cutout", "fits")
 _NAMES = ("manifest.json", "manifest.csv", "manifest.parquet", "manifest.fits")
@@ -111,7 +111,7 @@ def _plain_table(path: Path, path_column: str | None, names: Sequence[str] | Non
 
 def _json_table(path: Path) -> pd.DataFrame:
     with reading(path):
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = parse_json(path.read_bytes(), path)
     if isinstance(entries, dict):
         lists = [value for value in entries.values() if isinstance(value, list)]
         entries = lists[0] if len(lists) == 1 else None
