@@ -21,6 +21,7 @@ from rookery.cli_options import (
     BinsOption,
     ClassesOption,
     DeviceOption,
+    JsonOption,
     PositiveOption,
     SeedOption,
     SinceOption,
@@ -31,6 +32,7 @@ from rookery.cli_options import (
     numbers,
     plain_values,
     redshift_bins,
+    say_json,
 )
 from rookery.cli_simulate import simulate_app
 from rookery.cli_status import pareto, status
@@ -248,6 +250,7 @@ def ensemble(
     out: Annotated[Path | None, typer.Option(help="Bundle to make; by default STUDY/ensemble.")] = None,
     positive: PositiveOption = "Ia",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle made before.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Select, average and calibrate a study's members; write an ensemble bundle."""
     from rookery import api
@@ -256,6 +259,9 @@ def ensemble(
     from rookery_ensembles import prediction_metrics
 
     built = api.ensemble(study, out, positive=positive, overwrite=overwrite)
+    if as_json:
+        say_json(built.summary(positive))
+        return
     heaviest = sorted(built.choice.weights.items(), key=lambda item: (-item[1], item[0]))
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in heaviest[:_SHOWN])
     weights += f" and {len(heaviest) - _SHOWN} lighter ones" if len(heaviest) > _SHOWN else ""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +63,25 @@ class StudyEnsemble:
     test_predictions: dict[str, Predictions]
     test_scores: dict[str, dict[str, float]]
     out_of_fold: Predictions | None = None
+
+    def summary(self, positive: str = "Ia") -> dict[str, Any]:
+        """Return members, calibration and all scores as plain values for JSON, None where undefined."""
+        scores = {"validation": self.choice.scores, "test": self.test_scores}
+        if self.out_of_fold is not None:
+            scores["out_of_fold"] = {"calibrated": prediction_metrics(self.out_of_fold, positive)}
+        return {
+            "bundle": str(self.bundle.path),
+            "members": dict(self.choice.weights),
+            "candidates": len(self.choice.losses),
+            "calibration": str(self.choice.calibration),
+            "scores": {
+                objects: {
+                    name: {key: None if math.isnan(value) else value for key, value in found.items()}
+                    for name, found in each.items()
+                }
+                for objects, each in scores.items()
+            },
+        }
 
 
 def out_of_fold_path(bundle: str | Path) -> Path:

@@ -1,0 +1,86 @@
+"""What other methods make of a catalogue's magnitudes, out of fold: photoz_references.py SURVEY SPLIT.
+
+Point estimates of scikit-learn on the inputs of `photoz_mlp` (magnitudes, neighbouring colours, logarithms of
+the errors; scaled by the training galaxies): ten nearest neighbours, boosted trees, and a Gaussian process
+(Matern 3/2, a length for each input, hyperparameters from 1,000 training galaxies, residuals beyond 5 sigma
+left out and fitted again). SPLIT has folds; each galaxy is predicted by what trained on the other folds.
+"""
+
+import sys
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.preprocessing import RobustScaler
+
+from rookery.surveys import Survey, open_split, open_survey
+
+Array = NDArray[np.float64]
+FITTED = 1000
+
+
+def inputs(survey: Survey) -> Array:
+    """Return magnitudes, colours and log errors (N, inputs), unknown ones as the median."""
+    magnitude, error = survey.magnitudes(), survey.magnitude_errors()
+    found = np.hstack([magnitude, np.diff(magnitude, axis=1), np.log(np.where(error > 0, error, np.nan))])
+    return np.where(np.isfinite(found), found, np.nanmedian(found, axis=0))
+
+
+def neighbours(train: Array, z: Array, test: Array) -> Array:
+    """Return the mean redshift of ten nearest neighbours."""
+    return KNeighborsRegressor(10).fit(train, z).predict(test)
+
+
+def trees(train: Array, z: Array, test: Array) -> Array:
+    """Return the median by boosted trees."""
+    model = HistGradientBoostingRegressor(
+        loss="absolute_error", learning_rate=0.05, max_iter=500, random_state=0
+    )
+    return model.fit(train, z).predict(test)
+
+
+def gaussian_process(train: Array, z: Array, test: Array) -> Array:
+    """Return the mean of a Gaussian process that leaves outliers out."""
+    kernel = ConstantKernel(0.01) * Matern(np.full(train.shape[1], 3.0), nu=1.5) + WhiteKernel(1e-4)
+    some = np.random.default_rng(0).permutation(len(train))[:FITTED]
+    fitted = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0).fit(train[some], z[some])
+    model = GaussianProcessRegressor(fitted.kernel_, optimizer=None, normalize_y=True).fit(train, z)
+    residual = z - model.predict(train)
+    kept = np.abs(residual) < 5 * 1.4826 * np.median(np.abs(residual))
+    return model.fit(train[kept], z[kept]).predict(test)
+
+
+def main() -> None:
+    """Print a row of a Markdown table for each method."""
+    survey = open_survey(sys.argv[1])
+    split = open_split(survey, sys.argv[2])
+    features, truth = inputs(survey), survey.objects["redshift"].to_numpy()
+    judged = split.indices("train")
+    print("| method | bias | sigma_MAD | eta (%) |\n| --- | --- | --- | --- |")
+    methods = {
+        "ten nearest neighbours": neighbours,
+        "boosted trees": trees,
+        "Gaussian process": gaussian_process,
+    }
+    for name, method in methods.items():
+        found = np.full(len(truth), np.nan)
+        for fold in range(split.n_folds):
+            test = split.indices("train", fold=fold)
+            train = np.setdiff1d(judged, test)
+            scaler = RobustScaler().fit(features[train])
+            found[test] = method(*map(np.asarray, (
+                scaler.transform(features[train]), truth[train], scaler.transform(features[test]),
+            )))  # fmt: skip
+        dz = (found[judged] - truth[judged]) / (1 + truth[judged])
+        scatter = 1.4826 * np.median(np.abs(dz - np.median(dz)))
+        print(
+            f"| {name} | {dz.mean():.5f} | {scatter:.5f} | {100 * np.mean(np.abs(dz) > 0.05):.2f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
