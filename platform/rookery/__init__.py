@@ -3,6 +3,8 @@
 The Python API, one function per command-line verb, is in :mod:`rookery.api`.
 """
 
+DISTRIBUTION = "rookery-astro"
+"""What pip calls the project: `rookery` on PyPI is another program."""
 NOT_INSTALLED = "0+source"
 """The version of a copy that is imported from a source tree without being installed."""
 
@@ -12,7 +14,7 @@ def __getattr__(name: str) -> str:
         from importlib.metadata import PackageNotFoundError, version
 
         try:
-            return version("rookery")
+            return version(DISTRIBUTION)
         except PackageNotFoundError:
             return NOT_INSTALLED
     raise AttributeError(f"module 'rookery' has no attribute {name!r}")

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 8
 """So many members of an ensemble are listed on the terminal."""
-_EXTRAS = ("torch", "ray", "optuna", "safetensors")
 _TRACEBACK = "ROOKERY_TRACEBACK"
 _BUG = 70
 app = typer.Typer(
@@ -448,13 +447,14 @@ def main() -> None:
 
 def _explained(error: Exception) -> tuple[str, int]:
     """Return what to say of an error that nobody has caught, and the exit status."""
-    from rookery.search.faults import storage_fault  # not above: these would slow `--help` down
+    from rookery.extras import extra_of, missing  # not above: these would slow `--help` down
+    from rookery.search.faults import storage_fault
     from rookery_ensembles.errors import InputError, one_line
 
     if isinstance(error, InputError):
         return str(error), 2
-    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in _EXTRAS:
-        return f"this needs `{error.name}`: pip install 'rookery[search]'", 2
+    if isinstance(error, ModuleNotFoundError) and (extra := extra_of(error.name or "")) is not None:
+        return str(missing("this", extra, error.name or "")), 2
     if (fault := storage_fault(error)) is not None:
         where = getattr(error, "filename", None)
         return one_line(f"{where}: {fault}" if where else fault), 2

@@ -15,7 +15,7 @@ from rookery.clusters.jobs import JobClient
 from rookery.search.study import open_study
 from rookery_ensembles.errors import InputError
 
-pytest.importorskip("aiohttp", reason="needs the extra rookery[cluster]")
+pytest.importorskip("aiohttp", reason="needs the extra `cluster`")
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 TOKEN = "0123456789abcdef" * 4
 

@@ -29,9 +29,16 @@ def test_the_wheel_runs_and_finds_its_search_spaces_in_an_empty_environment(proj
     constraints = str(project_root / "constraints.txt")
     run(python, "-m", "pip", "install", "--quiet", "-c", constraints, str(wheel))
     version = run(str(tmp_path / "empty" / "bin" / "rookery"), "--version", cwd=tmp_path)
-    assert version.startswith("rookery ")
+    assert version.startswith("rookery 0.1")
     code = "from rookery.search.space import find_space, load_space; p = find_space('pelican'); "
     code += "print(p, load_space(p).family); from rookery.reports import comparison_html; comparison_html([])"
+    asked = subprocess.run(
+        [python, "-m", "rookery", "doctor"], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert (asked.returncode, asked.stderr) == (1, "")
+    told = " ".join(asked.stdout.split())
+    assert "not installed: ray, torch, optuna" in told
+    assert "'rookery-astro[search]'" in told
     path, family = run(python, "-c", code, cwd=tmp_path).split()
     assert "site-packages" in path
     assert family == "pelican"

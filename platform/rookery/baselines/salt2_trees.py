@@ -23,7 +23,7 @@ from rookery.baselines._salt2_block import SaltBlock, fit_block, salt_feature_na
 from rookery.baselines._salt2_model import filter_names, find_model, load_source
 from rookery.baselines._trees import make_task, predict_with_trees
 from rookery.baselines._workers import Workers
-from rookery_ensembles.errors import InputError
+from rookery.extras import missing
 from rookery_ensembles.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def run_baseline(
         model = find_model(model_path)
         chosen = filter_names(filters, survey.bands)
     except ModuleNotFoundError as error:
-        raise InputError(f"salt2-trees needs `{error.name}`: pip install 'rookery[simulate]'") from error
+        raise missing("salt2-trees", "simulate", error.name or "sncosmo") from error
     load_source(str(model))  # unreadable files are refused here, not in a worker
     task = make_task(survey, split, classes, role)
     features, _, peak = salt_features(survey, workers or Workers(), model, chosen, redshift)

@@ -9,12 +9,16 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from rookery import DISTRIBUTION
 from rookery.clusters.findings import ORDER, Finding, Level
+from rookery.extras import installing
 
 Facts = Mapping[str, Any]
 Nodes = Mapping[str, Facts]
 
 GIB = 1 << 30
+_SEARCHING = ("ray", "torch", "optuna")
+"""The packages of the extra `search` whose versions matter."""
 OPEN_FILES_WANTED = 65536
 _OPEN_FILES_FAIL, _OPEN_FILES_WARN = 1024, 8192
 _FREE_FAIL, _FREE_WARN = 1 * GIB, 10 * GIB
@@ -27,26 +31,12 @@ _SKEW_WARN, _SKEW_FAIL = 1.0, 60.0
 
 def check_versions(nodes: Nodes, here: Mapping[str, str | None]) -> list[Finding]:
     """Judge whether every node has the driver's versions; `here` are the driver's own."""
-    found = []
-    for package in ("rookery", "ray", "torch", "python", "optuna"):
+    found = _absent(nodes, here)
+    for package in (DISTRIBUTION, *_SEARCHING, "python"):
         mine = here.get(package)
         for name, facts in nodes.items():
             theirs = facts["versions"].get(package)
-            if theirs is None and package != "rookery":
-                found.append(
-                    Finding(
-                        "versions",
-                        Level.FAIL,
-                        f"{package} is not installed",
-                        f"there: pip install 'rookery[search]' '{package}=={mine}'",
-                        (name,),
-                    )
-                )
-            elif theirs is None and mine is not None:
-                text = "rookery is not installed"
-                advice = f"there: pip install 'rookery[search]=={mine}', or the same checkout"
-                found.append(Finding("versions", Level.FAIL, text, advice, (name,)))
-            elif theirs != mine and mine is not None:
+            if theirs is not None and mine is not None and theirs != mine:
                 patch_only = package == "python" and _minor(theirs) == _minor(mine)
                 text = f"{package} is {theirs}, but {mine} here"
                 advice = f"install {package} {mine} there: networks must come from one software"
@@ -57,6 +47,21 @@ def check_versions(nodes: Nodes, here: Mapping[str, str | None]) -> list[Finding
     if not found:
         said = ", ".join(f"{package} {version}" for package, version in here.items() if version is not None)
         found.append(Finding("versions", Level.OK, said, nodes=tuple(nodes)))
+    return found
+
+
+def _absent(nodes: Nodes, here: Mapping[str, str | None]) -> list[Finding]:
+    """Name what a search needs and a node lacks; a checkout that is run without being installed is well."""
+    found = []
+    for name, facts in nodes.items():
+        wanted = (DISTRIBUTION, *_SEARCHING) if here.get(DISTRIBUTION) is not None else _SEARCHING
+        absent = [package for package in wanted if facts["versions"].get(package) is None]
+        if not absent:
+            continue
+        text = f"not installed: {', '.join(absent)} (the extra `search`)"
+        same = [f"{package}=={here[package]}" for package in absent if here.get(package) is not None]
+        advice = f"there, {installing('search')}" + (f"; for {', '.join(same)} as here" if same else "")
+        found.append(Finding("versions", Level.FAIL, text, advice, (name,)))
     return found
 
 
@@ -73,6 +78,8 @@ def check_devices(nodes: Nodes) -> list[Finding]:
         def say(level: Level, text: str, advice: str = "", where: str = name) -> None:
             found.append(Finding("devices", level, text, advice, (where,)))
 
+        if facts["versions"].get("torch") is None:
+            continue  # check_versions says so
         if seen["error"] is not None:
             say(Level.FAIL, f"torch cannot be asked ({seen['error']})", "reinstall torch on that node")
             continue

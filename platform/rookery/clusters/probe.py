@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("rookery", "ray", "torch", "optuna", "numpy")
+PACKAGES = ("rookery-astro", "ray", "torch", "optuna", "numpy")
 _EDGE = 1 << 20
 _TORCH = """
 import json, torch

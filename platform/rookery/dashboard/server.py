@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from rookery.dashboard.storage import open_storage
+from rookery.extras import missing
 from rookery_ensembles.errors import fail
 
 if TYPE_CHECKING:
@@ -59,14 +60,13 @@ def make_server(study: str | Path, *, host: str = "127.0.0.1", port: int = 8080)
     Raises
     ------
     InputError
-        When the folder is no study, it has no trials yet, the extra ``rookery[dashboard]`` is not
+        When the folder is no study, it has no trials yet, the extra ``dashboard`` is not
         installed, or the address cannot be listened on.
     """
     try:
         from optuna_dashboard import wsgi
     except ImportError as error:
-        rule = f"needs optuna-dashboard: pip install 'rookery[dashboard]' ({error})"
-        raise fail("rookery dashboard", rule) from error
+        raise missing("rookery dashboard", "dashboard", error.name or "optuna_dashboard") from error
     storage = open_storage(Path(study))
     try:
         server = Dashboard((host, port), _QuietHandler)

@@ -24,6 +24,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from rookery.extras import missing
 from rookery.search.retries import FOLDER_SECONDS, PATIENCE_SECONDS, causes, keep_trying, reason
 from rookery_ensembles.errors import InputError, fail
 
@@ -108,8 +109,7 @@ def open_database(url: sqlalchemy.URL) -> RDBStorage:
     except (SQLAlchemyError, StorageInternalError) as error:
         raise fail(str(shown), f"cannot be used as a {what} ({reason(error)})") from error
     except ImportError as error:
-        rule = "needs `psycopg`: pip install 'rookery[postgresql]'"
-        raise fail(str(shown), rule) from error
+        raise missing(str(shown), "postgresql", error.name or "psycopg") from error
     if kind == "sqlite":
         sqlalchemy.event.listen(storage.engine, "connect", _keep_the_journal)
         storage.engine.dispose()
@@ -150,8 +150,10 @@ def read_only_storage(url: sqlalchemy.URL) -> RDBStorage | None:
         if sqlite:
             sqlalchemy.event.listen(storage.engine, "connect", _refuse_writes)
             storage.engine.dispose()
-    except (SQLAlchemyError, StorageInternalError, ImportError) as error:
+    except (SQLAlchemyError, StorageInternalError) as error:
         raise fail(shown, f"the study's storage cannot be opened ({reason(error)})") from error
+    except ImportError as error:
+        raise missing(shown, "postgresql", error.name or "psycopg") from error
     return storage
 
 

@@ -21,6 +21,7 @@ import optuna
 from rich.console import Console
 
 import rookery
+from rookery.extras import installing
 from rookery.search.coordinator import Coordinator
 from rookery.search.faults import storage_fault
 from rookery.search.planner import ResourcePlan, live_nodes, plan_resources
@@ -318,9 +319,11 @@ def _refuse_strangers(address: str) -> None:
     if here == rookery.NOT_INSTALLED:
         return
     try:
-        there = ray.get(ray.remote(num_cpus=0)(metadata.version).remote("rookery"))
+        there = ray.get(ray.remote(num_cpus=0)(metadata.version).remote(rookery.DISTRIBUTION))
     except metadata.PackageNotFoundError as error:
-        rule = f"its workers have no `rookery`; install rookery[search] {here} on every node"
+        rule = f"its workers have no `{rookery.DISTRIBUTION}`; on every node {installing('search', here)}"
         raise InputError(f"--address {address}: {rule}") from error
     if there != here:
-        raise InputError(f"--address {address}: its workers have rookery {there}, but this is {here}")
+        raise InputError(
+            f"--address {address}: its workers have {rookery.DISTRIBUTION} {there}, but this is {here}"
+        )

@@ -115,7 +115,7 @@ def test_every_pod_has_the_shared_folder_and_the_ray_that_is_tested_here(manifes
 
 
 def test_ray_accepts_machines_of_ones_own():
-    util = pytest.importorskip("ray.autoscaler._private.util", reason="needs the extra rookery[search]")
+    util = pytest.importorskip("ray.autoscaler._private.util", reason="needs the extra `search`")
     config = util.prepare_config(yaml.safe_load(api.cluster("local")))
     util.validate_config(config)
     assert config["provider"]["worker_ips"] == ["192.168.0.11", "192.168.0.12"]

@@ -17,7 +17,7 @@ def cluster() -> dict[str, Any]:
 
 def prepared(cluster: dict[str, Any]) -> dict[str, Any]:
     """What `ray up` makes of the file before it speaks to a cloud."""
-    util = pytest.importorskip("ray.autoscaler._private.util", reason="needs the extra rookery[search]")
+    util = pytest.importorskip("ray.autoscaler._private.util", reason="needs the extra `search`")
     config = util.prepare_config(copy.deepcopy(cluster))
     util.validate_config(config)
     return config

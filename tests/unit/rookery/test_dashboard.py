@@ -15,8 +15,8 @@ import pytest
 from rookery.dashboard import Dashboard, make_server, serve
 from rookery_ensembles.errors import InputError
 
-optuna = pytest.importorskip("optuna", reason="needs the extra rookery[dashboard]")
-pytest.importorskip("optuna_dashboard", reason="needs the extra rookery[dashboard]")
+optuna = pytest.importorskip("optuna", reason="needs the extra `dashboard`")
+pytest.importorskip("optuna_dashboard", reason="needs the extra `dashboard`")
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
@@ -204,7 +204,7 @@ def test_port_out_of_range_is_refused(study_folder: Path, port: int) -> None:
 
 def test_absent_optuna_dashboard_names_the_extra(study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
-    with pytest.raises(InputError, match=r"pip install 'rookery\[dashboard\]'"):
+    with pytest.raises(InputError, match=r"pip install 'rookery-astro\[dashboard\]'"):
         make_server(study_folder, port=0)
 
 

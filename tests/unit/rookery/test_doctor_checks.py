@@ -8,7 +8,9 @@ from rookery.clusters import checks, checks_storage
 from rookery.clusters.findings import Finding, Level, merge, node_list, worst
 
 GIB = 1 << 30
-HERE = {"python": "3.11.7", "rookery": "0.1.0", "ray": "2.60.0", "torch": "2.13.0", "optuna": "5.0.0"}
+HERE = {
+    "python": "3.11.7", "rookery-astro": "0.1.0", "ray": "2.60.0", "torch": "2.13.0", "optuna": "5.0.0",
+}  # fmt: skip
 
 
 def node(**changes: Any) -> dict[str, Any]:
@@ -45,8 +47,8 @@ def test_equal_versions_are_one_good_finding():
     ("package", "theirs", "level"),
     [
         ("torch", "2.12.0", Level.FAIL),
-        ("rookery", "0.0.9", Level.FAIL),
-        ("rookery", None, Level.FAIL),
+        ("rookery-astro", "0.0.9", Level.FAIL),
+        ("rookery-astro", None, Level.FAIL),
         ("optuna", None, Level.FAIL),
         ("python", "3.12.1", Level.FAIL),
         ("python", "3.11.9", Level.WARN),
@@ -61,8 +63,19 @@ def test_another_version_on_a_node_is_named(package: str, theirs: str | None, le
 
 
 def test_a_checkout_that_is_not_installed_is_no_other_version():
-    bare = HERE | {"rookery": None}
+    bare = HERE | {"rookery-astro": None}
     assert worst(checks.check_versions({"a": node(versions=bare)}, bare)) is Level.OK
+
+
+def test_a_plain_install_is_one_finding_that_names_the_extra():
+    bare = HERE | dict.fromkeys(("ray", "torch", "optuna"))
+    facts = node(versions=bare, torch_devices={"devices": [], "error": "No module named 'torch'"})
+    finding = only(checks.check_versions({"a": facts}, bare))
+    assert finding.level is Level.FAIL
+    assert finding.text == "not installed: ray, torch, optuna (the extra `search`)"
+    assert "'.[search]'" in finding.advice
+    assert "None" not in finding.advice
+    assert checks.check_devices({"a": facts}) == []
 
 
 @pytest.mark.parametrize(

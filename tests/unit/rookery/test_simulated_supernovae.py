@@ -210,7 +210,7 @@ def test_a_missing_extra_is_explained_at_use_and_not_before(tmp_path):
     )
     done = run(code, tmp_path / "s")
     assert "simulating needs `speclite" in done.stdout, done.stderr
-    assert "pip install 'rookery[simulate]'" in done.stdout
+    assert "pip install 'rookery-astro[simulate]'" in done.stdout
 
 
 def test_nothing_is_asked_of_the_network(tmp_path):

@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles.errors import InputError
+from rookery.extras import missing
 
 Floats = NDArray[np.float64]
 
@@ -72,5 +72,4 @@ def optional_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        missing = error.name or name
-        raise InputError(f"simulating needs `{missing}`: pip install 'rookery[simulate]'") from error
+        raise missing("simulating", "simulate", error.name or name) from error

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.extras import missing
 from rookery.surveys.simulators._filters import STEP, WAVELENGTH, Filters, load_filters
-from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.errors import fail
 
 Floats = NDArray[np.float64]
 
@@ -100,7 +101,7 @@ def check_packages() -> None:
     """
     for name in ("galsim", "speclite"):
         if importlib.util.find_spec(name) is None:
-            raise InputError(f"simulating galaxies needs `{name}`: pip install 'rookery[simulate]'")
+            raise missing("simulating galaxies", "simulate", name)
 
 
 def observed_flux(spectra: Floats, filters: Filters, shift: int) -> Floats:
