@@ -147,7 +147,7 @@ def train_member(
         return _finished(folder, job, digest)
     place = find_device(device)
     data = load_data(job, family, configuration, place)
-    blueprint(family, configuration, len(data.survey.bands), data.target.n_outputs)  # refuses a giant
+    shape = blueprint(family, configuration, len(data.survey.bands), data.target.n_outputs)  # refuses a giant
 
     def keep(progress: Progress) -> None:
         if team.leads:
@@ -158,7 +158,7 @@ def train_member(
         report(metrics, progress)
 
     with training():
-        resume = load_checkpoint(checkpoint, job)
+        resume = load_checkpoint(checkpoint, job, shape, n_train=len(data.rows["train"]), device=place)
         if resume is not None:
             for row in resume.history:  # the driver may have died before it heard of the last ones
                 report(row, resume)
