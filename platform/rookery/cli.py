@@ -410,12 +410,23 @@ def dashboard(
     study: Annotated[str, typer.Argument(help="Study folder, or its URL.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ROOKERY_DASHBOARD_TOKEN",
+            help="What visitors must show; by default a new one, where other machines can reach --host.",
+        ),
+    ] = None,
 ) -> None:
     """Serve optuna-dashboard on a study, running or finished."""
     from rookery import api
 
     api.dashboard(
-        study, host=host, port=port, announce=lambda url: _say(f"{url} shows {study}; end with Ctrl-C")
+        study,
+        host=host,
+        port=port,
+        token=token,
+        announce=lambda url: _say(f"{url} shows {study}; end with Ctrl-C"),
     )
 
 

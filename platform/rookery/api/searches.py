@@ -227,13 +227,14 @@ def dashboard(
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
+    token: str | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> None:
     """Serve optuna-dashboard on a study until interrupted. See :func:`rookery.dashboard.serve`."""
     from rookery.dashboard import serve
     from rookery.search.home import local_study
 
-    serve(local_study(study), host=host, port=port, announce=announce)
+    serve(local_study(study), host=host, port=port, token=token, announce=announce)
 
 
 def demo(out: PathLike = "demo", *, seed: int = 1) -> tuple[Path, Path]:

@@ -1,4 +1,5 @@
 import hashlib
+import http.client
 import json
 import socket
 import sys
@@ -9,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler
 
 import pytest
 
 from rookery.dashboard import Dashboard, make_server, serve
+from rookery.dashboard.guard import Guard
 from rookery_ensembles.errors import InputError
 
 optuna = pytest.importorskip("optuna", reason="needs the extra `dashboard`")
@@ -86,6 +89,90 @@ def test_looking_changes_no_byte_of_the_study(study_folder: Path) -> None:
         study_id = get_json(server, "api/studies")["study_summaries"][0]["study_id"]
         get_json(server, f"api/studies/{study_id}")
     assert fingerprint() == before
+
+
+def ask(server: Dashboard, path: str, **headers: str) -> http.client.HTTPResponse:
+    """Ask once, following no redirect, and read the answer."""
+    port = server.server_address[1]
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.putrequest("GET", path, skip_host=True)
+    for name, value in {"Host": f"127.0.0.1:{port}", **headers}.items():
+        if value:
+            connection.putheader(name, value)
+    connection.endheaders()
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8080", 200),
+        ("LOCALHOST", 200),
+        ("127.0.0.1:9", 200),
+        ("127.8.9.1", 200),
+        ("[::1]:8080", 200),
+        ("attacker.example:8080", 403),
+        ("localhost.attacker.example", 403),
+        ("127.0.0.1.attacker.example", 403),
+        ("192.0.2.7", 403),
+        ("", 403),
+    ],
+)
+def test_on_this_machine_only_its_own_names_are_answered(study_folder: Path, host: str, status: int) -> None:
+    with running(make_server(study_folder, port=0)) as server:
+        assert server.token is None
+        assert ask(server, "/api/studies", Host=host).status == status
+
+
+def test_elsewhere_a_token_is_asked_for_and_kept_in_a_cookie(study_folder: Path) -> None:
+    with running(make_server(study_folder, host="0.0.0.0", port=0)) as server:
+        assert server.token is not None
+        assert len(server.token) >= 32
+        for path in (
+            "/",
+            "/api/studies",
+            "/?token=",
+            "/?token=wrong",
+            f"/?token={server.token}x",
+            "/?token=%C3%A9",
+        ):
+            assert ask(server, path).status == 403
+        first = ask(server, f"//elsewhere?a=1&token={server.token}", Host="any.name")
+        assert (first.status, first.headers["Location"]) == (302, "/elsewhere?a=1")
+        set_cookie = first.headers["Set-Cookie"]
+        assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(set_cookie.split("; "))
+        cookie = set_cookie.partition(";")[0]
+        assert ask(server, "/api/studies", Cookie=cookie).status == 200
+        assert ask(server, "/api/studies", Cookie=cookie + "x").status == 403
+        assert ask(server, "/api/studies", Cookie="a=[; \x01").status == 403
+        with urllib.request.build_opener(urllib.request.HTTPCookieProcessor()).open(server.url) as page:
+            assert b"Optuna Dashboard" in page.read()
+
+
+def test_under_a_name_others_are_refused_even_with_the_token() -> None:
+    def inside(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"seen"]
+
+    server = Dashboard(("0.0.0.0", 0), WSGIRequestHandler)
+    server.set_app(Guard(inside, frozenset({"team.example.org"}), "t" * 16, "c"))
+    with running(server):
+        assert ask(server, "/", Host="team.example.org:80", Cookie="c=" + "t" * 16).status == 200
+        assert ask(server, "/", Host="team.example.org:80").status == 403
+        assert ask(server, "/", Host="attacker.example", Cookie="c=" + "t" * 16).status == 403
+
+
+def test_a_token_of_ones_own_is_taken_and_a_short_one_refused(study_folder: Path) -> None:
+    own = "sixteen-letters-or-more"
+    with running(make_server(study_folder, port=0, token=own)) as server:
+        assert ask(server, "/api/studies").status == 403
+        assert ask(server, f"/?token={own}").status == 302
+    for bad in ("", "short", "x" * 20 + ";"):
+        with pytest.raises(InputError, match="must be at least 16 of the characters"):
+            make_server(study_folder, port=0, token=bad)
 
 
 @pytest.mark.parametrize(("method", "path"), [("DELETE", "api/studies/1"), ("POST", "api/studies/1/rename")])
