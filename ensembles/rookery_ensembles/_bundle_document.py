@@ -9,6 +9,7 @@ import yaml
 
 from rookery_ensembles._documents import Fields
 from rookery_ensembles.calibrate_pdf import Calibration, PdfCalibration, read_calibration
+from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail
 from rookery_ensembles.plain_text import YamlText
 from rookery_ensembles.probabilities import check_weights
@@ -30,6 +31,7 @@ _KEYS = (
     "scores",
     "provenance",
     "class_fractions",
+    "domain",
 )
 _DIGEST_KEY = "digest"
 # Neither a separator nor a leading dot: an id can be no path out of the bundle.
@@ -60,6 +62,7 @@ class BundleDocument:
     provenance: Mapping[str, object]
     class_fractions: Mapping[str, float] | None = None
     bands: tuple[str, ...] | None = None
+    domain: Domain | None = None
 
     def check(self, where: str) -> None:
         """Raise InputError, beginning with `where`, unless every rule of the document holds."""
@@ -114,6 +117,8 @@ class BundleDocument:
         }
         if self.class_fractions is not None:
             document["class_fractions"] = {name: float(x) for name, x in self.class_fractions.items()}
+        if self.domain is not None:
+            document["domain"] = self.domain.to_dict()
         try:
             text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
         except yaml.YAMLError as error:
@@ -146,6 +151,9 @@ class BundleDocument:
             provenance=fields.mapping("provenance"),
             class_fractions=fields.numbers("class_fractions") if fields.has("class_fractions") else None,
             bands=fields.get_list("bands", str),
+            domain=Domain.read(fields.raw("domain"), fields.place("domain"))
+            if fields.has("domain")
+            else None,
         )
         document.check(where)
         return document, hashlib.sha256(body).hexdigest()

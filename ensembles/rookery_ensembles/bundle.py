@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from rookery_ensembles._bundle_document import MEMBER_FILES, BundleDocument, MemberEntry
 from rookery_ensembles.calibrate_pdf import Calibration, calibrated
 from rookery_ensembles.combine import average
+from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, sha256
 from rookery_ensembles.probabilities import normalised
@@ -80,6 +81,8 @@ class Bundle:
         Class fractions at which its probabilities are calibrated; None where it was not told.
     bands
         Bands that the members saw in training; None in a bundle that does not tell.
+    domain
+        Where the training objects lie; None in a bundle that does not tell.
     """
 
     path: Path
@@ -94,6 +97,7 @@ class Bundle:
     digest: str
     class_fractions: Mapping[str, float] | None = None
     bands: tuple[str, ...] | None = None
+    domain: Domain | None = None
 
     def lacking_bands(self, available: Sequence[str]) -> tuple[str, ...]:
         """Return the bands that the ensemble was trained on and `available` lacks."""
@@ -146,6 +150,7 @@ def write_bundle(
     pooling: str = "linear",
     calibration: Calibration | None = None,
     class_fractions: Mapping[str, float] | None = None,
+    domain: Domain | None = None,
     replace: bool = False,
 ) -> Bundle:
     """Copy the members' files and write the document; the folder appears whole or not at all.
@@ -162,7 +167,7 @@ def write_bundle(
         What the ensemble predicts: exactly one of the two.
     bands
         Bands that the members saw in training, where they saw any.
-    pooling, calibration, class_fractions
+    pooling, calibration, class_fractions, domain
         As in `Bundle`.
     replace
         Whether a former bundle may be replaced.
@@ -188,6 +193,7 @@ def write_bundle(
         provenance=provenance,
         class_fractions=class_fractions,
         bands=None if bands is None else tuple(str(band) for band in bands),
+        domain=domain,
     )
     document.check(where)
     text = document.to_text(where)
@@ -232,6 +238,7 @@ def load_bundle(path: str | Path) -> Bundle:
         digest=digest,
         class_fractions=document.class_fractions,
         bands=document.bands,
+        domain=document.domain,
     )
 
 

@@ -31,6 +31,7 @@ __all__ = [
 
 _METADATA_KEY = b"rookery"
 _SUFFIX = ".parquet"
+_FLAG = "out_of_domain"
 
 
 def check_predictions_path(path: str | Path) -> None:
@@ -52,8 +53,9 @@ def check_predictions_path(path: str | Path) -> None:
 def write_predictions(predictions: Predictions, path: str | Path) -> None:
     """Write predictions as Parquet: one row per object, ``info`` as JSON in the schema's metadata.
 
-    The columns are ``object_id`` (string), ``truth`` (string or double; null where unknown) and
-    ``probability`` or ``pdf`` (fixed-size list of K float32).
+    The columns are ``object_id`` (string), ``truth`` (string or double; null where unknown),
+    ``probability`` or ``pdf`` (fixed-size list of K float32) and, where it is known, ``out_of_domain``
+    (boolean).
 
     Raises
     ------
@@ -74,6 +76,8 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
         "truth": pa.array(truth, type=truth_type, from_pandas=True),
         info.column: pa.FixedSizeListArray.from_arrays(pa.array(checked.values.ravel()), info.n_columns),
     }
+    if checked.out_of_domain is not None:
+        columns[_FLAG] = pa.array(checked.out_of_domain)
     table = pa.table(columns).replace_schema_metadata({_METADATA_KEY: info.to_json()})
     with atomic_file(path) as partial:
         pq.write_table(
@@ -102,12 +106,14 @@ def read_predictions(path: str | Path) -> Predictions:
     where = str(path)
     with _opened(path) as file:
         info = _read_info(file.schema_arrow, where)
-        table = file.read(columns=["object_id", "truth", info.column])
+        flagged = [_FLAG] if _FLAG in file.schema_arrow.names else []
+        table = file.read(columns=["object_id", "truth", info.column, *flagged])
     values = table[info.column].combine_chunks()
     cells = values.flatten()
     for name, nulls in (
         ("object_id", table["object_id"].null_count),
         (info.column, values.null_count + cells.null_count),
+        *((name, table[name].null_count) for name in flagged),
     ):
         if nulls:
             raise fail(where, f"column `{name}` must not hold nulls, but holds {nulls}")
@@ -116,6 +122,7 @@ def read_predictions(path: str | Path) -> Predictions:
         object_id=table["object_id"].to_numpy(),
         truth=table["truth"].to_numpy(),
         values=cells.to_numpy(zero_copy_only=True).reshape(-1, info.n_columns),
+        out_of_domain=table[_FLAG].to_numpy() if flagged else None,
     )
     return check_predictions(found, where)
 
@@ -162,6 +169,8 @@ def _read_info(schema: "pa.Schema", where: str) -> PredictionInfo:
         "truth": text if info.class_names is not None else (pa.float64(),),
         info.column: (pa.list_(pa.float32(), info.n_columns),),
     }
+    if _FLAG in schema.names:
+        accepted[_FLAG] = (pa.bool_(),)
     for name, types in accepted.items():
         if schema.names.count(name) != 1:
             raise fail(where, f"there must be one column `{name}`; the columns are {', '.join(schema.names)}")

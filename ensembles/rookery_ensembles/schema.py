@@ -190,12 +190,15 @@ class Predictions:
     values
         (N, K) float32: probabilities that sum to 1, or densities per unit redshift that
         integrate to 1 over ``info.bin_edges``.
+    out_of_domain
+        (N,) whether an object lies outside of what the networks were trained on; None where nobody looked.
     """
 
     info: PredictionInfo
     object_id: NDArray[np.str_]
     truth: NDArray[Any] | None
     values: NDArray[np.float32]
+    out_of_domain: NDArray[np.bool_] | None = None
 
 
 def check_predictions(predictions: Predictions, where: str) -> Predictions:
@@ -216,7 +219,18 @@ def check_predictions(predictions: Predictions, where: str) -> Predictions:
         raise fail(where, f"{rule}, but has the shape {values.shape}")
     values = normalised(values, where, object_id=object_id, bin_widths=info.bin_widths)
     truth = _check_truth(info, predictions.truth, len(object_id), where)
-    return Predictions(info=info, object_id=object_id, truth=truth, values=values)
+    flag = _check_flag(predictions.out_of_domain, len(object_id), where)
+    return Predictions(info=info, object_id=object_id, truth=truth, values=values, out_of_domain=flag)
+
+
+def _check_flag(flag: NDArray[Any] | None, n: int, where: str) -> NDArray[np.bool_] | None:
+    if flag is None:
+        return None
+    found = np.asarray(flag)
+    if found.shape != (n,) or found.dtype != np.bool_:
+        rule = f"`out_of_domain` must hold true or false for each of {n} objects"
+        raise fail(where, f"{rule}, but has the shape {found.shape} and the type {found.dtype}")
+    return found
 
 
 def count_columns(class_names: Sequence[str] | None, bin_edges: Sequence[float] | None) -> int:

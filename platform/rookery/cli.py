@@ -295,6 +295,10 @@ def predict(
     split: Annotated[
         str | None, typer.Option(help="Estimate those on this split's test and unlabelled objects alone.")
     ] = None,
+    allow_missing_bands: Annotated[
+        bool,
+        typer.Option("--allow-missing-bands", help="Predict without bands that every network always saw."),
+    ] = False,
 ) -> None:
     """Predict every object of a survey with an ensemble."""
     from rookery import api
@@ -308,8 +312,12 @@ def predict(
         device=device,
         correct_priors=correct_priors,
         split=split,
+        allow_missing_bands=allow_missing_bands,
     )
     what = "" if days is None else f", observed up to {days:g} days since {since}"
+    outside = predictions.out_of_domain
+    if outside is not None:
+        what += f"; {int(outside.sum())} outside of what the networks were trained on (out_of_domain)"
     _say(f"{out}: {len(predictions.object_id)} objects{what}")
     if (record := predictions.info.prior_correction) is not None:
         fractions = zip(

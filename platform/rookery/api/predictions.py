@@ -43,6 +43,7 @@ def predict(
     device: str | None = None,
     correct_priors: bool = False,
     split: str | None = None,
+    allow_missing_bands: bool = False,
 ) -> Predictions:
     """Predict every object of a survey with an ensemble. See :func:`rookery.inference.predict_survey`."""
     from rookery.inference import predict_survey
@@ -56,6 +57,7 @@ def predict(
         device=device,
         correct_priors=correct_priors,
         split=split,
+        allow_missing_bands=allow_missing_bands,
     )
 
 
@@ -124,7 +126,13 @@ def evaluate(
         from rookery.inference import predict_partial
 
         made = predict_partial(
-            bundle, assessment.survey, days, since=since, rows=assessment.row, device=device
+            bundle,
+            assessment.survey,
+            days,
+            since=since,
+            rows=assessment.row,
+            device=device,
+            allow_missing_bands=True,  # the predictions to judge are of the same survey
         )
         return [*partial, *made]
 

@@ -18,6 +18,7 @@ from rookery.campaigns.document import Bins, ExperimentDocument, RowDocument
 from rookery.campaigns.load import Campaign
 from rookery.campaigns.plan import VALIDATION, Folders, baseline_task, fold_name, is_whole, training_job
 from rookery.campaigns.prepare import Ground
+from rookery.surveys.domain import training_domain
 from rookery.training.member import DEGRADED
 from rookery_ensembles import (
     CandidateMember,
@@ -157,6 +158,7 @@ class _Scorer:
             calibration=choice.calibration,
             scores=choice.scores,
             class_fractions=choice.class_fractions,
+            domain=training_domain(self.ground.survey, self.ground.split),
             provenance={
                 "campaign": self.campaign.document.name,
                 "experiment": self.name,

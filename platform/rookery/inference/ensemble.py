@@ -14,8 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rookery
+from rookery.reports.objects import check_truth
 from rookery.search.ledger import SECONDS, ledger
 from rookery.search.study import Study
+from rookery.surveys import Survey, open_split, open_survey
+from rookery.surveys.domain import training_domain
 from rookery.surveys.shift_options import DegradedValidation
 from rookery.training.member import DEGRADED, Card, read_card
 from rookery_ensembles import (
@@ -32,7 +35,7 @@ from rookery_ensembles import (
     write_bundle,
     write_predictions,
 )
-from rookery_ensembles.errors import fail
+from rookery_ensembles.errors import InputError, fail
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +141,9 @@ def build_ensemble(
         names = ", ".join(classes)
         raise fail(study.path, f"the positive class must be one of {names}, but is {positive}")
     candidates = study_candidates(study)
+    survey = _survey(study)
+    if survey is not None:
+        _check_truth(candidates, survey)
     choice = choose(
         candidates,
         positive=positive,
@@ -161,6 +167,7 @@ def build_ensemble(
         scores=choice.scores,
         class_fractions=choice.class_fractions,
         bands=_bands(chosen),
+        domain=None if survey is None else training_domain(survey, open_split(survey, document.split.name)),
         provenance={
             "study": study.path.name,
             "survey": document.survey.checksum,
@@ -189,6 +196,28 @@ def _device_seconds(study: Study, chosen: Sequence[Card]) -> dict[str, float]:
 def _bands(chosen: Sequence[Card]) -> list[str]:
     """Return the bands of the chosen members; all were trained on one survey."""
     return list(dict.fromkeys(band for card in chosen for band in card.bands))
+
+
+def _survey(study: Study) -> Survey | None:
+    """Return the survey that a study learned from; None, with a warning, where it is not at hand."""
+    reference = study.document.survey
+    told = "the ensemble will not know where its training objects lie: %s"
+    try:
+        survey = open_survey(reference.path, verify=False)
+    except InputError as error:
+        logger.warning(told, error)
+        return None
+    if survey.checksum != reference.checksum:
+        logger.warning(told, f"{survey.path} is no longer the survey that it was trained on")
+        return None
+    return survey
+
+
+def _check_truth(candidates: Sequence[CandidateMember], survey: Survey) -> None:
+    """Refuse candidates whose truth is not the survey's; that it is the same in all is checked elsewhere."""
+    for candidate in candidates:
+        where = f"validation predictions of {candidate.folder}"
+        check_truth(candidate.validation, survey, where)
 
 
 def _test_predictions(

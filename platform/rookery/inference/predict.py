@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import rookery
 from rookery.inference import priors
+from rookery.inference.domain import check_bands, mark_domain
 from rookery.surveys import Survey, open_survey
 from rookery.surveys.labels import class_indices
 from rookery.surveys.partial import Since, check_days, reference_dates, truncate
@@ -36,6 +37,7 @@ def predict_survey(
     device: str | None = None,
     correct_priors: bool = False,
     split: str | None = None,
+    allow_missing_bands: bool = False,
 ) -> Predictions:
     """Predict every object of a survey with an ensemble and write a prediction file.
 
@@ -59,12 +61,15 @@ def predict_survey(
         With `correct_priors`: estimate them on this split's test and unlabelled objects alone,
         not on those that the ensemble was trained on. By default on all objects.
 
+    allow_missing_bands
+        Whether to predict although the survey lacks a band that no member ever saw missing.
+
     Raises
     ------
     InputError
         When `out` has another suffix, bundle or survey is broken, the survey has none of a member's
-        bands, no object has an observation by that day, or priors are to be corrected and the bundle
-        does not know its class fractions.
+        bands or lacks one that no member saw missing, no object has an observation by that day, or
+        priors are to be corrected and the bundle does not know its class fractions.
     """
     check_predictions_path(out)
     if days is not None:
@@ -75,9 +80,12 @@ def predict_survey(
     estimate_on = None if split is None else priors.objects_to_classify(opened, split)
     training = priors.training_fractions(loaded) if correct_priors else None
     if days is None:
-        predictions = _predict(loaded, opened, find_device(device))
+        predictions = _predict(loaded, opened, find_device(device), allow_missing_bands)
+        predictions = mark_domain(loaded, opened, predictions)
     else:
-        (predictions,) = predict_partial(loaded, opened, [days], since=since, device=device)
+        (predictions,) = predict_partial(
+            loaded, opened, [days], since=since, device=device, allow_missing_bands=allow_missing_bands
+        )
     if training is not None:
         predictions = priors.correct_priors(predictions, training, estimate_on)
     write_predictions(predictions, out)
@@ -92,12 +100,13 @@ def predict_partial(
     since: Since = "detection",
     rows: NDArray[np.intp] | None = None,
     device: str | None = None,
+    allow_missing_bands: bool = False,
 ) -> list[Predictions]:
     """Predict a survey as it was known on each of several days since detection or peak.
 
     Parameters
     ----------
-    bundle, survey, device
+    bundle, survey, device, allow_missing_bands
         See :func:`predict_survey`.
     days, since
         See :func:`rookery.surveys.partial.truncate`.
@@ -108,6 +117,10 @@ def predict_partial(
     ------
     InputError
         As :func:`predict_survey` does.
+
+    Notes
+    -----
+    Nothing is said of the domain: the ensemble's is that of whole light curves.
     """
     loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
     opened = survey if isinstance(survey, Survey) else open_survey(survey)
@@ -118,18 +131,26 @@ def predict_partial(
         view = truncate(opened, day, reference, rows=rows)
         if not len(view):
             raise fail(opened.path, f"no object has an observation up to {day:g} days since {since}")
-        predictions = _predict(loaded, view, place)
+        predictions = _predict(loaded, view, place, allow_missing_bands, whole=opened)
         info = replace(predictions.info, days=float(day), since=since)
         found.append(replace(predictions, info=info))
     return found
 
 
-def _predict(bundle: Bundle, survey: Survey, device: torch.device) -> Predictions:
+def _predict(
+    bundle: Bundle,
+    survey: Survey,
+    device: torch.device,
+    allow_missing_bands: bool,
+    *,
+    whole: Survey | None = None,
+) -> Predictions:
+    """Predict a survey, or the view of some of a `whole` one."""
     members = [open_member(folder, device) for folder in bundle.member_folders()]
     if bundle.bands is None:  # written before bundles told
         bands = dict.fromkeys(band for member in members for band in member.card.bands)
         bundle = replace(bundle, bands=tuple(bands))
-    _check_bands(survey, bundle.bands or (), bundle.lacking_bands(survey.bands))
+    check_bands(bundle, members, whole or survey, allow_missing_bands)
     values_mnk = [_member_values(member, survey, device) for member in members]
     return Predictions(
         info=PredictionInfo(
@@ -155,20 +176,6 @@ def _member_values(member: Member, survey: Survey, device: torch.device) -> NDAr
     inputs = {name: values.to(device) for name, values in inputs.items()}
     rows = torch.arange(len(survey), device=device)
     return member.card.target.values(predict_rows(member.network, member.family, inputs, rows))
-
-
-def _check_bands(survey: Survey, wanted: Sequence[str], missing: Sequence[str]) -> None:
-    """Refuse a survey without any of the ensemble's bands; name those that it lacks, or has beside them."""
-    unused = [band for band in survey.bands if band not in wanted]
-    if wanted and len(missing) == len(wanted):
-        rule = f"has none of the bands that the ensemble was trained on ({', '.join(wanted)})"
-        raise fail(survey.path, f"{rule}; its bands are {', '.join(survey.bands)}")
-    if missing:
-        logger.warning("%s: lacks bands %s; they count as unobserved", survey.path, ", ".join(missing))
-    if unused:
-        logger.warning(
-            "%s: bands %s are unknown to the ensemble and not used", survey.path, ", ".join(unused)
-        )
 
 
 def _truth(bundle: Bundle, survey: Survey) -> NDArray[Any] | None:

@@ -89,6 +89,10 @@ class Family(ABC, Generic[C]):
         """Whether training batches shall also hold unlabelled objects; by default not."""
         return False
 
+    def hides_bands(self, configuration: C) -> bool:
+        """Whether training hides whole bands of an object, which teaches to do without; by default not."""
+        return False
+
     @abstractmethod
     def loss_terms(self, network: nn.Module, inputs: Inputs, target_l: Tensor, configuration: C) -> Inputs:
         """Return each weighted term of the loss per object; the sum of their means is minimised.

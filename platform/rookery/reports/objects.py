@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rookery.surveys.labels import class_indices
 from rookery.surveys.splits import open_split
 from rookery.surveys.store import Survey, open_survey
 from rookery_ensembles.errors import fail
@@ -172,6 +173,17 @@ def match(
     if wrong.size and truth == "agree":
         raise fail(where, _contradiction(predictions, own_n, truth_n, wrong, int(compared.sum()), survey))
     return Matched(n, len(survey), predicted + n_missing, predicted, int(compared.sum()), len(wrong))
+
+
+def check_truth(predictions: Predictions, survey: Survey, where: str) -> None:
+    """Raise InputError unless the predictions' own truth is that of the survey; see :func:`match`."""
+    rows = survey_rows(predictions.object_id, survey, where)
+    names = predictions.info.class_names
+    truth_n: NDArray[Any] = survey.objects["redshift"].to_numpy(np.float64)[rows]
+    if names is not None:
+        index = class_indices(survey.objects["type"], names, survey.path)[rows]
+        truth_n = np.array([*names, None], dtype=object)[index]
+    match(predictions, rows, truth_n, survey, where, truth="agree", predicted=len(rows), n_missing=0)
 
 
 def _contradiction(

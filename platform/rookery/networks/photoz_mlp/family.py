@@ -90,6 +90,10 @@ class PhotozMlp(Family[PhotozMlpConfiguration]):
             varied["error"] = inputs["error"] * kept
         return varied
 
+    def hides_bands(self, configuration: PhotozMlpConfiguration) -> bool:
+        """Whether `band_dropout` hides bands."""
+        return configuration.band_dropout > 0
+
     def loss_terms(
         self, network: nn.Module, inputs: Inputs, target_l: Tensor, configuration: PhotozMlpConfiguration
     ) -> Inputs:
