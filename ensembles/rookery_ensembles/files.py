@@ -1,20 +1,56 @@
-"""Outputs that are either whole or absent: write under a temporary name, then rename."""
+"""Outputs that are either whole or absent: write under a temporary name, then rename.
 
+A temporary name, ``.NAME.partial-TOKEN`` beside ``NAME``, is locked (flock) by the process that writes it
+for as long as it lives, and the next output of that name sweeps those whose maker is gone. A folder is
+replaced in one step (Linux's renameat2 with RENAME_EXCHANGE): whoever dies, whenever, leaves the old folder
+or the new one, whole. Where a file system cannot exchange names, the old folder is called
+``.NAME.retired-TOKEN`` for a moment; after a death in that moment there is none called ``NAME``, and the
+next output of that name gives the old folder its name back first. Files, folders and the folders that hold
+their names are flushed to the disk (fsync) before and after the rename.
+"""
+
+import ctypes
+import errno
+import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+import socket
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
 from rookery_ensembles.errors import fail
 
-_MARK = ".partial-"
+_MARK, _RETIRED = ".partial-", ".retired-"
+_STALE_SECONDS = 86_400.0
+"""Age of what another machine left behind; what this one left is told by its lock."""
+_LONGEST_PART, _LONGEST_NAME = 255, 200
+"""Bytes of a name in a path as file systems allow them, and of an output, whose temporary name is longer."""
+_CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.ENOLCK)
+"""What a file system answers that lacks an operation."""
 
 
-def _partial_name(target: Path) -> Path:
-    return target.with_name(f".{target.name}{_MARK}{uuid4().hex[:8]}")
+def check_name(path: Path | str) -> None:
+    """Refuse an output's path with a control character, or with a name that no file system takes.
+
+    Raises
+    ------
+    InputError
+        With the path as text on one line.
+    """
+    path = Path(path)
+    if any(ord(sign) < 32 or ord(sign) == 127 for sign in str(path)):
+        rule = "a path to write to must have no control character, such as a line break"
+        raise fail(ascii(str(path))[:300], rule)
+    for part, longest in [*((part, _LONGEST_PART) for part in path.parts), (path.name, _LONGEST_NAME)]:
+        if (found := len(os.fsencode(part))) > longest:
+            raise fail(
+                f"{part[:40]}...", f"a name must have at most {longest} bytes, but this one has {found}"
+            )
 
 
 def is_partial(path: Path) -> bool:
@@ -32,18 +68,11 @@ def atomic_file(target: str | Path) -> Iterator[Path]:
         When the folder cannot be written or the disk is full; a former `target` is untouched.
     """
     target = Path(target)
-    partial = _partial_name(target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with _writing(target), _claimed(target, _new_file) as partial:
         yield partial
         _flush(partial)
         partial.replace(target)
-    except OSError as error:
-        raise fail(target, f"cannot be written ({error.strerror or error})") from error
-    finally:
-        # A read-only disk, or a parent that is a file, makes even this fail; the cause is told above.
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        _flush(target.parent)
 
 
 @contextmanager
@@ -55,8 +84,8 @@ def atomic_folder(target: str | Path, *, replace: bool = False) -> Iterator[Path
     target
         The folder to make; its parents are made too.
     replace
-        Whether an existing `target` may be replaced. The old folder is moved away before the
-        new one takes its name, and deleted after.
+        Whether an existing `target` may be replaced, in one step; the old folder is deleted after. Of two
+        processes that replace it the last one's folder stays.
 
     Raises
     ------
@@ -64,43 +93,42 @@ def atomic_folder(target: str | Path, *, replace: bool = False) -> Iterator[Path
         When `target` exists and `replace` is false, or the folder cannot be written.
     """
     target = Path(target)
-    if target.exists() and not replace:
-        raise fail(target, "must not exist yet: it is never overwritten unasked")
-    if target.exists() and not target.is_dir():
-        raise fail(target, "must be a folder to be replaced by one, but is a file")
-    partial = _partial_name(target)
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-        for entry in partial.rglob("*"):
-            if entry.is_file():
+    with _writing(target):
+        if target.is_symlink():  # the folder is replaced, not the link to it
+            target = target.resolve()
+        _recover(target)
+        if target.exists() and not replace:
+            raise fail(target, "must not exist yet: it is never overwritten unasked")
+        if target.exists() and not target.is_dir():
+            raise fail(target, "must be a folder to be replaced by one, but is a file")
+        with _claimed(target, os.mkdir) as partial:
+            yield partial
+            for entry in partial.rglob("*"):
                 _flush(entry)
-        _take_name(partial, target)
-    except OSError as error:
-        raise fail(target, f"cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            _flush(partial)
+            _take_name(partial, target, replace)
+            _flush(target.parent)
 
 
-def _flush(file: Path) -> None:
-    """Wait until a file's bytes are on the disk, so that a power cut cannot leave its name without them."""
-    with file.open("rb") as stream:
-        os.fsync(stream.fileno())
+def sweep(folder: Path, name: str = "", *, alone: bool = False) -> None:
+    """Remove the temporary outputs in a folder whose makers are gone.
 
-
-def _take_name(partial: Path, target: Path) -> None:
-    """Rename `partial` to `target`; a former `target` stays when that fails, and is deleted when not."""
-    if not target.exists():
-        partial.rename(target)
+    Parameters
+    ----------
+    name
+        Those of this output; of any by default.
+    alone
+        Whether no other machine can be writing here, so that age does not count.
+    """
+    if not folder.is_dir():
         return
-    retired = _partial_name(target)
-    target.rename(retired)
-    try:
-        partial.rename(target)
-    except OSError:
-        retired.rename(target)
-        raise
-    shutil.rmtree(retired, ignore_errors=True)
+    for entry in folder.iterdir():
+        if not (is_partial(entry) and entry.name.startswith(f".{name}{_MARK}" if name else ".")):
+            continue
+        # Another process may sweep too; another user's files are left to them.
+        with suppress(FileNotFoundError, PermissionError), _locked(entry) as free:
+            if free and (alone or _ours(entry) or time.time() - _changed(entry) > _STALE_SECONDS):
+                _remove(entry)
 
 
 def write_text(target: str | Path, text: str) -> None:
@@ -115,20 +143,14 @@ def write_new_text(target: str | Path, text: str) -> bool:
     Of several processes that try at the same time exactly one succeeds.
     """
     target = Path(target)
-    partial = _partial_name(target)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with _writing(target), _claimed(target, _new_file) as partial:
         partial.write_text(text, encoding="utf-8")
         _flush(partial)
         try:
             os.link(partial, target)
         except FileExistsError:
             return False
-    except OSError as error:
-        raise fail(target, f"cannot be written ({error.strerror or error})") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        _flush(target.parent)
     return True
 
 
@@ -139,3 +161,186 @@ def sha256(path: str | Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Turn what the system says against an output into an error with its name."""
+    check_name(target)
+    try:
+        yield
+    except OSError as error:
+        raise fail(target, f"cannot be written ({error.strerror or error})") from error
+
+
+@contextmanager
+def _claimed(target: Path, make: Callable[[Path], None]) -> Iterator[Path]:
+    """Yield a new temporary file or folder beside `target`, locked for this process; gone at the end."""
+    _make_folders(target.parent)
+    sweep(target.parent, target.name)
+    partial, lock = _new_partial(target, make)
+    while lock is None:  # swept before it was locked
+        partial, lock = _new_partial(target, make)
+    try:
+        yield partial
+    finally:
+        os.close(lock)
+        # A read-only disk makes even this fail; the cause is told above.
+        with suppress(OSError):
+            _remove(partial)
+
+
+def _new_partial(target: Path, make: Callable[[Path], None]) -> tuple[Path, int | None]:
+    """Make a temporary file or folder; return it with its lock, None when another process has swept it."""
+    partial = target.with_name(f".{target.name}{_MARK}{_host()}{uuid4().hex[:8]}")
+    make(partial)
+    try:
+        lock = os.open(partial, os.O_RDONLY)
+    except FileNotFoundError:
+        return partial, None
+    with suppress(OSError):  # a file system without locks: age alone tells what is stale
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    if partial.exists():
+        return partial, lock
+    os.close(lock)
+    return partial, None
+
+
+def _new_file(path: Path) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+
+
+def _make_folders(folder: Path) -> None:
+    """Make a folder and its parents, each of whose names is on the disk when this returns."""
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+        _flush(one.parent)
+
+
+def _take_name(partial: Path, target: Path, replace: bool) -> None:
+    """Give `partial` the name of `target`; a former one is then called as `partial` was, or deleted."""
+    while True:
+        if not target.exists():
+            try:
+                partial.rename(target)
+                return
+            except OSError as error:
+                taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
+                if not (taken and replace):
+                    raise
+        try:
+            _exchange(partial, target)
+            return
+        except FileNotFoundError:
+            continue  # another process is just replacing it
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise
+        if _retire(partial, target):
+            return
+        time.sleep(0.01)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Exchange the names of two folders in one step; raises OSError where that cannot be."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    if renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(other))
+
+
+def _retire(partial: Path, target: Path) -> bool:
+    """Move `target` away, and `partial` to its name; return whether no other process came between."""
+    retired = target.with_name(f".{target.name}{_RETIRED}{_host()}{uuid4().hex[:8]}")
+    with suppress(FileNotFoundError), _locked(target) as free:
+        if not free:
+            return False
+        target.rename(retired)
+        try:
+            partial.rename(target)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # another process's is there already
+                _remove(retired)
+                return False
+            retired.rename(target)
+            raise
+        _remove(retired)
+        return True
+    return False
+
+
+def _recover(target: Path) -> None:
+    """Give a folder its name back that a process retired and died before it had replaced it."""
+    if not target.parent.is_dir():
+        return
+    for retired in target.parent.iterdir():
+        if not retired.name.startswith(f".{target.name}{_RETIRED}"):
+            continue
+        with suppress(FileNotFoundError), _locked(retired) as free:
+            if free and target.exists():
+                _remove(retired)
+            elif free:
+                retired.rename(target)
+                _flush(target.parent)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Yield whether no live process holds a file or folder; if so, this one does meanwhile."""
+    lock = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise
+        yield True
+    finally:
+        os.close(lock)
+
+
+@cache
+def _host() -> str:
+    """Return 8 hexadecimal digits for this machine since it was started: where its locks are known."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    text = boot.read_text() if boot.is_file() else socket.gethostname()
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _ours(partial: Path) -> bool:
+    return partial.name.rpartition(_MARK)[2].startswith(_host())
+
+
+def _changed(path: Path) -> float:
+    """Return when a file, or anything in a folder, was last written."""
+    return max(one.stat().st_mtime for one in (path, *path.rglob("*")))
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or a folder's names, are on the disk, where a power cut cannot undo them."""
+    stream = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(stream)
+    except OSError as error:
+        # Some network file systems flush no folders: their servers do.
+        if error.errno not in _CANNOT or not path.is_dir():
+            raise
+    finally:
+        os.close(stream)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

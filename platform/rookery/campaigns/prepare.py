@@ -23,7 +23,7 @@ from rookery.surveys import Split, Survey, galaxy_readers, matching, open_split,
 from rookery.training.data import role_rows, training_rows
 from rookery.training.job import TrainOn
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import is_partial, sha256, write_text
+from rookery_ensembles.files import sha256, write_text
 
 Say = Callable[[str], None]
 
@@ -252,13 +252,3 @@ def _call(source: Source, place: Key, function: Any, *args: Any, **options: Any)
         function(*args, **options)
     except (TypeError, AttributeError) as error:
         raise source.error(place, f"has a value that `{function.__name__}` cannot take ({error})") from error
-
-
-def sweep(folders: list[Path]) -> None:
-    """Remove what a killed run left half written. Only the driver that holds the lock may."""
-    import shutil
-
-    for folder in folders:
-        for entry in folder.iterdir() if folder.is_dir() else ():
-            if is_partial(entry):
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

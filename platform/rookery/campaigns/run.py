@@ -22,7 +22,7 @@ from rookery.campaigns.plan import (
     describe_plan,
     network_tasks,
 )
-from rookery.campaigns.prepare import check_verbs, prepare, sweep
+from rookery.campaigns.prepare import check_verbs, prepare
 from rookery.campaigns.scores import Line, check_bins, score_campaign
 from rookery.campaigns.table import write_tables
 from rookery.campaigns.train import train_networks
@@ -32,7 +32,7 @@ from rookery.search.lock import held
 from rookery.search.planner import plan_resources
 from rookery.search.run import listen_to_sigterm, ray_session
 from rookery_ensembles.errors import InputError, fail
-from rookery_ensembles.files import write_text
+from rookery_ensembles.files import sweep, write_text
 
 logger = logging.getLogger(__name__)
 DOCUMENT = "campaign.yaml"
@@ -123,7 +123,8 @@ def run_campaign(
     if dry_run:
         return CampaignResult(folders.out, plan)
     with _claimed(folders, campaign):
-        sweep([folders.members, folders.running, folders.predictions, folders.failed])
+        for folder in (folders.members, folders.running, folders.predictions, folders.failed):
+            sweep(folder, alone=True)
 
         def say(text: str) -> None:
             console.print(text, highlight=False, soft_wrap=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from rookery.surveys.shift_options import ImportanceWeighting
 from rookery.training.member import Card, read_card
 from rookery.training.target import Target, make_target
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import is_partial
+from rookery_ensembles.files import sweep
 
 if TYPE_CHECKING:
     import optuna
@@ -185,9 +184,7 @@ class Study:
     def sweep(self) -> None:
         """Remove what a killed worker left half written. Only the driver that holds the lock may."""
         for folder in (self.members_folder, self.path / "running"):
-            for entry in folder.iterdir() if folder.is_dir() else ():
-                if is_partial(entry):
-                    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            sweep(folder, alone=True)
 
     def optuna_study(
         self, sampler: Any = None, pruner: Any = None, *, one_writer: bool = False

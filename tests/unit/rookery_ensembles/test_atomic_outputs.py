@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from rookery_ensembles import InputError
+from rookery_ensembles import InputError, files
 from rookery_ensembles.files import atomic_file, atomic_folder, sha256, write_text
 
 DISK_FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -53,7 +53,14 @@ def test_a_file_is_not_replaced_by_a_folder(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text() == "old"
 
 
-def test_the_former_folder_stays_when_the_new_one_cannot_take_its_name(tmp_path: Path, monkeypatch) -> None:
+def cannot_exchange(one: Path, other: Path) -> None:
+    raise OSError(errno.EINVAL, "Invalid argument")
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_the_former_folder_stays_when_the_new_one_cannot_take_its_name(
+    tmp_path: Path, monkeypatch, exchanges: bool
+) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old").touch()
     rename = Path.rename
@@ -64,6 +71,7 @@ def test_the_former_folder_stays_when_the_new_one_cannot_take_its_name(tmp_path:
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", fail_for_the_new_one)
+    monkeypatch.setattr(files, "_exchange", fail_for_the_new_one if exchanges else cannot_exchange)
     with (
         pytest.raises(InputError, match="No space left"),
         atomic_folder(tmp_path / "out", replace=True) as partial,
