@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rookery_ensembles.bounds import open_parquet
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_file
 from rookery_ensembles.schema import KINDS, ROLES, PredictionInfo, Predictions, check_predictions
@@ -143,12 +144,11 @@ def read_info(path: str | Path) -> PredictionInfo:
 def _opened(path: str | Path) -> "Iterator[pq.ParquetFile]":
     """Open a Parquet file; raises InputError where that, or reading it, fails."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     if not Path(path).is_file():
         raise fail(path, "the file of predictions does not exist")
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with open_parquet(path, page_checksum_verification=True) as file:
             yield file
     except (pa.ArrowException, OSError) as error:
         reason = str(error).partition("\n")[0]

@@ -15,6 +15,8 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rookery.surveys._unpacked import unpacking
+from rookery_ensembles.bounds import open_parquet
 from rookery_ensembles.errors import InputError, fail
 
 # What the libraries raise for damaged files; ArrowInvalid and UnicodeDecodeError are ValueErrors.
@@ -82,7 +84,8 @@ def read_table(path: Path, text: Collection[str]) -> pa.Table:
     names = column_names(path)
     with _reading(path):
         if _is_parquet(path):
-            table = pq.read_table(path, use_threads=False)
+            with open_parquet(path) as file:
+                table = file.read(use_threads=False)
             columns = [_as_text(table[name]) if name in text else table[name] for name in names]
             return pa.table(dict(zip(names, columns, strict=True)))
         types = {name: pa.string() for name in text if name in names}
@@ -119,9 +122,8 @@ def read_blocks(path: Path, text: Collection[str], numbers: Collection[str]) -> 
 
 def _batches(path: Path, wanted: list[str], text: Collection[str]) -> Iterator[pa.RecordBatch]:
     if _is_parquet(path):
-        yield from pq.ParquetFile(path, pre_buffer=False).iter_batches(
-            _PARQUET_ROWS, columns=wanted, use_threads=False
-        )
+        with open_parquet(path, pre_buffer=False) as file:
+            yield from file.iter_batches(_PARQUET_ROWS, columns=wanted, use_threads=False)
         return
     types = {name: TEXT if name in text else pa.float64() for name in wanted}
     options = pacsv.ConvertOptions(column_types=types, include_columns=wanted, strings_can_be_null=True)
@@ -165,18 +167,9 @@ def _is_parquet(path: Path) -> bool:
 @contextmanager
 def _open(path: Path) -> Iterator[Any]:
     magic = _magic(path)
-    if magic[:2] == b"\x1f\x8b":
-        with pa.OSFile(str(path)) as packed, pa.CompressedInputStream(packed, "gzip") as stream:
+    if magic[:2] == b"\x1f\x8b" or magic == b"PK\x03\x04":
+        with unpacking(path) as stream:
             yield stream
-    elif magic == b"PK\x03\x04":
-        with zipfile.ZipFile(path) as archive:
-            members = [
-                name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name
-            ]
-            if len(members) != 1:
-                raise fail(path, f"must hold one file, but holds {len(members)}")
-            with archive.open(members[0]) as stream:
-                yield stream
     else:
         with pa.OSFile(str(path)) as stream:
             yield stream

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from rookery.surveys._snana_text import looks_like_light_curve
+from rookery.surveys._unpacked import unpacking
 from rookery_ensembles.errors import InputError, fail
 
 _log = logging.getLogger(__name__)
 # How much of a file is searched for a light curve's keys; they stand in its header.
 _HEAD = 1 << 16
+# Of one light curve; long ones have some hundred kilobytes.
+_MOST_BYTES = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def _folder_files(folder: Path) -> Iterator[SourceFile]:
             continue
         try:
             with path.open("rb") as stream:
-                text = _text_of(stream.read)
+                text = _text_of(stream.read, path)
         except OSError as error:
             problem = fail(path, f"cannot be read ({error.strerror or error})")
             yield SourceFile(str(path), path.name, None, problem)
@@ -73,9 +76,12 @@ def _folder_files(folder: Path) -> Iterator[SourceFile]:
 
 def _check_archive(path: Path) -> None:
     try:
-        if not tarfile.is_tarfile(path):
-            kinds = ".tar, .tar.gz, .tar.bz2, .tar.xz"
-            raise fail(path, f"must be a folder or an intact tar archive ({kinds}), but is neither")
+        with unpacking(path, zips=False) as stream, tarfile.open(fileobj=stream, mode="r|"):
+            return
+    except tarfile.ReadError as error:
+        kinds = ".tar, .tar.gz, .tar.bz2, .tar.xz"
+        rule = f"must be a folder or an intact tar archive ({kinds}), but is neither"
+        raise fail(path, rule) from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise _damaged(path, "", error) from error
 
@@ -84,7 +90,7 @@ def _archive_files(path: Path) -> Iterator[SourceFile]:
     last = ""
     try:
         # A stream is read once from front to back: members of a compressed archive come at no extra cost.
-        with tarfile.open(path, "r|*") as archive:
+        with unpacking(path, zips=False) as packed, tarfile.open(fileobj=packed, mode="r|") as archive:
             for member in archive:
                 last = member.name
                 name = PurePosixPath(member.name)
@@ -92,8 +98,11 @@ def _archive_files(path: Path) -> Iterator[SourceFile]:
                     _log.debug("%s: %s is no visible plain file: ignored", path, member.name)
                     continue
                 stream = archive.extractfile(member)
-                text = _text_of(stream.read) if stream is not None else None
-                yield SourceFile(f"{path}:{member.name}", name.name, text)
+                where = f"{path}:{member.name}"
+                text = _text_of(stream.read, where) if stream is not None else None
+                yield SourceFile(where, name.name, text)
+            while packed.read(1 << 20):  # to its end, where a decompressor tells of damage
+                pass
     except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
         raise _damaged(path, last, error) from error
     _check_end(path)
@@ -120,10 +129,19 @@ def _is_hidden(name: PurePosixPath) -> bool:
     )
 
 
-def _text_of(read: Callable[[int], bytes]) -> str | None:
-    """Return a light curve's whole text; None for other files, of which only the head is read."""
+def _text_of(read: Callable[[int], bytes], where: str | Path) -> str | None:
+    """Return a light curve's whole text; None for other files, of which only the head is read.
+
+    Raises
+    ------
+    InputError
+        When it is longer than any light curve: the holes of a sparse file are.
+    """
     head = read(_HEAD)
     if head.strip() and not looks_like_light_curve(head):
         return None
     # Every byte is a character in Latin-1, which keeps ASCII as it is: names may hold anything.
-    return (head + read(-1)).decode("latin-1")
+    content = head + read(_MOST_BYTES)
+    if len(content) > _MOST_BYTES:
+        raise fail(where, f"a light curve must have at most {_MOST_BYTES:,} bytes, but this file has more")
+    return content.decode("latin-1")

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rookery_ensembles import bounds
 from rookery_ensembles.errors import fail
 
 
@@ -21,7 +22,8 @@ def read_table(path: Path) -> pa.Table:
     if not path.is_file():
         raise fail(path, "is missing")
     try:
-        return pq.read_table(path)
+        with bounds.open_parquet(path) as file:
+            return file.read()
     except (OSError, pa.ArrowInvalid) as error:
         raise fail(path, f"is not a readable Parquet file ({error})") from error
 
@@ -31,7 +33,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     if not path.is_file():
         raise fail(path, "is missing")
     try:
-        return pq.ParquetFile(path, read_dictionary=["object_id", "band"], pre_buffer=False)
+        return bounds.open_parquet(path, read_dictionary=["object_id", "band"], pre_buffer=False)
     except (OSError, pa.ArrowInvalid) as error:
         raise fail(path, f"is not a readable Parquet file ({error})") from error
 

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.surveys.galaxy_readers._tables import reading, unpacked
+from rookery.surveys._fits import check_units
+from rookery.surveys._unpacked import unpacked
+from rookery.surveys.galaxy_readers._npy_header import array_of
+from rookery.surveys.galaxy_readers._tables import reading
 from rookery.surveys.galaxy_readers.images import ImageSettings
 from rookery_ensembles.errors import fail
 
@@ -25,16 +28,12 @@ def read_cutout(path: Path, settings: ImageSettings) -> NDArray[np.float32]:
     """
     with reading(path):
         content = unpacked(path)
-        array = _from_fits(path, content) if content[:6] == b"SIMPLE" else _from_npy(content)
+        array = _from_fits(path, content) if content[:6] == b"SIMPLE" else array_of(content)
     if array.dtype.kind not in "fiu":
         raise fail(path, f"must hold numbers, but has type {array.dtype}")
     if array.ndim != 3:
         raise fail(path, f"must have rows, columns and bands, but has the shape {array.shape}")
     return np.array(settings.to_bands_first(array, str(path)), dtype=np.float32, order="C")
-
-
-def _from_npy(content: bytes) -> NDArray[Any]:
-    return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
 
 
 def _from_fits(path: Path, content: bytes) -> NDArray[Any]:
@@ -43,6 +42,7 @@ def _from_fits(path: Path, content: bytes) -> NDArray[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with fits.open(io.BytesIO(content), memmap=False) as units:
+            check_units(units, path, len(content))
             images = [np.asarray(unit.data) for unit in units if unit.is_image and unit.data is not None]
     if not images:
         raise fail(path, "must hold an image, but holds none")

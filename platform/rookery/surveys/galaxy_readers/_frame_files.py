@@ -1,7 +1,5 @@
 """FITS frames: their bands, grids on the sky and pixels."""
 
-import bz2
-import gzip
 import io
 import re
 import warnings
@@ -16,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.surveys._fits import check_units
+from rookery.surveys._unpacked import unpacked, unpacking
 from rookery.surveys.galaxy_readers._tables import reading
 from rookery_ensembles.errors import InputError, fail
 
@@ -173,15 +173,15 @@ def _units(file: Path, *, memmap: bool = True) -> Iterator[Any]:
     from astropy.io import fits
 
     with file.open("rb") as stream:
-        magic = stream.read(6)
-    source: Any = file
-    if magic[:2] == b"\x1f\x8b":
-        source = io.BytesIO(gzip.decompress(file.read_bytes()))
-    elif magic[:3] == b"BZh":
-        source = io.BytesIO(bz2.decompress(file.read_bytes()))
+        plain = stream.read(6) == b"SIMPLE"
+    with unpacking(file) as stream:  # astropy would unpack other packings by itself, without bounds
+        if stream.read(6) != b"SIMPLE":
+            raise ValueError("it is no FITS file")
+    content = b"" if plain else unpacked(file)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with fits.open(source, memmap=memmap and source is file) as units:
+        with fits.open(file if plain else io.BytesIO(content), memmap=memmap and plain) as units:
+            check_units(units, file, file.stat().st_size if plain else len(content))
             yield units
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from rookery.surveys._unpacked import open_zip
+from rookery.surveys.galaxy_readers._npy_header import SHORT, read_header
 from rookery.surveys.galaxy_readers._tables import reading
 from rookery_ensembles.errors import fail
 
@@ -42,7 +44,7 @@ class ArrayHeader:
 
     def read(self) -> NDArray[Any]:
         """Return the whole array."""
-        with reading(self.place), _opened(self.path, self.member) as stream:
+        with reading(self.place), _opened(self.path, self.member) as (stream, _):
             return np.asarray(npy.read_array(stream, allow_pickle=False))
 
     def blocks(self) -> Iterator[NDArray[Any]]:
@@ -58,8 +60,8 @@ class ArrayHeader:
             raise fail(self.place, rule + ", but is in Fortran's order")
         row_bytes = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
         step = max(1, _BLOCK_BYTES // max(row_bytes, 1))
-        with reading(self.place), _opened(self.path, self.member) as stream:
-            _read_header(stream)
+        with reading(self.place), _opened(self.path, self.member) as (stream, size):
+            read_header(stream, size)
             for start in range(0, self.shape[0], step):
                 count = min(step, self.shape[0] - start)
                 yield np.frombuffer(_exactly(stream, count * row_bytes), self.dtype).reshape(
@@ -81,12 +83,12 @@ def array_headers(path: Path) -> dict[str, ArrayHeader]:
     with reading(path):
         members: list[str | None] = [None]
         if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
+            with open_zip(path) as archive:
                 members = [name for name in archive.namelist() if name.endswith(".npy")]
         headers = {}
         for member in members:
-            with _opened(path, member) as stream:
-                shape, fortran_order, dtype = _read_header(stream)
+            with _opened(path, member) as (stream, size):
+                shape, fortran_order, dtype = read_header(stream, size)
             header = ArrayHeader(path, member, shape, dtype, fortran_order)
             if dtype.hasobject:
                 raise fail(header.place, "holds Python objects: pickles are never loaded")
@@ -95,29 +97,14 @@ def array_headers(path: Path) -> dict[str, ArrayHeader]:
 
 
 @contextmanager
-def _opened(path: Path, member: str | None) -> Iterator[IO[bytes]]:
+def _opened(path: Path, member: str | None) -> Iterator[tuple[IO[bytes], int]]:
+    """Yield an array's bytes as a stream, and how many there are."""
     if member is None:
         with path.open("rb") as stream:
-            yield stream
+            yield stream, path.stat().st_size
     else:
-        with zipfile.ZipFile(path) as archive, archive.open(member) as stream:
-            yield stream
-
-
-def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = npy.read_magic(stream)
-    if version == (1, 0):
-        return npy.read_array_header_1_0(stream)
-    if version == (2, 0):
-        return npy.read_array_header_2_0(stream)
-    # Version 3.0 differs from 2.0 in that names of fields may be any text; NumPy has no public reader.
-    length = int.from_bytes(_exactly(stream, 4), "little")
-    if version != (3, 0) or length > 1 << 20:
-        raise ValueError(f"version {version} of .npy is not known")
-    import ast
-
-    fields = ast.literal_eval(_exactly(stream, length).decode("utf-8"))
-    return tuple(fields["shape"]), bool(fields["fortran_order"]), npy.descr_to_dtype(fields["descr"])
+        with open_zip(path) as archive, archive.open(member) as stream:
+            yield stream, archive.getinfo(member).file_size
 
 
 def _exactly(stream: IO[bytes], count: int) -> bytearray:
@@ -127,7 +114,7 @@ def _exactly(stream: IO[bytes], count: int) -> bytearray:
     while done < count:
         got = stream.read(min(count - done, 1 << 20))
         if not got:
-            raise ValueError("it is shorter than its header says")
+            raise ValueError(SHORT)
         view[done : done + len(got)] = got
         done += len(got)
     return content

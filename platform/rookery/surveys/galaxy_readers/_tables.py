@@ -1,10 +1,5 @@
 """A table of galaxies in any format -> named columns: FITS, Parquet, CSV, blanks, structured .npy."""
 
-import bz2
-import gzip
-import io
-import lzma
-import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +13,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rookery.surveys._fits import read_fits
+from rookery.surveys._unpacked import unpacked
+from rookery.surveys.galaxy_readers._npy_header import array_of
 from rookery.surveys.galaxy_readers._text import Resolve, TextLayout, parse_text, text_layout
+from rookery_ensembles.bounds import open_parquet
 from rookery_ensembles.errors import InputError, fail
 
 # What a folder of catalogues is searched for: text of any kind only where there is nothing better.
@@ -83,15 +81,14 @@ def open_table(
         with path.open("rb") as stream:
             magic = stream.read(6)
         if magic[:4] == b"PAR1":
-            parquet = pq.ParquetFile(path, pre_buffer=False)
+            parquet = open_parquet(path, pre_buffer=False)
             return OpenTable(path, _unique(list(parquet.schema_arrow.names), path), parquet)
         content = unpacked(path)
         if content[:6] == b"SIMPLE":
             columns = read_fits(path).columns
             return OpenTable(path, list(columns), columns)
         if content[:6] == _NPY:
-            array = np.load(io.BytesIO(content), allow_pickle=False)
-            fields = structured_columns(array.ravel(), path)
+            fields = structured_columns(array_of(content).ravel(), path)
             return OpenTable(path, list(fields), fields)
         if b"\x00" in content[:4096]:
             raise fail(path, "must be a table (FITS, CSV, Parquet, text or .npy), but holds other bytes")
@@ -119,24 +116,6 @@ def structured_columns(array: NDArray[Any], where: str | Path) -> dict[str, NDAr
         elif values.ndim == 1 and values.dtype.kind in "iufbSU":
             columns[name] = values
     return columns
-
-
-def unpacked(path: Path) -> bytes:
-    """Return a file's bytes, unpacked if gzip, bzip2, xz or a zip of one file holds them."""
-    content = path.read_bytes()
-    if content[:2] == b"\x1f\x8b":
-        return gzip.decompress(content)
-    if content[:3] == b"BZh":
-        return bz2.decompress(content)
-    if content[:6] == b"\xfd7zXZ\x00":
-        return lzma.decompress(content)
-    if content[:4] == b"PK\x03\x04":
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = [one for one in archive.namelist() if not one.endswith("/") and "__MACOSX" not in one]
-            if len(members) != 1:
-                raise fail(path, f"must hold one table, but holds {len(members)} files")
-            return archive.read(members[0])
-    return content
 
 
 @contextmanager

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Unpack
 
 from rookery.surveys._report import Faults, IngestReport, OnError
+from rookery.surveys._unpacked import unpacking
 from rookery.surveys.galaxy_readers._catalogue import read_galaxies
-from rookery.surveys.galaxy_readers._tables import open_table, table_files, unpacked
+from rookery.surveys.galaxy_readers._tables import open_table, reading, table_files
 from rookery.surveys.galaxy_readers.catalogue import Paths, given_paths, paths_name, write_catalogue
 from rookery.surveys.galaxy_readers.settings import CatalogueOptions, CatalogueSettings
 from rookery.surveys.store import refuse_existing
@@ -63,7 +64,8 @@ def ingest_annz(
 
 def _require_header(file: Path) -> None:
     """Refuse a file whose first line is no typed header."""
-    line = unpacked(file)[: 1 << 16].split(b"\n", 1)[0].decode("utf-8", "replace").strip()
+    with reading(file), unpacking(file) as stream:
+        line = stream.read(1 << 16).split(b"\n", 1)[0].decode("utf-8", "replace").strip()
     fields = line.lstrip("# ").split(";")
     if not line.startswith("#") or not all(
         len(field.split(":", 1)) == 2 for field in fields if field.strip()
