@@ -235,6 +235,40 @@ def test_cross_entropy_is_that_of_the_predicted_probabilities(case: Case, number
     torch.testing.assert_close(terms["cross_entropy"], wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_outputs_and_loss_terms_stay_in_single_precision_under_autocast(case: Case, number: int) -> None:
+    configuration = case.unsmoothed(number)
+    network, inputs = case.network(configuration).train(), case.batch(configuration)
+    target = torch.tensor([0, 1, 2] * 2)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        terms = case.family.loss_terms(network, inputs, target, configuration)
+        torch.stack([term.mean() for term in terms.values()]).sum().backward()
+        probability = case.family.predict(network.eval(), inputs)
+        loss = case.family.loss_terms(network, inputs, target, configuration)["cross_entropy"]
+    assert {name: term.dtype for name, term in terms.items()} == dict.fromkeys(terms, torch.float32)
+    assert all(term.isfinite().all() for term in terms.values())
+    assert all(parameter.grad.isfinite().all() for parameter in network.parameters())
+    assert probability.dtype == torch.float32
+    # Rounded logits would give probabilities that differ from those of the loss by bfloat16's 0.4 %.
+    wanted = -probability[torch.arange(6), target].log()
+    torch.testing.assert_close(loss, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_hundred_and_eighty_bins_stay_distinct_under_autocast(case: Case, number: int) -> None:
+    if case.family.prediction_kind != "redshift_pdf":
+        pytest.skip("has no bins")
+    configuration = case.point(number)
+    torch.manual_seed(0)
+    network = case.family.build(configuration, len(case.survey.bands), 180)
+    inputs = case.inputs(configuration)
+    case.family.fit_scale(network, inputs, torch.arange(len(case.survey)))
+    single = case.predict(network, inputs)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = case.predict(network, inputs)
+    number_distinct = [max(len(row.unique()) for row in found) for found in (single, mixed)]
+    assert number_distinct[0] == 180
+    assert number_distinct[1] == 180
+
+
 def test_gradient_reaches_every_parameter(case: Case, number: int) -> None:
     configuration = case.point(number)
     network = case.network(configuration)

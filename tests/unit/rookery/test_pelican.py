@@ -271,3 +271,29 @@ def test_members_keep_the_hash_that_they_had_before_the_schedule_was_a_choice() 
     ]
     assert hashes[:2] == ["3ce4834bcc6c", "c20f5914d03b"], "as member folders on disk have them"
     assert len(set(hashes)) == 4
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_sparsity_of_saturated_features_is_finite_in_any_precision(
+    value: float, precision: torch.dtype
+) -> None:
+    features = torch.full((8, 3), value, dtype=precision, requires_grad=True)
+    found = sparsity(features, 0.2)
+    found.backward()
+    assert found.dtype == torch.float32
+    assert found.isfinite()
+    assert features.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("value", [-200.0, 200.0])
+def test_sparsity_of_a_network_under_autocast_is_finite_at_saturation(value: float) -> None:
+    configuration = PelicanConfiguration(kl=True, feature_activation="sigmoid", autoencoder=True)
+    network = FAMILY.build(configuration, 2, 3)
+    torch.nn.init.constant_(network.encoder.features.bias, value)
+    inputs = full_images(6, configuration.n_columns)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        terms = FAMILY.loss_terms(network, inputs, torch.tensor([0, 1, 2] * 2), configuration)
+    mean = network.encoder.activation(torch.tensor(value))
+    assert mean in (0.0, 1.0)
+    assert all(term.isfinite().all() and term.dtype == torch.float32 for term in terms.values())

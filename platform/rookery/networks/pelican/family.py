@@ -17,6 +17,7 @@ from rookery.networks.pelican import losses
 from rookery.networks.pelican.augmentation import SECOND, vary
 from rookery.networks.pelican.configuration import PelicanConfiguration
 from rookery.networks.pelican.network import PelicanNetwork
+from rookery.networks.precision import widened
 from rookery.surveys import ObservationArrays, Survey
 from rookery.surveys.redshifted_copies import redshifted_copies
 from rookery_ensembles.errors import fail
@@ -99,14 +100,14 @@ class Pelican(Family[PelicanConfiguration]):
         )
         scalars = inputs.get("scalars")
         repeated = None if scalars is None else scalars.repeat(len(views), 1)
-        features = network.encoder(flux, error, mask, repeated)
+        features = widened(network.encoder(flux, error, mask, repeated))
         batch = len(inputs["flux"])
         first, second = features[:batch], features[-batch:]
         logits = network.classifier(first[:n_labelled])
         terms = {"cross_entropy": functional.cross_entropy(logits, target_l, reduction="none")}
         if network.decoder is not None:
             wanted, _ = network.encoder.scale(flux[:batch], error[:batch], mask[:batch])
-            loss = losses.masked_reconstruction(network.decoder(first), wanted, mask[:batch])
+            loss = losses.masked_reconstruction(widened(network.decoder(first)), wanted, mask[:batch])
             terms["reconstruction"] = c.autoencoder_weight * loss
         if c.contrastive:
             draw = inputs.get("draw", torch.zeros(batch, batch, device=flux.device))

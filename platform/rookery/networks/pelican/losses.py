@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rookery.networks.precision import widened
+
 _EPSILON = 1e-12  # under roots, whose gradient is infinite at zero
 
 
@@ -22,7 +24,8 @@ def sparsity(features_bf: Tensor, rho: float) -> Tensor:
 
     KL(rho || r) = rho ln(rho / r) + (1 - rho) ln((1 - rho) / (1 - r)); features must lie in [0, 1].
     """
-    mean = features_bf.mean(0).clamp(1e-6, 1 - 1e-6)
+    # In less than single precision the largest allowed mean would round to 1.
+    mean = widened(features_bf).mean(0).clamp(1e-6, 1 - 1e-6)
     terms = rho * torch.log(rho / mean) + (1 - rho) * torch.log((1 - rho) / (1 - mean))
     return terms.sum()
 

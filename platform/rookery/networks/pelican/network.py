@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rookery.networks.pelican.configuration import PelicanConfiguration
+from rookery.networks.precision import LastLinear
 
 KERNELS = (7, 5, 3, 1)
 CHANNELS = 3  # scaled flux, signal-to-noise, mask
@@ -129,7 +130,7 @@ class PelicanNetwork(nn.Module):
         super().__init__()
         self.encoder = Encoder(configuration, n_bands)
         self.classifier = nn.Sequential(
-            nn.Dropout(configuration.dropout), nn.Linear(configuration.features, n_classes)
+            nn.Dropout(configuration.dropout), LastLinear(configuration.features, n_classes)
         )
         self.decoder = Decoder(configuration, n_bands) if configuration.autoencoder else None
 

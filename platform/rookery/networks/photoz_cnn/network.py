@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional, init
 
 from rookery.networks.photoz_cnn.configuration import FILTERS, PhotozCnnConfiguration, branch_bands
+from rookery.networks.precision import LastLinear
 from rookery_ensembles.errors import InputError
 
 BIAS = 0.1
@@ -229,6 +230,6 @@ def _head(c: PhotozCnnConfiguration, features: int, n_bins: int) -> nn.Sequentia
         activation = nn.ReLU() if c.activation == "prelu" else _ACTIVATIONS[c.activation]()
         layers += [dense, activation, nn.Dropout(c.dropout)]
         features = c.units
-    output = nn.Linear(features, n_bins)
+    output = LastLinear(features, n_bins)
     _start(output)
     return nn.Sequential(*layers, output)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rookery.networks.precision import LastLinear
+
 _FLOOR = 1e-8
 """Probability of each bin beside the mixture's, so that no logarithm is infinite."""
 _UNIT = 0.15
@@ -21,7 +23,7 @@ class SoftmaxHead(nn.Module):
 
     def __init__(self, width: int, n_bins: int, label_smoothing: float) -> None:
         super().__init__()
-        self.linear = nn.Linear(width, n_bins)
+        self.linear = LastLinear(width, n_bins)
         self.label_smoothing = label_smoothing
 
     def forward(self, x_bw: Tensor) -> Tensor:
@@ -47,7 +49,7 @@ class MixtureHead(nn.Module):
     def __init__(self, width: int, n_bins: int, components: int) -> None:
         super().__init__()
         self.n_bins = n_bins
-        self.linear = nn.Linear(width, 3 * components)
+        self.linear = LastLinear(width, 3 * components)
         with torch.no_grad():
             # Fresh components lie side by side, wide enough to cover the bins together.
             bias = self.linear.bias.view(3, components)
@@ -57,12 +59,12 @@ class MixtureHead(nn.Module):
 
     def forward(self, x_bw: Tensor) -> Tensor:
         """Return logarithms of the bins' probabilities (B, K)."""
-        low_k = torch.arange(self.n_bins, device=x_bw.device, dtype=x_bw.dtype) / self.n_bins
+        low_k = torch.arange(self.n_bins, device=x_bw.device, dtype=self.linear.weight.dtype) / self.n_bins
         return self._log_probability(x_bw, low_k[None])
 
     def cross_entropy(self, x_bw: Tensor, target_b: Tensor) -> Tensor:
         """Return the cross-entropy (B,) with the true bin, whose mass alone is worked out."""
-        low_b1 = target_b[:, None].to(x_bw.dtype) / self.n_bins
+        low_b1 = target_b[:, None].to(self.linear.weight.dtype) / self.n_bins
         return -self._log_probability(x_bw, low_b1)[:, 0]
 
     def _log_probability(self, x_bw: Tensor, low: Tensor) -> Tensor:
