@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -73,7 +73,8 @@ def train(
     Raises
     ------
     DivergedError
-        When the loss is not finite, with epoch and step.
+        When the loss is not finite, with epoch and step; raised at the end of the epoch, or at the next
+        checkpoint within it.
     OutOfMemory
         When half of the batch does not fit either.
     InterruptedTraining
@@ -130,6 +131,28 @@ class _Loss(nn.Module):
 
 
 @dataclass
+class _Losses:
+    """Losses of an epoch's steps that nobody has looked at yet: to look is to wait for the device."""
+
+    epoch: int = 0
+    first: int = 0
+    steps: list[Tensor] = field(default_factory=list)
+
+    def begin(self, epoch: int, first: int) -> None:
+        """Forget all; the next loss is that of step `first` (from 0)."""
+        self.epoch, self.first, self.steps = epoch, first, []
+
+    def check(self, member: str) -> None:
+        """Raise DivergedError where one of them is not finite."""
+        if not self.steps:
+            return
+        for step, loss in enumerate(torch.stack(self.steps).tolist(), self.first):
+            if not math.isfinite(loss):
+                raise DivergedError(f"{member}: loss is {loss} in epoch {self.epoch + 1}, step {step + 1}")
+        self.begin(self.epoch, self.first + len(self.steps))
+
+
+@dataclass
 class _Trainer:
     """What one epoch needs."""
 
@@ -149,6 +172,7 @@ class _Trainer:
         self.loss = self.team.wrap(_Loss(self.family, self.network, self.configuration))
         self.kept = time.monotonic()
         self.meter = EnergyMeter(self.data.target_n.device, self.part)
+        self.losses = _Losses()
 
     @property
     def batch_size(self) -> int:
@@ -191,17 +215,20 @@ class _Trainer:
             _set_generators(done.generators, generator, device)
         self.network.train()
         sums = {name: total.to(device) for name, total in done.sums.items()}
+        self.losses.begin(number, done.step)
         for step, batch in enumerate(batches):
             if step < done.step:
                 continue
             self._set_learning_rate(number * len(batches) + step, len(batches) * self.configuration.epochs)
-            for name, total in self._step(batch, generator, number, step).items():
+            for name, total in self._step(batch, generator, step).items():
                 sums[name] = sums.get(name, torch.zeros((), device=device)) + total
             if step + 1 < len(batches):
                 seconds = done.seconds + time.perf_counter() - start
                 self._keep_in_between(Partial(step + 1, seconds, sums, {}), generator)
+        self.losses.check(self.job.member)
         sums = self.team.mean(sums)
-        terms = {f"train_{name}": float(total) / len(rows) for name, total in sums.items()}
+        totals = torch.stack(list(sums.values())).tolist()
+        terms = {f"train_{name}": total / len(rows) for name, total in zip(sums, totals, strict=True)}
         loss = sum(terms.values())
         if not math.isfinite(loss):
             raise DivergedError(f"{self.job.member}: loss is {loss} in epoch {number + 1}")
@@ -212,7 +239,7 @@ class _Trainer:
         seconds = done.seconds + time.perf_counter() - start
         return {**metrics, "learning_rate": rate, "seconds": seconds, **energy}
 
-    def _step(self, batch: Tensor, generator: torch.Generator, epoch: int, step: int) -> State:
+    def _step(self, batch: Tensor, generator: torch.Generator, step: int) -> State:
         unlabelled = batch[:0]
         if self.family.uses_unlabelled(self.configuration):
             unlabelled = self._draw_unlabelled(len(batch), generator)
@@ -228,21 +255,24 @@ class _Trainer:
             for name, term in terms.items()
         }
         loss = torch.stack(list(means.values())).sum()
-        if self.team.size == 1 and not torch.isfinite(loss):
-            raise DivergedError(
-                f"{self.job.member}: loss is {loss.item()} in epoch {epoch + 1}, step {step + 1}"
-            )
+        if self.team.size == 1:  # in a team the others wait: all see it in their sums, after the epoch
+            self.losses.steps.append(loss.detach())
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         return {name: mean.detach() * len(batch) for name, mean in means.items()}
 
     def _own(self, generator: torch.Generator, step: int) -> torch.Generator:
-        """Return the generator of augmentations: in a team, another one for each process."""
+        """Return the generator of augmentations: in a team, another one for each process.
+
+        There torch's own generator, which draws dropout, is seeded too, another way: by process and step,
+        so that no process needs a state of its own in the checkpoint.
+        """
         if self.team.size == 1:
             return generator
-        seed = (generator.initial_seed() * 1009 + step * self.team.size + self.team.rank + 1) % _SEEDS
-        return torch.Generator(device=generator.device).manual_seed(seed)
+        seed = generator.initial_seed() * 1009 + step * self.team.size + self.team.rank + 1
+        torch.manual_seed((7919 * seed + 1) % _SEEDS)
+        return torch.Generator(device=generator.device).manual_seed(seed % _SEEDS)
 
     def _keep_in_between(self, partial: Partial, generator: torch.Generator) -> None:
         """Save a checkpoint in the middle of an epoch, when it is time or this process must end."""
@@ -250,6 +280,7 @@ class _Trainer:
         if not told and time.monotonic() - self.kept < KEEP_SECONDS:
             return
         self.kept = time.monotonic()
+        self.losses.check(self.job.member)
         if self.team.leads:
             partial.generators = _generators(generator, self.data.target_n.device)
             self.progress.partial = partial

@@ -1,3 +1,5 @@
+import contextlib
+import itertools
 import logging
 import math
 from collections.abc import Callable
@@ -17,7 +19,8 @@ from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, load_data
 from rookery.training.interruption import InterruptedTraining
 from rookery.training.loop import DivergedError
-from rookery.training.memory import OutOfMemory, memory_fraction, prepare_device
+from rookery.training.memory import OutOfMemory, prepare_device
+from rookery.training.team import Team
 
 MakeJob = Callable[..., TrainingJob]
 CPU = torch.device("cpu")
@@ -200,11 +203,6 @@ def test_without_memory_for_half_of_the_batch_the_error_says_what_to_do(make_job
         train(job, family, configured(job), data, lambda *_: None)
 
 
-@pytest.mark.parametrize(("gpus", "part"), [(0, None), (0.25, 0.25), (1, None), (2, None)])
-def test_a_part_of_a_gpu_is_as_much_of_its_memory(gpus: float, part: float | None) -> None:
-    assert memory_fraction(gpus) == part
-
-
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_worker_gets_no_more_than_its_part_of_the_memory() -> None:
     prepare_device(0.1)
@@ -214,6 +212,87 @@ def test_a_worker_gets_no_more_than_its_part_of_the_memory() -> None:
             torch.empty(total // 5, dtype=torch.uint8, device="cuda")
     finally:
         prepare_device(1)
+
+
+class Apart(Team):
+    """One of two processes of a team, that hears nothing of the other."""
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        return module
+
+    def mean(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        return values
+
+    def agree(self, value: Any) -> Any:
+        return value or {"validation_log_loss": 0.5}
+
+
+class WatchedFamily:
+    """A family that keeps the state of torch's generator, which draws dropout, before each step."""
+
+    def __init__(self, family: Family) -> None:
+        self._family, self.states = family, []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._family, name)
+
+    def loss_terms(self, *given: Any) -> Inputs:
+        self.states.append(torch.get_rng_state())
+        return self._family.loss_terms(*given)
+
+
+def dropout_states(job: TrainingJob, team: Team, **options: Any) -> list[bytes]:
+    family, configuration = WatchedFamily(load_family(job.family)), configured(job)
+    data = load_data(job, family, configuration, CPU)
+    with contextlib.suppress(InterruptedTraining):
+        train(job, family, configuration, data, lambda *_: None, team=team, **options)
+    return [state.numpy().tobytes() for state in family.states]
+
+
+def test_every_process_of_a_team_draws_its_own_dropout(make_job: MakeJob) -> None:
+    job = make_job(configuration={"epochs": 2, "dropout": 0.3})
+    first, second = (dropout_states(job, Apart(rank, 2)) for rank in (0, 1))
+    assert len(first) == len(second) > 2
+    assert len({*first, *second}) == 2 * len(first)
+
+
+def test_a_process_of_a_team_resumes_its_own_dropout(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job(configuration={"epochs": 2, "dropout": 0.3, "batch_size": 16})
+    undisturbed = dropout_states(job, Apart(1, 2))
+    kept: list[Progress] = []
+    monkeypatch.setattr(loop, "noticed", NoticedAfter(2))
+    begun = dropout_states(job, Apart(0, 2), keep=kept.append)
+    monkeypatch.undo()
+    assert 0 < len(begun) < len(undisturbed) / 2
+    resumed = dropout_states(job, Apart(1, 2), resume=kept[0])
+    assert resumed == undisturbed[len(begun) :]
+
+
+def test_a_process_alone_draws_the_dropout_it_always_did(make_job: MakeJob) -> None:
+    job = make_job(configuration={"epochs": 2, "batch_size": 64})
+    first, *_ = dropout_states(job, Team())
+    torch.manual_seed(job.seed * 100_003)
+    assert first == torch.get_rng_state().numpy().tobytes()
+
+
+def test_a_diverged_step_is_found_before_its_weights_are_kept(
+    tiny_survey: Survey, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = itertools.count(1)
+    last = 0
+
+    def noticed() -> bool:
+        nonlocal last
+        last = next(steps)
+        return False
+
+    monkeypatch.setattr(loop, "noticed", noticed)
+    monkeypatch.setattr(loop, "KEEP_SECONDS", 0.0)
+    with pytest.raises(DivergedError, match=r"loss is -inf in epoch 1, step 2"):
+        slide(tiny_survey, make_job, batch_size=2, infinite_at=1e-4)
+    assert last == 2, "the rest of the epoch is not begun"
 
 
 def test_history_has_every_term_and_their_sum(make_job: MakeJob) -> None:
