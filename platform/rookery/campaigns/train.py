@@ -28,22 +28,27 @@ class Worker:
         import torch
 
         from rookery.training.interruption import listen
-        from rookery.training.memory import prepare_device
+        from rookery.training.memory import hide_gpus
 
         listen()
-        prepare_device(gpus)
+        if gpus == 0:
+            hide_gpus()
         torch.set_num_threads(threads)
-        self.folders = Folders(Path(out))
+        self.folders, self.gpus = Folders(Path(out)), gpus
 
     def run(self, plain: dict[str, Any]) -> tuple[str | None, str | None]:
-        """Train one network and predict; return (error of the network, error of the disk under it)."""
+        """Train one network and predict; return (its error, what lets no network go on here)."""
         from rookery.training.interruption import InterruptedTraining, leave
+        from rookery.training.memory import NoDeviceError, prepare_device
 
         task = NetworkTask.model_validate(plain)
         try:
-            finish_network(task, self.folders)
+            prepare_device(self.gpus)
+            finish_network(task, self.folders, self.gpus)
         except InterruptedTraining:
             leave()
+        except NoDeviceError as error:
+            return None, str(error)
         except Exception as error:
             logger.exception("network %s failed", task.job.member)
             if fault := storage_fault(error):
@@ -54,8 +59,9 @@ class Worker:
         return None, None
 
 
-def finish_network(task: NetworkTask, folders: Folders) -> None:
+def finish_network(task: NetworkTask, folders: Folders, gpus: float) -> None:
     """Train a network unless it is finished, then predict the other surveys that it shall predict."""
+    from rookery.training.data import find_device
     from rookery.training.member import train_member
 
     folder = folders.members / task.job.member
@@ -63,13 +69,13 @@ def finish_network(task: NetworkTask, folders: Folders) -> None:
         shutil.rmtree(folder)
     if not folder.exists():
         checkpoint = folders.running / f"{task.job.member}.safetensors"
-        train_member(task.job, folder, checkpoint, lambda metrics, progress: None)
+        train_member(task.job, folder, checkpoint, lambda metrics, progress: None, gpus=gpus)
     for out, survey in task.surveys.items():
         if not Path(out).is_file():
-            predict_elsewhere(folder, Path(survey), Path(out))
+            predict_elsewhere(folder, Path(survey), Path(out), str(find_device(gpus=gpus)))
 
 
-def predict_elsewhere(member: Path, survey: Path, out: Path) -> None:
+def predict_elsewhere(member: Path, survey: Path, out: Path, device: str) -> None:
     """Predict every object of another survey with one member, by the path that ensembles take."""
     from tempfile import TemporaryDirectory
 
@@ -88,7 +94,7 @@ def predict_elsewhere(member: Path, survey: Path, out: Path) -> None:
             provenance={},
         )
         # The campaign's file asks for this very survey.
-        predict_survey(bundle.path, survey, out, allow_missing_bands=True)
+        predict_survey(bundle.path, survey, out, device=device, allow_missing_bands=True)
 
 
 def train_networks(
@@ -106,7 +112,8 @@ def train_networks(
     Raises
     ------
     InputError
-        When the disk fails under a worker: no network could go on.
+        When the disk fails under a worker, or it has no GPU where one was asked for: no network could
+        go on.
     """
     import ray
 

@@ -128,7 +128,7 @@ def versions() -> dict[str, str | None]:
 def torch_devices() -> dict[str, Any]:
     """Return the GPUs that torch sees, each after a small sum on it; in a process of its own.
 
-    Ray hides GPUs from a worker that asked for none, so the process gets the devices that the
+    Ray may hide GPUs from a worker that asked for none, so the process gets the devices that the
     node's Ray itself was started with.
     """
     environment = dict(os.environ)

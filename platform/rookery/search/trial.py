@@ -70,7 +70,11 @@ class ListeningActor:
 
 def run_trial(config: dict[str, Any]) -> None:
     """Ray Tune's entry point: run the plan found under ``config["plan"]``."""
+    from rookery.training.memory import hide_gpus
+
     plan = TrialPlan.model_validate(config["plan"])
+    if plan.in_worker_group or plan.gpus == 0:  # this process holds none, and Ray shows it all
+        hide_gpus()
     if plan.in_worker_group:
         _run_in_worker_group(plan)
     else:
@@ -85,11 +89,11 @@ run_trial.__mixins__ = (ListeningActor,)  # type: ignore[attr-defined]
 def _run_in_worker_group(plan: TrialPlan) -> None:
     """Start a Ray Train worker group and pass the reports of its first worker on to Tune."""
     import ray.tune
-    from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
+    from ray.train import ControllerError, FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
     from ray.train.torch import TorchTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
 
-    from rookery.search.worker_group import ListeningTorchConfig, own_error
+    from rookery.search.worker_group import ListeningTorchConfig, device_error, own_error
 
     resources = {"CPU": plan.cpus} | ({"GPU": plan.gpus} if plan.gpus else {})
     trainer = TorchTrainer(
@@ -114,6 +118,11 @@ def _run_in_worker_group(plan: TrialPlan) -> None:
         if text is None:
             raise
         ray.tune.report({FAILED: text, KIND: text.splitlines()[0]})
+    except ControllerError as group:
+        reason = device_error(group)
+        if reason is None:
+            raise
+        ray.tune.report({HALTED: reason})
 
 
 def _worker_loop(config: dict[str, Any]) -> None:
@@ -146,12 +155,12 @@ def run_plan(plan: TrialPlan, send: Send, team: Team | None = None) -> None:
 
     team = team or ALONE
     torch.set_num_threads(max(1, int(plan.cpus)))
-    prepare_device(plan.gpus)
     place = plan.place()
     study = place.mirror
     cards = []
     member = ""
     try:
+        prepare_device(plan.gpus)
         for number, job in enumerate(plan.jobs):
             first = number * load_family(job.family).configure(job.configuration).epochs
 
@@ -166,7 +175,7 @@ def run_plan(plan: TrialPlan, send: Send, team: Team | None = None) -> None:
             member = job.member
             places = member_folder(study, member), checkpoint(study, member)
             place.prepare(member)
-            train = partial(train_member, job, *places, report, team=team, part=plan.gpus or 1.0)
+            train = partial(train_member, job, *places, report, gpus=plan.gpus, team=team)
             # It resumes where its folder went away. Of a team, all would have to begin again.
             alone = team.size == 1
             cards.append(keep_trying(train, may_pass, str(study), FOLDER_SECONDS) if alone else train())

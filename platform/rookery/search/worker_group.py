@@ -1,19 +1,26 @@
-"""Ray Train worker groups whose processes hear SIGTERM, and what they died of."""
+"""Ray Train worker groups whose processes hear SIGTERM and have the GPUs asked for; what they died of."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ray.train import WorkerGroupError
+from ray.train import ControllerError, WorkerGroupError
 from ray.train.torch import TorchConfig
 from ray.train.torch.config import _TorchBackend
 from ray.train.v2._internal.exceptions import UserExceptionWithTraceback
 
+from rookery.training.data import find_device
 from rookery.training.interruption import listen
+from rookery.training.memory import NoDeviceError, hide_gpus
 
 
 class _ListeningTorchBackend(_TorchBackend):
-    """Torch's process group, and SIGTERM as notice in every worker's main thread."""
+    """Torch's process group, each worker's device, and SIGTERM as notice in every main thread."""
+
+    def on_start(self, worker_group: Any, backend_config: TorchConfig) -> None:
+        # Before NCCL is asked for, which would fail in its own words where there is no CUDA.
+        worker_group.execute(_take_device, worker_group.get_resources_per_worker().get("GPU", 0))
+        super().on_start(worker_group, backend_config)
 
     def on_training_start(self, worker_group: Any, backend_config: TorchConfig) -> None:
         super().on_training_start(worker_group, backend_config)
@@ -27,6 +34,19 @@ class ListeningTorchConfig(TorchConfig):
     def backend_cls(self) -> type[_TorchBackend]:
         """The backend that Ray Train shall use."""
         return _ListeningTorchBackend
+
+
+def _take_device(gpus: float) -> None:
+    """Refuse to go on without the GPUs that were asked for, and hide those that were not."""
+    if gpus == 0:
+        hide_gpus()
+    find_device(gpus=gpus)
+
+
+def device_error(group: ControllerError) -> str | None:
+    """Return why a worker lacked its device; None when the group did not start for another reason."""
+    failure: Any = group.controller_failure
+    return str(getattr(failure, "cause", failure)) if isinstance(failure, NoDeviceError) else None
 
 
 def own_error(group: WorkerGroupError) -> str | None:

@@ -15,8 +15,9 @@ from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family, Inputs
 from rookery.surveys import Survey, matching, open_split, open_survey
 from rookery.training.job import TrainingJob, TrainOn
+from rookery.training.memory import NoDeviceError
 from rookery.training.target import Target
-from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.errors import fail
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,32 @@ class TrainingData:
         return {name: values[rows] for name, values in self.inputs.items()}
 
 
-def find_device(name: str | None = None) -> torch.device:
-    """Return the torch device called `name`; by default the first GPU that this process sees, or the CPU."""
+def find_device(name: str | None = None, gpus: float | None = None) -> torch.device:
+    """Return the torch device that a process shall compute on.
+
+    Parameters
+    ----------
+    name
+        The device's name; by default `gpus` decides.
+    gpus
+        GPUs that this process was given: 0 is the CPU, also where a GPU can be seen. None, for a process
+        that nobody planned, is the first GPU that it sees, else the CPU.
+
+    Raises
+    ------
+    NoDeviceError
+        When there is no such device here; never is another one taken in its place.
+    """
+    if name is None and gpus and not torch.cuda.is_available():
+        rule = f"torch {torch.__version__} sees none here; install a torch with CUDA on this node, or ask for"
+        raise NoDeviceError(f"{gpus:g} GPU was asked for, but {rule} 0 GPUs (`--gpus-per-trial 0`)")
+    on_gpu = torch.cuda.is_available() if gpus is None else gpus > 0
     try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.empty(0, device=device)
+        device = torch.device(name or ("cuda" if on_gpu else "cpu"))
+        return torch.empty(0, device=device).device  # with its number, where there are several
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"device `{name}` cannot be used here ({reason})") from error
-    return device
+        raise NoDeviceError(f"device `{name or device}` cannot be used here ({reason})") from error
 
 
 def load_data(

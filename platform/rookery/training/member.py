@@ -119,8 +119,8 @@ def train_member(
     report: Report,
     *,
     device: str | None = None,
+    gpus: float | None = None,
     team: Team = ALONE,
-    part: float = 1.0,
 ) -> Card:
     """Train `job` and write its member folder; resumes from `checkpoint` and removes it at the end.
 
@@ -133,19 +133,18 @@ def train_member(
         Where progress is kept after every epoch, and within long ones.
     report
         See :func:`rookery.training.loop.train`; called after the checkpoint is safe.
-    device
-        A torch device; by default the first GPU that this process sees, else the CPU.
+    device, gpus
+        Where to train; see :func:`rookery.training.data.find_device`. Of a part of a GPU, the energy is
+        that part.
     team
         The processes that train this member together. Each of them makes this call; the first one writes.
-    part
-        Part of the device that this process holds, for the energy.
     """
     family = load_family(job.family)
     configuration = family.configure(job.configuration)
     digest = configuration_hash(family.name, configuration)
     if team.agree((folder / CARD).is_file()):
         return _finished(folder, job, digest)
-    place = find_device(device)
+    place = find_device(device, gpus)
     data = load_data(job, family, configuration, place)
     shape = blueprint(family, configuration, len(data.survey.bands), data.target.n_outputs)  # refuses a giant
 
@@ -163,7 +162,7 @@ def train_member(
             for row in resume.history:  # the driver may have died before it heard of the last ones
                 report(row, resume)
         trained = train(
-            job, family, configuration, data, keep_and_report, resume, keep=keep, team=team, part=part
+            job, family, configuration, data, keep_and_report, resume, keep=keep, team=team, part=gpus or 1.0
         )
         if team.leads and not (folder / CARD).is_file():  # else a worker of a driver that died was faster
             with atomic_folder(folder) as partial:
