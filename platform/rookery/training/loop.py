@@ -146,7 +146,7 @@ class _Losses:
         """Raise DivergedError where one of them is not finite."""
         if not self.steps:
             return
-        for step, loss in enumerate(torch.stack(self.steps).tolist(), self.first):
+        for step, loss in enumerate(torch.stack(self.steps).cpu().tolist(), self.first):
             if not math.isfinite(loss):
                 raise DivergedError(f"{member}: loss is {loss} in epoch {self.epoch + 1}, step {step + 1}")
         self.begin(self.epoch, self.first + len(self.steps))
@@ -227,7 +227,7 @@ class _Trainer:
                 self._keep_in_between(Partial(step + 1, seconds, sums, {}), generator)
         self.losses.check(self.job.member)
         sums = self.team.mean(sums)
-        totals = torch.stack(list(sums.values())).tolist()
+        totals = torch.stack(list(sums.values())).cpu().tolist()
         terms = {f"train_{name}": total / len(rows) for name, total in zip(sums, totals, strict=True)}
         loss = sum(terms.values())
         if not math.isfinite(loss):
