@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from rookery.campaigns.load import load_campaign
 from rookery.campaigns.plan import count_networks
-from rookery.search.ledger import JOULES, SECONDS
+from rookery.documents import build
+from rookery.search.ledger import card_facts
 from rookery.search.lock import driver_alive
 from rookery.search.status import costs
+from rookery_ensembles.errors import fail
+from rookery_ensembles.plain_text import parse_json
 
 
 def campaign_status(path: Path) -> dict[str, Any]:
     """Return how a campaign stands, as plain values; docs/monitoring.md tells every key."""
     campaign = load_campaign(path / "campaign.yaml")
-    cards = [json.loads(file.read_text(encoding="utf-8")) for file in path.glob("members/[!.]*/card.json")]
+    cards = [card_facts(file) for file in sorted(path.glob("members/[!.]*/card.json"))]
     running = list((path / "running").glob("[!.]*.safetensors"))
     failed = sorted((path / "failed").glob("*.txt"))
     wanted = len(set(count_networks(campaign)))
     table = path / "table.json"
-    lines = json.loads(table.read_text(encoding="utf-8"))["lines"] if table.is_file() else []
+    lines = _lines(table) if table.is_file() else []
     return {
         "kind": "campaign",
         "path": str(path),
@@ -34,12 +38,39 @@ def campaign_status(path: Path) -> dict[str, Any]:
             "missing": max(0, wanted - len(cards)),
         },
         "rows": [
-            {key: line[key] for key in ("experiment", "row", "members", "wanted")}
+            line.model_dump(include={"experiment", "row", "members", "wanted"})
             for line in lines
-            if not line["bin"] and line["wanted"]
+            if not line.bin and line.wanted
         ],
-        **costs([{SECONDS: card[SECONDS], JOULES: card.get(JOULES)} for card in cards]),
-        "first_error": failed[0].read_text(encoding="utf-8").strip().partition("\n")[0] if failed else None,
+        **costs(cards),
+        "first_error": _first_line(failed[0]) if failed else None,
         "last_change": max((card["finished"] for card in cards), default=None),
         "driver_alive": driver_alive(path),
     }
+
+
+class _Line(BaseModel):
+    experiment: str
+    row: str
+    members: int
+    wanted: int
+    bin: str | None = None
+
+
+class _Table(BaseModel):
+    lines: list[_Line]
+
+
+def _lines(table: Path) -> list[_Line]:
+    try:
+        content = table.read_bytes()
+    except OSError as error:
+        raise fail(table, f"cannot be read ({error.strerror})") from error
+    return build(_Table, parse_json(content, table), table).lines
+
+
+def _first_line(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace").strip().partition("\n")[0]
+    except OSError as error:
+        raise fail(file, f"cannot be read ({error.strerror})") from error

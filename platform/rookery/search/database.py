@@ -25,7 +25,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, Program
 from sqlalchemy.pool import NullPool
 
 from rookery.extras import missing
+from rookery.search.faults import storage_fault
 from rookery.search.retries import FOLDER_SECONDS, PATIENCE_SECONDS, causes, keep_trying, reason
+from rookery.search.typed_reads import DAMAGE, type_reads
 from rookery_ensembles.errors import InputError, fail
 
 T = TypeVar("T")
@@ -106,7 +108,7 @@ def open_database(url: sqlalchemy.URL) -> RDBStorage:
     what = "SQLite database" if kind == "sqlite" else "database of the study"
     try:
         storage = _open_or_make(url.render_as_string(hide_password=False), options)
-    except (SQLAlchemyError, StorageInternalError) as error:
+    except DAMAGE as error:
         raise fail(str(shown), f"cannot be used as a {what} ({reason(error)})") from error
     except ImportError as error:
         raise missing(str(shown), "postgresql", error.name or "psycopg") from error
@@ -116,6 +118,7 @@ def open_database(url: sqlalchemy.URL) -> RDBStorage:
     for name in _RETRIED:
         call = getattr(storage, name)
         setattr(storage, name, patient(call) if kind == "postgresql" else file_patient(call))
+    type_reads(storage, str(shown), passing=storage_fault)
     return storage
 
 
@@ -150,10 +153,13 @@ def read_only_storage(url: sqlalchemy.URL) -> RDBStorage | None:
         if sqlite:
             sqlalchemy.event.listen(storage.engine, "connect", _refuse_writes)
             storage.engine.dispose()
-    except (SQLAlchemyError, StorageInternalError) as error:
+    except InputError:
+        raise
+    except DAMAGE as error:
         raise fail(shown, f"the study's storage cannot be opened ({reason(error)})") from error
     except ImportError as error:
         raise missing(shown, "postgresql", error.name or "psycopg") from error
+    type_reads(storage, shown)
     return storage
 
 

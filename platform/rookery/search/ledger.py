@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from rookery.documents import build
+from rookery_ensembles.errors import fail
+from rookery_ensembles.plain_text import parse_json
 
 if TYPE_CHECKING:
     import optuna
@@ -13,6 +20,30 @@ if TYPE_CHECKING:
 
 SECONDS, JOULES = "device_seconds", "energy_joules"
 """User attributes of a trial that has ended, and columns of the ledger."""
+
+
+class _CardFacts(BaseModel):
+    """What of ``card.json`` is read here without torch, which :class:`rookery.training.member.Card` needs."""
+
+    device_seconds: float
+    energy_joules: float | None = None
+    device: str
+    finished: str
+
+
+def card_facts(file: Path) -> dict[str, Any]:
+    """Return what a member's ``card.json`` says of its costs: keys of the ledger, and when it was `finished`.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, or lacks one of them.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise fail(file, f"cannot be read ({error.strerror})") from error
+    return build(_CardFacts, parse_json(content, file), file).model_dump()
 
 
 def write_costs(trial: optuna.Trial, steps: Iterable[Mapping[str, float]]) -> None:

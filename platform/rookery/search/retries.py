@@ -53,4 +53,5 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def reason(error: BaseException) -> str:
     """Return the first line of what lies behind an error."""
-    return str(error.__cause__ or error).strip().splitlines()[0]
+    cause = error.__cause__ or error
+    return (str(cause).strip() or type(cause).__name__).splitlines()[0]

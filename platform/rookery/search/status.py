@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from rookery.documents import Source
-from rookery.search.ledger import JOULES, SECONDS, trial_row
+from rookery.search.ledger import JOULES, SECONDS, card_facts, trial_row
 from rookery.search.lock import driver_alive
-from rookery.search.space import INFEASIBLE, TRUST
-from rookery.surveys.shift_options import objective_name
-from rookery_ensembles.errors import fail
+from rookery.search.space import INFEASIBLE, TRUST, Objective
 
 if TYPE_CHECKING:
     import optuna
@@ -29,6 +28,19 @@ _STATES = {
 }
 
 
+class _Space(BaseModel):
+    objective: Objective
+
+
+class _Told(BaseModel):
+    """What of ``study.yaml`` is needed here."""
+
+    family: str
+    storage: str | None = None
+    storage_name: str = "rookery"
+    space: _Space
+
+
 def study_status(path: Path) -> dict[str, Any]:
     """Return how a study stands, as plain values; docs/monitoring.md tells every key.
 
@@ -38,16 +50,12 @@ def study_status(path: Path) -> dict[str, Any]:
         When the folder is no study, or its database cannot be read.
     """
     # Not by `open_study`: that imports torch, and who asks shall not wait for it.
-    document = Source.read(path / "study.yaml").data
-    try:
-        objective, family = document["space"]["objective"], document["family"]
-        metric, direction = objective["metric"], objective["direction"]
-    except (KeyError, TypeError) as error:
-        raise fail(path / "study.yaml", f"lacks {error}: `rookery search` did not write it") from error
+    document = Source.read(path / "study.yaml").validate(_Told)
+    objective, direction = document.space.objective, document.space.objective.direction
     from rookery.search.database import study_url
 
-    url = study_url(path, document.get("storage"))
-    trials = _trials(url, document.get("storage_name", "rookery"))
+    url = study_url(path, document.storage)
+    trials = _trials(url, document.storage_name)
     begun = [trial for trial in trials if trial.datetime_start is not None]
     cards = _cards(path)
     rows = [trial_row(trial, cards[trial.number]) for trial in begun]
@@ -60,8 +68,8 @@ def study_status(path: Path) -> dict[str, Any]:
     return {
         "kind": "study",
         "path": str(path),
-        "family": family,
-        "metric": objective_name(metric, objective.get("shift")),
+        "family": document.family,
+        "metric": objective.name,
         "direction": direction,
         "trials": {name: states.get(state, 0) for name, state in _STATES.items()},
         "infeasible": sum(INFEASIBLE in trial.user_attrs for trial in trials),
@@ -107,7 +115,8 @@ def _cards(path: Path) -> dict[int, list[dict[str, Any]]]:
     """Return the cards of the finished members by trial: their names begin with its number."""
     found: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for file in sorted(path.glob("members/[0-9]*/card.json")):
-        found[int(file.parent.name.partition("-")[0])].append(json.loads(file.read_text(encoding="utf-8")))
+        if (number := file.parent.name.partition("-")[0]).isdecimal():
+            found[int(number)].append(card_facts(file))
     return found
 
 

@@ -108,7 +108,7 @@ def test_what_is_no_study_is_one_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="neither a study nor a campaign"):
         api.status(tmp_path)
     (tmp_path / "study.yaml").write_text("{a: 1}\n")
-    with pytest.raises(InputError, match=r"study\.yaml: lacks"):
+    with pytest.raises(InputError, match=r"study\.yaml, line 1: `family` is required"):
         api.status(tmp_path)
 
 
