@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rookery_ensembles.errors import InputError, fail
+
 if TYPE_CHECKING:
     from rookery.search.study import Study
 
@@ -19,8 +21,17 @@ def pareto_front(study: Study) -> list[dict[str, Any]]:
     """
     opened = study.optuna_study()
     names = study.space.objectives
+    try:
+        trials = opened.best_trials
+    except InputError:
+        raise
+    except ValueError as error:  # Optuna's word for other objectives than the trials have
+        raise fail(study.path, f"the database has not the objectives {', '.join(names)} ({error})") from error
+    if odd := [trial.number for trial in trials if len(trial.values) != len(names)]:
+        rule = f"trials must have a value of each of {', '.join(names)}"
+        raise fail(study.path, f"{rule}, but trial {odd[0]} has others")
     sign = 1 if study.space.objective.direction == "minimize" else -1
-    best = sorted(opened.best_trials, key=lambda trial: (sign * trial.values[0], trial.number))
+    best = sorted(trials, key=lambda trial: (sign * trial.values[0], trial.number))
     return [
         {
             "trial": trial.number,
