@@ -18,6 +18,7 @@ from rookery.inference.domain import check_bands, mark_domain
 from rookery.surveys import Survey, open_survey
 from rookery.surveys.labels import class_indices
 from rookery.surveys.partial import Since, check_days, reference_dates, truncate
+from rookery.training.arithmetic import arithmetic
 from rookery.training.data import find_device, predict_rows
 from rookery.training.member import Member, open_member
 from rookery_ensembles import Bundle, PredictionInfo, Predictions, load_bundle, write_predictions
@@ -175,7 +176,9 @@ def _member_values(member: Member, survey: Survey, device: torch.device) -> NDAr
     inputs = member.family.encode(survey, member.configuration, member.card.bands)
     inputs = {name: values.to(device) for name, values in inputs.items()}
     rows = torch.arange(len(survey), device=device)
-    return member.card.target.values(predict_rows(member.network, member.family, inputs, rows))
+    with arithmetic(member.configuration.precision, device):
+        found = predict_rows(member.network, member.family, inputs, rows)
+    return member.card.target.values(found)
 
 
 def _truth(bundle: Bundle, survey: Survey) -> NDArray[Any] | None:

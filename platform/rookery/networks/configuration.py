@@ -36,11 +36,14 @@ class TrainingConfiguration(Document):
     """Decoupled weight decay of AdamW; with 0 it is Adam."""
     patience: int = Field(default=15, ge=1, le=100_000)
     """Epochs without a better value of the objective's metric after which training stops."""
+    precision: Literal["float32", "tf32"] = "float32"
+    """Arithmetic of a GPU: single precision, or TF32, faster, whose products round their factors to 10 bits;
+    no effect on a CPU."""
 
 
-LATER = ("schedule", "step_at", "step_factor")
+LATER = ("schedule", "step_at", "step_factor", "precision")
 """Hyperparameters that came when members existed: at their defaults they leave the hash as it was, and
-search spaces may leave them out."""
+search spaces may leave them out; a value can be fixed all the same."""
 
 
 def configuration_hash(family: str, configuration: TrainingConfiguration) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from rookery.documents import Document, Source, explain
+from rookery.networks.configuration import LATER
 from rookery.search.parameters import (
     CategoricalParameter,
     FixedParameter,
@@ -161,7 +162,7 @@ class SearchSpace(Document):
         the family's configuration, `known`, refuses. The value may lie outside the range.
         """
         for name, value in values.items():
-            if name not in self.parameters:
+            if name not in self.parameters and name not in LATER:
                 raise InputError(f"`{name}` is no parameter; those are {', '.join(self.parameters)}")
             if not isinstance(value, bool | int | float | str):
                 raise InputError(f"`{name}` must be fixed at a plain value, not at {value!r}")

@@ -28,6 +28,7 @@ from rookery.networks.configuration import TrainingConfiguration, configuration_
 from rookery.networks.cost import blueprint
 from rookery.networks.family import Family, family_names, load_family
 from rookery.surveys.redshift_bins import RedshiftBins
+from rookery.training.arithmetic import Arithmetic, arithmetic, arithmetic_now
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, find_device, load_data, predict_rows
 from rookery.training.interruption import training
@@ -87,6 +88,8 @@ class Card(Document):
     """Time spent in training epochs on that device, over all runs of the member."""
     energy_joules: float | None = None
     """Energy that it took meanwhile, where the device tells; see :mod:`rookery.training.energy`."""
+    arithmetic: Arithmetic | None = None
+    """Arithmetic that was in force; None in cards that do not tell yet."""
     versions: dict[str, str]
     finished: str
     """UTC, ISO 8601."""
@@ -156,7 +159,7 @@ def train_member(
         keep(progress)
         report(metrics, progress)
 
-    with training():
+    with training(), arithmetic(configuration.precision, place):
         resume = load_checkpoint(checkpoint, job, shape, n_train=len(data.rows["train"]), device=place)
         if resume is not None:
             for row in resume.history:  # the driver may have died before it heard of the last ones
@@ -317,6 +320,7 @@ class _Trained:
             device=torch.cuda.get_device_name(device) if on_gpu else f"cpu ({platform.machine()})",
             device_seconds=sum(row["seconds"] for row in progress.history),
             energy_joules=_energy(progress),
+            arithmetic=arithmetic_now(device),
             versions={name: _version(name) for name in ("rookery", "torch", "numpy", "python")},
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
         )

@@ -1,0 +1,51 @@
+"""The arithmetic that a GPU uses for numbers in single precision, and what was in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from rookery.documents import Document
+
+
+class Arithmetic(Document):
+    """What a card tells of the arithmetic of a training."""
+
+    float32_matmul: str
+    """torch's precision of products of float32 matrices: `highest` is float32 itself."""
+    tf32_matmul: bool
+    """Whether a GPU may round the factors of such products to TF32, 10 bits in place of 23."""
+    tf32_convolution: bool
+    """The same of convolutions; torch's own default is True."""
+    autocast: str | None
+    """Type in which the network's inner layers are computed, where not float32."""
+
+
+@contextmanager
+def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
+    """Compute with `precision` (see :class:`rookery.networks.configuration.TrainingConfiguration`) inside.
+
+    The switches are the process's: what else it computes meanwhile follows them too.
+    """
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    # torch's switch for products is the CPU's too; there single precision stays what it is.
+    matmul.allow_tf32 = cudnn.allow_tf32 = precision == "tf32" and device.type == "cuda"
+    try:
+        yield
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
+def arithmetic_now(device: torch.device) -> Arithmetic:
+    """Return what is in force now on a device."""
+    kind = device.type
+    autocast = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return Arithmetic(
+        float32_matmul=torch.get_float32_matmul_precision(),
+        tf32_matmul=torch.backends.cuda.matmul.allow_tf32,
+        tf32_convolution=torch.backends.cudnn.allow_tf32,
+        autocast=str(torch.get_autocast_dtype(kind)).removeprefix("torch.") if autocast else None,
+    )
