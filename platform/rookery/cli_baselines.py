@@ -60,6 +60,20 @@ def baseline(
         bool | None,
         typer.Option("--deredden", help="Of b16: correct the magnitudes with the covariate mwebv."),
     ] = None,
+    copies: Annotated[
+        int | None,
+        typer.Option(
+            help="Of binned-trees: train also on so many copies of each training object as objects to "
+            "classify would be seen, as the networks' hyperparameter `copies` does.",
+            min=0,
+        ),
+    ] = None,
+    redshifting: Annotated[
+        bool | None,
+        typer.Option(
+            help="Of binned-trees: copies also move to the (photometric) redshifts of objects to classify."
+        ),
+    ] = None,
 ) -> None:
     """Train a classical method on a split and predict its test objects."""
     from rookery import api
@@ -79,5 +93,7 @@ def baseline(
         filters=filters,
         bins=None if bins is None else redshift_bins(bins),
         deredden=deredden,
+        copies=copies,
+        redshifting=redshifting,
     )
     typer.echo(f"{out}: {len(predictions.object_id)} objects")

@@ -162,12 +162,16 @@ def baseline(
     seed: int = 0,
     redshift: str | None = None,
     role: str = "test",
+    train_on: Mapping[str, Any] | None = None,
     address: str | None = None,
     processes: int | None = None,
     model_path: PathLike | None = None,
     filters: str | None = None,
     bins: tuple[float, float, int] | None = None,
     deredden: bool | None = None,
+    copies: int | None = None,
+    redshifting: bool | None = None,
+    copy_dimming: float | None = None,
 ) -> Predictions:
     """Train a classical method on a split and predict its test objects. See :mod:`rookery.baselines`.
 
@@ -175,6 +179,9 @@ def baseline(
     ----------
     redshift, role
         See :class:`rookery.baselines.Baseline`.
+    train_on
+        Train only on some of the objects that could, ``{"part": 0.1, "where": ["stripe82=1"]}``, as the
+        networks of a campaign do.
     address, processes
         Of baselines that fit light curves: a Ray cluster that this machine belongs to, instead of a
         Ray of its own, and how many blocks of objects are fitted at once, 0: in this process.
@@ -183,9 +190,14 @@ def baseline(
     bins, deredden
         Of redshifts: lower edge, upper edge and number of the bins (0, 0.4, 180 by default), and whether
         magnitudes are corrected with the covariate `mwebv`. See :mod:`rookery.baselines.b16`.
+    copies, redshifting, copy_dimming
+        Of binned-trees: train also on copies of the training objects as those to classify would be seen,
+        as networks with these hyperparameters do. See :mod:`rookery.baselines.binned_trees`.
     """
     from rookery import baselines
+    from rookery.documents import build
     from rookery.surveys import open_split, open_survey
+    from rookery.surveys.train_on import TrainOn
     from rookery_ensembles.predictions import check_predictions_path
 
     def session() -> AbstractContextManager[Any]:
@@ -203,7 +215,11 @@ def baseline(
         filters=filters,
         bins=bins,
         deredden=deredden,
+        copies=copies,
+        redshifting=redshifting,
+        copy_dimming=copy_dimming,
     )
+    wanted = None if train_on is None else build(TrainOn, dict(train_on), "train_on")
     opened = open_survey(survey)
     return run_baseline(
         opened,
@@ -213,4 +229,5 @@ def baseline(
         seed=seed,
         redshift=redshift,
         role=role,
+        train_on=wanted,
     )

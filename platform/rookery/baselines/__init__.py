@@ -19,13 +19,14 @@ from rookery_ensembles.errors import fail
 if TYPE_CHECKING:
     from rookery.surveys.splits import Split
     from rookery.surveys.store import Survey
+    from rookery.surveys.train_on import TrainOn
     from rookery_ensembles.predictions import Predictions
 
 __all__ = ["Baseline", "Workers", "configure", "load", "names"]
 
 
 class Baseline(Protocol):
-    """Trains on a split's training and validation objects, writes predictions of its other objects."""
+    """Trains on a split's training and validation objects and writes predictions, out of fold with folds."""
 
     def __call__(
         self,
@@ -38,6 +39,7 @@ class Baseline(Protocol):
         seed: int = ...,
         redshift: str | None = ...,
         role: str = ...,
+        train_on: "TrainOn | None" = ...,
         **options: Any,
     ) -> "Predictions":
         """Run the baseline.
@@ -57,7 +59,10 @@ class Baseline(Protocol):
         redshift
             Covariate of the survey to use as a redshift, never the truth; None: no redshift.
         role
-            Who is predicted: ``test``, ``unlabelled``, or ``validation``, whose objects then do not train.
+            Who is predicted: ``test``, ``unlabelled``, or ``validation``, whose objects then do not train;
+            folds: see :func:`rookery.baselines._rounds.plan_rounds`.
+        train_on
+            Only these of the training objects train, the same ones as train a network.
         **options
             What one baseline takes beyond this, for example `workers`; see :func:`configure`.
         """

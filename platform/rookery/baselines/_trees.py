@@ -1,6 +1,6 @@
 """Gradient-boosted trees on a table of features: what the baselines of this folder have in common."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rookery
+from rookery.baselines._rounds import Round, plan_rounds
 from rookery.surveys.labels import class_indices
 from rookery.surveys.splits import Split
 from rookery.surveys.store import Survey
+from rookery.surveys.train_on import TrainOn
 from rookery_ensembles.errors import fail
 from rookery_ensembles.predictions import PredictionInfo, Predictions, write_predictions
-
-ROLES = ("test", "unlabelled", "validation")
 
 
 @dataclass(frozen=True)
@@ -24,48 +24,51 @@ class Task:
 
     Attributes
     ----------
-    train, label
-        Rows that train, and their classes.
-    predicted, truth
-        Rows to predict, and their classes, -1 where unknown.
+    rounds
+        Rows that train, all of known class, and rows that they predict.
+    label
+        (N,) class of every object of the survey, -1 where unknown.
     classes, role
-        Class names, and the role of those predicted.
+        Class names, and the role of those predicted, None for several.
     """
 
-    train: NDArray[np.int64]
+    rounds: tuple[Round, ...]
     label: NDArray[np.int64]
-    predicted: NDArray[np.int64]
-    truth: NDArray[np.int64]
     classes: tuple[str, ...]
-    role: str
+    role: str | None
 
 
-def make_task(survey: Survey, split: Split, classes: Sequence[str], role: str) -> Task:
+@dataclass(frozen=True)
+class More:
+    """Further examples to train on: features (C, F), and the row whose class each has."""
+
+    features: NDArray[np.float64]
+    source: NDArray[np.integer]
+
+
+def make_task(
+    survey: Survey, split: Split, classes: Sequence[str], role: str, train_on: TrainOn | None = None
+) -> Task:
     """Check, before anything is fitted, that a split has objects to train on and to predict.
 
     Training and validation objects train, since nothing is chosen on the latter here; with the
-    role ``validation`` they are predicted instead.
+    role ``validation`` they are predicted instead. With folds each object is predicted from the others.
 
     Raises
     ------
     InputError
         When there is nobody to predict, or no two classes to train on, or the role is unknown.
     """
-    where = f"split {split.name}"
-    if role not in ROLES:
-        raise fail(where, f"a baseline predicts objects of the role {', '.join(ROLES)}, not {role!r}")
-    index = class_indices(survey.objects["type"], classes, survey.path)
-    train = split.indices("train")
-    if role != "validation":
-        train = np.concatenate([train, split.indices("validation")])
-    train, predicted = train[index[train] >= 0], split.indices(role)
-    if not len(predicted):
-        raise fail(where, f"must have objects of the role {role!r} to predict, but has none")
-    present = np.unique(index[train])
-    if len(present) < 2:
-        found = ", ".join(classes[i] for i in present) or "none"
-        raise fail(where, f"must have two classes or more to train on, but has {found}")
-    return Task(train, index[train], predicted, index[predicted], tuple(classes), role)
+    label = class_indices(survey.objects["type"], classes, survey.path)
+    rounds, found_role = plan_rounds(survey, split, role, train_on)
+    kept = [Round(each.train[label[each.train] >= 0], each.predicted, each.fold) for each in rounds]
+    for each in kept:
+        present = np.unique(label[each.train])
+        if len(present) < 2:
+            found = ", ".join(classes[i] for i in present) or "none"
+            rule = f"must have two classes or more to train on, but has {found}"
+            raise fail(f"split {split.name}", rule)
+    return Task(tuple(kept), label, tuple(classes), found_role)
 
 
 def predict_with_trees(
@@ -77,25 +80,25 @@ def predict_with_trees(
     *,
     name: str,
     seed: int,
+    more: Callable[[Round], More] | None = None,
 ) -> Predictions:
     """Train trees on features (N, F) of all objects, NaN where missing; write and return predictions.
 
-    `settings` are those of scikit-learn's ``HistGradientBoostingClassifier``.
+    `settings` are those of scikit-learn's ``HistGradientBoostingClassifier``; `more` gives further
+    examples for a round of training.
     """
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    # scikit-learn cannot bin a feature that no training object has.
-    features = features[:, ~np.isnan(features[task.train]).all(axis=0)]
-    if not features.shape[1]:
-        raise fail(survey.path, "no training object has any feature to learn from")
-    # scikit-learn's 20 objects per leaf would leave fewer than 40 training objects without a split.
-    leaf = min(20, max(1, len(task.train) // 20))
-    trees = HistGradientBoostingClassifier(
-        early_stopping=False, min_samples_leaf=leaf, random_state=seed, **settings
-    )
-    trees.fit(features[task.train], task.label)
-    values = np.zeros((len(task.predicted), len(task.classes)), dtype=np.float32)
-    values[:, trees.classes_] = trees.predict_proba(features[task.predicted])
+    parts = []
+    for each in task.rounds:
+        train, label = features[each.train], task.label[each.train]
+        if more is not None:
+            found = more(each)
+            train = np.concatenate([train, found.features])
+            label = np.concatenate([label, task.label[found.source]])
+        values = _boost(train, label, features[each.predicted], len(task.classes), settings, survey, seed)
+        parts.append(values)
+    rows = np.concatenate([each.predicted for each in task.rounds])
+    order = np.argsort(rows, kind="stable")
+    rows = rows[order]
     predictions = Predictions(
         info=PredictionInfo(
             kind="class_probability",
@@ -105,9 +108,36 @@ def predict_with_trees(
             survey=survey.checksum,
             version=rookery.__version__,
         ),
-        object_id=survey.objects["object_id"].to_numpy(dtype=object)[task.predicted],
-        truth=np.array([*task.classes, None], dtype=object)[task.truth],
-        values=values,
+        object_id=survey.objects["object_id"].to_numpy(dtype=object)[rows],
+        truth=np.array([*task.classes, None], dtype=object)[task.label[rows]],
+        values=np.concatenate(parts)[order],
     )
     write_predictions(predictions, out)
     return predictions
+
+
+def _boost(
+    train: NDArray[np.float64],
+    label: NDArray[np.int64],
+    asked: NDArray[np.float64],
+    n_classes: int,
+    settings: Mapping[str, Any],
+    survey: Survey,
+    seed: int,
+) -> NDArray[np.float32]:
+    """Train once and return the probabilities (len(asked), n_classes)."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    # scikit-learn cannot bin a feature that no training object has.
+    usable = ~np.isnan(train).all(axis=0)
+    if not usable.any():
+        raise fail(survey.path, "no training object has any feature to learn from")
+    # scikit-learn's 20 objects per leaf would leave fewer than 40 training objects without a split.
+    leaf = min(20, max(1, len(train) // 20))
+    trees = HistGradientBoostingClassifier(
+        early_stopping=False, min_samples_leaf=leaf, random_state=seed, **settings
+    )
+    trees.fit(train[:, usable], label)
+    values = np.zeros((len(asked), n_classes), dtype=np.float32)
+    values[:, trees.classes_] = trees.predict_proba(asked[:, usable])
+    return values

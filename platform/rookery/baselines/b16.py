@@ -23,8 +23,10 @@ from numpy.typing import NDArray
 import rookery
 from rookery.baselines._local_linear import NEIGHBOURS, Floats, LocalFits, local_linear
 from rookery.baselines._photometry import colour_features, dereddened
-from rookery.baselines._redshift_task import RedshiftTask, Round, redshift_task
+from rookery.baselines._redshift_task import RedshiftTask, redshift_task
+from rookery.baselines._rounds import Round
 from rookery.surveys.redshift_bins import redshift_bins
+from rookery.surveys.train_on import TrainOn
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_file
 from rookery_ensembles.predictions import PredictionInfo, Predictions, write_predictions
@@ -52,6 +54,7 @@ def run_baseline(
     seed: int = 0,
     redshift: str | None = None,
     role: str = "test",
+    train_on: TrainOn | None = None,
     bins: tuple[float, float, int] = BINS,
     neighbours: int = NEIGHBOURS,
     deredden: bool = False,
@@ -69,7 +72,9 @@ def run_baseline(
     classes, seed, redshift
         Without effect: nothing is random, and nothing is classified. A redshift is refused.
     role
-        See :func:`rookery.baselines._redshift_task.redshift_task`.
+        See :func:`rookery.baselines._rounds.plan_rounds`.
+    train_on
+        See :class:`rookery.baselines.Baseline`.
     bins
         Lower edge, upper edge and number of the bins.
     neighbours
@@ -91,7 +96,7 @@ def run_baseline(
         least = _POINTS_PER_COEFFICIENT * (n_bands + 1)
         raise fail(f"baseline {name!r}", f"`neighbours` must be at least {least}, but is {neighbours}")
     edges = redshift_bins(bins).edges()
-    task = redshift_task(survey, split, role, _LEAST)
+    task = redshift_task(survey, split, role, _LEAST, train_on)
     magnitude = dereddened(survey) if deredden else survey.magnitudes()
     if not np.isfinite(magnitude).any():
         raise fail(survey.path, "has no magnitude, from which redshifts could be predicted")

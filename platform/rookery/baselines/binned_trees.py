@@ -22,7 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.baselines._redshift import redshift_features
-from rookery.baselines._trees import make_task, predict_with_trees
+from rookery.baselines._rounds import Round
+from rookery.baselines._trees import More, make_task, predict_with_trees
+from rookery.surveys.redshifted_copies import copied_view
+from rookery.surveys.train_on import TrainOn
+from rookery_ensembles.errors import fail
 from rookery_ensembles.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -46,23 +50,65 @@ def run_baseline(
     seed: int = 0,
     redshift: str | None = None,
     role: str = "test",
+    train_on: TrainOn | None = None,
+    copies: int = 0,
+    redshifting: bool = True,
+    copy_dimming: float = 0.0,
 ) -> Predictions:
     """Train on the labelled objects of the split but those of `role`, and predict these.
 
     See :class:`rookery.baselines.Baseline` for the parameters. A redshift adds the covariate, its
     error where known, and the absolute magnitude of the largest binned flux, but for a constant.
 
+    Parameters
+    ----------
+    copies, redshifting, copy_dimming
+        Train also on copies of the training objects, as networks with these hyperparameters do: see
+        :func:`rookery.surveys.redshifted_copies.redshifted_copies`. With `redshifting` they use
+        the redshifts of the training objects, and `host_photo_z` of those to classify.
+
     Raises
     ------
     InputError
-        See :func:`rookery.baselines._trees.make_task` and :func:`rookery.baselines._redshift.redshift_of`.
+        For `copies` or `copy_dimming` below 0, or copies that cannot be made; see also
+        :func:`rookery.baselines._trees.make_task` and :func:`rookery.baselines._redshift.redshift_of`.
     """
-    task = make_task(survey, split, classes, role)
+    task = make_task(survey, split, classes, role, train_on)
+    if copies < 0 or copy_dimming < 0:
+        rule = f"copies and copy_dimming must be at least 0, but are {copies} and {copy_dimming:g}"
+        raise fail(f"baseline {name!r}", rule)
+    models = np.union1d(split.indices("test"), split.indices("unlabelled"))
+
+    def made(each: Round) -> More:
+        view, source = copied_view(
+            survey,
+            each.train,
+            models,
+            copies=copies,
+            redshifting=redshifting,
+            dimming=copy_dimming,
+            seed=seed,
+        )
+        return More(_features(view, redshift), source)
+
+    return predict_with_trees(
+        task,
+        _features(survey, redshift),
+        SETTINGS,
+        survey,
+        out,
+        name=name,
+        seed=seed,
+        more=made if copies else None,
+    )
+
+
+def _features(survey: "Survey", redshift: str | None) -> NDArray[np.float64]:
     features = binned_features(survey)
-    if redshift is not None:
-        peak, no_days = 10.0 ** features[:, -1], np.empty((len(survey), 0))
-        features = np.hstack([features, redshift_features(survey, redshift, peak, no_days)[0]])
-    return predict_with_trees(task, features, SETTINGS, survey, out, name=name, seed=seed)
+    if redshift is None:
+        return features
+    peak, no_days = 10.0 ** features[:, -1], np.empty((len(survey), 0))
+    return np.hstack([features, redshift_features(survey, redshift, peak, no_days)[0]])
 
 
 def binned_features(survey: "Survey") -> NDArray[np.float64]:

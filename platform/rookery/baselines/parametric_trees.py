@@ -28,6 +28,7 @@ from rookery.baselines._padding import Padded, block_curves, block_rows
 from rookery.baselines._redshift import redshift_features, redshift_of
 from rookery.baselines._trees import make_task, predict_with_trees
 from rookery.baselines._workers import Workers
+from rookery.surveys.train_on import TrainOn
 from rookery_ensembles.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -51,13 +52,14 @@ def run_baseline(
     seed: int = 0,
     redshift: str | None = None,
     role: str = "test",
+    train_on: TrainOn | None = None,
     workers: Workers | None = None,
 ) -> Predictions:
     """Fit all light curves, train on the labelled objects but those of `role`, and predict these.
 
     Parameters
     ----------
-    survey, split, out, name, classes, seed, redshift, role
+    survey, split, out, name, classes, seed, redshift, role, train_on
         See :class:`rookery.baselines.Baseline`.
     workers
         Who fits; by default this process.
@@ -67,7 +69,7 @@ def run_baseline(
     InputError
         See :func:`rookery.baselines._trees.make_task` and :func:`rookery.baselines._redshift.redshift_of`.
     """
-    task = make_task(survey, split, classes, role)
+    task = make_task(survey, split, classes, role, train_on)
     if redshift is not None:
         redshift_of(survey, redshift)  # refused before the fits, not after
     features, names, peak = parametric_features(survey, workers or Workers())

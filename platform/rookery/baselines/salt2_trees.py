@@ -24,6 +24,7 @@ from rookery.baselines._salt2_model import filter_names, find_model, load_source
 from rookery.baselines._trees import make_task, predict_with_trees
 from rookery.baselines._workers import Workers
 from rookery.extras import missing
+from rookery.surveys.train_on import TrainOn
 from rookery_ensembles.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def run_baseline(
     seed: int = 0,
     redshift: str | None = None,
     role: str = "test",
+    train_on: TrainOn | None = None,
     workers: Workers | None = None,
     model_path: str | Path | None = None,
     filters: str | None = None,
@@ -57,7 +59,7 @@ def run_baseline(
 
     Parameters
     ----------
-    survey, split, out, name, classes, seed, redshift, role
+    survey, split, out, name, classes, seed, redshift, role, train_on
         See :class:`rookery.baselines.Baseline`.
     workers
         Who fits; by default this process.
@@ -77,7 +79,7 @@ def run_baseline(
     except ModuleNotFoundError as error:
         raise missing("salt2-trees", "simulate", error.name or "sncosmo") from error
     load_source(str(model))  # unreadable files are refused here, not in a worker
-    task = make_task(survey, split, classes, role)
+    task = make_task(survey, split, classes, role, train_on)
     features, _, peak = salt_features(survey, workers or Workers(), model, chosen, redshift)
     if redshift is not None:
         no_days = np.empty((len(survey), 0))

@@ -13,7 +13,7 @@ from rookery.reports.metric_names import METRICS, REDSHIFT_METRICS
 from rookery.search.parameters import Scalar
 from rookery.search.space import Objective
 from rookery.surveys.redshift_bins import RedshiftBins
-from rookery.training.job import TrainOn
+from rookery.surveys.train_on import TrainOn
 
 METRIC_NAMES = tuple(metric.key for metric in (*METRICS, *REDSHIFT_METRICS))
 CLASS_COLUMNS = ("accuracy", "recall_at_precision_0.95", "recall_at_precision_0.98", "auc", "log_loss")

@@ -82,6 +82,7 @@ class BaselineTask:
     options: dict[str, Any]
     survey: Path
     split: str
+    train_on: dict[str, Any] | None
 
 
 def is_whole(member: Path) -> bool:
@@ -155,7 +156,9 @@ def network_tasks(campaign: Campaign, grounds: dict[str, Ground], folders: Folde
     return sorted(tasks.values(), key=lambda task: -task.size)
 
 
-def baseline_task(campaign: Campaign, ground: Ground, row: RowDocument) -> BaselineTask:
+def baseline_task(
+    campaign: Campaign, ground: Ground, experiment: ExperimentDocument, row: RowDocument
+) -> BaselineTask:
     """Return a baseline row's run."""
     assert row.baseline is not None
     defaults = campaign.document.defaults
@@ -167,8 +170,11 @@ def baseline_task(campaign: Campaign, ground: Ground, row: RowDocument) -> Basel
         "classes": _outputs(campaign),
         "seed": defaults.seed,
     }
+    train_on = experiment.train_on.model_dump(mode="json") if experiment.train_on is not None else None
+    if train_on is not None:
+        facts["train_on"] = train_on
     name = f"{row.baseline}-{digest(facts)[:12]}"
-    return BaselineTask(name, row.baseline, row.options, ground.survey.path, ground.split.name)
+    return BaselineTask(name, row.baseline, row.options, ground.survey.path, ground.split.name, train_on)
 
 
 def baseline_tasks(campaign: Campaign, grounds: dict[str, Ground]) -> list[BaselineTask]:
@@ -177,7 +183,7 @@ def baseline_tasks(campaign: Campaign, grounds: dict[str, Ground]) -> list[Basel
     for name, experiment in campaign.document.experiments.items():
         for row in campaign.rows_of(experiment):
             if row.baseline is not None:
-                task = baseline_task(campaign, grounds[name], row)
+                task = baseline_task(campaign, grounds[name], experiment, row)
                 tasks[task.id] = task
     return list(tasks.values())
 
@@ -297,4 +303,5 @@ def _outputs(campaign: Campaign) -> Any:
 def _split_facts(ground: Ground) -> str:
     """Return a digest of who has which role, so that a split made anew under its name is another one."""
     split = ground.split
-    return digest([split.name, split.object_id.tolist(), split.role.tolist(), split.fold.tolist()])
+    facts = [split.name, split.object_id.tolist(), split.role.tolist(), split.fold.tolist()]
+    return digest(facts if split.group is None else [*facts, split.group.tolist()])

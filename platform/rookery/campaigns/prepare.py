@@ -20,8 +20,8 @@ from rookery.campaigns.document import ExperimentDocument, SurveyDocument
 from rookery.campaigns.load import Campaign, Key
 from rookery.documents import Source, dump
 from rookery.surveys import Split, Survey, galaxy_readers, matching, open_split, open_survey
-from rookery.training.data import role_rows, training_rows
-from rookery.training.job import TrainOn
+from rookery.surveys.train_on import TrainOn, training_rows
+from rookery.training.data import role_rows
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import sha256, write_text
 
@@ -103,7 +103,7 @@ def check_verbs(campaign: Campaign, verbs: Any) -> None:
                 taken = ("survey", "name", "overwrite")
                 _check_arguments(source, ("experiments", name, key), split, verbs.split, taken)
     for position, row in enumerate(document.rows):
-        taken = ("name", "survey", "split", "out", "class_names", "seed")
+        taken = ("name", "survey", "split", "out", "class_names", "seed", "train_on")
         _check_arguments(source, ("rows", position, "options"), row.options, verbs.baseline, taken)
 
 

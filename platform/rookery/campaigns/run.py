@@ -202,6 +202,7 @@ def _run_baseline(campaign: Campaign, folders: Folders, task: BaselineTask, verb
             folders.predictions / f"{task.id}.parquet",
             class_names=defaults.classes,
             seed=defaults.seed,
+            train_on=task.train_on,
             **_bins(campaign),
             **task.options,
         )

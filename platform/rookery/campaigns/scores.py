@@ -92,7 +92,7 @@ class _Scorer:
     def lines(self, row: RowDocument) -> list[Line]:
         """Return a row's line, and one for each bin."""
         if row.baseline is not None:
-            task = baseline_task(self.campaign, self.ground, row)
+            task = baseline_task(self.campaign, self.ground, self.experiment, row)
             path = self.folders.predictions / f"{task.id}.parquet"
             found = [read_predictions(path)] if path.is_file() else []
             return self._judge(row, found, (task.id,), members=0, wanted=0)

@@ -7,6 +7,7 @@ another object of the survey, and observes it with that object's dates, bands an
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +119,18 @@ def redshifted_copies(
             own = survey.objects[name].to_numpy()[source]
             covariates[name] = np.where(moved, covariates[name], own)
     return Copies(observations, source, model, plan.redshift[kept], covariates)
+
+
+def copied_view(
+    survey: Survey, sources: NDArray[np.integer], models: NDArray[np.integer], **options: Any
+) -> tuple[SurveyView, Rows]:
+    """Return copies as a survey of their own, with the copies' covariates, and the row of each one's source.
+
+    `options` are those of :func:`redshifted_copies`, which makes them.
+    """
+    made = redshifted_copies(survey, sources, models, **options)
+    view = SurveyView.of(survey, made.source, made.observations)
+    return replace(view, objects=view.objects.assign(**made.covariates)), made.source
 
 
 def redshifted_view(

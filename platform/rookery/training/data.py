@@ -13,8 +13,9 @@ from torch import Tensor
 
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family, Inputs
-from rookery.surveys import Survey, matching, open_split, open_survey
-from rookery.training.job import TrainingJob, TrainOn
+from rookery.surveys import Survey, open_split, open_survey
+from rookery.surveys.train_on import training_rows
+from rookery.training.job import TrainingJob
 from rookery.training.memory import NoDeviceError
 from rookery.training.target import Target
 from rookery_ensembles.errors import fail
@@ -145,27 +146,6 @@ def role_rows(
         target.check(where, survey.objects.iloc[rows[role]], index_n[rows[role]], role)
     target.check_training(where, index_n[rows["train"]])
     return index_n, rows
-
-
-def training_rows(
-    survey: Survey, train: NDArray[np.int64], wanted: TrainOn, fold: int | None
-) -> NDArray[np.int64]:
-    """Return those of the rows `train` that shall train.
-
-    Smaller parts are contained in larger ones, and every network of a fold gets the same objects.
-
-    Raises
-    ------
-    InputError
-        When none is left.
-    """
-    if wanted.where:
-        train = train[matching(survey, wanted.where, "train_on.where")[train]]
-    number = round(wanted.part * len(train))
-    if not number:
-        raise fail(survey.path, f"no object is left to train by `train_on` {wanted.model_dump()}")
-    order = np.random.default_rng([] if fold is None else [fold]).permutation(train)
-    return np.sort(order[:number])
 
 
 def predict_rows(

@@ -6,21 +6,11 @@ import hashlib
 import json
 from typing import Any
 
-from pydantic import Field
-
 from rookery.documents import Document
 from rookery.surveys.redshift_bins import RedshiftBins
 from rookery.surveys.shift_options import Shift, objective_name
+from rookery.surveys.train_on import TrainOn
 from rookery.training.target import Target, make_target
-
-
-class TrainOn(Document):
-    """Which of the objects that could train do: a smaller training set, or another one."""
-
-    part: float = Field(default=1.0, gt=0, le=1)
-    """Part of them, drawn at random by the fold alone."""
-    where: tuple[str, ...] = ()
-    """Conditions that they meet, such as ``stripe82=1``."""
 
 
 class TrainingJob(Document):

@@ -28,11 +28,12 @@ from rookery.networks.configuration import TrainingConfiguration, configuration_
 from rookery.networks.cost import blueprint
 from rookery.networks.family import Family, family_names, load_family
 from rookery.surveys.redshift_bins import RedshiftBins
+from rookery.surveys.train_on import TrainOn
 from rookery.training.arithmetic import Arithmetic, arithmetic, arithmetic_now
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, find_device, load_data, predict_rows
 from rookery.training.interruption import training
-from rookery.training.job import TrainingJob, TrainOn
+from rookery.training.job import TrainingJob
 from rookery.training.loop import ALONE, train
 from rookery.training.progress import Metrics, Progress, Report
 from rookery.training.target import Target, make_target

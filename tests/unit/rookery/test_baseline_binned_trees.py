@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,11 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery import baselines
+from rookery import api, baselines
+from rookery.baselines._trees import make_task
 from rookery.baselines.binned_trees import N_BINS, binned_features
 from rookery.surveys.labels import class_indices
+from rookery.surveys.redshifted_copies import copied_view, redshifted_copies
 from rookery.surveys.splits import open_split, split_survey
 from rookery.surveys.store import Survey, write_survey
+from rookery.surveys.train_on import TrainOn, training_rows
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.metrics import classification_metrics
 from rookery_ensembles.predictions import read_predictions
@@ -112,6 +116,57 @@ def test_split_without_test_objects_is_refused(labelled: Survey, tmp_path: Path)
     split_survey(labelled, "all", train_fraction=1.0, overwrite=True)
     with pytest.raises(InputError, match="must have objects of the role 'test'"):
         baselines.load("binned-trees")(labelled, open_split(labelled, "all"), tmp_path / "p.parquet")
+
+
+def test_every_object_of_folds_is_predicted_from_the_others(labelled: Survey, tmp_path: Path) -> None:
+    split_survey(labelled, "cv", folds=3, overwrite=True)
+    split = open_split(labelled, "cv")
+    run = baselines.load("binned-trees")
+    found = run(labelled, split, tmp_path / "p.parquet")
+    assert (found.info.role, len(found.object_id)) == ("validation", 120)
+    assert classification_metrics(found.info.class_names, found.truth, found.values)["auc"] > 0.9
+    held = split.indices("train", 1)
+    role = split.role.copy()
+    role[held] = "test"
+    alone = replace(split, role=role, fold=np.full(120, -1, np.int16))
+    expected = run(labelled, alone, tmp_path / "alone.parquet")
+    np.testing.assert_array_equal(found.values[held], expected.values)
+
+
+def test_only_those_train_whom_a_network_would_train_on(labelled: Survey, tmp_path: Path) -> None:
+    split = open_split(labelled, "half")
+    wanted = TrainOn(part=0.5)
+    task = make_task(labelled, split, ("Ia", "non-Ia"), "test", wanted)
+    networks = training_rows(labelled, split.indices("train"), wanted, None)
+    assert set(task.rounds[0].train) == set(networks) | set(split.indices("validation"))
+    part, whole = (
+        api.baseline("binned-trees", labelled.path, "half", tmp_path / f"{number}.parquet", train_on=only)
+        for number, only in enumerate(({"where": ["type=II"]}, None))
+    )
+    assert (part.values != whole.values).any()
+    with pytest.raises(InputError, match="train_on: `part`"):
+        api.baseline("binned-trees", labelled.path, "half", tmp_path / "x.parquet", train_on={"part": 2})
+
+
+def test_trees_train_on_the_very_copies_of_the_networks(labelled: Survey, tmp_path: Path) -> None:
+    split = open_split(labelled, "half")
+    train = make_task(labelled, split, ("Ia", "non-Ia"), "test").rounds[0].train
+    wanted = {"copies": 4, "redshifting": False, "seed": 3}
+    made = redshifted_copies(labelled, train, split.indices("test"), dimming=0.0, **wanted)
+    view, source = copied_view(labelled, train, split.indices("test"), dimming=0.0, **wanted)
+    np.testing.assert_array_equal(source, made.source)
+    np.testing.assert_array_equal(view.observation_arrays().flux, made.observations.flux)
+    assert list(view.objects["type"]) == list(labelled.objects["type"][made.source])
+    plain, copied = (
+        api.baseline("binned-trees", labelled.path, "half", tmp_path / f"{number}.parquet", seed=3, **options)
+        for number, options in enumerate(({}, {"copies": 4, "redshifting": False}))
+    )
+    assert (plain.values != copied.values).any()
+    assert classification_metrics(copied.info.class_names, copied.truth, copied.values)["auc"] > 0.9
+    with pytest.raises(InputError, match="'parametric-trees': takes no `copies`"):
+        api.baseline("parametric-trees", labelled.path, "half", tmp_path / "x.parquet", copies=4)
+    with pytest.raises(InputError, match="copies and copy_dimming must be at least 0, but are -1 and 0"):
+        api.baseline("binned-trees", labelled.path, "half", tmp_path / "x.parquet", copies=-1)
 
 
 def test_unknown_baseline_lists_those_that_exist() -> None:
