@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from contract.fake_device import Spy, pretended_device
 from rookery.networks.configuration import LATER, TrainingConfiguration, configuration_hash
 from rookery.networks.family import Family, Inputs, family_names, load_family
 from rookery.search.space import SearchSpace, find_space, load_space
@@ -319,6 +321,34 @@ def test_a_tiny_fit_lowers_the_loss(case: Case, make_job: Callable[..., Training
     losses = [row["train_loss"] for row in progress.history]
     assert min(losses[3:]) < losses[0]
     assert progress.best_value < math.log(job.target.n_outputs), "better than giving all outputs the same"
+
+
+EACH_EPOCH = {"sync": 5, "host": 1}
+"""What an epoch waits for at most: its losses, their sums, the predictions of validation and their truth."""
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_step_waits_for_nothing_of_the_host(
+    case: Case, number: int, make_job: Callable[..., TrainingJob]
+) -> None:
+    """Of two trainings, one with an epoch and several steps more, only the epoch is seen."""
+    spies = []
+    with pretended_device() as device:
+        for epochs, batch_size in ((1, 24), (2, 12)):
+            values = {"epochs": epochs, "batch_size": batch_size}
+            configuration = case.point(number).model_copy(update=values)
+            job = case.job(make_job, configuration)
+            data = load_data(job, case.family, configuration, device)
+            with Spy() as spy:
+                train(job, case.family, configuration, data, lambda metrics, progress: None)
+            spies.append(spy)
+    short, long = spies
+    assert long.steps >= short.steps + 4
+    more = long.seen - short.seen
+    found: Counter[str] = Counter()
+    for (kind, _), times in more.items():
+        found[kind] += times
+    assert all(found[kind] <= EACH_EPOCH.get(kind, 0) for kind in found), dict(more)
 
 
 def test_member_opened_again_predicts_as_it_did_when_it_was_trained(

@@ -203,7 +203,8 @@ class PhotozNetwork(nn.Module):
         """Return logits (B, K). `known_bs` is 1 where a covariate is known, else 0."""
         x = self.scaling(images_bnhw)
         alone = len(self.bands) == 1 and self.bands[0] == tuple(range(self.n_bands))
-        seen = [x if alone else x[:, list(bands)] for bands in self.bands]
+        # A list as an index would be copied to the device at every step.
+        seen = [x if alone else torch.stack([x[:, band] for band in bands], dim=1) for bands in self.bands]
         maps = [
             branch(part.contiguous(memory_format=torch.channels_last))
             for branch, part in zip(self.branches, seen, strict=True)

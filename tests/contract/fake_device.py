@@ -1,0 +1,225 @@
+"""A device that is none: real numbers, computed on the CPU, which pose as those of a GPU.
+
+Every tensor of the device `fakegpu` hides a CPU tensor. An operation that mixes the two is refused, as CUDA
+refuses it. :class:`Spy` lists what a training does that a GPU would have to wait for, or the host to do. The
+fake is blind to code for CUDA alone, to NCCL, to streams and to what CUDA's kernels compute.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
+
+NAME = "fakegpu"
+_OURS = re.compile(r"/(rookery|tests)/")
+_SHAPED_BY_VALUES = ("nonzero", "masked_select", "_unique2", "unique_dim", "unique_consecutive", "equal")
+_COPIES = ("_to_copy", "copy_")
+_INDEXING = ("index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index")
+_VIEWS = ("detach", "alias", "view", "_unsafe_view", "lift_fresh", "select", "slice", "unsqueeze", "expand")
+"""Of these nothing is computed."""
+
+
+class _Module:
+    """What torch wants to know of a kind of device."""
+
+    def is_initialized(self) -> bool:
+        return True
+
+    def is_available(self) -> bool:
+        return True
+
+    def current_device(self) -> int:
+        return 0
+
+    def device_count(self) -> int:
+        return 1
+
+    def _is_in_bad_fork(self) -> bool:
+        return False
+
+    def manual_seed_all(self, seed: int) -> None:
+        """The CPU's generator draws."""
+
+    def get_amp_supported_dtype(self) -> list[torch.dtype]:
+        return [torch.bfloat16]
+
+
+class FakeTensor(Tensor):
+    """A tensor of the device, whose values are those of `inner`, on the CPU."""
+
+    inner: Tensor
+
+    @staticmethod
+    def __new__(cls, inner: Tensor) -> FakeTensor:
+        made: FakeTensor = torch.Tensor._make_wrapper_subclass(
+            cls,
+            inner.shape,
+            strides=inner.stride(),
+            storage_offset=inner.storage_offset(),
+            dtype=inner.dtype,
+            layout=inner.layout,
+            device=fake_device(),
+        )
+        made.inner = inner
+        return made
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @classmethod
+    def __torch_dispatch__(cls, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return _compute(op, args, kwargs or {})
+
+
+@cache
+def fake_device() -> torch.device:
+    """Return the device; the first call makes it known to torch, for the rest of the process."""
+    _setup_privateuseone_for_python_backend(NAME, backend_module=_Module())
+    _library.fallback(lambda op, *args, **kwargs: _compute(op, args, kwargs), "PrivateUse1")
+    return torch.device(NAME, 0)
+
+
+_library = torch.library.Library("_", "IMPL")
+
+
+class _GeneratorAnywhere(torch.Generator):
+    """A generator of the CPU, whichever device it is asked for: torch lets no Python code make another."""
+
+    def __new__(cls, device: Any = None) -> _GeneratorAnywhere:
+        return super().__new__(cls)
+
+
+class _Factories(TorchDispatchMode):
+    """Makes new tensors of the device, whose own way to make some of them would change their shape later."""
+
+    def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        place = (kwargs or {}).get("device")
+        made_here = place is not None and torch.device(place).type == NAME
+        return (_compute if made_here else _call)(op, args, kwargs or {})
+
+
+def _call(op: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    return op(*args, **kwargs)
+
+
+@contextmanager
+def pretended_device() -> Iterator[torch.device]:
+    """Return the device, as one on which code can run that knows nothing of it."""
+    device, generator, inference_mode = fake_device(), torch.Generator, torch.inference_mode
+    torch._C._set_only_lift_cpu_tensors(True)  # `torch.tensor(..., device=...)` is a copy like others
+    torch.Generator = _GeneratorAnywhere  # type: ignore[misc]
+    torch.inference_mode = torch.no_grad  # type: ignore[assignment]  # it takes no tensor made in Python
+    try:
+        with _Factories():
+            yield device
+    finally:
+        torch.Generator = generator  # type: ignore[misc]
+        torch.inference_mode = inference_mode
+        torch._C._set_only_lift_cpu_tensors(False)
+
+
+def _compute(op: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Run an operation on the hidden tensors."""
+    given = tree_leaves((args, kwargs))
+    fakes = {id(value.inner): value for value in given if isinstance(value, FakeTensor)}
+    name, plain = op.__name__.split(".")[0], dict(kwargs)
+    if name not in _COPIES and fakes:
+        for value in given:
+            # As on a GPU: single numbers and indices may come from the host.
+            if _on_host(value) and value.ndim > 0 and name not in _INDEXING:
+                raise RuntimeError(f"{op}: expected all tensors on {NAME}, but one is on the CPU")
+    on_device = bool(fakes)
+    if kwargs.get("device") is not None:
+        on_device, plain["device"] = torch.device(kwargs["device"]).type == NAME, "cpu"
+    if name == "copy_":
+        on_device = isinstance(args[0], FakeTensor)
+    found = op(*tree_map(_reveal, args), **tree_map(_reveal, plain))
+    if name == "_to_copy" and any(found is value for value in given):  # another device's memory is another
+        found = found.clone()
+    return tree_map(lambda value: _hide(value, fakes) if on_device else value, found)
+
+
+def _reveal(value: Any) -> Any:
+    return value.inner if isinstance(value, FakeTensor) else value
+
+
+def _hide(value: Any, fakes: dict[int, FakeTensor]) -> Any:
+    if not isinstance(value, Tensor):
+        return value
+    return fakes[id(value)] if id(value) in fakes else FakeTensor(value)
+
+
+def _on_host(value: Any) -> bool:
+    return isinstance(value, Tensor) and not isinstance(value, FakeTensor) and value.device.type == "cpu"
+
+
+@dataclass
+class Spy(TorchDispatchMode):
+    """Counts what happens between host and device while it is entered.
+
+    Attributes
+    ----------
+    seen
+        By kind and place in the code. Kinds: `sync` (the host waits: a number or tensor is read, or a shape
+        depends on values), `copy` (a tensor goes to the device), `host` (something is computed on the CPU).
+    """
+
+    seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+    steps: int = 0
+    """Steps of a fused optimizer."""
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def of(self, kind: str) -> Counter[str]:
+        """Return what was seen of one kind, by place."""
+        return Counter({place: number for (found, place), number in self.seen.items() if found == kind})
+
+    def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = op(*args, **(kwargs or {}))
+        name = op.__name__.split(".")[0]
+        self.steps += name == "_fused_adamw_"
+        for kind in self._kinds(name, args, tree_leaves((args, kwargs or {})), tree_leaves(found)):
+            self.seen[kind, f"{_place()}: {name}"] += 1
+        return found
+
+    def _kinds(self, name: str, args: Any, given: list[Any], found: list[Any]) -> list[str]:
+        fake = any(isinstance(value, FakeTensor) for value in given)
+        if name in _COPIES:
+            source, result = given[1] if name == "copy_" else given[0], found[0]
+            if isinstance(source, FakeTensor) and _on_host(result):
+                return ["sync"]
+            if _on_host(source) and isinstance(result, FakeTensor):
+                return ["copy"]
+        if fake and (name == "_local_scalar_dense" or name in _SHAPED_BY_VALUES):
+            return ["sync"]
+        if fake and name in _INDEXING:
+            indices = tree_leaves(args[1])
+            by_mask = any(isinstance(i, Tensor) and i.dtype in (torch.bool, torch.uint8) for i in indices)
+            return ["sync"] * by_mask + ["copy"] * any(_on_host(i) for i in indices)
+        made = [value for value in found if _on_host(value)]
+        return ["host"] if made and not fake and name not in _VIEWS else []
+
+
+def _place() -> str:
+    """Return the line of ours, of the platform or of a test, that led here."""
+    for frame in reversed(traceback.extract_stack()):
+        if (
+            _OURS.search(frame.filename)
+            and "site-packages" not in frame.filename
+            and frame.filename != __file__
+        ):
+            return f"{Path(frame.filename).name}, {frame.line}"
+    return "elsewhere"
