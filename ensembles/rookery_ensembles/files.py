@@ -138,13 +138,18 @@ def write_text(target: str | Path, text: str) -> None:
 
 
 def write_new_text(target: str | Path, text: str) -> bool:
-    """Write `text` (UTF-8) to `target` atomically unless it exists; return whether it was written.
+    """Write `text` (UTF-8) to `target` as :func:`write_new_bytes` does."""
+    return write_new_bytes(target, text.encode())
+
+
+def write_new_bytes(target: str | Path, content: bytes) -> bool:
+    """Write a file atomically unless it exists; return whether it was written.
 
     Of several processes that try at the same time exactly one succeeds.
     """
     target = Path(target)
     with _writing(target), _claimed(target, _new_file) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(content)
         _flush(partial)
         try:
             os.link(partial, target)

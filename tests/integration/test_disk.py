@@ -1,34 +1,17 @@
 """Full and read-only disks: real ones (tmpfs), one clear error each, and nothing finished is lost."""
 
-import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import numpy as np
 import optuna
 import pytest
 
+from disks import fill, mount, mounted
 from rookery.search.study import open_study
 from rookery.surveys import open_survey, split_survey
 from rookery_ensembles import InputError, PredictionInfo, Predictions, read_predictions, write_predictions
 from rookery_ensembles.files import atomic_folder, write_text
-
-
-def mount(*arguments):
-    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
-
-
-@contextmanager
-def mounted(folder, size):
-    folder.mkdir()
-    mount("-t", "tmpfs", "-o", f"size={size}", "rookery-test", str(folder))
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture
@@ -36,13 +19,6 @@ def disk(tmp_path):
     """An empty disk of 2 MiB."""
     with mounted(tmp_path / "disk", "2m") as folder:
         yield folder
-
-
-def fill(folder):
-    free = shutil.disk_usage(folder).free
-    with (folder / "filler").open("wb", buffering=0) as stream:
-        stream.write(b"0" * free)
-    assert shutil.disk_usage(folder).free == 0
 
 
 def predictions(n):

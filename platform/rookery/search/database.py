@@ -27,6 +27,7 @@ from sqlalchemy.pool import NullPool
 from rookery.extras import missing
 from rookery.search.faults import storage_fault
 from rookery.search.retries import FOLDER_SECONDS, PATIENCE_SECONDS, causes, keep_trying, reason
+from rookery.search.sqlite_file import flaws
 from rookery.search.typed_reads import DAMAGE, type_reads
 from rookery_ensembles.errors import InputError, fail
 
@@ -131,7 +132,7 @@ def read_only_storage(url: sqlalchemy.URL) -> RDBStorage | None:
     Raises
     ------
     InputError
-        When it cannot be opened.
+        When it cannot be opened, or a death left it half made.
     """
     shown = url.render_as_string(hide_password=True)
     sqlite = url.get_backend_name() == "sqlite"
@@ -145,7 +146,7 @@ def read_only_storage(url: sqlalchemy.URL) -> RDBStorage | None:
     options: dict[str, Any] = {"connect_args": {"timeout": 30}} if sqlite else dict(_CONNECTION)
     plain = url.render_as_string(hide_password=False)
     try:
-        if not _has_study(plain, options):
+        if not _has_study(plain, options, shown):
             return None
         storage = RDBStorage(
             plain, engine_kwargs=options, skip_compatibility_check=True, skip_table_creation=True
@@ -163,16 +164,22 @@ def read_only_storage(url: sqlalchemy.URL) -> RDBStorage | None:
     return storage
 
 
-def _has_study(url: str, options: dict[str, Any]) -> bool:
+def _has_study(url: str, options: dict[str, Any], shown: str) -> bool:
     # Asked before Optuna opens it, which would write its tables' version into an empty database.
     engine = sqlalchemy.create_engine(url, **options)
     try:
         if not sqlalchemy.inspect(engine).has_table("studies"):
             return False
         with engine.connect() as connection:
-            return connection.execute(sqlalchemy.text("SELECT 1 FROM studies LIMIT 1")).first() is not None
+            if connection.execute(sqlalchemy.text("SELECT 1 FROM studies LIMIT 1")).first() is None:
+                return False
+            found = flaws(connection) if engine.dialect.name == "sqlite" else []
     finally:
         engine.dispose()
+    if found:
+        rule = f"is damaged ({'; '.join(found)})"
+        raise fail(shown, f"{rule}; the `rookery search` that made it mends it")
+    return True
 
 
 def _keep_the_journal(connection: Any, _record: object) -> None:

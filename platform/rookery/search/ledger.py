@@ -71,7 +71,8 @@ def ledger(study: Study) -> pd.DataFrame:
     from rookery.training.member import CARD, read_card
 
     rows = []
-    for trial in study.optuna_study().get_trials(deepcopy=False):
+    opened = study.reader()
+    for trial in opened.get_trials(deepcopy=False) if opened else ():
         if trial.datetime_start is None:
             continue
         names = [study.member_name(trial.number, *each) for each in study.trainings()]

@@ -19,10 +19,10 @@ def pareto_front(study: Study) -> list[dict[str, Any]]:
     -------
     For each trial `trial`, `values` by objective, and its `configuration` as far as it was searched.
     """
-    opened = study.optuna_study()
+    opened = study.reader()
     names = study.space.objectives
     try:
-        trials = opened.best_trials
+        trials = opened.best_trials if opened else []
     except InputError:
         raise
     except ValueError as error:  # Optuna's word for other objectives than the trials have

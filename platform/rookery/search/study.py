@@ -177,13 +177,27 @@ class Study:
         """Return the COMPLETE trials as Optuna keeps them."""
         import optuna
 
-        if not self.shared and not Path(self.url.database or "").is_file():
-            return []
-        return self.optuna_study().get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+        opened = self.reader()
+        complete = (optuna.trial.TrialState.COMPLETE,)
+        return [] if opened is None else opened.get_trials(deepcopy=False, states=complete)
+
+    def reader(self) -> optuna.Study | None:
+        """Open the Optuna study so that nothing is written; None where no search has begun."""
+        import optuna
+
+        from rookery.search.database import read_only_storage
+
+        storage = read_only_storage(self.url)
+        if storage is None:
+            return None
+        try:
+            return optuna.load_study(study_name=self.document.storage_name, storage=storage)
+        except KeyError:
+            return None
 
     def sweep(self) -> None:
         """Remove what a killed worker left half written. Only the driver that holds the lock may."""
-        for folder in (self.members_folder, self.path / "running"):
+        for folder in (self.path, self.members_folder, self.path / "running"):
             sweep(folder, alone=True)
 
     def optuna_study(
@@ -199,9 +213,12 @@ class Study:
 
         from rookery.search.database import open_database
         from rookery.search.one_writer import OneWriterStorage
+        from rookery.search.sqlite_file import make_or_mend
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         url = self.url
+        if not self.shared:
+            make_or_mend(Path(url.database or ""), self.document.storage_name, self.space.directions)
         backend = open_database(url)
         storage = OneWriterStorage(backend) if one_writer else backend
         try:
