@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,11 +27,10 @@ from rookery.search.planner import ResourcePlan, live_nodes, plan_resources
 from rookery.search.progress import SearchProgress
 from rookery.search.study import Study, driver_lock
 from rookery.search.tally import Tally
+from rookery.search.watchdog import Watchdog
 from rookery_ensembles.errors import InputError
 
 logger = logging.getLogger(__name__)
-HEAD_SECONDS = 20.0
-"""A driver ends when the cluster's head has not answered for so long."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +214,8 @@ def ray_session(address: str | None, *, any_version: bool = False) -> Iterator[l
     Raises
     ------
     InputError
-        When no cluster answers at `address`, or it refuses this user's token.
+        When no cluster answers at `address`, or it refuses this user's token, or its head or this
+        node's raylet dies meanwhile.
     """
     # Read when Ray is imported: no TensorBoard, CSV and JSON logs beside the study's own.
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
@@ -237,15 +236,19 @@ def ray_session(address: str | None, *, any_version: bool = False) -> Iterator[l
         except (ConnectionError, RuntimeError, ray.exceptions.AuthenticationError) as error:
             # RuntimeError: Ray's word for another version of Ray or Python on the cluster.
             raise InputError(f"--address {address}: the Ray cluster does not let us in ({error})") from error
+    watchdog = Watchdog(address)
     try:
-        if address is not None:
-            threading.Thread(target=_watch_head, args=(address,), daemon=True).start()
-            if not any_version:
-                _refuse_strangers(address)
+        if address is not None and not any_version:
+            _refuse_strangers(address)
         yield live_nodes(ray.nodes())
+    except BaseException as error:
+        if not isinstance(error, InputError):
+            watchdog.judge()
+        raise
     finally:
         if mine:
             ray.shutdown()
+        watchdog.stop()
 
 
 def _check_address(address: str) -> None:
@@ -285,30 +288,6 @@ def _learn_authentication(address: str) -> None:
         ) from error
     if "AuthenticationError" in asked.stderr:
         os.environ["RAY_AUTH_MODE"] = "token"
-
-
-def _watch_head(address: str) -> None:
-    """End this process with one error when the cluster's head is gone.
-
-    Ray itself would try for minutes and then end the process from within, with pages of text. What was
-    trained is safe: members and checkpoints lie in the study, and the Optuna storage is durable.
-    """
-    import ray
-
-    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
-    answered = time.monotonic()
-    while ray.is_initialized():
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-            answered = time.monotonic()
-        except OSError as error:
-            if time.monotonic() - answered > HEAD_SECONDS:
-                rule = f"the Ray cluster's head has not answered for {HEAD_SECONDS:.0f} s"
-                what = "nothing finished is lost; the same command goes on, on this cluster or another one"
-                sys.stderr.write(f"\nerror: --address {address}: {rule} ({error}); {what}\n")
-                sys.stderr.flush()
-                os._exit(2)
-        time.sleep(2)
 
 
 def _refuse_strangers(address: str) -> None:

@@ -1,0 +1,80 @@
+"""Drivers whose Ray dies under them: the raylet of their node, or the head. One error, and they go on."""
+
+import subprocess
+import sys
+import time
+
+import optuna
+import psutil
+import pytest
+
+from processes import wait_for
+from rookery.search.study import open_study
+
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
+N_TRIALS = 4
+FIXED = {"epochs": 300, "patience": 300, "hidden_layers": 2, "width": 8, "batch_size": 32}
+WITHIN = 20.0
+
+
+def rookery(*words):
+    return [sys.executable, "-m", "rookery", *map(str, words)]
+
+
+def start(words):
+    return subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def kill_and_wait(driver, program):
+    """Kill a process of a driver's own Ray; return what the driver said and how long it took to end."""
+    everyone = psutil.Process(driver.pid).children(recursive=True)
+    (victim,) = [process for process in everyone if process.name() == program]
+    began = time.monotonic()
+    victim.kill()
+    output, _ = driver.communicate(timeout=100)
+    seconds = time.monotonic() - began
+    _, alive = psutil.wait_procs(everyone, timeout=30)
+    assert alive == []
+    return output, seconds
+
+
+def assert_one_error(driver, output, seconds, name):
+    assert driver.returncode == 2, output
+    (error,) = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert name in error
+    assert "the same command goes on" in error
+    assert "Traceback" not in output
+    assert seconds < WITHIN, output
+
+
+LOST = pytest.mark.parametrize(
+    ("program", "name"), [("raylet", "the raylet of this node"), ("gcs_server", "the head of this machine")]
+)
+
+
+@LOST
+def test_a_search_whose_ray_dies_ends_soon_with_one_error_and_goes_on(tiny_galaxies, tmp_path, program, name):
+    study = tmp_path / "study"
+    command = rookery(
+        "search", "photoz_mlp", "--survey", tiny_galaxies.path, "--split", "half", "--study", study,
+        "--trials", N_TRIALS, "--bins", "0,0.5,25", "--pruner", "none",
+        *(f"--set={key}={value}" for key, value in FIXED.items()),
+    )  # fmt: skip
+    driver = start(command)
+    try:
+        wait_for(lambda: any((study / "members").glob("[0-9]*/card.json")))
+        cards = {card: card.read_bytes() for card in (study / "members").glob("[0-9]*/card.json")}
+        output, seconds = kill_and_wait(driver, program)
+    finally:
+        driver.kill()
+    assert_one_error(driver, output, seconds, name)
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    trials = open_study(study).optuna_study().trials
+    states = [trial.state for trial in trials if trial.state is not optuna.trial.TrialState.WAITING]
+    assert states == [optuna.trial.TrialState.COMPLETE] * N_TRIALS
+    for card, text in cards.items():
+        assert card.read_bytes() == text, f"{card.parent.name} was trained again"
