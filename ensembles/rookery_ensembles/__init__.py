@@ -6,7 +6,7 @@ deep-learning library. The way of the data::
 
     candidates = [CandidateMember(id, folder, configuration, read_predictions(file)), ...]
     choice = choose(candidates)                      # bagged greedy selection, then a calibration
-    honest = out_of_fold(candidates, choice)         # cross-validated: every object by what never saw it
+    unseen = out_of_fold(candidates, choice)         # cross-validated: every object by what never saw it
     bundle = write_bundle(target, members=choice.members, calibration=choice.calibration,
                           class_names=choice.class_names, bin_edges=choice.bin_edges,
                           scores=choice.scores, provenance={})

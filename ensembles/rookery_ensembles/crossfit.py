@@ -21,13 +21,15 @@ def out_of_fold(
     sample_weight: Mapping[str, float] | None = None,
     name: str = "out_of_fold",
 ) -> Predictions:
-    """Return the ensemble's honest predictions for the objects of a cross-validated study.
+    """Return the ensemble's out-of-fold predictions of the objects of a cross-validated study.
 
     An object of a fold is predicted by the members that were validated on this fold, and so never
     saw it. Which configurations count how much, and the calibration, are found anew for each fold
     by the objects of all others, in the way of `choose`: neither saw it either, and scores of the
-    result do not flatter as `EnsembleChoice.scores` do. Only the hyperparameters of a search that
-    was guided by all folds still have.
+    result do not flatter as `EnsembleChoice.scores` do. What may still have seen it is what is common
+    to all folds, the hyperparameters of a search; and the epoch of each member, where the fold that
+    judges a member chose it too (the card of a Rookery member says so: `keep` best without an
+    `inner_validation`).
 
     Parameters
     ----------

@@ -170,6 +170,14 @@ def search(
     starts: Annotated[
         int, typer.Option(help="Networks of each trial and fold, from different random starts.", min=1)
     ] = 1,
+    keep: Annotated[
+        Literal["best", "last"],
+        typer.Option(help="Epoch whose weights are kept; with last, nothing stops a network early."),
+    ] = "best",
+    inner_validation: Annotated[
+        float | None,
+        typer.Option(help="Part of the training objects that chooses epochs; with folds 0.1, else none."),
+    ] = None,
     fix: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE: do not search this parameter; repeatable.")
     ] = None,
@@ -220,6 +228,8 @@ def search(
         class_names=class_list(classes),
         bins=redshift_bins(bins),
         starts=starts,
+        keep=keep,
+        inner_validation=inner_validation,
         fixed=plain_values(fix, "--set"),
         cpus_per_trial=cpus_per_trial,
         gpus_per_trial=gpus_per_trial,

@@ -12,6 +12,7 @@ from rookery.api._common import BINARY, BINS, PathLike
 if TYPE_CHECKING:
     from rookery.campaigns import CampaignResult
     from rookery.search.run import SearchResult
+    from rookery.training.job import KeptEpoch
 
 
 def search(
@@ -32,6 +33,8 @@ def search(
     class_names: Sequence[str] = BINARY,
     bins: tuple[float, float, int] = BINS,
     starts: int = 1,
+    keep: KeptEpoch = "best",
+    inner_validation: float | None = None,
     fixed: Mapping[str, Any] | None = None,
     cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
@@ -75,6 +78,13 @@ def search(
         Of a family that predicts redshifts: lower edge, upper edge and number of the bins.
     starts
         Networks of each trial and fold, which differ by their random start; they count as one.
+    keep
+        Which epoch gives a network's weights: the `best` by the objective, or the `last`; then patience does
+        not stop a network.
+    inner_validation
+        Part of the training objects that chooses epochs, and that pruning and the objective look at, while
+        fold or validation role only judge; 0 for none. By default 0.1 with folds and `keep` best, else none;
+        a study that exists keeps its own.
     fixed
         Parameters that are not to be searched, with their values.
     """
@@ -99,6 +109,8 @@ def search(
             class_names=tuple(class_names) if classifies else None,
             redshift_bins=None if classifies else redshift_bins(bins),
             starts=starts,
+            keep=keep,
+            inner_validation=inner_validation,
             sampler=sampler,
             pruner=pruner,
             sampler_options=sampler_options,

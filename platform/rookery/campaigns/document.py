@@ -14,6 +14,7 @@ from rookery.search.parameters import Scalar
 from rookery.search.space import Objective
 from rookery.surveys.redshift_bins import RedshiftBins
 from rookery.surveys.train_on import TrainOn
+from rookery.training.job import KeptEpoch
 
 METRIC_NAMES = tuple(metric.key for metric in (*METRICS, *REDSHIFT_METRICS))
 CLASS_COLUMNS = ("accuracy", "recall_at_precision_0.95", "recall_at_precision_0.98", "auc", "log_loss")
@@ -79,6 +80,11 @@ class Defaults(Document):
     """Seed of the first member, of baselines, and of the draw of `max_test` objects."""
     objective: Objective = Objective(metric="validation_log_loss", direction="minimize")
     """By which epoch's weights are kept."""
+    keep: KeptEpoch = "best"
+    """Which epoch's: the best, or the `last`; patience then stops nothing."""
+    inner_validation: float | None = Field(default=None, ge=0, le=0.5)
+    """Part of the training objects that chooses the epoch instead of those that judge; 0 for none, and by
+    default 0.1 where folds judge and the best epoch is kept."""
     configuration: Values = Field(default_factory=dict)
     """Hyperparameters of the family; its own defaults stand for those that are absent."""
 
@@ -112,6 +118,10 @@ class ExperimentDocument(Document):
     """Judge only the test objects that meet these conditions, such as ``stripe82=1``."""
     train_on: TrainOn | None = None
     """Train only on some of the objects that could; validation and test objects stay."""
+    keep: KeptEpoch | None = None
+    """Which epoch's weights are kept here."""
+    inner_validation: float | None = Field(default=None, ge=0, le=0.5)
+    """Part of the training objects that chooses the epoch here."""
     configuration: Values = Field(default_factory=dict)
     """Hyperparameters of this experiment, over the defaults and under those of the rows."""
     members: int | None = Field(default=None, ge=1)

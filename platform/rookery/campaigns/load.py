@@ -19,6 +19,7 @@ from rookery.campaigns.document import (
 )
 from rookery.documents import Source, explain
 from rookery.networks.family import Family, load_family
+from rookery.training.job import inner_part
 from rookery.training.target import Target, make_target
 from rookery_ensembles.errors import InputError, fail
 
@@ -99,6 +100,13 @@ class Campaign:
     def name_of(self, experiment: ExperimentDocument) -> str:
         """Return the name of an experiment."""
         return next(name for name, each in self.document.experiments.items() if each is experiment)
+
+    def epoch_rule(self, experiment: ExperimentDocument, folds: int) -> dict[str, Any]:
+        """Return a training job's `keep` and `inner_validation`."""
+        defaults = self.document.defaults
+        keep, part = experiment.keep or defaults.keep, experiment.inner_validation
+        part = defaults.inner_validation if part is None else part
+        return {"keep": keep, "inner_validation": inner_part(part, keep, folds)}
 
     def n_folds(self, experiment: ExperimentDocument) -> int:
         """Return the folds that the file asks of an experiment's split; 0 for none, or a split by name."""

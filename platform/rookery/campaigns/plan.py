@@ -113,6 +113,8 @@ def training_job(
         "classes": _outputs(campaign),
         "objective": defaults.objective.model_dump(mode="json"),
     }
+    rule = campaign.epoch_rule(experiment, ground.split.n_folds)
+    facts |= {key: value for key, value in rule.items() if value != TrainingJob.model_fields[key].default}
     if experiment.train_on is not None:
         facts["train_on"] = experiment.train_on.model_dump(mode="json")
     return TrainingJob(
@@ -126,6 +128,7 @@ def training_job(
         train_on=experiment.train_on,
         # Members of one seed start alike in every fold.
         seed=seed,
+        **rule,
         **campaign.outputs,
         **objective,
     )
@@ -268,8 +271,9 @@ def _distinct(campaign: Campaign, experiment: ExperimentDocument) -> list[str]:
             family.name, family.configure(dict(campaign.configuration(experiment, row)))
         )
         train_on = experiment.train_on.model_dump(mode="json") if experiment.train_on else None
+        rule = campaign.epoch_rule(experiment, campaign.n_folds(experiment))
         for seed, fold in product(campaign.seeds(experiment, row), range(campaign.n_folds(experiment) or 1)):
-            found.append(digest([experiment.survey, experiment.split, train_on, point, seed, fold]))
+            found.append(digest([experiment.survey, experiment.split, train_on, rule, point, seed, fold]))
     return found
 
 

@@ -72,7 +72,7 @@ class Ground:
             train = np.setdiff1d(self.split.indices("train"), validation)
             if wanted is not None:
                 train = training_rows(self.survey, train, wanted, fold)
-            # Objects of a fold are judged, and choose no more than the epoch.
+            # Objects of a fold are judged and do not train; those of an inner part count as training.
             sizes.append(len(train) + (len(validation) if fold is None else 0))
         return round(float(np.mean(sizes)))
 

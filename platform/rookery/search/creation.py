@@ -24,7 +24,8 @@ from rookery.surveys import Survey, open_split
 from rookery.surveys.redshift_bins import RedshiftBins
 from rookery.surveys.shift import warn_if_few
 from rookery.surveys.shift_options import ImportanceWeighting
-from rookery.training.data import role_rows
+from rookery.training.data import choosing_rows, role_rows
+from rookery.training.job import KeptEpoch, inner_part
 from rookery.training.validation import check_shift, shift_weights
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_file, is_partial, sha256, write_new_text
@@ -41,6 +42,8 @@ def create_or_open_study(
     class_names: tuple[str, ...] | None = None,
     redshift_bins: RedshiftBins | None = None,
     starts: int = 1,
+    keep: KeptEpoch = "best",
+    inner_validation: float | None = None,
     sampler: Sampler = "tpe",
     pruner: Pruner = "percentile",
     sampler_options: Mapping[str, Scalar] | None = None,
@@ -55,6 +58,8 @@ def create_or_open_study(
     """Open the study at `path` to go on with it, or create it.
 
     `warm_start` are folders or URLs of earlier studies, read when the study is made and not again.
+    Without an `inner_validation` a study that is there keeps its own; a new one's is that of
+    :func:`rookery.training.job.inner_part`.
 
     Raises
     ------
@@ -79,6 +84,8 @@ def create_or_open_study(
         "class_names": class_names,
         "redshift_bins": redshift_bins,
         "starts": starts,
+        "keep": keep,
+        "inner_validation": inner_part(inner_validation, keep, opened.n_folds),
         "sampler": sampler,
         "sampler_options": dict(sampler_options or {}),
         "pruner": pruner,
@@ -93,31 +100,36 @@ def create_or_open_study(
         "warm_start": [{"study": _absolute(earlier)} for earlier in warm_start],
     }
     wanted = build(StudyDocument, values, path)
+    # What was not asked for is as study.yaml says.
+    unsaid = {"inner_validation"} if inner_validation is None else set()
     family = load_family(wanted.family)
     _check_metric(wanted)
     make_sampler(wanted.sampler, wanted.seed, space, wanted.sampler_options)
     make_pruner(wanted.pruner, wanted.pruner_options)
     for fold in range(opened.n_folds) or (None,):
-        role_rows(survey, split, fold, wanted.target, family)
+        _, rows = role_rows(survey, split, fold, wanted.target, family)
+        choosing_rows(survey, split, rows, wanted.inner_validation)
     if space.objective.shift is not None:
         check_shift(survey, split, space.objective.shift)
     if home is not None:
-        return _create_or_open_at(home, wanted, survey, storage)
+        return _create_or_open_at(home, wanted, survey, storage, unsaid)
     if (path / "study.yaml").is_file():
-        return _continued(path, wanted, survey, storage)
+        return _continued(path, wanted, survey, storage, unsaid)
     if path.exists() and not path.is_dir():
         raise fail(path, "is a file; a study needs a folder")
     if path.exists() and any(not is_partial(entry) for entry in path.iterdir()):
         raise fail(path, "is not empty and holds no study.yaml; a new study needs a folder of its own")
     wanted = _with_trials(wanted)
     if not write_new_text(path / "study.yaml", dump(wanted.model_dump(mode="json"))):
-        return _continued(path, wanted, survey, storage)  # another driver was faster
+        return _continued(path, wanted, survey, storage, unsaid)  # another driver was faster
     study = Study(path, wanted, storage)
     _write_weights(study, survey)
     return study
 
 
-def _create_or_open_at(home: Home, wanted: StudyDocument, survey: Survey, storage: str | None) -> Study:
+def _create_or_open_at(
+    home: Home, wanted: StudyDocument, survey: Survey, storage: str | None, unsaid: set[str]
+) -> Study:
     """Open or create a study at a URL. Its mirror is made first, and study.yaml is put last."""
     if not home.fetch_document():
         assert storage is not None
@@ -137,7 +149,7 @@ def _create_or_open_at(home: Home, wanted: StudyDocument, survey: Survey, storag
                 return study
     found = Source.read(home.mirror / "study.yaml").validate(StudyDocument)
     study = Study(home.mirror, found, storage, home)
-    _refuse_other(study, wanted)
+    _refuse_other(study, wanted, unsaid)
     return replace(study, document=found.model_copy(update={"survey": wanted.survey}))
 
 
@@ -172,10 +184,12 @@ def _checked_storage(storage: str) -> str:
     return without_password(storage)
 
 
-def _continued(path: Path, wanted: StudyDocument, survey: Survey, storage: str | None) -> Study:
+def _continued(
+    path: Path, wanted: StudyDocument, survey: Survey, storage: str | None, unsaid: set[str]
+) -> Study:
     """Return the study that is there, to go on with it under the same terms."""
     study = open_study(path, storage)
-    _refuse_other(study, wanted)
+    _refuse_other(study, wanted, unsaid)
     _write_weights(study, survey)
     return Study(path, study.document.model_copy(update={"survey": wanted.survey}), storage)
 
@@ -236,7 +250,7 @@ def _write_weights(study: Study, survey: Survey) -> None:
         pd.DataFrame(columns).to_parquet(partial, index=False)
 
 
-def _refuse_other(study: Study, wanted: StudyDocument) -> None:
+def _refuse_other(study: Study, wanted: StudyDocument, unsaid: set[str]) -> None:
     """Refuse to go on with a study under other terms. The survey's folder may have moved."""
     old, new = study.document, wanted
     where = study.path / "study.yaml"
@@ -248,7 +262,7 @@ def _refuse_other(study: Study, wanted: StudyDocument) -> None:
         )
     if old.split != new.split:
         raise fail(where, f"`split`: the study was made with {old.split}, not with {new.split}")
-    told = {"survey", "split", "storage_name", "warm_start"}
+    told = {"survey", "split", "storage_name", "warm_start"} | unsaid
     before, now = ([named.study for named in document.warm_start] for document in (old, new))
     if before != now:
         raise fail(where, f"`warm_start`: the study was made with {before}, not with {now}")

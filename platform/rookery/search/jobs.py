@@ -25,6 +25,8 @@ def trial_jobs(study: Study, trial: int, values: dict[str, Any]) -> list[Trainin
             metric=objective.metric,
             direction=objective.direction,
             shift=objective.shift,
+            keep=document.keep,
+            inner_validation=document.inner_validation,
             # Folds of one start share nothing but the configuration; start 0 is as it always was.
             seed=document.seed * 1_000_003 + trial * 101 + (fold or 0) + 50_021 * start,
         )

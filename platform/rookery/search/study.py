@@ -22,6 +22,7 @@ from rookery.search.space import SearchSpace
 from rookery.search.warm_start import EarlierStudy
 from rookery.surveys.redshift_bins import RedshiftBins
 from rookery.surveys.shift_options import ImportanceWeighting
+from rookery.training.job import KeptEpoch
 from rookery.training.member import Card, read_card
 from rookery.training.target import Target, make_target
 from rookery_ensembles.errors import fail
@@ -64,6 +65,11 @@ class StudyDocument(Document):
     redshift_bins: RedshiftBins | None = None
     starts: int = Field(default=1, ge=1, le=100)
     """Networks of each trial and fold, which differ by their random start; their PDFs are averaged."""
+    keep: KeptEpoch = "best"
+    """Which epoch gives a network's weights; with `last` nothing stops a network early but the pruner."""
+    inner_validation: float | None = Field(default=None, gt=0, le=0.5)
+    """Part of the training objects that chooses epochs and is a trial's value, instead of the validation
+    objects, which then only judge; None for none."""
     sampler: Sampler
     sampler_options: dict[str, Scalar] = Field(default_factory=dict)
     """Arguments of Optuna's sampler."""

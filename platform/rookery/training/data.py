@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family, Inputs
 from rookery.surveys import Survey, open_split, open_survey
+from rookery.surveys.inner import inner_objects
 from rookery.surveys.train_on import training_rows
 from rookery.training.job import TrainingJob
 from rookery.training.memory import NoDeviceError
@@ -34,8 +36,10 @@ class TrainingData:
     target_n
         Class or bin of redshift, -1 where unknown, int64, of the same length.
     rows
-        For `train` (copies included), `validation`, `test` and `unlabelled`: row numbers, int64. The
-        last are all objects to classify, those of the roles test and unlabelled.
+        For `train` (copies included), `choosing`, `validation`, `test` and `unlabelled`: row numbers,
+        int64. Those that choose give the metrics of each epoch: the inner part of a job that has one,
+        else the validation objects. The last are all objects to classify, those of the roles test and
+        unlabelled.
     """
 
     survey: Survey
@@ -92,6 +96,7 @@ def load_data(
     if job.train_on is not None:
         rows["train"] = training_rows(survey, rows["train"], job.train_on, job.fold)
         job.target.check_training(f"{survey.path}, `train_on`", target[rows["train"]])
+    rows |= choosing_rows(survey, job.split, rows, job.inner_validation)
     inputs = family.encode(survey, configuration, survey.bands)
     copied = family.copies(survey, configuration, survey.bands, rows, job.seed % 2**32)
     if copied is not None:
@@ -146,6 +151,21 @@ def role_rows(
         target.check(where, survey.objects.iloc[rows[role]], index_n[rows[role]], role)
     target.check_training(where, index_n[rows["train"]])
     return index_n, rows
+
+
+def choosing_rows(
+    survey: Survey, split_name: str, rows: Mapping[str, NDArray[np.int64]], part: float | None
+) -> dict[str, NDArray[np.int64]]:
+    """Return the rows that choose the epoch, and those that are left to train.
+
+    Without a `part` the validation objects choose, else the inner part of the training objects; see
+    :func:`rookery.surveys.inner.inner_objects`.
+    """
+    train = rows["train"]
+    if part is None:
+        return {"train": train, "choosing": rows["validation"]}
+    inner = inner_objects(survey, open_split(survey, split_name), train, part)
+    return {"train": train[~inner], "choosing": train[inner]}
 
 
 def predict_rows(

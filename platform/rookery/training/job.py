@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field
 
 from rookery.documents import Document
 from rookery.surveys.redshift_bins import RedshiftBins
 from rookery.surveys.shift_options import Shift, objective_name
 from rookery.surveys.train_on import TrainOn
 from rookery.training.target import Target, make_target
+
+KeptEpoch = Literal["best", "last"]
+INNER_VALIDATION = 0.1
+"""Part of the training objects that chooses the epoch where folds judge, unless another is wanted."""
+_LATER = ("shift", "redshift_bins", "train_on", "inner_validation", "keep")
+"""Fields that jobs did not always have. Where one is as it was before, the digest is what it was."""
+
+
+def inner_part(wanted: float | None, keep: KeptEpoch, folds: int) -> float | None:
+    """Return the inner part to set apart, None for none: what is `wanted` (0 for none), or the default.
+
+    By default a tenth of the training objects where folds judge and the best epoch is kept: an object
+    that chose the epoch of a network is no fair judge of it.
+    """
+    if wanted is None:
+        return INNER_VALIDATION if folds and keep == "best" else None
+    return wanted or None
 
 
 class TrainingJob(Document):
@@ -37,11 +56,16 @@ class TrainingJob(Document):
     redshift_bins: RedshiftBins | None = None
     """Bins of redshift."""
     metric: str = "validation_log_loss"
-    """The epoch with the best value of this metric gives the weights."""
+    """With `keep` best, the epoch with the best value of this metric gives the weights."""
     direction: str = "minimize"
     """Whether small or large values of `metric` are good."""
     shift: Shift | None = None
     """How the metric looks past the labelled sample; None for the validation objects as they are."""
+    keep: KeptEpoch = "best"
+    """Which epoch gives the weights; with `last` the metric decides nothing, and patience does not stop."""
+    inner_validation: float | None = Field(default=None, gt=0, le=0.5)
+    """Part of the training objects that does not train: the metric is that of these, and the validation
+    objects only judge. None: the metric is that of the validation objects."""
     seed: int
     """Seeds weights, order of objects, dropout and augmentation."""
 
@@ -61,7 +85,8 @@ class TrainingJob(Document):
         Where the survey lies does not count, only its checksum.
         """
         # What is absent leaves the digest of jobs made before there was any.
-        absent = {name for name in ("shift", "redshift_bins", "train_on") if getattr(self, name) is None}
+        fields = type(self).model_fields
+        absent = {name for name in _LATER if getattr(self, name) == fields[name].default}
         exclude = {"survey"} | absent
         text = json.dumps(self.model_dump(mode="json", exclude=exclude), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -45,7 +45,7 @@ def train(
     team: Team = ALONE,
     part: float = 1.0,
 ) -> tuple[nn.Module, Progress]:
-    """Train one network to its best epoch.
+    """Train one network to its best epoch, or with the job's `keep` last to its last one.
 
     Every epoch seeds its own generators from (seed, epoch), and a checkpoint in the middle of one holds
     their states, so that a run that was interrupted and resumed gives the same weights as one that was
@@ -68,7 +68,7 @@ def train(
     Returns
     -------
     network, progress
-        The network with the weights of its best epoch, and the final progress.
+        The network with the weights of the kept epoch, and the final progress.
 
     Raises
     ------
@@ -108,12 +108,13 @@ def train(
         progress.history.append(metrics)
         progress.partial = None
         progress.take(network, optimizer)
-        if progress.better(metrics[job.objective], job.direction):
+        if job.keep == "last" or progress.better(metrics[job.objective], job.direction):
             progress.best_epoch, progress.best_value = progress.epoch, metrics[job.objective]
             progress.best = progress.network
         report(metrics, progress)
-    if not progress.best:
-        raise DivergedError(f"{job.member}: `{job.objective}` was never a number in {progress.epoch} epochs")
+    if math.isnan(progress.best_value):
+        when = "no number in the last of" if job.keep == "last" else "never a number in"
+        raise DivergedError(f"{job.member}: `{job.objective}` was {when} {progress.epoch} epochs")
     network.load_state_dict(progress.best)
     return network.eval(), progress
 
@@ -301,7 +302,7 @@ class _Trainer:
             group["lr"] = rate
 
     def _validate(self) -> Metrics:
-        """Return the target's metrics on the validation objects, and under the job's shift."""
+        """Return the target's metrics on the objects that choose, and under the job's shift."""
         metrics: Metrics = self.team.agree(self.validation.metrics(self.network) if self.team.leads else None)
         return metrics
 

@@ -33,7 +33,7 @@ from rookery.training.arithmetic import Arithmetic, arithmetic, arithmetic_now
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, find_device, load_data, predict_rows
 from rookery.training.interruption import training
-from rookery.training.job import TrainingJob
+from rookery.training.job import KeptEpoch, TrainingJob
 from rookery.training.loop import ALONE, train
 from rookery.training.progress import Metrics, Progress, Report
 from rookery.training.target import Target, make_target
@@ -67,16 +67,21 @@ class Card(Document):
     """Which of the objects that could train did; None for all."""
     seed: int
     metric: str
-    """Column of the history whose best value decided."""
+    """Column of the history whose best value decided, where the best epoch was kept."""
+    keep: KeptEpoch = "best"
+    """Which epoch's weights were kept."""
+    inner_validation: float | None = None
+    """Part of the training objects that did not train but gave `metric`; None: the validation objects did."""
     value: float
-    """Value of `metric` at the best epoch."""
+    """Value of `metric` at the kept epoch."""
     effective_validation_objects: float | None = None
-    """Under importance weights: the effective number of validation objects that `value` rests on."""
+    """Under importance weights: the effective number of objects that `value` rests on."""
     metrics: dict[str, float] = Field(default_factory=dict)
-    """Validation metrics at the best epoch."""
+    """Validation metrics at the kept epoch."""
     best_epoch: int
+    """The epoch whose weights were kept."""
     epochs: int
-    """Epochs trained, the best and all after it included."""
+    """Epochs trained, the kept one and all after it included."""
     batch_size: int | None = None
     """Objects a step, where memory did not suffice for the configuration's number; else None."""
     workers: int = 1
@@ -189,6 +194,8 @@ def _finished(folder: Path, job: TrainingJob, configuration: str) -> Card:
         ("train_on", job.train_on),
         ("seed", job.seed),
         ("metric", job.objective),
+        ("keep", job.keep),
+        ("inner_validation", job.inner_validation),
     )
     for key, value in wanted:
         found = getattr(card, key)
@@ -273,15 +280,17 @@ class _Trained:
         """Write every file of the member; the card last."""
         weights = {name: value.cpu().contiguous() for name, value in self.network.state_dict().items()}
         (folder / WEIGHTS).write_bytes(save(weights))
-        validation = prepare_validation(self.job, self.family, self.configuration, self.data)
-        card = self._card(sha256(folder / WEIGHTS), validation.effective_objects)
+        what = self.job, self.family, self.configuration, self.data
+        judging = prepare_validation(*what, "validation")
+        choosing = judging if self.job.inner_validation is None else prepare_validation(*what)
+        card = self._card(sha256(folder / WEIGHTS), choosing.effective_objects)
         (folder / CONFIG).write_text(dump(self.configuration.model_dump(mode="json")), encoding="utf-8")
         pd.DataFrame(self.progress.history).to_parquet(folder / HISTORY, index=False)
         for role in ("validation", "test"):
             if len(self.data.rows[role]):
                 write_predictions(self._predictions(role, card), folder / f"predictions-{role}.parquet")
-        if validation.degraded is not None:
-            degraded = validation.predict_degraded(self.network)
+        if judging.degraded is not None:
+            degraded = judging.predict_degraded(self.network)
             values = self.data.target.values(degraded)
             found = replace(self._predictions("validation", card), values=values)
             write_predictions(found, folder / DEGRADED)
@@ -305,6 +314,8 @@ class _Trained:
             train_on=job.train_on,
             seed=job.seed,
             metric=job.objective,
+            keep=job.keep,
+            inner_validation=job.inner_validation,
             value=progress.best_value,
             effective_validation_objects=effective_objects,
             metrics={

@@ -47,9 +47,9 @@ class Progress:
         `train_loss`, the target's metrics as `validation_<metric>` (under a shift the same with
         `_shift` too), `learning_rate`, `seconds`, and `joules` where the device tells them.
     best_epoch, best_value
-        Epoch with the best value of the job's objective, and that value.
+        Epoch with the best value of the job's objective, and that value; the last epoch where that is kept.
     network, best, optimizer
-        Weights now, weights of the best epoch, and AdamW's moments, by flat names.
+        Weights now, weights of that epoch, and AdamW's moments, by flat names.
     partial
         The unfinished epoch that `network` and `optimizer` are in the middle of; None between epochs.
     batch_size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,10 +32,12 @@ from rookery_ensembles.files import sha256
 
 @dataclass(frozen=True)
 class Validation:
-    """The validation objects of a job, and how its shift sees them.
+    """Objects that a network is judged by, and how its job's shift sees them.
 
     Attributes
     ----------
+    rows
+        (V,) their row numbers.
     weight
         (V,) importance weights of mean 1, or None.
     degraded
@@ -44,17 +46,18 @@ class Validation:
 
     family: Family[Any]
     data: TrainingData
+    rows: Tensor
     weight: NDArray[np.float64] | None = None
     degraded: Inputs | None = None
 
     @property
     def effective_objects(self) -> float | None:
-        """Effective number of validation objects under importance weights."""
+        """Effective number of these objects under importance weights."""
         return None if self.weight is None else effective_number(self.weight)
 
     def metrics(self, network: nn.Module) -> dict[str, float]:
         """Return the target's metrics as `validation_*`, and under a shift as `validation_*_shift` too."""
-        rows = self.data.rows["validation"]
+        rows = self.rows
         index = self.data.target_n[rows].cpu().numpy()
         target, truth = (
             self.data.target,
@@ -78,14 +81,20 @@ class Validation:
 
 
 def prepare_validation(
-    job: TrainingJob, family: Family[Any], configuration: TrainingConfiguration, data: TrainingData
+    job: TrainingJob,
+    family: Family[Any],
+    configuration: TrainingConfiguration,
+    data: TrainingData,
+    role: Literal["choosing", "validation"] = "choosing",
 ) -> Validation:
     """Return a job's validation; the same for every epoch, and for every job on that survey and split."""
-    rows = data.rows["validation"].cpu().numpy()
+    place = data.rows[role]
+    rows = place.cpu().numpy()
     if job.shift is None:
-        return Validation(family, data)
+        return Validation(family, data, place)
     if isinstance(job.shift, ImportanceWeighting):
-        return Validation(family, data, weight=shift_weights(data.survey, job.split, job.shift).of(rows))
+        weight = shift_weights(data.survey, job.split, job.shift).of(rows)
+        return Validation(family, data, place, weight=weight)
     if job.shift.redshifting:
         models = data.rows["unlabelled"].cpu().numpy()
         survey = redshifted_view(data.survey, rows, models, seed=job.shift.seed)
@@ -94,7 +103,8 @@ def prepare_validation(
         survey = degraded_survey(data.survey, split, rows, seed=job.shift.seed)
     inputs = family.encode(survey, configuration, survey.bands)
     device = data.target_n.device
-    return Validation(family, data, degraded={name: values.to(device) for name, values in inputs.items()})
+    degraded = {name: values.to(device) for name, values in inputs.items()}
+    return Validation(family, data, place, degraded=degraded)
 
 
 def shift_weights(survey: Survey, split: str, shift: ImportanceWeighting) -> ShiftWeights:

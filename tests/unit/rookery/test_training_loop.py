@@ -427,7 +427,7 @@ def slide(
             **values,
         }
     )
-    rows = {"train": torch.arange(8), "validation": torch.arange(8, 12), "test": torch.arange(0)}
+    rows = {"train": torch.arange(8), "choosing": torch.arange(8, 12), "test": torch.arange(0)}
     inputs = family.encode(survey, configuration, survey.bands)
     job = make_job()
     data = TrainingData(survey, inputs, job.target, torch.zeros(len(survey), dtype=torch.int64), rows)
