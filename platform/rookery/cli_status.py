@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from rookery.cli_options import JsonOption, say_json
+
+_SHOWN = 8
+"""So many trials that run are listed."""
+_WIDEST = 20
+"""Letters of a name that the others are aligned with."""
 
 
 def status(
@@ -23,51 +29,116 @@ def status(
     if as_json:
         say_json(found)
         return
-    from rich.console import Console
-    from rich.table import Table
+    from rookery.words import duration, energy
 
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in _of_study(found) if found["kind"] == "study" else _of_campaign(found):
-        table.add_row(name, value)
-    energy = found["energy_kilowatt_hours"]
-    table.add_row("device-hours", f"{found['device_hours']:.3g}")
-    table.add_row("energy", "not reported" if energy is None else f"{energy:.3g} kWh")
-    if found["first_error"]:
-        table.add_row("first error", found["first_error"])
-    table.add_row("last change", found["last_change"] or "none yet")
-    alive = {True: "works on it", False: "none", None: "not known"}
-    table.add_row("driver", alive[found["driver_alive"]])
-    Console(highlight=False, markup=False).print(table)
+    rows = _of_study(found) if found["kind"] == "study" else _of_campaign(found)
+    joules = found["energy_kilowatt_hours"]
+    rows.append(("device time", duration(3600 * found["device_hours"])))
+    rows.append(("energy", "not reported" if joules is None else energy(joules)))
+    rows.append(("last change", found["last_change"] or "none yet"))
+    alive = {True: "works on it", False: "none on this machine", None: "not known"}
+    rows.append(("driver", alive[found["driver_alive"]]))
+    for line in _lines(rows):
+        typer.echo(line)
+
+
+def _lines(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Lay out names and values in two columns; words, and thus paths, are never broken or cut."""
+    import shutil
+    import textwrap
+
+    edge = 2 + max(len(name) for name, _ in rows if len(name) <= _WIDEST)
+    width = max(shutil.get_terminal_size().columns, 2 * edge)
+    for name, value in rows:
+        yield textwrap.fill(
+            value,
+            width,
+            initial_indent=f"{name:{edge}}" if len(name) < edge else f"{name}  ",
+            subsequent_indent=" " * edge,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
 
 
 def _of_study(found: dict[str, Any]) -> list[tuple[str, str]]:
-    best = found["best"]
+    from rookery.words import amount, count
+
+    best, waiting = found["best_trials"], found["trials"]["waiting"]
     rows = [
         ("study", found["path"]),
-        ("trials", ", ".join(f"{number} {state}" for state, number in found["trials"].items())),
+        ("trials", _counts({k: n for k, n in found["trials"].items() if k != "waiting"}) or "none begun"),
         ("objective", f"{found['metric']}, to {found['direction']}"),
-        ("best", "none yet" if best is None else f"{best['value']:.5g} (trial {best['trial']})"),
+        ("best", ", ".join(f"{t['value']:.5g} (trial {t['trial']})" for t in best) or "none yet"),
     ]
+    if waiting:
+        rows.append(("queued", f"{count(waiting, 'configuration')}, which further trials try first"))
     for path, trust in found["trust_in_earlier_studies"].items():
         rows.append((f"trust in {path}", f"{trust:.0%}"))
-    for trial in found["running"]:
-        value = "no epoch yet" if trial["step"] is None else f"{trial['value']:.5g} at step {trial['step']}"
-        rows.append((f"running {trial['trial']}", f"{value}, since {trial['started']}"))
+    name = "to be resumed" if found["driver_alive"] is False else "running"
+    going = [f"trial {trial['trial']}: {_place(trial)}" for trial in found["running"]]
+    rows += [(name, line) for line in going[:_SHOWN]]
+    if len(going) > _SHOWN:
+        rows.append(("", f"and {count(len(going) - _SHOWN, 'more trial')}"))
     if found["pruned_at"]:
-        rows.append(("pruned at steps", ", ".join(map(str, found["pruned_at"]))))
+        rows.append(("pruned", _pruned(found)))
+    for trial in found["last_ended"]:
+        value = "" if trial["value"] is None else f" with {trial['value']:.5g}"
+        rows.append(("last ended", f"trial {trial['trial']}: {trial['state']}{value}, {trial['ended']}"))
+    for failure in found["failures"]:
+        often = f"{count(failure['trials'], 'trial')}, first trial {failure['first_trial']}"
+        rows.append(("failed", f"{often}: {failure['error']}"))
     if found["trials_per_hour"] is not None:
-        rows.append(("rate", f"{found['trials_per_hour']:.3g} trials an hour"))
+        rows.append(("rate", f"{amount(found['trials_per_hour'])} trials an hour"))
     return rows
 
 
+def _counts(numbers: Mapping[str, int]) -> str:
+    """Return what there is of each state, those that none is in left out."""
+    return ", ".join(f"{number:,} {state}" for state, number in numbers.items() if number)
+
+
+def _place(trial: Mapping[str, Any]) -> str:
+    """Return where a trial is, in words."""
+    if trial["step"] is None:
+        return f"no epoch yet, since {trial['started']}"
+    if trial["epoch"] is None:
+        where = f"after {trial['step']} epochs of its networks"
+    else:
+        where = f"epoch {trial['epoch']} of {trial['epochs']}"
+        if trial["start"]:
+            where = f"start {trial['start'] + 1}, {where}"
+        if trial["fold"] is not None:
+            where = f"fold {trial['fold'] + 1}, {where}"
+    return f"{trial['value']:.5g} at {where}, since {trial['started']}"
+
+
+def _pruned(found: dict[str, Any]) -> str:
+    """Return how many trials were stopped, and after how many epochs."""
+    from rookery.words import count
+
+    steps = {int(step): number for step, number in found["pruned_at"].items()}
+    in_order = [step for step, number in steps.items() for _ in range(number)]
+    several = found["networks_per_trial"] > 1
+    of = f" of {found['networks_per_trial']} x {found['epochs']}" if several and found["epochs"] else ""
+    low, middle, high = in_order[0], in_order[(len(in_order) - 1) // 2], in_order[-1]
+    if low == high:
+        return f"{count(len(in_order), 'trial')}, after {count(low, 'epoch')}{of}"
+    return f"{count(len(in_order), 'trial')}, after {low} to {high} epochs{of}, half of them by {middle}"
+
+
 def _of_campaign(found: dict[str, Any]) -> list[tuple[str, str]]:
-    numbers = ", ".join(f"{number} {state}" for state, number in found["networks"].items())
-    rows = [("campaign", found["path"]), ("networks", numbers)]
+    from rookery.words import count
+
+    numbers = {state: number for state, number in found["networks"].items() if state != "wanted"}
+    told = f"{found['networks']['wanted']:,} wanted: {_counts(numbers) or 'none'}"
+    rows = [("campaign", found["path"]), ("networks", told)]
     for row in found["rows"]:
         if row["members"] < row["wanted"]:
-            rows.append(
-                (f"{row['experiment']}/{row['row']}", f"{row['members']} of {row['wanted']} networks")
-            )
+            lacking = f"{row['members']} of {count(row['wanted'], 'network')}"
+            rows.append((f"{row['experiment']}/{row['row']}", lacking))
+    for failure in found["failures"]:
+        often = count(failure["networks"], "network")
+        rows.append(("failed", f"{often}, first {failure['first']}: {failure['error']}"))
     return rows
 
 

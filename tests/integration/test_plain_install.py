@@ -30,7 +30,7 @@ LINES = {
         "--address http://127.0.0.1:9 -- search pelican --survey s --split h --study s --trials 1",
         None,
     ),
-    "status": ("{study}", "search"),
+    "status": ("{study}", None),
     "pareto": ("{study}", "search"),
     "dashboard": ("{study}", "dashboard"),
     "demo": ("", "simulate"),

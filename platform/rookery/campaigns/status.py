@@ -12,7 +12,7 @@ from rookery.campaigns.plan import count_networks
 from rookery.documents import build
 from rookery.search.ledger import card_facts
 from rookery.search.lock import driver_alive
-from rookery.search.status import costs
+from rookery.search.status import alike, costs
 from rookery_ensembles.errors import fail
 from rookery_ensembles.plain_text import parse_json
 
@@ -23,6 +23,8 @@ def campaign_status(path: Path) -> dict[str, Any]:
     cards = [card_facts(file) for file in sorted(path.glob("members/[!.]*/card.json"))]
     running = list((path / "running").glob("[!.]*.safetensors"))
     failed = sorted((path / "failed").glob("*.txt"))
+    held = driver_alive(path)
+    errors = alike((file.stem, _text(file)) for file in failed)
     wanted = len(set(count_networks(campaign)))
     table = path / "table.json"
     lines = _lines(table) if table.is_file() else []
@@ -33,7 +35,8 @@ def campaign_status(path: Path) -> dict[str, Any]:
         "networks": {
             "wanted": wanted,
             "finished": len(cards),
-            "running": len(running),
+            "running": 0 if held is False else len(running),
+            "interrupted": len(running) if held is False else 0,
             "failed": len(failed),
             "missing": max(0, wanted - len(cards)),
         },
@@ -43,9 +46,12 @@ def campaign_status(path: Path) -> dict[str, Any]:
             if not line.bin and line.wanted
         ],
         **costs(cards),
-        "first_error": _first_line(failed[0]) if failed else None,
+        "failures": [
+            {"error": error, "networks": number, "first": first} for error, number, first in errors[:5]
+        ],
+        "first_error": errors[0][0] if errors else None,
         "last_change": max((card["finished"] for card in cards), default=None),
-        "driver_alive": driver_alive(path),
+        "driver_alive": held,
     }
 
 
@@ -69,8 +75,8 @@ def _lines(table: Path) -> list[_Line]:
     return build(_Table, parse_json(content, table), table).lines
 
 
-def _first_line(file: Path) -> str:
+def _text(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8", errors="replace").strip().partition("\n")[0]
+        return file.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise fail(file, f"cannot be read ({error.strerror})") from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rookery.networks.family import load_family
-from rookery.search.space import INFEASIBLE
+from rookery.search.attributes import INFEASIBLE
 from rookery.surveys import Survey, open_survey
 from rookery.surveys.view import SurveyView
 

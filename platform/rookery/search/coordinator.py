@@ -28,6 +28,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from rookery.networks.family import load_family
+from rookery.search.attributes import INFEASIBLE, TRUST
 from rookery.search.company import company
 from rookery.search.constraints import MOST_IN_A_ROW, Constraints
 from rookery.search.jobs import trial_jobs
@@ -35,7 +36,6 @@ from rookery.search.ledger import write_costs
 from rookery.search.one_writer import OneWriterStorage
 from rookery.search.pruners import make_pruner
 from rookery.search.samplers import grid, make_sampler
-from rookery.search.space import INFEASIBLE, TRUST
 from rookery.search.study import Study, forget_checkpoint, trial_values
 from rookery.search.systematic import SYSTEMATIC, FirstFailures
 from rookery.search.tally import Tally

@@ -89,11 +89,7 @@ COLUMNS = (
 
 def trial_row(trial: optuna.trial.FrozenTrial, cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return a trial's row of the ledger from its attributes, or else from its networks' cards."""
-    known = [card[JOULES] for card in cards if card.get(JOULES) is not None]
-    of_cards = {
-        SECONDS: sum(card[SECONDS] for card in cards),
-        JOULES: sum(known) if cards and len(known) == len(cards) else float("nan"),
-    }
+    of_cards = cost_of_cards(cards)
     return {
         "trial": trial.number,
         "state": trial.state.name,
@@ -104,4 +100,13 @@ def trial_row(trial: optuna.trial.FrozenTrial, cards: Sequence[Mapping[str, Any]
         SECONDS: trial.user_attrs.get(SECONDS, of_cards[SECONDS]),
         JOULES: trial.user_attrs.get(JOULES, of_cards[JOULES]),
         "device": cards[0]["device"] if cards else None,
+    }
+
+
+def cost_of_cards(cards: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return device-seconds and energy of networks by their cards; NaN where one does not tell its energy."""
+    known = [card[JOULES] for card in cards if card.get(JOULES) is not None]
+    return {
+        SECONDS: sum(card[SECONDS] for card in cards),
+        JOULES: sum(known) if cards and len(known) == len(cards) else float("nan"),
     }

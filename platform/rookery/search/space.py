@@ -73,12 +73,6 @@ class Beside(Document):
     direction: Literal["minimize", "maximize"] = "minimize"
 
 
-INFEASIBLE = "infeasible"
-"""User attribute of a trial that was not trained: which constraints its configuration breaks, in words."""
-TRUST = "trust"
-"""User attribute of a trial: how far each earlier study was trusted when it was proposed, from 0 to 1."""
-
-
 class Constraint(Document):
     """What a configuration must keep; one that does not is not trained, and does not count as a trial."""
 

@@ -2,43 +2,64 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
 from rookery.documents import Source
-from rookery.search.ledger import JOULES, SECONDS, card_facts, trial_row
+from rookery.search.attributes import INFEASIBLE, TRUST, is_whole
+from rookery.search.census import TrialRecord, read_census
+from rookery.search.ledger import JOULES, SECONDS, card_facts, cost_of_cards
 from rookery.search.lock import driver_alive
-from rookery.search.space import INFEASIBLE, TRUST, Objective
 
-if TYPE_CHECKING:
-    import optuna
-    import sqlalchemy
+T = TypeVar("T")
+_STATES = {"complete": "complete", "pruned": "pruned", "failed": "fail", "waiting": "waiting"}
+_FEW = 5
+_ASKED = (INFEASIBLE, TRUST, SECONDS, JOULES, "error")
 
-_STATES = {
-    "complete": "complete",
-    "pruned": "pruned",
-    "failed": "fail",
-    "running": "running",
-    "waiting": "waiting",
-}
+
+class _Objective(BaseModel):
+    metric: str
+    direction: Literal["minimize", "maximize"]
+    shift: dict[str, Any] | None = None
 
 
 class _Space(BaseModel):
-    objective: Objective
+    objective: _Objective
+    parameters: dict[str, Any] = {}
+
+
+class _Split(BaseModel):
+    folds: int = 0
 
 
 class _Told(BaseModel):
-    """What of ``study.yaml`` is needed here."""
+    """What of ``study.yaml`` is needed here; to read it as a `StudyDocument` would load torch."""
 
     family: str
     storage: str | None = None
     storage_name: str = "rookery"
+    split: _Split = _Split()
+    starts: int = 1
     space: _Space
+
+    @property
+    def epochs(self) -> int | None:
+        """Epochs of every network of the study; None where they are searched or not written down."""
+        found = self.space.parameters.get("epochs")
+        value = found.get("value") if isinstance(found, dict) else found
+        return value if isinstance(value, int) and is_whole(value) and value > 0 else None
+
+    @property
+    def trainings(self) -> list[tuple[int | None, int]]:
+        """Fold and start of each network of a trial, in the order of their training."""
+        folds: list[int | None] = [*range(self.split.folds)] or [None]
+        return [(fold, start) for start in range(self.starts) for fold in folds]
 
 
 def study_status(path: Path) -> dict[str, Any]:
@@ -52,36 +73,45 @@ def study_status(path: Path) -> dict[str, Any]:
     # Not by `open_study`: that imports torch, and who asks shall not wait for it.
     document = Source.read(path / "study.yaml").validate(_Told)
     objective, direction = document.space.objective, document.space.objective.direction
-    from rookery.search.database import study_url
-
-    url = study_url(path, document.storage)
-    trials = _trials(url, document.storage_name)
-    begun = [trial for trial in trials if trial.datetime_start is not None]
-    cards = _cards(path)
-    rows = [trial_row(trial, cards[trial.number]) for trial in begun]
-    states = Counter(t.state.name.lower() for t in trials if INFEASIBLE not in t.user_attrs)
-    complete = [trial for trial in begun if trial.state.name == "COMPLETE" and trial.values]
+    trials = read_census(path, document.storage, document.storage_name, _ASKED, "epochs")
+    begun = [trial for trial in trials if trial.started is not None]
+    own = document.storage is None or document.storage.startswith("sqlite")
+    held = driver_alive(path) if own else None
+    states = Counter(trial.state for trial in trials if INFEASIBLE not in trial.attributes)
+    going = [trial for trial in begun if trial.state == "running"]
     sign = 1 if direction == "minimize" else -1
-    best = min(complete, key=lambda trial: sign * trial.values[0], default=None)
-    errors = [t.user_attrs["error"] for t in begun if t.state.name == "FAIL" and "error" in t.user_attrs]
-    pruned = [trial.last_step for trial in begun if trial.state.name == "PRUNED"]
+    complete = [trial for trial in begun if trial.value is not None]
+    best = sorted(complete, key=lambda trial: sign * trial.value)[:_FEW]  # type: ignore[operator]
+    failures = _failures(begun)
+    pruned = Counter(trial.last_step for trial in begun if trial.state == "pruned" and trial.last_step)
+    fixed, trainings = document.epochs, document.trainings
+    rows, networks = _costs(path, begun)
     return {
         "kind": "study",
         "path": str(path),
         "family": document.family,
-        "metric": objective.name,
+        "metric": objective.metric + ("" if objective.shift is None else "_shift"),
         "direction": direction,
-        "trials": {name: states.get(state, 0) for name, state in _STATES.items()},
-        "infeasible": sum(INFEASIBLE in trial.user_attrs for trial in trials),
-        "best": None if best is None else {"trial": best.number, "value": best.values[0]},
+        "trials": {
+            **{name: states.get(state, 0) for name, state in _STATES.items()},
+            "running": 0 if held is False else len(going),
+            "interrupted": len(going) if held is False else 0,
+        },
+        "infeasible": sum(INFEASIBLE in trial.attributes for trial in trials),
+        "best": {"trial": best[0].number, "value": best[0].value} if best else None,
+        "best_trials": [{"trial": trial.number, "value": trial.value} for trial in best],
+        "last_ended": _last_ended(begun),
         "trust_in_earlier_studies": _last_trust(begun),
-        "running": [_running(trial) for trial in begun if trial.state.name == "RUNNING"],
-        "pruned_at": sorted(step for step in pruned if step is not None),
-        "networks": sum(row["networks"] for row in rows),
+        "running": [_running(trial, trial.parameter or fixed, trainings) for trial in going],
+        "pruned_at": dict(sorted(pruned.items())),
+        "networks_per_trial": len(trainings),
+        "epochs": fixed,
+        "networks": networks,
         **costs(rows),
-        "first_error": errors[0].splitlines()[0] if errors else None,
+        "failures": failures[:_FEW],
+        "first_error": failures[0]["error"] if failures else None,
         **_times(begun),
-        "driver_alive": driver_alive(path) if url.get_backend_name() == "sqlite" else None,
+        "driver_alive": held,
     }
 
 
@@ -95,57 +125,97 @@ def costs(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _trials(url: sqlalchemy.URL, name: str) -> list[optuna.trial.FrozenTrial]:
-    """Read the trials without writing anything; a study that has just been made has none."""
-    from rookery.search.database import read_only_storage
+def _costs(path: Path, begun: Sequence[TrialRecord]) -> tuple[list[dict[str, Any]], int]:
+    """Return what each begun trial cost, and the number of finished members.
 
-    storage = read_only_storage(url)
-    if storage is None:
-        return []
-    try:
-        return storage.get_all_trials(storage.get_study_id_from_name(name), deepcopy=False)
-    except KeyError:
-        return []
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
-
-
-def _cards(path: Path) -> dict[int, list[dict[str, Any]]]:
-    """Return the cards of the finished members by trial: their names begin with its number."""
-    found: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for file in sorted(path.glob("members/[0-9]*/card.json")):
-        if (number := file.parent.name.partition("-")[0]).isdecimal():
-            found[int(number)].append(card_facts(file))
-    return found
+    Cards are read of the trials alone whose attributes do not tell: those that run, and old ones.
+    """
+    cards: dict[int, list[Path]] = defaultdict(list)
+    for card in sorted(path.glob("members/[0-9]*/card.json")):
+        if (number := card.parent.name.partition("-")[0]).isdecimal():
+            cards[int(number)].append(card)
+    rows = []
+    for trial in begun:
+        unknown = SECONDS not in trial.attributes
+        costs = cost_of_cards([card_facts(card) for card in cards[trial.number]] if unknown else [])
+        rows.append({key: trial.attributes.get(key, costs[key]) for key in (SECONDS, JOULES)})
+    return rows, sum(len(cards[trial.number]) for trial in begun)
 
 
-def _last_trust(begun: Sequence[optuna.trial.FrozenTrial]) -> dict[str, float]:
+def _failures(begun: Sequence[TrialRecord]) -> list[dict[str, Any]]:
+    """Return why trials failed, the most frequent first."""
+    failed = [(t.number, t.attributes.get("error")) for t in begun if t.state == "fail"]
+    return [
+        {"error": error, "trials": number, "first_trial": first} for error, number, first in alike(failed)
+    ]
+
+
+def alike(errors: Iterable[tuple[T, str | None]]) -> list[tuple[str, int, T]]:
+    """Group errors by their first lines, those that differ in numbers alone together.
+
+    Returns
+    -------
+    Error, how often, and who had it first, the most frequent first.
+    """
+    first: dict[str, tuple[str, T]] = {}
+    often: Counter[str] = Counter()
+    for name, error in errors:
+        text = ((error or "").strip() or "failed without a word").splitlines()[0]
+        kind = re.sub(r"\d+", "#", text)
+        first.setdefault(kind, (text, name))
+        often[kind] += 1
+    return [(first[kind][0], number, first[kind][1]) for kind, number in often.most_common()]
+
+
+def _last_ended(begun: Sequence[TrialRecord]) -> list[dict[str, Any]]:
+    """Return the trials that ended last, the last one first."""
+    told = [trial for trial in begun if trial.ended and INFEASIBLE not in trial.attributes]
+    ended = sorted(told, key=lambda trial: trial.ended or datetime.min, reverse=True)
+    states = {state: name for name, state in _STATES.items()}
+    return [
+        {"trial": t.number, "state": states[t.state], "value": t.value, "ended": _clock(t.ended)}
+        for t in ended[:3]
+    ]
+
+
+def _last_trust(begun: Sequence[TrialRecord]) -> dict[str, float]:
     """Return by path how far a warm-started study trusts earlier ones by now."""
-    told: list[dict[str, float]] = [trial.user_attrs[TRUST] for trial in begun if TRUST in trial.user_attrs]
+    told: list[dict[str, float]] = [t.attributes[TRUST] for t in begun if TRUST in t.attributes]
     return told[-1] if told else {}
 
 
-def _running(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
-    values = trial.intermediate_values
-    step = max(values, default=None)
-    started = trial.datetime_start
-    return {
+def _running(
+    trial: TrialRecord, epochs: float | None, trainings: Sequence[tuple[int | None, int]]
+) -> dict[str, Any]:
+    """Return where a trial is: a step counts the epochs of all its networks, see `rookery.search.trial`."""
+    found = {
         "trial": trial.number,
-        "step": step,
-        "value": None if step is None else values[step],
-        "started": started.isoformat(timespec="seconds") if started else None,
+        "step": trial.last_step,
+        "value": trial.last_value,
+        "started": _clock(trial.started),
+        **dict.fromkeys(("network", "fold", "start", "epoch", "epochs")),
     }
+    if trial.last_step is not None and epochs is not None:
+        number, before = divmod(trial.last_step - 1, int(epochs))
+        if 0 <= number < len(trainings):
+            fold, start = trainings[number]
+            found |= {"network": number + 1, "fold": fold, "start": start}
+            found |= {"epoch": before + 1, "epochs": int(epochs)}
+    return found
 
 
-def _times(begun: Sequence[optuna.trial.FrozenTrial]) -> dict[str, Any]:
+def _clock(time: datetime | None) -> str | None:
+    return time.isoformat(timespec="seconds") if time else None
+
+
+def _times(begun: Sequence[TrialRecord]) -> dict[str, Any]:
     """Return when a study began and last changed, and its rate: local times of the driver's machine."""
-    starts = [trial.datetime_start for trial in begun if trial.datetime_start]
-    ends = [trial.datetime_complete for trial in begun if trial.datetime_complete]
+    starts = [trial.started for trial in begun if trial.started]
+    ends = [trial.ended for trial in begun if trial.ended]
     hours = (max(ends) - min(starts)).total_seconds() / 3600 if ends else 0.0
     return {
-        "began": min(starts).isoformat(timespec="seconds") if starts else None,
-        "last_change": max([*starts, *ends]).isoformat(timespec="seconds") if starts else None,
+        "began": _clock(min(starts)) if starts else None,
+        "last_change": _clock(max([*starts, *ends])) if starts else None,
         "trials_per_hour": len(ends) / hours if hours > 0 else None,
         "asked_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -19,9 +19,8 @@ from optuna.storages._rdb.models import NOT_FOUND_MSG
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from rookery.search.ledger import JOULES, SECONDS
+from rookery.search.attributes import RULES, is_number, is_whole
 from rookery.search.retries import reason
-from rookery.search.space import INFEASIBLE, TRUST
 from rookery_ensembles.errors import InputError, fail
 
 T = TypeVar("T")
@@ -84,41 +83,19 @@ def _typed(
 def _check(trial: FrozenTrial, where: str) -> None:
     """Hold a trial to what its readers rely on."""
     place = f"{where}, trial {trial.number!r}"
-    if not _whole(trial.number) or trial.number < 0:
+    if not is_whole(trial.number) or trial.number < 0:
         raise fail(place, f"`number` must be a whole number from 0, but is {trial.number!r}")
     values = trial.values or []
     if trial.state is TrialState.COMPLETE and not values:
         raise fail(place, "a complete trial must have a value, but has none")
-    if bad := [value for value in values if not _number(value) or math.isnan(value)]:
+    if bad := [value for value in values if not is_number(value) or math.isnan(value)]:
         raise fail(place, f"`values` must be numbers, but hold {bad[0]!r}")
     for step, value in trial.intermediate_values.items():
-        if not _whole(step) or not _number(value):
+        if not is_whole(step) or not is_number(value):
             raise fail(place, f"intermediate values must be numbers by step, but hold {step!r}: {value!r}")
     for time in (trial.datetime_start, trial.datetime_complete):
         if time is not None and not isinstance(time, datetime):
             raise fail(place, f"must begin and end at times, but at {time!r}")
-    for name, (rule, holds) in _ATTRIBUTES.items():
+    for name, (rule, holds) in RULES.items():
         if name in trial.user_attrs and not holds(trial.user_attrs[name]):
             raise fail(place, f"`{name}` must be {rule}, but is {trial.user_attrs[name]!r}")
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _fractions(value: object) -> bool:
-    return isinstance(value, dict) and all(_number(trust) for trust in value.values())
-
-
-_ATTRIBUTES: dict[str, tuple[str, Callable[[object], bool]]] = {
-    SECONDS: ("a number", _number),
-    JOULES: ("a number", _number),
-    "attempts": ("a whole number", _whole),
-    "error": ("text", lambda value: isinstance(value, str)),
-    INFEASIBLE: ("text", lambda value: isinstance(value, str)),
-    TRUST: ("numbers by path", _fractions),
-}

@@ -12,11 +12,12 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from rookery.networks.family import load_family
+from rookery.search.attributes import INFEASIBLE
 from rookery.search.constraints import Constraints
 from rookery.search.coordinator import MAX_ATTEMPTS, SYSTEMATIC, Coordinator
 from rookery.search.creation import create_or_open_study
 from rookery.search.pareto import pareto_front
-from rookery.search.space import INFEASIBLE, SearchSpace
+from rookery.search.space import SearchSpace
 from rookery.search.study import Study, open_study
 from rookery.search.study import checkpoint as checkpoint_path
 from rookery.surveys import Survey, open_survey

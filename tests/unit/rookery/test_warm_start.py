@@ -8,10 +8,11 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from rookery.search.attributes import TRUST
 from rookery.search.coordinator import Coordinator
 from rookery.search.creation import create_or_open_study
 from rookery.search.pruners import make_pruner
-from rookery.search.space import TRUST, SearchSpace
+from rookery.search.space import SearchSpace
 from rookery.search.study import Study, open_study
 from rookery.search.views import ViewingSampler
 from rookery.search.warm_start import FIRST, MOST_TRIALS, EarlierStudy, EarlierTrial, WarmStart

@@ -1,0 +1,37 @@
+"""User attributes of a trial: their names, and what each must be. Light: no Optuna is loaded here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rookery.search.ledger import JOULES, SECONDS
+
+INFEASIBLE = "infeasible"
+"""User attribute of a trial that was not trained: which constraints its configuration breaks, in words."""
+TRUST = "trust"
+"""User attribute of a trial: how far each earlier study was trusted when it was proposed, from 0 to 1."""
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value that was read is a whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value that was read is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _fractions(value: object) -> bool:
+    return isinstance(value, dict) and all(is_number(trust) for trust in value.values())
+
+
+RULES: dict[str, tuple[str, Callable[[object], bool]]] = {
+    SECONDS: ("a number", is_number),
+    JOULES: ("a number", is_number),
+    "attempts": ("a whole number", is_whole),
+    "error": ("text", lambda value: isinstance(value, str)),
+    INFEASIBLE: ("text", lambda value: isinstance(value, str)),
+    TRUST: ("numbers by path", _fractions),
+}
+"""By name: what a value must be, in words, and whether one is."""
