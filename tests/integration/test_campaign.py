@@ -34,7 +34,13 @@ rows:
   - {name: plain, configuration: {}}
   - {name: + autoencoder, add: {autoencoder: true}, members: 1}
   - {name: ensemble, ensemble_of: [plain, + autoencoder]}
-table: {columns: [accuracy, auc], baseline: baseline, bins: {column: redshift, edges: [0, 0.4, 2]}}
+  - {name: average, average_of: [plain, + autoencoder]}
+table:
+  columns: [accuracy, auc]
+  baseline: baseline
+  bins: {column: redshift, edges: [0, 0.4, 2]}
+  differences: [[average, plain], [plain, baseline]]
+  replicates: 20
 published:
   name: them
   source: a paper
@@ -94,6 +100,40 @@ def test_a_row_is_the_mean_over_its_members_with_their_scatter(finished, survey)
     assert whole.scatter["auc"] == pytest.approx(abs(scores[0] - scores[1]) / 2**0.5)
     assert (line.training_size, line.validation_size, line.test_size, whole.test_size) == (100, 20, 60, 100)
     assert lines(result, "+ autoencoder")["half"].scatter == {}
+
+
+def test_an_average_is_the_plain_mean_of_its_networks(finished):
+    out, result = finished
+    line = lines(result, "average")["again"]
+    assert (line.members, line.scatter) == (3, {})
+    found = [read_predictions(out / "members" / name / "predictions-test.parquet") for name in line.ids]
+    mean = sum(each.values.astype(float) for each in found) / 3
+    assert line.metrics["auc"] == pytest.approx(
+        classification_metrics(("Ia", "non-Ia"), found[0].truth, mean)["auc"]
+    )
+
+
+def test_errors_and_paired_differences_stand_in_every_table(finished):
+    out, result = finished
+    rows = list(csv.DictReader((out / "table.csv").read_text().splitlines()))
+    plain = next(row for row in rows if (row["experiment"], row["row"], row["bin"]) == ("again", "plain", ""))
+    line = lines(result, "plain")["again"]
+    assert float(plain["auc_error"]) == pytest.approx(line.error["auc"], abs=1e-6)
+    assert line.error["auc"] >= line.scatter["auc"] / 2**0.5
+    pairs = list(csv.DictReader((out / "differences.csv").read_text().splitlines()))
+    assert [(row["first"], row["second"]) for row in pairs if not row["bin"]] == [
+        ("half/average", "half/plain"),
+        ("half/plain", "half/baseline"),
+        ("again/average", "again/plain"),
+        ("again/plain", "again/baseline"),
+    ]
+    one = next(row for row in pairs if row["first"] == "again/plain" and not row["bin"])
+    beside = lines(result, "baseline")["again"].metrics["auc"]
+    assert float(one["auc"]) == pytest.approx(line.metrics["auc"] - beside, abs=1e-6)
+    assert float(one["auc_low"]) <= float(one["auc_high"])
+    document = json.loads((out / "table.json").read_text())
+    assert len(document["differences"]) == len(pairs)
+    assert "## Differences" in result.table
 
 
 def test_another_survey_is_predicted_by_the_members(finished, other_survey):

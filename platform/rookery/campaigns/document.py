@@ -137,7 +137,7 @@ class ExperimentDocument(Document):
 
 
 class RowDocument(Document):
-    """One line of comparison: a baseline, a network of several seeds, or an ensemble of other rows."""
+    """One line of comparison: a baseline, a network of several seeds, an average or an ensemble of others."""
 
     name: str = Field(min_length=1)
     baseline: str | None = None
@@ -154,12 +154,16 @@ class RowDocument(Document):
     """The row that `add` starts from."""
     ensemble_of: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Rows whose members are selected, averaged and calibrated on the validation objects."""
+    average_of: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """Rows whose networks are averaged, all with the same weight and without a calibration."""
+    without_widest: float | None = Field(default=None, gt=0, lt=1)
+    """Judge without this part of the objects, those of the widest PDFs of redshift."""
     members: int | None = Field(default=None, ge=1)
     """Members of this row."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> RowDocument:
-        kinds = ("baseline", "ensemble_of", "configuration", "add")
+        kinds = ("baseline", "ensemble_of", "average_of", "configuration", "add")
         given = [key for key in kinds if getattr(self, key) is not None]
         if len(given) != 1:
             found = " and ".join(given) or "none"
@@ -173,6 +177,11 @@ class RowDocument(Document):
         if self.members is not None and not self.is_network:
             raise ValueError(f"`members` goes with networks alone, and this row is {given[0]}")
         return self
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Rows whose networks an ensemble or an average is made of."""
+        return self.ensemble_of or self.average_of or ()
 
     @property
     def is_network(self) -> bool:
@@ -206,6 +215,19 @@ class TableDocument(Document):
     """A baseline row whose metrics stand in columns beside every other row's, as in the paper's tables."""
     bins: Bins | None = None
     """Judge also in bins of a column of the test objects."""
+    differences: tuple[tuple[str, str], ...] = ()
+    """Pairs of rows: the first minus the second, on the same objects, in each experiment that has both."""
+    between: tuple[tuple[str, str], ...] = ()
+    """Pairs of experiments that judge the same objects: each row of the first minus that of the second."""
+    replicates: int = Field(default=200, ge=0)
+    """Draws of the bootstrap over objects; 0 for no errors and no differences."""
+
+    @model_validator(mode="after")
+    def _drawn(self) -> TableDocument:
+        if self.replicates < 20 and (self.replicates or self.differences or self.between):
+            rule = "`replicates` must be at least 20, or 0 without `differences` and `between`"
+            raise ValueError(f"{rule}, but is {self.replicates}")
+        return self
 
     @field_validator("columns")
     @classmethod

@@ -175,6 +175,7 @@ def load_campaign(
     _check_table(source, document)
     campaign = Campaign(source, document, load_known_family(source, document))
     _check_configurations(campaign)
+    _check_widths(campaign)
     return campaign
 
 
@@ -251,10 +252,11 @@ def _check_rows(source: Source, document: CampaignDocument) -> None:
             except InputError as error:
                 raise source.error(("rows", position, "from" if row.start else "add"), str(error)) from error
         networks = [other.name for other in document.rows if other.is_network]
-        for number, member in enumerate(row.ensemble_of or ()):
+        key = "ensemble_of" if row.ensemble_of else "average_of"
+        for number, member in enumerate(row.parts):
             if member not in networks:
                 rule = f"must be a row that trains networks ({', '.join(networks)}), but found {member!r}"
-                raise source.error(("rows", position, "ensemble_of", number), rule)
+                raise source.error(("rows", position, key, number), rule)
 
 
 def _check_experiments(source: Source, document: CampaignDocument) -> None:
@@ -273,7 +275,7 @@ def _check_experiments(source: Source, document: CampaignDocument) -> None:
         for row in document.rows:
             if experiment.rows is not None and row.name not in experiment.rows:
                 continue
-            missing = [m for m in row.ensemble_of or () if experiment.rows and m not in experiment.rows]
+            missing = [m for m in row.parts if experiment.rows and m not in experiment.rows]
             if missing:
                 rule = f"`{row.name}` needs the rows {', '.join(missing)} too"
                 raise source.error((*place, "rows"), rule)
@@ -287,11 +289,29 @@ def _check_table(source: Source, document: CampaignDocument) -> None:
     if document.table.baseline is not None and document.table.baseline not in baselines:
         rule = f"must be a baseline row ({', '.join(baselines)}), but found {document.table.baseline!r}"
         raise source.error(("table", "baseline"), rule)
+    for key, names in (
+        ("differences", [r.name for r in document.rows]),
+        ("between", [*document.experiments]),
+    ):
+        for number, pair in enumerate(getattr(document.table, key)):
+            for side, name in enumerate(pair):
+                if name not in names:
+                    what = "a row" if key == "differences" else "an experiment"
+                    rule = f"must be {what} ({', '.join(names)}), but found {name!r}"
+                    raise source.error(("table", key, number, side), rule)
     for number, row in enumerate(document.published.rows if document.published else ()):
         if row.experiment not in document.experiments:
             known = ", ".join(document.experiments)
             rule = f"must be an experiment ({known}), but found {row.experiment!r}"
             raise source.error(("published", "rows", number, "experiment"), rule)
+
+
+def _check_widths(campaign: Campaign) -> None:
+    """Refuse to remove the widest PDFs where there are none."""
+    for position, row in enumerate(campaign.document.rows):
+        if row.without_widest is not None and campaign.target.bin_edges is None:
+            rule = "is about PDFs of redshift, but this campaign's networks predict classes"
+            raise campaign.source.error(("rows", position, "without_widest"), rule)
 
 
 def _check_configurations(campaign: Campaign) -> None:

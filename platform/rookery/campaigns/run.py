@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from rookery.campaigns.differences import check_between
 from rookery.campaigns.load import Campaign, find_campaign, load_campaign
 from rookery.campaigns.plan import (
     BaselineTask,
@@ -132,6 +133,7 @@ def run_campaign(
         say(plan)
         grounds = prepare(campaign, Path(surveys) if surveys else folders.out / "surveys", verbs, say)
         check_bins(campaign, grounds)
+        check_between(campaign, grounds)
         tasks = [t for t in network_tasks(campaign, grounds, folders) if not t.is_finished(folders)]
         baselines = [
             task

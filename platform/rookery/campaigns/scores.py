@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from rookery.campaigns.document import Bins, ExperimentDocument, RowDocument
 from rookery.campaigns.load import Campaign
 from rookery.campaigns.plan import VALIDATION, Folders, baseline_task, fold_name, is_whole, training_job
 from rookery.campaigns.prepare import Ground
+from rookery.campaigns.uncertainty import Judged, judge
 from rookery.surveys.domain import training_domain
 from rookery.training.member import DEGRADED
 from rookery_ensembles import (
@@ -25,9 +26,9 @@ from rookery_ensembles import (
     Predictions,
     average,
     choose,
+    narrowest,
     out_of_fold,
     pool_folds,
-    prediction_metrics,
     read_predictions,
     stack_members,
     write_bundle,
@@ -49,11 +50,14 @@ class Line:
         Networks that the figures rest on, and how many there should be; 0 for a baseline.
     training_size, validation_size, test_size
         Objects that train or validate, those of them that validate, and test objects judged.
-    metrics, scatter
-        Mean over the members, and their standard deviation (empty for fewer than two members, or
-        where there is but one prediction).
+    metrics, scatter, error
+        Mean over the members; their standard deviation (empty for fewer than two members, or
+        where there is but one prediction); and how far the mean may be off, see
+        :mod:`rookery.campaigns.uncertainty`.
     ids
         What was judged: names of members, of a baseline's file, or of a bundle.
+    judged
+        The draws behind the error; None for published figures.
     """
 
     experiment: str
@@ -66,7 +70,9 @@ class Line:
     test_size: int
     metrics: dict[str, float]
     scatter: dict[str, float] = field(default_factory=dict)
+    error: dict[str, float] = field(default_factory=dict)
     ids: tuple[str, ...] = ()
+    judged: Judged | None = field(default=None, repr=False, compare=False)
 
 
 def score_campaign(campaign: Campaign, grounds: dict[str, Ground], folders: Folders) -> list[Line]:
@@ -96,13 +102,14 @@ class _Scorer:
             path = self.folders.predictions / f"{task.id}.parquet"
             found = [read_predictions(path)] if path.is_file() else []
             return self._judge(row, found, (task.id,), members=0, wanted=0)
-        rows = [self.campaign.row(name) for name in row.ensemble_of or ()] or [row]
+        rows = [self.campaign.row(name) for name in row.parts] or [row]
         starts = {name: self._of_folds(name) for each in rows for name in self._names(each)}
         whole = {name: nets for name, nets in starts.items() if all(map(self._is_ready, nets))}
-        if row.ensemble_of is None:
-            found = [self._read(networks) for networks in whole.values()]
-        else:
+        if row.ensemble_of is not None:
             found = [self._ensemble(row, whole)] if whole else []
+        else:
+            found = [self._read(networks) for networks in whole.values()]
+            found = [mean_of(found)] if row.average_of and found else found
         members, wanted = (sum(map(len, each.values())) for each in (whole, starts))
         ids = tuple(name for networks in whole.values() for name in networks)
         return self._judge(row, found, ids, members=members, wanted=wanted)
@@ -112,9 +119,7 @@ class _Scorer:
         found = [read_predictions(self._test_file(name)) for name in start]
         if self.ground.out_of_fold:
             return pool_folds(found)
-        if len(found) == 1:
-            return found[0]
-        return replace(found[0], values=average(stack_members(found).values).astype(np.float32))
+        return mean_of(found)
 
     def _names(self, row: RowDocument) -> list[str]:
         """Return the names of a row's random starts: those of its networks, but for their folds."""
@@ -193,13 +198,26 @@ class _Scorer:
         members: int,
         wanted: int,
     ) -> list[Line]:
-        ground, bins = self.ground, self.campaign.document.table.bins
+        ground, table = self.ground, self.campaign.document.table
         training = ground.training_size(self.experiment.train_on)
         validation = 0 if ground.split.n_folds else ground.count("validation")
+        aligned = [self._aligned(predictions) for predictions in found]
+        kept = [self._kept(row, predictions) for predictions in aligned]
         lines = []
-        for label, chosen in self._bins(bins):
-            scores = [self._metrics(predictions, chosen) for predictions in found] if len(chosen) else []
-            keys = list(scores[0]) if scores else []
+        for label, chosen in self._bins(table.bins):
+            positions = [np.flatnonzero(chosen & mask) for mask in kept]
+            some = [
+                (take(predictions, position), position)
+                for predictions, position in zip(aligned, positions, strict=True)
+                if len(position)
+            ]
+            judged = judge(
+                some,
+                len(ground.test_id),
+                self.campaign.document.defaults.positive,
+                table.replicates,
+                self.campaign.document.defaults.seed,
+            )
             lines.append(
                 Line(
                     experiment=self.name,
@@ -209,17 +227,19 @@ class _Scorer:
                     wanted=wanted,
                     training_size=training,
                     validation_size=validation,
-                    test_size=len(chosen),
-                    metrics={key: mean(score[key] for score in scores) for key in keys},
-                    scatter={key: stdev(score[key] for score in scores) for key in keys}
-                    if len(scores) > 1
-                    else {},
+                    test_size=round(mean(map(len, positions))) if positions else int(chosen.sum()),
+                    metrics=judged.metrics,
+                    scatter=judged.scatter,
+                    error=judged.error,
                     ids=ids,
+                    judged=judged,
                 )
             )
         return lines
 
-    def _metrics(self, predictions: Predictions, chosen: NDArray[np.str_]) -> dict[str, float]:
+    def _aligned(self, predictions: Predictions) -> Predictions:
+        """Return the predictions of the test objects, in their order."""
+        chosen = self.ground.test_id
         order = np.argsort(predictions.object_id)
         place = np.searchsorted(predictions.object_id, chosen, sorter=order)
         rows = order[np.minimum(place, len(order) - 1)]
@@ -229,26 +249,44 @@ class _Scorer:
             raise fail(
                 f"predictions of {predictions.info.maker}, experiment {self.name}", f"must have {lacks}"
             )
-        judged = replace(
-            predictions,
-            object_id=chosen,
-            truth=predictions.truth[rows],
-            values=predictions.values[rows],
-        )
-        metrics = prediction_metrics(judged, self.campaign.document.defaults.positive)
-        return {key: value for key, value in metrics.items() if key != "n"}
+        return take(predictions, rows)
 
-    def _bins(self, bins: Bins | None) -> list[tuple[str, NDArray[np.str_]]]:
-        """Return the test objects of each bin, all of them first."""
-        everything = [("", self.ground.test_id)]
+    def _kept(self, row: RowDocument, predictions: Predictions) -> NDArray[np.bool_]:
+        """Mark the objects that a row is judged on: all, or those without the widest PDFs."""
+        edges = predictions.info.bin_edges
+        if row.without_widest is None or edges is None:
+            return np.ones(len(predictions.object_id), dtype=bool)
+        return narrowest(predictions.values, edges, 1 - row.without_widest)
+
+    def _bins(self, bins: Bins | None) -> list[tuple[str, NDArray[np.bool_]]]:
+        """Mark the test objects of each bin, all of them first."""
+        everything = [("", np.ones(len(self.ground.test_id), dtype=bool))]
         if bins is None:
             return everything
         values = column_values(self.campaign, self.ground, bins.column)
         edges = list(zip(bins.edges, bins.edges[1:], strict=False))
         return everything + [
-            (f"{low:g} <= {bins.column} < {high:g}", self.ground.test_id[(values >= low) & (values < high)])
-            for low, high in edges
+            (f"{low:g} <= {bins.column} < {high:g}", (values >= low) & (values < high)) for low, high in edges
         ]
+
+
+def take(predictions: Predictions, rows: NDArray[np.integer]) -> Predictions:
+    """Return the predictions of some objects."""
+    return replace(
+        predictions,
+        object_id=predictions.object_id[rows],
+        truth=None if predictions.truth is None else predictions.truth[rows],
+        values=predictions.values[rows],
+    )
+
+
+def mean_of(found: Sequence[Predictions]) -> Predictions:
+    """Return the plain mean of predictions of the same objects, in the order of the first."""
+    if len(found) == 1:
+        return found[0]
+    stack = stack_members(list(found))
+    values = average(stack.values).astype(np.float32)
+    return replace(found[0], object_id=stack.object_id, truth=stack.truth, values=values)
 
 
 def check_bins(campaign: Campaign, grounds: dict[str, Ground]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import rookery
+from rookery.campaigns.differences import Pair, differences_csv, differences_markdown, paired, plain
 from rookery.campaigns.load import Campaign
 from rookery.campaigns.plan import Folders
 from rookery.campaigns.prepare import Ground
@@ -60,8 +61,11 @@ def write_tables(
 ) -> str:
     """Write ``table.md``, ``table.csv`` and ``table.json``; return the first."""
     shown = entries(campaign, lines)
-    text = markdown(campaign, grounds, shown)
+    pairs = paired(campaign, lines)
+    text = markdown(campaign, grounds, shown, pairs)
     write_text(folders.out / "table.csv", comma_separated(campaign, shown))
+    if pairs:
+        write_text(folders.out / "differences.csv", differences_csv(campaign, pairs))
     cards = [read_card(folders.members / name) for name in sorted(_members(lines, folders))]
     document = {
         "campaign": campaign.document.name,
@@ -73,6 +77,7 @@ def write_tables(
         "networks": len(cards),
         "device_seconds": sum(card.device_seconds for card in cards),
         "lines": [_plain(entry) for entry in shown],
+        "differences": [plain(pair) for pair in pairs],
         "failed": {name: error.splitlines()[0] for name, error in errors.items()},
         "published_source": campaign.document.published.source if campaign.document.published else None,
     }
@@ -81,7 +86,9 @@ def write_tables(
     return text
 
 
-def markdown(campaign: Campaign, grounds: dict[str, Ground], shown: Sequence[Entry]) -> str:
+def markdown(
+    campaign: Campaign, grounds: dict[str, Ground], shown: Sequence[Entry], pairs: Sequence[Pair] = ()
+) -> str:
     """Return the table as Markdown."""
     document = campaign.document
     columns, beside = campaign.columns, document.table.baseline
@@ -95,12 +102,13 @@ def markdown(campaign: Campaign, grounds: dict[str, Ground], shown: Sequence[Ent
         name = f"{line.row} ({PUBLISHED})" if entry.source == PUBLISHED else line.row
         cells = [line.experiment, name, *([line.bin or "all"] if binned else []), _count(entry)]
         cells += [str(line.training_size), str(line.test_size or "–")]
-        cells += [_cell(key, line.metrics, line.scatter) for key in columns]
+        cells += [_cell(key, line.metrics, line.error) for key in columns]
         cells += [_cell(key, entry.baseline, {}) for key in columns] if beside else []
         rows.append(cells)
     parts = [f"# {document.name}", document.description.strip(), *_notes(campaign, grounds, beside)]
     table = [head, ["---"] * len(head), *rows]
     parts.append("\n".join("| " + " | ".join(cells) + " |" for cells in table))
+    parts += differences_markdown(campaign, pairs)
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -108,7 +116,8 @@ def comma_separated(campaign: Campaign, shown: Sequence[Entry]) -> str:
     """Return the table as CSV: the columns of a paper's table, the scatter over members beside them."""
     columns, beside = campaign.columns, campaign.document.table.baseline
     head = ["experiment", "row", "source", "bin", "networks", "training_size", "test_size", *columns]
-    head += [f"{key}_scatter" for key in columns] + ([f"baseline_{key}" for key in columns] if beside else [])
+    head += [f"{key}_{what}" for what in ("scatter", "error") for key in columns]
+    head += [f"baseline_{key}" for key in columns] if beside else []
     stream = StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(head)
@@ -117,7 +126,7 @@ def comma_separated(campaign: Campaign, shown: Sequence[Entry]) -> str:
         cells: list[Any] = [line.experiment, line.row, entry.source, line.bin, line.members]
         cells += [line.training_size, line.test_size]
         cells += [_number(line.metrics.get(key)) for key in columns]
-        cells += [_number(line.scatter.get(key)) for key in columns]
+        cells += [_number(found.get(key)) for found in (line.scatter, line.error) for key in columns]
         cells += [_number(entry.baseline.get(key)) for key in columns] if beside else []
         writer.writerow(cells)
     return stream.getvalue()
@@ -130,9 +139,15 @@ def _notes(campaign: Campaign, grounds: dict[str, Ground], beside: str | None) -
     notes = [f"Simulated: {', '.join(simulated)}."] if simulated else []
     notes += [f"Not simulated: {', '.join(others)}."] if others else []
     notes.append(
-        "A network's figure is the mean over its members ± their standard deviation; `training` counts the "
-        "objects that train or validate. The ensembles were selected and calibrated on validation objects."
+        "A figure is the mean over a row's random starts; `training` counts the objects that train or "
+        "validate. The ensembles were selected and calibrated on validation objects."
     )
+    if campaign.document.table.replicates:
+        notes.append(
+            f"± is one standard deviation of that mean: of {campaign.document.table.replicates} draws of the "
+            "test objects with replacement, and of the random starts (their variance over their number). "
+            "Of a baseline, an average, an ensemble and a row of one network it holds the objects alone."
+        )
     if beside:
         notes.append(f"The columns `baseline` are those of {beside}.")
     if campaign.document.published:
@@ -165,12 +180,12 @@ def _count(entry: Entry) -> str:
     return str(line.members) if line.members == line.wanted else f"{line.members} of {line.wanted}"
 
 
-def _cell(key: str, values: dict[str, float], scatter: dict[str, float]) -> str:
+def _cell(key: str, values: dict[str, float], error: dict[str, float]) -> str:
     value = values.get(key)
     if value is None or not is_number(value):
         return "–"
     text = metric(key).format(value)
-    return f"{text} ± {metric(key).format(scatter[key])}" if is_number(scatter.get(key)) else text
+    return f"{text} ± {metric(key).format(error[key])}" if is_number(error.get(key)) else text
 
 
 def _number(value: float | None) -> str:
@@ -181,9 +196,10 @@ def _plain(entry: Entry) -> dict[str, Any]:
     def defined(values: dict[str, float]) -> dict[str, float | None]:
         return {key: value if is_number(value) else None for key, value in values.items()}
 
-    line = asdict(entry.line)
-    kept = {key: line[key] for key in line if key not in ("metrics", "scatter")}
-    metrics = {"metrics": defined(line["metrics"]), "scatter": defined(line["scatter"])}
+    line = asdict(replace(entry.line, judged=None))
+    figures = ("metrics", "scatter", "error")
+    kept = {key: line[key] for key in line if key not in (*figures, "judged")}
+    metrics = {key: defined(line[key]) for key in figures}
     return {"source": entry.source, **kept, **metrics, "baseline": defined(entry.baseline)}
 
 
