@@ -351,6 +351,28 @@ def test_a_step_waits_for_nothing_of_the_host(
     assert all(found[kind] <= EACH_EPOCH.get(kind, 0) for kind in found), dict(more)
 
 
+def test_a_survey_that_streams_from_the_host_trains_the_same_weights(
+    case: Case, make_job: Callable[..., TrainingJob]
+) -> None:
+    configuration = case.point(0).model_copy(update={"epochs": 1, "batch_size": 24})
+    job = case.job(make_job, configuration)
+    found = []
+    with pretended_device() as device:
+        for room, place in ((math.inf, device), (1000, torch.device("cpu"))):
+            data = load_data(job, case.family, configuration, device, room)
+            assert {values.device for values in data.inputs.values()} == {place}
+            with Spy() as spy:
+                network, progress = train(job, case.family, configuration, data, lambda *_: None)
+            values = predict_rows(network, case.family, data.inputs, data.rows["test"])
+            found.append(({n: v.cpu() for n, v in network.state_dict().items()}, values, progress, spy))
+    (weights, values, progress, _), (streamed, other_values, other_progress, spy) = found
+    assert all(torch.equal(weights[name], streamed[name]) for name in weights)
+    np.testing.assert_array_equal(values, other_values)
+    assert progress.best_value == other_progress.best_value
+    copies = [times for place, times in spy.of("copy").items() if place.startswith("streaming.py")]
+    assert sum(copies) >= spy.steps * len(data.inputs)
+
+
 def test_member_opened_again_predicts_as_it_did_when_it_was_trained(
     case: Case, make_job: Callable[..., TrainingJob], tmp_path: Path
 ) -> None:

@@ -174,8 +174,7 @@ def _member_values(member: Member, survey: Survey, device: torch.device) -> NDAr
         needed = f"`{member.card.family}` needs a survey of {' or '.join(member.family.survey_kinds)}"
         raise fail(survey.path, f"{needed}, but this one holds {survey.info.kind}")
     inputs = member.family.encode(survey, member.configuration, member.card.bands)
-    inputs = {name: values.to(device) for name, values in inputs.items()}
-    rows = torch.arange(len(survey), device=device)
+    rows = torch.arange(len(survey))  # each is seen once: nothing is gained by moving them all first
     with arithmetic(member.configuration.precision, device):
         found = predict_rows(member.network, member.family, inputs, rows)
     return member.card.target.values(found)

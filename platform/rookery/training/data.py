@@ -19,6 +19,7 @@ from rookery.surveys.inner import inner_objects
 from rookery.surveys.train_on import training_rows
 from rookery.training.job import TrainingJob
 from rookery.training.memory import NoDeviceError
+from rookery.training.streaming import gather, place, survey_room
 from rookery.training.target import Target
 from rookery_ensembles.errors import fail
 
@@ -30,7 +31,7 @@ class TrainingData:
     Attributes
     ----------
     inputs
-        The family's tensors, first dimension N plus the number of copies.
+        The family's tensors, first dimension N plus the number of copies; on the host when they stream.
     target
         What the outputs mean.
     target_n
@@ -49,8 +50,8 @@ class TrainingData:
     rows: dict[str, Tensor]
 
     def batch(self, rows: Tensor) -> Inputs:
-        """Gather the inputs of some rows."""
-        return {name: values[rows] for name, values in self.inputs.items()}
+        """Gather the inputs of some rows, on the device of `target_n`."""
+        return gather(self.inputs, rows, self.target_n.device)
 
 
 def find_device(name: str | None = None, gpus: float | None = None) -> torch.device:
@@ -82,9 +83,19 @@ def find_device(name: str | None = None, gpus: float | None = None) -> torch.dev
 
 
 def load_data(
-    job: TrainingJob, family: Family[Any], configuration: TrainingConfiguration, device: torch.device
+    job: TrainingJob,
+    family: Family[Any],
+    configuration: TrainingConfiguration,
+    device: torch.device,
+    room: float | None = None,
 ) -> TrainingData:
     """Return a job's data on `device`.
+
+    Parameters
+    ----------
+    room
+        Bytes of the device that the survey may take; one that takes more streams from the host. By default
+        what :func:`rookery.training.streaming.survey_room` tells.
 
     Raises
     ------
@@ -106,7 +117,7 @@ def load_data(
         target = np.concatenate([target, target[source]])
     return TrainingData(
         survey=survey,
-        inputs={name: values.to(device) for name, values in inputs.items()},
+        inputs=place(inputs, device, survey_room(device) if room is None else room),
         target=job.target,
         target_n=torch.from_numpy(target).to(device),
         rows={role: torch.from_numpy(index).to(device) for role, index in rows.items()},
@@ -171,11 +182,15 @@ def choosing_rows(
 def predict_rows(
     network: torch.nn.Module, family: Family[Any], inputs: Inputs, rows: Tensor, batch_size: int = 1024
 ) -> NDArray[np.float32]:
-    """Return predictions (len(rows), K) of a network in evaluation mode, in blocks of `batch_size`."""
+    """Return predictions (len(rows), K) of a network in evaluation mode, in blocks of `batch_size`.
+
+    `inputs` may lie on the host; the blocks go where the network is.
+    """
     network.eval()
+    device = next(network.parameters()).device
     with torch.inference_mode():
         blocks = [
-            family.predict(network, {name: values[block] for name, values in inputs.items()}).cpu()
+            family.predict(network, gather(inputs, block, device)).cpu()
             for block in torch.split(rows, batch_size)
         ]
     return torch.cat(blocks).numpy()

@@ -19,6 +19,7 @@ from rookery.training.interruption import InterruptedTraining, noticed
 from rookery.training.job import TrainingJob
 from rookery.training.memory import OutOfMemory, is_out_of_memory, out_of_memory_text
 from rookery.training.progress import Keep, Metrics, Partial, Progress, Report, State
+from rookery.training.streaming import place_of
 from rookery.training.team import Team
 from rookery.training.validation import Validation, prepare_validation
 
@@ -84,7 +85,7 @@ def train(
     device = data.target_n.device
     torch.manual_seed(job.seed % _SEEDS)
     network = family.build(configuration, len(data.survey.bands), data.target.n_outputs).to(device)
-    family.fit_scale(network, data.inputs, data.rows["train"])
+    family.fit_scale(network, data.inputs, data.rows["train"].to(place_of(data.inputs)))
     network = team.prepare(network, device)
     optimizer = torch.optim.AdamW(
         network.parameters(),

@@ -26,6 +26,7 @@ from rookery.surveys.shift_options import DegradedValidation, ImportanceWeightin
 from rookery.surveys.splits import split_path
 from rookery.training.data import TrainingData, predict_rows
 from rookery.training.job import TrainingJob
+from rookery.training.streaming import place_of
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import sha256
 
@@ -102,7 +103,7 @@ def prepare_validation(
         split = open_split(data.survey, job.split)
         survey = degraded_survey(data.survey, split, rows, seed=job.shift.seed)
     inputs = family.encode(survey, configuration, survey.bands)
-    device = data.target_n.device
+    device = place_of(data.inputs)
     degraded = {name: values.to(device) for name, values in inputs.items()}
     return Validation(family, data, place, degraded=degraded)
 
