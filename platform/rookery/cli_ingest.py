@@ -17,7 +17,8 @@ ingest_app = typer.Typer(help="Read survey files into a survey store.", no_args_
 
 OutArgument = Annotated[Path, typer.Argument(help="Survey store to make.")]
 OnErrorOption = Annotated[
-    Literal["stop", "skip"], typer.Option(help="At a broken light curve: stop, or skip and count it.")
+    Literal["stop", "skip", "skip-row"],
+    typer.Option(help="At a broken light curve: stop, or skip and count it, or its broken rows alone."),
 ]
 NameOption = Annotated[str | None, typer.Option(help="The survey's name; by default that of PATH.")]
 BandOption = Annotated[
@@ -127,6 +128,9 @@ def ingest_table(
     zero_point: Annotated[
         float | None, typer.Option(help="AB magnitude of flux 1; fluxes are converted to 27.5.")
     ] = None,
+    flux_unit: Annotated[
+        str | None, typer.Option(help="Unit of the fluxes instead: uJy, nJy, mJy, Jy, nanomaggy, maggy.")
+    ] = None,
     on_error: OnErrorOption = "stop",
     name: NameOption = None,
     band: BandOption = None,
@@ -146,6 +150,7 @@ def ingest_table(
         columns=pairs(column, "--column"),
         columns_file=columns_file,
         zero_point=zero_point,
+        flux_unit=flux_unit,
         type_map=pairs(type_code, "--type"),
         **_common(on_error, name, band, type_column, time_unit),
     )
@@ -183,4 +188,9 @@ def _common(
 
 def _tell(report: IngestReport) -> None:
     typer.echo(f"{report.n_read} light curves read, {report.n_skipped} skipped")
+    for rule, found in report.dropped.items():
+        typer.echo(f"{found.rows} rows left out: {rule}; the first: {found.first}")
+    if report.columns:
+        typer.echo("columns: " + ", ".join(f"{role}={name}" for role, name in report.columns.items()))
+        typer.echo(f"fluxes: {report.flux}")
     describe_survey(report.survey)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class LightCurveOptions(TypedDict, total=False):
     """Keyword arguments that every reader of light curves takes; their defaults are the reader's."""
 
-    on_error: Literal["stop", "skip"]
+    on_error: Literal["stop", "skip", "skip-row"]
     name: str | None
     band_aliases: Mapping[str, str] | None
     type_map: Mapping[int, str] | Mapping[str, str] | None
@@ -83,6 +83,7 @@ def ingest_table(
     columns: Mapping[str, str] | None = None,
     columns_file: PathLike | None = None,
     zero_point: float | None = None,
+    flux_unit: str | None = None,
     **options: Unpack[LightCurveOptions],
 ) -> IngestReport:
     """Read any long table of light curves, CSV or Parquet, into a survey store.
@@ -98,6 +99,7 @@ def ingest_table(
         columns=columns,
         columns_file=columns_file,
         zero_point=zero_point,
+        flux_unit=flux_unit,
         **options,
     )
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from rookery.surveys._report import WholeSurveyError
 from rookery_ensembles.errors import fail
 
 _WAVELENGTH_ORDER = "uUBVgGrRiIzZyYJHK"
@@ -13,17 +14,50 @@ _MOST = 127  # what a band index of one byte can count
 class BandAliases(dict[str, str]):
     """Band as a source writes it -> band in the survey.
 
-    A name without an entry loses a prefix that ends in "-" or "/" ("DES-g" -> "g") and is remembered.
+    A name without an entry loses a prefix that ends in "-", "/", "." or ":" before a letter ("DES-g",
+    "DES.g", "sdss::g" -> "g"). Names of different prefixes that would
+    so become one band are refused; entries may.
     """
 
+    def __init__(self, given: Mapping[str, str]) -> None:
+        super().__init__(given)
+        self._written: dict[str, str] = {}
+
     def __missing__(self, name: str) -> str:
-        self[name] = re.split(r"[-/]", name.strip())[-1] or name.strip()
-        return self[name]
+        """Return the band of a name without an entry.
+
+        Raises
+        ------
+        WholeSurveyError
+            When another such name is the same band.
+        """
+        band = plain_band(name)
+        # Bare names say nothing of whose band it is: "g" beside "DES-g" is the same.
+        other = self._written.setdefault(band, name) if plain_prefix(name) else name
+        if plain_prefix(other) != plain_prefix(name):
+            rule = f"bands {other!r} and {name!r} would both be {band!r}"
+            raise WholeSurveyError(
+                f"{rule}: say what they are with --band OLD=NEW, for example {name}={name}"
+            )
+        self[name] = band
+        return band
 
     def declared(self, text: str) -> tuple[str, ...]:
         """Return the bands of a FILTERS line: "griz", or names parted by commas or blanks."""
         names = re.split(r"[,\s]+", text.strip()) if re.search(r"[,\s]", text.strip()) else list(text.strip())
-        return tuple(dict.fromkeys(self[name] for name in names if name))
+        # What is declared may be written without the prefix that rows have.
+        return tuple(dict.fromkeys(self.get(name, plain_band(name)) for name in names if name))
+
+
+def plain_band(name: str) -> str:
+    """Return a band's name without a prefix."""
+    return name.strip()[len(plain_prefix(name)) :]
+
+
+def plain_prefix(name: str) -> str:
+    """Return the prefix that a band's name loses; often none."""
+    found = re.match(r".*[-/.:](?=[A-Za-z])", name.strip())
+    return found[0] if found else ""
 
 
 def wavelength_order(names: Iterable[str]) -> list[str]:

@@ -68,7 +68,7 @@ def column_names(path: Path) -> list[str]:
         When the file is missing or unreadable, or two columns have one name.
     """
     with _reading(path):
-        if _is_parquet(path):
+        if is_parquet(path):
             names = list(pq.read_schema(path).names)
         else:
             with _open(path) as stream, _csv_reader(path, stream) as reader:
@@ -83,7 +83,7 @@ def read_table(path: Path, text: Collection[str]) -> pa.Table:
     """Return a whole file, the columns `text` as text and all others as their values look."""
     names = column_names(path)
     with _reading(path):
-        if _is_parquet(path):
+        if is_parquet(path):
             with open_parquet(path) as file:
                 table = file.read(use_threads=False)
             columns = [_as_text(table[name]) if name in text else table[name] for name in names]
@@ -121,7 +121,7 @@ def read_blocks(path: Path, text: Collection[str], numbers: Collection[str]) -> 
 
 
 def _batches(path: Path, wanted: list[str], text: Collection[str]) -> Iterator[pa.RecordBatch]:
-    if _is_parquet(path):
+    if is_parquet(path):
         with open_parquet(path, pre_buffer=False) as file:
             yield from file.iter_batches(_PARQUET_ROWS, columns=wanted, use_threads=False)
         return
@@ -160,7 +160,7 @@ def _magic(path: Path) -> bytes:
         return stream.read(4)
 
 
-def _is_parquet(path: Path) -> bool:
+def is_parquet(path: Path) -> bool:
     return _magic(path) == b"PAR1"
 
 

@@ -39,12 +39,20 @@ class ObjectIndex:
             elif number < 0:
                 row = int((codes == code).argmax())
                 rule = f"every object must be in the object table, but {ids[code]!r} is not"
-                self._faults.add(("no such object", ids[code]), fail(block.place(row), rule))
+                error = fail(block.place(row), rule)
+                if self._faults.drops_rows:
+                    n = int((codes == code).sum())
+                    self._faults.drop_rows("every object must be in the object table", n, error)
+                else:
+                    self._faults.add(("no such object", ids[code]), error)
             number_of[code] = number
         if used[0] < 0:
             row = int((codes < 0).argmax())
             error = fail(block.place(row), f"{column!r} (the object's id) must not be missing")
-            self._faults.add(("no id", block.path), error)
+            if self._faults.drops_rows:
+                self._faults.drop_rows("the object's id must not be missing", int((codes < 0).sum()), error)
+            else:
+                self._faults.add(("no id", block.path), error)
         return number_of[codes]
 
 

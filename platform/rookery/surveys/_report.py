@@ -1,9 +1,10 @@
 """What every ingest reports, and how it treats broken input."""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rookery.surveys.store import Survey
 from rookery_ensembles.errors import InputError, fail
@@ -11,6 +12,16 @@ from rookery_ensembles.errors import InputError, fail
 _log = logging.getLogger(__name__)
 
 OnError = Literal["stop", "skip"]
+RowOnError = Literal["stop", "skip", "skip-row"]
+"""Of light curves a single row may be left out too."""
+
+
+@dataclass
+class DroppedRows:
+    """Rows that broke one rule and were left out: how many, and what was wrong with the first."""
+
+    rows: int
+    first: str
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,12 @@ class IngestReport:
         Light curves read; broken ones left out; files that are no light curves.
     errors
         Why each skipped light curve, or file, was left out.
+    dropped
+        With ``on_error="skip-row"``: the rows that were left out, by the rule that they broke.
+    columns
+        Role -> column, where the reader had to find them.
+    flux
+        In words, what the reader took the fluxes' unit to be.
     """
 
     survey: Survey
@@ -32,6 +49,9 @@ class IngestReport:
     n_skipped: int
     n_ignored: int
     errors: list[str]
+    dropped: Mapping[str, DroppedRows] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    flux: str = ""
 
 
 class WholeSurveyError(InputError):
@@ -39,12 +59,20 @@ class WholeSurveyError(InputError):
 
 
 class Faults:
-    """Broken light curves: the first stops the ingest, or each is left out, logged and listed."""
+    """Broken light curves: the first stops the ingest, or each is left out, logged and listed.
 
-    def __init__(self, on_error: OnError) -> None:
-        if on_error not in ("stop", "skip"):
-            raise fail("on_error", f"must be 'stop' or 'skip', but is {on_error!r}")
+    With ``"skip-row"``, which readers of light curves take (`rows`), only the broken rows are left out,
+    logged once for each rule, and counted.
+    """
+
+    def __init__(self, on_error: RowOnError, *, rows: bool = False) -> None:
+        known = ("stop", "skip", "skip-row") if rows else ("stop", "skip")
+        if on_error not in known:
+            row = " (each row is a galaxy of its own: 'skip' leaves it out)" if on_error == "skip-row" else ""
+            raise fail("on_error", f"must be {' or '.join(map(repr, known))}, but is {on_error!r}{row}")
         self._stop = on_error == "stop"
+        self.drops_rows = on_error == "skip-row"
+        self.dropped: dict[str, DroppedRows] = {}
         self._seen: set[object] = set()
         self.errors: list[str] = []
 
@@ -56,6 +84,21 @@ class Faults:
             self._seen.add(key)
             self.errors.append(str(error))
             _log.warning("skipped: %s", error)
+
+    def drop_rows(self, rule: str, rows: int, first: InputError) -> None:
+        """Count rows that break a rule and are left out."""
+        if rule not in self.dropped:
+            self.dropped[rule] = DroppedRows(0, str(first))
+            _log.warning("rows left out, the first: %s", first)
+        self.dropped[rule].rows += rows
+
+    def notes(self) -> dict[str, Any]:
+        """Return what a survey's provenance says of rows that were left out; nothing where none was."""
+        return (
+            {"rows_skipped": {rule: asdict(found) for rule, found in self.dropped.items()}}
+            if self.dropped
+            else {}
+        )
 
 
 def survey_name(path: Path, name: str | None) -> str:

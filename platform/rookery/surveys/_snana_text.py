@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.surveys._bands import BandAliases
+from rookery.surveys._report import Faults
 from rookery_ensembles.errors import fail
 
 _MARKS = re.compile(rb"^[ \t]*(?:SNID|VARLIST|OBS):", re.MULTILINE)
@@ -88,7 +89,9 @@ def looks_like_light_curve(head: bytes) -> bool:
     return _MARKS.search(head) is not None
 
 
-def parse_light_curve(text: str, where: str, band_aliases: Mapping[str, str]) -> LightCurve:
+def parse_light_curve(
+    text: str, where: str, band_aliases: Mapping[str, str], faults: Faults | None = None
+) -> LightCurve:
     """Read one file.
 
     Parameters
@@ -98,8 +101,9 @@ def parse_light_curve(text: str, where: str, band_aliases: Mapping[str, str]) ->
     where
         Its name, for messages.
     band_aliases
-        Band as written -> band in the survey. Other names lose a prefix that ends in "-" or "/"
-        ("DES-g" -> "g").
+        Band as written -> band in the survey; see :class:`rookery.surveys._bands.BandAliases`.
+    faults
+        Where broken rows are counted that are to be left out; by default they are refused.
 
     Raises
     ------
@@ -116,8 +120,9 @@ def parse_light_curve(text: str, where: str, band_aliases: Mapping[str, str]) ->
         _column(scan, columns[name], name, where) for name in ("MJD", "FLUXCAL", "FLUXCALERR")
     )
     defined = ~((flux == _UNDEFINED) & (flux_err == _UNDEFINED))
-    _check_rows(scan, mjd, flux, flux_err, defined, where)
-    aliases = BandAliases(band_aliases)
+    defined = _good_rows(scan, mjd, flux, flux_err, defined, where, faults)
+    n_undefined = int(((flux == _UNDEFINED) & (flux_err == _UNDEFINED)).sum())
+    aliases = band_aliases if isinstance(band_aliases, BandAliases) else BandAliases(band_aliases)
     declared = aliases.declared(scan.header.get("FILTERS", (0, ""))[1])
     band = [aliases[row[columns["BAND"]]] for row in scan.rows]
     if declared and (unknown := set(band) - set(declared)):
@@ -129,7 +134,7 @@ def parse_light_curve(text: str, where: str, band_aliases: Mapping[str, str]) ->
     return LightCurve(
         _required(scan.header, "SNID", where),
         where, scan.header, declared, mjd[defined], band, flux[defined], flux_err[defined],
-        int((~defined).sum()),
+        n_undefined,
     )  # fmt: skip
 
 
@@ -231,14 +236,16 @@ def _float(text: str, where: str, name: str) -> float:
         raise fail(where, f"{name} must be a number, but is {text!r}") from error
 
 
-def _check_rows(
+def _good_rows(
     scan: _Scan,
     mjd: NDArray[np.float64],
     flux: NDArray[np.float64],
     flux_err: NDArray[np.float64],
     defined: NDArray[np.bool_],
     where: str,
-) -> None:
+    faults: Faults | None,
+) -> NDArray[np.bool_]:
+    """Return which of the defined rows keep every rule."""
     largest = float(np.finfo(np.float32).max)  # the store keeps fluxes in single precision
     rules = (
         ("MJD", mjd, np.isfinite(mjd) & (mjd > 0), "finite and positive"),
@@ -254,8 +261,17 @@ def _check_rows(
         bad = ~good & defined
         if bad.any():
             row = int(bad.argmax())
-            raise fail(f"{where}, line {scan.row_lines[row]}", f"{name} must be {rule}, but is {values[row]}")
+            error = fail(
+                f"{where}, line {scan.row_lines[row]}", f"{name} must be {rule}, but is {values[row]}"
+            )
+            if faults is None or not faults.drops_rows:
+                raise error
+            faults.drop_rows(f"{name} must be {rule}", int(bad.sum()), error)
+            defined = defined & good
     if not defined.any():
         raise fail(
-            where, "has no observations: flux and error of every row are -9, SNANA's mark for no measurement"
+            where,
+            "has no observations: flux and error of every row are -9, SNANA's mark for no measurement, "
+            "or the row is broken",
         )
+    return defined

@@ -116,9 +116,14 @@ class SurveyStream:
         )
         good = np.ones(len(mjd), dtype=bool)
         for passed, values, name, rule in rules:
-            good &= passed
             # One complaint per object is enough, and a wholly broken file has millions of rows.
-            bad = np.flatnonzero(~passed)
+            bad = np.flatnonzero(good & ~passed)
+            good &= passed
+            if bad.size and self._faults.drops_rows:
+                found = "missing" if name == "band" else values[bad[0]]
+                first = fail(rows.place(int(bad[0])), f"{name} must be {rule}, but is {found}")
+                self._faults.drop_rows(f"{name} must be {rule}", bad.size, first)
+                continue
             for row in bad[np.unique(rows.objects[bad], return_index=True)[1]]:
                 found = "missing" if name == "band" else values[row]
                 error = fail(rows.place(int(row)), f"{name} must be {rule}, but is {found}")
@@ -186,6 +191,7 @@ class SurveyStream:
                 "objects_without_observations": without_rows,
                 "repeated_rows": totals.repeated,
                 "skipped": self._faults.errors,
+                **self._faults.notes(),
             },
             counts=_objects.survey_counts(frame, totals.observations, totals.undetected),
             tables=[*tables, OBSERVATIONS],

@@ -16,7 +16,7 @@ from rookery.surveys import _snana_columns, _snana_heads
 from rookery.surveys import _snana_tables as rules
 from rookery.surveys._columnar import column_names, read_table
 from rookery.surveys._dates import Dates, TimeUnit
-from rookery.surveys._report import Faults, IngestReport, OnError, survey_name
+from rookery.surveys._report import Faults, IngestReport, RowOnError, survey_name
 from rookery.surveys._snana_pointers import SEPARATOR
 from rookery.surveys._stream import SurveyStream
 from rookery.surveys._types import TypeMap, text_map
@@ -29,7 +29,7 @@ def ingest_headphot_csv(
     path: str | Path,
     out: str | Path,
     *,
-    on_error: OnError = "stop",
+    on_error: RowOnError = "stop",
     band_aliases: Mapping[str, str] | None = None,
     type_map: TypeMap | None = None,
     type_column: str | None = None,
@@ -55,7 +55,7 @@ def ingest_headphot_csv(
         As for :func:`rookery.surveys.ingest_snana_fits`.
     """
     path, out = Path(path), Path(out)
-    faults, dates = Faults(on_error), Dates(time_unit, path)
+    faults, dates = Faults(on_error, rows=True), Dates(time_unit, path)
     refuse_existing(out)
     if not path.exists():
         raise fail(path, "must be a HEAD file or a folder, but does not exist")
@@ -81,7 +81,7 @@ def ingest_headphot_csv(
                 "rows_without_measurement": found.undefined_rows,
             },
         )
-    return IngestReport(open_survey(out), n_read, len(faults.errors), 0, faults.errors)
+    return IngestReport(open_survey(out), n_read, len(faults.errors), 0, faults.errors, faults.dropped)
 
 
 def _add_pair(head_path: Path, found: _snana_heads.Heads, type_column: str | None) -> None:

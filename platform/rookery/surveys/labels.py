@@ -12,6 +12,7 @@ from rookery_ensembles.errors import fail
 
 _REST = "non-"
 _STRATA = 10
+_SHOWN = 30
 
 
 def strata(kind: str, objects: pd.DataFrame) -> NDArray[np.object_]:
@@ -65,9 +66,17 @@ def class_indices(
     unfit = sorted(str(name) for name in known if name not in position) if rest is None else []
     if unfit:
         rule = f"every type must be one of the classes {', '.join(class_names)}"
-        raise fail(where, f"{rule}, or a class 'non-X' must take the rest, but found {', '.join(unfit)}")
+        found = spoken_types(pd.Series(np.asarray(types, dtype=object)))
+        raise fail(where, f"{rule}, or a class 'non-X' must take the rest; its types are {found}")
     class_of_code = np.array([position.get(name, rest) for name in known] + [-1], dtype=np.int64)
     return class_of_code[codes]
+
+
+def spoken_types(types: pd.Series) -> str:
+    """Return the types that exist with their numbers, the most frequent first: ``Ia (120), II (30)``."""
+    counts = types.value_counts()
+    shown = ", ".join(f"{name} ({number})" for name, number in counts.head(_SHOWN).items())
+    return f"{shown} and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else shown or "all unknown"
 
 
 def _rest_index(class_names: Sequence[str], where: str | Path) -> int | None:

@@ -13,7 +13,7 @@ from rookery.surveys._columnar import column_names, read_blocks, read_table
 from rookery.surveys._dates import Dates, TimeUnit
 from rookery.surveys._long_rows import Fluxes, ObjectIndex
 from rookery.surveys._object_table import ObjectTable, object_table
-from rookery.surveys._report import Faults, IngestReport, OnError, survey_name
+from rookery.surveys._report import Faults, IngestReport, RowOnError, survey_name
 from rookery.surveys._stream import SurveyStream
 from rookery.surveys._types import TypeMap, text_map
 from rookery.surveys.store import open_survey, refuse_existing
@@ -44,7 +44,7 @@ def ingest_plasticc(
     out: str | Path,
     *,
     metadata: str | Path | None = None,
-    on_error: OnError = "stop",
+    on_error: RowOnError = "stop",
     band_aliases: Mapping[str, str] | None = None,
     type_map: TypeMap | None = None,
     type_column: str | None = None,
@@ -70,7 +70,8 @@ def ingest_plasticc(
         The metadata file; without it the one beside the light curves with "meta" in its name.
     on_error
         At the first broken object: ``"stop"`` and write nothing, or ``"skip"`` it, log it, and go
-        on. A file that cannot be read always stops.
+        on; ``"skip-row"`` leaves its broken rows out alone, and counts them. A file
+        that cannot be read always stops.
     band_aliases
         Added to 0 u, 1 g, 2 r, 3 i, 4 z, 5 y.
     type_map
@@ -86,7 +87,7 @@ def ingest_plasticc(
         For the first broken object or row, a file that lacks a column, or an `out` that exists.
     """
     path, out = Path(path), Path(out)
-    faults, dates = Faults(on_error), Dates(time_unit, path)
+    faults, dates = Faults(on_error, rows=True), Dates(time_unit, path)
     refuse_existing(out)
     files, described = _files(path, None if metadata is None else Path(metadata))
     objects = _objects(described, {**TYPES, **text_map(type_map)}, type_column)
@@ -122,7 +123,9 @@ def ingest_plasticc(
                 "rows_without_measurement": fluxes.unmeasured,
             },
         )
-    return IngestReport(open_survey(out, verify=False), n_read, len(faults.errors), 0, faults.errors)
+    return IngestReport(
+        open_survey(out, verify=False), n_read, len(faults.errors), 0, faults.errors, faults.dropped
+    )
 
 
 def _objects(path: Path, type_map: Mapping[str, str], type_column: str | None) -> ObjectTable:

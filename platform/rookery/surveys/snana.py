@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from rookery.surveys import _snana_tables as tables
+from rookery.surveys._bands import BandAliases
 from rookery.surveys._dates import Dates, TimeUnit
-from rookery.surveys._report import Faults, IngestReport, OnError, survey_name
+from rookery.surveys._report import Faults, IngestReport, RowOnError, survey_name
 from rookery.surveys._snana_files import SourceFile, source_files
 from rookery.surveys._snana_text import LightCurve, parse_light_curve
 from rookery.surveys._types import TypeMap, text_map
@@ -35,7 +36,7 @@ def ingest_snana(
     path: str | Path,
     out: str | Path,
     *,
-    on_error: OnError = "stop",
+    on_error: RowOnError = "stop",
     band_aliases: Mapping[str, str] | None = None,
     type_map: TypeMap | None = None,
     type_column: str | None = None,
@@ -56,7 +57,8 @@ def ingest_snana(
     out
         The survey folder to make.
     on_error
-        At the first broken file: ``"stop"`` and write nothing, or ``"skip"`` it, log it, and go on.
+        At the first broken file: ``"stop"`` and write nothing, or ``"skip"`` it, log it, and go on;
+        ``"skip-row"`` leaves broken rows out alone, and counts them.
     band_aliases
         Band as written -> band in the survey. Without an entry, a prefix up to "-" or "/" is
         dropped ("DES-g" -> "g").
@@ -77,13 +79,13 @@ def ingest_snana(
         or an `out` that exists.
     """
     path, out = Path(path), Path(out)
-    faults, dates = Faults(on_error), Dates(time_unit, path)
+    faults, dates = Faults(on_error, rows=True), Dates(time_unit, path)
     refuse_existing(out)
     types = {**tables.DEFAULT_TYPES, **text_map(type_map)}
-    reading = _Reading(errors=faults.errors)
+    reading, aliases = _Reading(errors=faults.errors), BandAliases(band_aliases or {})
     for source in source_files(path):
         try:
-            _take(source, reading, band_aliases or {}, types, type_column)
+            _take(source, reading, aliases, types, type_column, faults)
         except InputError as error:
             faults.add(source.where, error)
     if not reading.curves:
@@ -98,16 +100,18 @@ def ingest_snana(
     reading.curves = [_in_mjd(curve, dates) for curve in reading.curves]
     dates.finish()
     _check_zero_points(path, reading.curves)
-    survey = _write(path, out, survey_name(path, name), reading)
-    return IngestReport(survey, len(reading.curves), len(reading.errors), reading.n_ignored, reading.errors)
+    survey = _write(path, out, survey_name(path, name), reading, faults)
+    n_read, errors = len(reading.curves), reading.errors
+    return IngestReport(survey, n_read, len(errors), reading.n_ignored, errors, faults.dropped)
 
 
 def _take(
     source: SourceFile,
     reading: _Reading,
-    band_aliases: Mapping[str, str],
+    band_aliases: BandAliases,
     type_map: Mapping[str, str],
     type_column: str | None,
+    faults: Faults,
 ) -> None:
     if source.error is not None:
         raise source.error
@@ -115,7 +119,7 @@ def _take(
         _log.debug("%s: has no SNID, VARLIST or OBS: ignored", source.where)
         reading.n_ignored += 1
         return
-    curve = parse_light_curve(source.text, source.where, band_aliases)
+    curve = parse_light_curve(source.text, source.where, band_aliases, faults)
     kind = tables.object_type(curve, type_map, type_column)
     if (other := reading.first_with.get(curve.object_id)) is not None:
         raise fail(source.where, f"SNID must be unique, but {curve.object_id!r} is also that of {other}")
@@ -137,7 +141,7 @@ def _check_zero_points(path: Path, curves: list[LightCurve]) -> None:
             tables.check_zero_points(key, np.array(values), path)
 
 
-def _write(path: Path, out: Path, name: str, reading: _Reading) -> Survey:
+def _write(path: Path, out: Path, name: str, reading: _Reading, faults: Faults) -> Survey:
     # One order whatever the archive's: the same files give the same checksum.
     order = sorted(
         range(len(reading.curves)), key=lambda index: (reading.names[index], reading.curves[index].object_id)
@@ -159,6 +163,7 @@ def _write(path: Path, out: Path, name: str, reading: _Reading) -> Survey:
         "files_skipped": len(reading.errors),
         "skipped": reading.errors,
         "rows_without_measurement": undefined,
+        **faults.notes(),
     }
     return write_survey(
         out,

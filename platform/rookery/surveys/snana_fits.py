@@ -14,7 +14,7 @@ from rookery.surveys import _snana_heads as pairs
 from rookery.surveys import _snana_tables as rules
 from rookery.surveys._dates import Dates, TimeUnit
 from rookery.surveys._fits import read_fits
-from rookery.surveys._report import Faults, IngestReport, OnError, survey_name
+from rookery.surveys._report import Faults, IngestReport, RowOnError, survey_name
 from rookery.surveys._snana_pointers import owners
 from rookery.surveys._stream import SurveyStream
 from rookery.surveys._types import TypeMap, text_map
@@ -29,7 +29,7 @@ def ingest_snana_fits(
     path: str | Path,
     out: str | Path,
     *,
-    on_error: OnError = "stop",
+    on_error: RowOnError = "stop",
     band_aliases: Mapping[str, str] | None = None,
     type_map: TypeMap | None = None,
     type_column: str | None = None,
@@ -68,7 +68,7 @@ def ingest_snana_fits(
         mix MJD and JD, or an `out` that exists.
     """
     path, out = Path(path), Path(out)
-    faults, dates = Faults(on_error), Dates(time_unit, path)
+    faults, dates = Faults(on_error, rows=True), Dates(time_unit, path)
     refuse_existing(out)
     heads = head_files(path)
     with atomic_folder(out) as partial:
@@ -92,7 +92,7 @@ def ingest_snana_fits(
                 "rows_without_measurement": found.undefined_rows,
             },
         )
-    return IngestReport(open_survey(out), n_read, len(faults.errors), 0, faults.errors)
+    return IngestReport(open_survey(out), n_read, len(faults.errors), 0, faults.errors, faults.dropped)
 
 
 def head_files(path: Path) -> list[Path]:

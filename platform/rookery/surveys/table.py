@@ -11,9 +11,10 @@ from rookery.surveys._column_map import COVARIATE_ROLES, ColumnMap, match_column
 from rookery.surveys._columnar import column_names, read_blocks, read_table
 from rookery.surveys._dates import Dates, TimeUnit
 from rookery.surveys._document import ZERO_POINT
+from rookery.surveys._flux_units import told_unit, zero_point_of
 from rookery.surveys._long_rows import Fluxes, Gathered, ObjectIndex, checked_zero_point
 from rookery.surveys._object_table import ObjectTable, object_table
-from rookery.surveys._report import Faults, IngestReport, OnError, survey_name
+from rookery.surveys._report import Faults, IngestReport, RowOnError, survey_name
 from rookery.surveys._stream import SurveyStream
 from rookery.surveys._types import TypeMap, text_map
 from rookery.surveys.store import open_survey, refuse_existing
@@ -31,7 +32,8 @@ def ingest_table(
     columns: Mapping[str, str] | None = None,
     columns_file: str | Path | None = None,
     zero_point: float | None = None,
-    on_error: OnError = "stop",
+    flux_unit: str | None = None,
+    on_error: RowOnError = "stop",
     band_aliases: Mapping[str, str] | None = None,
     type_map: TypeMap | None = None,
     type_column: str | None = None,
@@ -66,11 +68,15 @@ def ingest_table(
     columns_file
         A YAML file with lines ``ROLE: COLUMN``; `columns` goes before it.
     zero_point
-        AB magnitude of flux 1, 27.5 without it; fluxes are converted to 27.5. A column that is
-        called like a zero point must agree with it, or be mapped to `zero_point`.
+        AB magnitude of flux 1; fluxes are converted to 27.5. A column that is called like a zero
+        point must agree with it, or be mapped to `zero_point`. Without it the unit counts that the
+        columns' names (``f_uJy``) or Parquet metadata tell; without one 27.5, as the report says.
+    flux_unit
+        ``fluxcal``, ``nanomaggy``, ``maggy``, ``Jy``, ``mJy``, ``uJy`` or ``nJy``, instead of a zero point.
     on_error
         At the first broken object: ``"stop"`` and write nothing, or ``"skip"`` it, log it, and go
-        on. A file that cannot be read always stops.
+        on; ``"skip-row"`` leaves its broken rows out alone, and counts them. A file
+        that cannot be read always stops.
     band_aliases, time_unit, name
         As for :func:`rookery.surveys.ingest_snana`.
     type_map
@@ -86,7 +92,7 @@ def ingest_table(
         an `out` that exists.
     """
     path, out = Path(path), Path(out)
-    faults, dates = Faults(on_error), Dates(time_unit, path)
+    faults, dates = Faults(on_error, rows=True), Dates(time_unit, path)
     refuse_existing(out)
     mapping = {**(read_columns(Path(columns_file)) if columns_file is not None else {}), **(columns or {})}
     if type_column is not None:
@@ -95,14 +101,13 @@ def ingest_table(
     files = _files(path, object_path)
     known = None if object_path is None else column_names(_existing(object_path))
     found = match_columns(mapping, column_names(files[0]), known, files[0], object_path)
-    if zero_point is not None and ("zero_point" in found.rows or "mag" in found.rows):
+    if (zero_point is not None or flux_unit is not None) and (
+        "zero_point" in found.rows or "mag" in found.rows
+    ):
         other = "a zero point per row" if "zero_point" in found.rows else "magnitudes"
         raise fail(path, f"a zero point for all fluxes and {other} exclude each other")
-    fluxes = Fluxes(
-        found.rows,
-        checked_zero_point(ZERO_POINT if zero_point is None else zero_point, path),
-        found.witness,
-    )
+    used, flux = _flux_unit(found, files[0], flux_unit, zero_point)
+    fluxes = Fluxes(found.rows, checked_zero_point(used, path), found.witness)
     types = text_map(type_map)
     with atomic_folder(out) as partial:
         stream = SurveyStream(partial, path, faults=faults, dates=dates, band_aliases=band_aliases or {})
@@ -129,11 +134,28 @@ def ingest_table(
                 "files": [file.name for file in files][:1000],
                 "columns": {"object_id": found.object_id[0], **found.rows, **found.objects},
                 "zero_point": "per row" if "zero_point" in found.rows else fluxes.zero_point,
+                "flux": flux,
                 "time_unit": time_unit,
                 "rows_without_measurement": fluxes.unmeasured,
             },
         )
-    return IngestReport(open_survey(out, verify=False), n_read, len(faults.errors), 0, faults.errors)
+    roles = {"object_id": found.object_id[0], **found.rows, **found.objects}
+    survey, errors = open_survey(out, verify=False), faults.errors
+    return IngestReport(survey, n_read, len(errors), 0, errors, faults.dropped, roles, flux)
+
+
+def _flux_unit(
+    found: ColumnMap, file: Path, flux_unit: str | None, zero_point: float | None
+) -> tuple[float, str]:
+    """Return the zero point of all fluxes, and what is said of the fluxes."""
+    if "mag" in found.rows:
+        return ZERO_POINT, f"AB magnitudes in {found.rows['mag']!r}"
+    columns = (found.rows["flux"], found.rows["flux_err"])
+    given = zero_point is not None or flux_unit is not None or "zero_point" in found.rows
+    told = told_unit(columns, file, given=given)
+    if "zero_point" in found.rows:
+        return ZERO_POINT, f"zero point of each row in {found.rows['zero_point']!r}"
+    return zero_point_of(told, flux_unit, zero_point, file)
 
 
 def _files(path: Path, objects: Path | None) -> list[Path]:

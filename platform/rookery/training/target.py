@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rookery.surveys import Survey
-from rookery.surveys.labels import class_indices
+from rookery.surveys.labels import class_indices, spoken_types
 from rookery.surveys.redshift_bins import RedshiftBins
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metrics import accuracy, log_loss
@@ -81,8 +81,14 @@ class ClassTarget(Target):
         return len(self.class_names)
 
     def index(self, survey: Survey) -> NDArray[np.int64]:
-        """Return every object's class."""
-        return class_indices(survey.objects["type"], self.class_names, survey.path)
+        """Return every object's class; raises InputError for a class that no object of the survey is of."""
+        types = survey.objects["type"]
+        index = class_indices(types, self.class_names, survey.path)
+        absent = [name for number, name in enumerate(self.class_names) if not (index == number).any()]
+        if absent:
+            rule = f"no object is of the class {' or '.join(absent)}; its types are {spoken_types(types)}"
+            raise fail(survey.path, rule)
+        return index
 
     def truth(self, objects: pd.DataFrame) -> NDArray[np.object_]:
         """Return class names, None where unknown."""

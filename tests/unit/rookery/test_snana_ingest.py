@@ -127,7 +127,7 @@ def test_missing_source_and_foreign_file_are_refused(tmp_path):
 
 
 def test_unknown_error_policy_is_refused(release, tmp_path):
-    with pytest.raises(InputError, match="on_error: must be 'stop' or 'skip', but is 'ignore'"):
+    with pytest.raises(InputError, match="on_error: must be 'stop' or 'skip' or 'skip-row', but is 'ignore'"):
         ingest_snana(release, tmp_path / "out", on_error="ignore")
 
 
