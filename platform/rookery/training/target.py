@@ -85,7 +85,7 @@ class ClassTarget(Target):
         types = survey.objects["type"]
         index = class_indices(types, self.class_names, survey.path)
         absent = [name for number, name in enumerate(self.class_names) if not (index == number).any()]
-        if absent:
+        if absent and types.notna().any():
             rule = f"no object is of the class {' or '.join(absent)}; its types are {spoken_types(types)}"
             raise fail(survey.path, rule)
         return index
