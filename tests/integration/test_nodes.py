@@ -121,7 +121,7 @@ def test_a_study_whose_head_is_lost_goes_on_on_a_new_cluster(survey, tmp_path, n
     assert driver.returncode == 2, output
     errors = [line for line in output.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
-    assert "head has not answered" in errors[0]
+    assert "the head of the Ray cluster has not answered" in errors[0]
     assert "Traceback" not in output
 
     _, address = nodes.head(2)

@@ -69,6 +69,16 @@ def test_a_checkpoint_is_fetched_unless_the_one_here_is_younger(home, tmp_path, 
     assert home.read("running/0001.safetensors") == b"epoch 2"
 
 
+def test_a_checkpoint_that_cannot_be_put_stays_here_with_a_warning(home, tmp_path, caplog):
+    local = home.mirror / "running" / "0001.safetensors"
+    local.parent.mkdir(parents=True)
+    local.write_bytes(b"epoch 1")
+    home.put("running", b"a file where a folder should be")
+    home.publish_checkpoint("0001")
+    assert "the checkpoint stays on this machine for now" in caplog.text
+    assert local.read_bytes() == b"epoch 1"
+
+
 def test_the_copy_of_another_study_at_the_same_place_is_cleared(home):
     home.put("study.yaml", b"first")
     assert home.fetch_document()

@@ -27,7 +27,7 @@ from rookery.search.planner import ResourcePlan, live_nodes, plan_resources
 from rookery.search.progress import SearchProgress
 from rookery.search.study import Study, driver_lock
 from rookery.search.tally import Tally
-from rookery.search.watchdog import Watchdog
+from rookery.search.watchdog import watch_ray
 from rookery_ensembles.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -236,7 +236,7 @@ def ray_session(address: str | None, *, any_version: bool = False) -> Iterator[l
         except (ConnectionError, RuntimeError, ray.exceptions.AuthenticationError) as error:
             # RuntimeError: Ray's word for another version of Ray or Python on the cluster.
             raise InputError(f"--address {address}: the Ray cluster does not let us in ({error})") from error
-    watchdog = Watchdog(address)
+    watchdog = watch_ray(address)
     try:
         if address is not None and not any_version:
             _refuse_strangers(address)

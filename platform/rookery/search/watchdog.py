@@ -14,7 +14,8 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from rookery_ensembles.errors import InputError
 
@@ -29,13 +30,13 @@ _TIMEOUT = 3.0
 
 
 @dataclass
-class _Watched:
+class Watched:
     """A process that listens on a port."""
 
     name: str
     host: str
     port: int
-    answered: float
+    answered: float = field(default_factory=time.monotonic)
 
     def silence(self) -> OSError | None:
         """Ask whether it is there; return the error when nobody answers."""
@@ -56,6 +57,19 @@ class _Watched:
         return f"{self.name} has not answered for {silent:.0f} s ({error})"
 
 
+def watch_ray(address: str | None) -> Watchdog:
+    """Watch the head, and this node's raylet, of the Ray that this process is connected to."""
+    import ray
+
+    context = ray.get_runtime_context()
+    here = next(node for node in ray.nodes() if node["NodeID"] == context.get_node_id())
+    host, _, port = context.gcs_address.rpartition(":")
+    whose = "of this machine's own Ray" if address is None else "of the Ray cluster"
+    raylet = Watched("the raylet of this node", str(here["NodeManagerAddress"]), int(here["NodeManagerPort"]))
+    head = Watched(f"the head {whose}", host.strip("[]"), int(port))
+    return Watchdog("" if address is None else f"--address {address}: ", (head, raylet))
+
+
 class Watchdog:
     """Ends the work on a Ray whose head or raylet is gone, with one error.
 
@@ -64,21 +78,8 @@ class Watchdog:
     `END_SECONDS` of the last answer, the process ends with exit status 2: nothing else stops a call into Ray.
     """
 
-    def __init__(self, address: str | None) -> None:
-        import ray
-
-        context = ray.get_runtime_context()
-        here = next(node for node in ray.nodes() if node["NodeID"] == context.get_node_id())
-        host, _, port = context.gcs_address.rpartition(":")
-        whose = "of this machine's own Ray" if address is None else "of the Ray cluster"
-        now = time.monotonic()
-        self._watched = (
-            _Watched(f"the head {whose}", host.strip("[]"), int(port), now),
-            _Watched(
-                "the raylet of this node", str(here["NodeManagerAddress"]), int(here["NodeManagerPort"]), now
-            ),
-        )
-        self._where = "" if address is None else f"--address {address}: "
+    def __init__(self, where: str, watched: Sequence[Watched]) -> None:
+        self._where, self._watched = where, watched
         self._in_main = threading.current_thread() is threading.main_thread()
         self._left, self._stopped = threading.Event(), threading.Event()
         self._judged = threading.Event()
