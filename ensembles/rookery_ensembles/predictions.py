@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rookery_ensembles.bounds import open_parquet
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import atomic_file
+from rookery_ensembles.files import atomic_file, check_name
 from rookery_ensembles.schema import KINDS, ROLES, PredictionInfo, Predictions, check_predictions
 from rookery_ensembles.stack import Stack, average_starts, pool_folds, stack_members
 
@@ -41,9 +41,11 @@ def check_predictions_path(path: str | Path) -> None:
     Raises
     ------
     InputError
-        When the name does not end in ``.parquet``, the only format written, or belongs to a folder.
+        When the name does not end in ``.parquet``, the only format written, belongs to a folder, or is one
+        that no file may have.
     """
     path = Path(path)
+    check_name(path)
     if path.suffix.lower() != _SUFFIX:
         rule = f"predictions are written as Parquet, and the name must end in {_SUFFIX}"
         raise fail(path, f"{rule}, but ends in {path.suffix or 'nothing of the kind'!r}")

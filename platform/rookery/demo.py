@@ -18,7 +18,7 @@ from rich.console import Console
 
 from rookery_ensembles import Predictions, prediction_metrics, read_predictions
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import write_text
+from rookery_ensembles.files import check_name, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -158,6 +158,7 @@ def _prepare(out: Path, seed: int) -> None:
         "galaxy_trials": N_GALAXY_TRIALS,
         "seed": seed,
     }
+    check_name(out)
     if out.exists() and not out.is_dir():
         raise fail(out, "is a file; the demo needs a folder")
     marker = out / MARKER

@@ -33,7 +33,7 @@ from rookery.search.lock import held
 from rookery.search.planner import plan_resources
 from rookery.search.run import listen_to_sigterm, ray_session
 from rookery_ensembles.errors import InputError, fail
-from rookery_ensembles.files import sweep, write_text
+from rookery_ensembles.files import check_name, sweep, write_text
 
 logger = logging.getLogger(__name__)
 DOCUMENT = "campaign.yaml"
@@ -248,6 +248,7 @@ def _missing(
 def _claimed(folders: Folders, campaign: Campaign) -> Iterator[None]:
     """Make the campaign's folder, or take up one that a campaign made, for this driver alone."""
     out = folders.out
+    check_name(out)
     if out.exists() and not out.is_dir():
         raise fail(out, "is a file; a campaign needs a folder")
     foreign = [entry for entry in out.iterdir() if entry.name != "surveys"] if out.is_dir() else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 import rookery
 from rookery.reports.objects import check_truth
 from rookery.search.ledger import SECONDS, ledger
-from rookery.search.study import Study
+from rookery.search.study import Study, member_folder
 from rookery.surveys import Survey, open_split, open_survey
 from rookery.surveys.domain import training_domain
 from rookery.surveys.shift_options import DegradedValidation
-from rookery.training.member import DEGRADED, Card, read_card
+from rookery.training.member import CARD, DEGRADED, WEIGHTS, Card, read_card, verify_file
 from rookery_ensembles import (
     Bundle,
     CandidateMember,
@@ -36,8 +36,10 @@ from rookery_ensembles import (
     write_predictions,
 )
 from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.files import check_name
 
 logger = logging.getLogger(__name__)
+_TOLD = 10
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,11 @@ def study_candidates(study: Study) -> list[CandidateMember]:
     Raises
     ------
     InputError
-        When there is none, or a member belongs to another survey.
+        When there is none, a member belongs to another survey, or its predictions are not those that its
+        card tells of.
     """
     complete = study.complete_trials()
+    _warn_lost(study, complete)
     if not complete:
         raise fail(study.members_folder, "has no finished member yet; `rookery search` makes them")
     degraded = isinstance(study.space.objective.shift, DegradedValidation)
@@ -115,9 +119,27 @@ def study_candidates(study: Study) -> list[CandidateMember]:
             if card.survey != study.document.survey.checksum:
                 rule = f"`survey`: the member belongs to another survey (checksum {card.survey[:12]})"
                 raise fail(folder / "card.json", rule)
+            verify_file(folder, card, file)
             validation = read_predictions(folder / file)
             candidates.append(CandidateMember(card.member, folder, f"{trial:04d}", validation))
     return candidates
+
+
+def _warn_lost(study: Study, complete: Mapping[int, object]) -> None:
+    """Name the members whose card is missing although their trial is complete; they cannot be taken."""
+    lost = [
+        name
+        for trial in study.complete_optuna_trials()
+        if trial.number not in complete
+        for name in (study.member_name(trial.number, *each) for each in study.trainings())
+        if not (member_folder(study.path, name) / CARD).is_file()
+    ]
+    if lost:
+        told = ", ".join(lost[:_TOLD]) + (", ..." if len(lost) > _TOLD else "")
+        logger.warning(
+            "%s: %d members of complete trials have no %s and are left out: %s",
+            study.members_folder, len(lost), CARD, told,
+        )  # fmt: skip
 
 
 def build_ensemble(
@@ -136,6 +158,7 @@ def build_ensemble(
     positive
         Class whose recall at fixed precision is reported.
     """
+    check_name(out)
     classes = study.document.class_names
     if classes is not None and positive not in classes:
         names = ", ".join(classes)
@@ -158,6 +181,8 @@ def build_ensemble(
     }
     document = study.document
     chosen = [read_card(member.folder) for member in choice.members]
+    for member, card in zip(choice.members, chosen, strict=True):
+        verify_file(member.folder, card, WEIGHTS)
     bundle = write_bundle(
         out,
         members=choice.members,
@@ -227,6 +252,8 @@ def _test_predictions(
     files = [candidate.folder / "predictions-test.parquet" for candidate in candidates]
     if not all(file.is_file() for file in files):
         return {}
+    for file in files:
+        verify_file(file.parent, read_card(file.parent), file.name)
     read = [read_predictions(file) for file in files]
     stack = stack_members(read)
     if stack.truth is None:

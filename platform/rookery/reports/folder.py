@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import atomic_folder
+from rookery_ensembles.files import atomic_folder, check_name
 from rookery_ensembles.plain_text import parse_json
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def refuse_foreign(target: Path) -> None:
     InputError
         When `target` is a file, or a folder with files that no report wrote.
     """
+    check_name(target)
     if not target.exists():
         return
     if not target.is_dir():

@@ -28,7 +28,7 @@ from rookery.training.data import choosing_rows, role_rows
 from rookery.training.job import KeptEpoch, inner_part
 from rookery.training.validation import check_shift, shift_weights
 from rookery_ensembles.errors import InputError, fail
-from rookery_ensembles.files import atomic_file, is_partial, sha256, write_new_text
+from rookery_ensembles.files import atomic_file, check_name, is_partial, sha256, write_new_text
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +70,7 @@ def create_or_open_study(
     """
     home = Home(str(path)) if is_url(path) else None
     path = Path(path) if home is None else home.mirror
+    check_name(path)
     if home is not None:
         storage = check_home(home, storage, workers_per_network)
     kept = storage and _checked_storage(storage)

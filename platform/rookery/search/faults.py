@@ -8,7 +8,7 @@ import traceback
 from rookery.search.retries import causes
 
 _PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.ECONNRESET)
-_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, *_PASSING)
+_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENAMETOOLONG, *_PASSING)
 _SQLITE = ("database or disk is full", "attempt to write a readonly database", "disk I/O error")
 
 

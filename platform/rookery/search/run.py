@@ -29,6 +29,7 @@ from rookery.search.study import Study, driver_lock
 from rookery.search.tally import Tally
 from rookery.search.watchdog import watch_ray
 from rookery_ensembles.errors import InputError
+from rookery_ensembles.files import check_name
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +129,7 @@ def run_search(
 @contextmanager
 def planning_folder(study: str | Path) -> Iterator[str | Path]:
     """Yield where a study is, or a folder that vanishes, where one that does not exist may be planned."""
+    check_name(study)
     if Path(study).exists():
         yield study
         return

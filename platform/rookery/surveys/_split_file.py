@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rookery.surveys._tables import no_nulls, read_table, require_columns
 from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import atomic_file
+from rookery_ensembles.files import atomic_file, check_name
 from rookery_ensembles.plain_text import parse_json
 
 ROLES = ("train", "validation", "test", "unlabelled")
@@ -142,7 +142,9 @@ def split_path(survey: Survey, name: str) -> Path:
         raise fail(
             f"split name {name!r}", "must be letters, digits, '.', '_' and '-', the first a letter or digit"
         )
-    return survey.path / "splits" / f"{name}.parquet"
+    path = survey.path / "splits" / f"{name}.parquet"
+    check_name(path)
+    return path
 
 
 def write_split(

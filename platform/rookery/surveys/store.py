@@ -34,7 +34,7 @@ from rookery.surveys._image_file import map_images
 from rookery.surveys._observations import ObservationArrays
 from rookery.surveys._tables import no_nulls, read_table, require_columns
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import atomic_folder
+from rookery_ensembles.files import atomic_folder, check_name
 
 _log = logging.getLogger(__name__)
 
@@ -85,12 +85,12 @@ class Survey:
         return self._arrays
 
     def image_array(self) -> NDArray[np.floating]:
-        """Return all cutouts, (N, n_bands, size, size) in nanomaggies, as a read-only memory map."""
-        image = self.info.image
-        if image is None:
-            raise fail(self.path, f"has no images: it holds {self.info.kind}")
-        shape = (self.info.counts["objects"], len(self.bands), image.size, image.size)
-        return map_images(self.path / IMAGES, shape, image.dtype)
+        """Return all cutouts, (N, n_bands, size, size) in nanomaggies, as a read-only memory map.
+
+        It is made at the first call, or on opening with `verify`, then kept: a survey that is replaced or
+        deleted meanwhile stays the one that was opened.
+        """
+        return self._images
 
     def magnitudes(self) -> NDArray[np.float64]:
         """Return AB magnitudes (N, n_bands) of galaxies, NaN where missing."""
@@ -110,6 +110,14 @@ class Survey:
         names = [f"{prefix}_{band}" for band in self.bands]
         columns = [self.objects[name].to_numpy() if name in self.objects else nothing for name in names]
         return np.column_stack(columns)
+
+    @cached_property
+    def _images(self) -> NDArray[np.floating]:
+        image = self.info.image
+        if image is None:
+            raise fail(self.path, f"has no images: it holds {self.info.kind}")
+        shape = (self.info.counts["objects"], len(self.bands), image.size, image.size)
+        return map_images(self.path / IMAGES, shape, image.dtype)
 
     @cached_property
     def _arrays(self) -> ObservationArrays:
@@ -236,7 +244,8 @@ def warn_undetected(path: Path, undetected: int, objects: int) -> None:
 
 
 def refuse_existing(path: Path, *, replace: bool = False) -> None:
-    """Refuse to overwrite a folder, before long work is done for it."""
+    """Refuse to overwrite a folder, or a name that none may have, before long work is done for it."""
+    check_name(path)
     if path.exists() and not replace:
         raise fail(path, "must not exist yet: a survey is never overwritten unasked")
 

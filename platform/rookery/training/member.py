@@ -89,6 +89,8 @@ class Card(Document):
     parameters: int
     weights: str
     """SHA-256 of the weights' file."""
+    predictions: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of each file of predictions; cards of older members have none."""
     device: str
     device_seconds: float
     """Time spent in training epochs on that device, over all runs of the member."""
@@ -215,6 +217,24 @@ def read_card(folder: Path) -> Card:
     return build(Card, parse_json(content, path), path)
 
 
+def verify_file(folder: Path, card: Card, name: str) -> None:
+    """Compare a member's weights, or one of its files of predictions, with the digest of its card.
+
+    Raises
+    ------
+    InputError
+        When the file is missing or altered. Predictions of which an older card tells no digest pass.
+    """
+    wanted = card.weights if name == WEIGHTS else card.predictions.get(name)
+    if wanted is None:
+        return
+    if not (folder / name).is_file():
+        raise fail(folder / name, f"is missing, of which {CARD} tells")
+    if (found := sha256(folder / name)) != wanted:
+        rule = f"must have the SHA-256 that {CARD} names, {wanted[:12]}..., but has {found[:12]}..."
+        raise fail(folder / name, f"{rule}: it was altered")
+
+
 def open_member(folder: str | Path, device: str | torch.device = "cpu") -> Member:
     """Open a member folder (in a study or a bundle) for prediction.
 
@@ -231,9 +251,8 @@ def open_member(folder: str | Path, device: str | torch.device = "cpu") -> Membe
         )
     family = load_family(card.family)
     configuration: TrainingConfiguration = Source.read(folder / CONFIG).validate(family.configuration)
-    if (folder / WEIGHTS).is_file() and (found := sha256(folder / WEIGHTS)) != card.weights:
-        rule = f"must have the SHA-256 that {CARD} names, {card.weights[:12]}..., but has {found[:12]}..."
-        raise fail(folder / WEIGHTS, f"{rule}: it was altered")
+    if (folder / WEIGHTS).is_file():
+        verify_file(folder, card, WEIGHTS)
     try:
         shape = blueprint(family, configuration, len(card.bands), card.target.n_outputs)
     except InputError as error:
@@ -294,6 +313,8 @@ class _Trained:
             values = self.data.target.values(degraded)
             found = replace(self._predictions("validation", card), values=values)
             write_predictions(found, folder / DEGRADED)
+        made = sorted(folder.glob("predictions-*.parquet"))
+        card = card.model_copy(update={"predictions": {file.name: sha256(file) for file in made}})
         text = json.dumps(card.model_dump(mode="json"), indent=2)
         (folder / CARD).write_text(text + "\n", encoding="utf-8")
         return card
