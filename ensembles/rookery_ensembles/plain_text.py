@@ -16,6 +16,9 @@ DEEPEST = 50
 """Levels that a document may have; the deepest of Rookery's own has 8."""
 MOST_REPEATED = 100_000
 """Values that the aliases of a YAML document may repeat."""
+LONGEST_YAML = 2_000_000
+"""Characters of a YAML document, which takes some 400 times as many bytes in memory at worst; a bundle of
+5,000 members has that many."""
 
 
 class YamlText:
@@ -38,11 +41,15 @@ class YamlText:
     Raises
     ------
     InputError
-        With the line: when it is not YAML, has more than `DEEPEST` levels, a key stands twice in one
-        mapping, or aliases lead to themselves or repeat more than `MOST_REPEATED` values.
+        With the line: when it is not YAML, has more than `LONGEST_YAML` characters or `DEEPEST` levels, a
+        key stands twice in one mapping, or aliases lead to themselves or repeat more than `MOST_REPEATED`
+        values.
     """
 
     def __init__(self, text: str, where: object) -> None:
+        if len(text) > LONGEST_YAML:
+            rule = f"a YAML document must have at most {LONGEST_YAML:,} characters, but has {len(text):,}"
+            raise fail(str(where), rule)
         try:
             loader = _Loader(text)
             try:

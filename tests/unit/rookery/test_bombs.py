@@ -19,6 +19,7 @@ import pytest
 from astropy.io import fits
 from numpy.lib import format as npy
 
+from rookery.documents import Source
 from rookery.surveys import ingest_catalogue, ingest_headphot_csv
 from rookery.surveys._tables import read_table
 from rookery.surveys._unpacked import unpacked, unpacking
@@ -376,3 +377,10 @@ def test_predictions_and_tables_that_repeat_endlessly_are_refused(tmp_path: Path
             read(tmp_path / "p.parquet")
     pq.write_table(pa.table({"object_id": [str(i) for i in range(100_000)]}), tmp_path / "q.parquet")
     assert len(read_table(tmp_path / "q.parquet")) == 100_000
+
+
+def test_a_yaml_document_has_a_largest_length(tmp_path: Path) -> None:
+
+    (tmp_path / "config.yaml").write_text("a: [" + "b," * 1_000_000 + "]\n")
+    with pytest.raises(InputError, match=r"config\.yaml: a YAML document must have at most 2,000,000 char"):
+        Source.read(tmp_path / "config.yaml")

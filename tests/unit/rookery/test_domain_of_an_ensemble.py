@@ -1,6 +1,7 @@
 """An ensemble knows what it was trained on: what is outside is flagged, what lacks its bands refused."""
 
 import dataclasses
+import json
 import logging
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from rookery.surveys.domain import object_features, training_domain
 from rookery.surveys.view import SurveyView
 from rookery_ensembles import Bundle, InputError, load_bundle, read_predictions, write_bundle
 from rookery_ensembles.domain import Domain
+from rookery_ensembles.files import sha256
 
 FAINTER = 10 ** (-0.4 * 4)
 
@@ -252,12 +254,15 @@ def test_members_whose_truth_is_not_the_surveys_make_no_ensemble(
 
     study = open_study(bundle.path.with_name("study"))
     file = next(study.members_folder.glob("*/predictions-validation.parquet"))
-    whole = file.read_bytes()
+    card = file.with_name("card.json")
+    whole = {path: path.read_bytes() for path in (file, card)}
     made = read_predictions(file)
     assert made.truth is not None
     try:
         write_predictions(dataclasses.replace(made, truth=np.roll(made.truth, 1)), file)
+        card.write_text(json.dumps(json.loads(whole[card]) | {"predictions": {file.name: sha256(file)}}))
         with pytest.raises(InputError, match="own truth must be that of the survey"):
             build_ensemble(study, tmp_path / "bundle")
     finally:
-        file.write_bytes(whole)
+        for path, content in whole.items():
+            path.write_bytes(content)
