@@ -16,10 +16,12 @@ from rookery_ensembles.metrics import log_loss
 from rookery_ensembles.probabilities import LOG_FLOOR
 from rookery_ensembles.schema import PredictionInfo, Predictions
 from rookery_ensembles.scoring import bin_log_loss, prediction_metrics
+from rookery_ensembles.shown import short_repr
 
 __all__ = ["CandidateMember", "EnsembleChoice", "choose"]
 
 
+@short_repr
 @dataclass(frozen=True)
 class EnsembleChoice:
     """The members chosen for an ensemble, their calibration, and what they were chosen by.

@@ -29,6 +29,7 @@ from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, sha256
 from rookery_ensembles.probabilities import normalised
 from rookery_ensembles.schema import KINDS, count_columns
+from rookery_ensembles.shown import short_repr
 
 __all__ = ["MEMBER_FILES", "Bundle", "BundleMember", "load_bundle", "write_bundle"]
 
@@ -55,6 +56,7 @@ class BundleMember:
     weight: float
 
 
+@short_repr
 @dataclass(frozen=True)
 class Bundle:
     """A finished ensemble, loaded and verified.

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.errors import fail
 from rookery_ensembles.schema import Predictions
+from rookery_ensembles.shown import short_repr
 from rookery_ensembles.stack import Stack, average_starts, pool_folds, stack_members
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class CandidateMember:
     """A trained network that may join an ensemble.
@@ -37,6 +39,7 @@ class CandidateMember:
     validation: Predictions
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Pool:
     """Out-of-sample predictions of all configurations for the same objects, in the order of their ids.

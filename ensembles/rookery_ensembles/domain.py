@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rookery_ensembles._documents import Fields
 from rookery_ensembles.errors import fail
+from rookery_ensembles.shown import short_repr
 
 QUANTILE, MARGIN = 0.001, 0.2
 """A range goes from this quantile to its opposite, and beyond by this part of the distance of the two."""
@@ -23,6 +24,7 @@ _KEYS = ("objects", "ranges", "missing", "unobserved")
 Floats = NDArray[np.float64]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Domain:
     """What the training objects of an ensemble were like.

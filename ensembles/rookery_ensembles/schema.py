@@ -14,6 +14,7 @@ from rookery_ensembles._documents import Fields
 from rookery_ensembles.errors import fail
 from rookery_ensembles.plain_text import parse_json
 from rookery_ensembles.probabilities import class_indices, normalised
+from rookery_ensembles.shown import short_repr
 
 KINDS = ("class_probability", "redshift_pdf")
 ROLES = ("train", "validation", "test", "unlabelled")
@@ -47,6 +48,7 @@ class PriorCorrection:
         return cls(**lists, n_objects=given.take("n_objects", int))
 
 
+@short_repr
 @dataclass(frozen=True)
 class PredictionInfo:
     """What predictions are of, and where they come from.
@@ -174,6 +176,7 @@ class PredictionInfo:
         return info
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """Class probabilities, or redshift PDFs, of N objects.
@@ -199,6 +202,22 @@ class Predictions:
     truth: NDArray[Any] | None
     values: NDArray[np.float32]
     out_of_domain: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        """Make arrays of lists; raises InputError for one that is ragged or holds something else."""
+        for name, kind in (("object_id", None), ("values", np.float32), ("out_of_domain", None)):
+            given = getattr(self, name)
+            if isinstance(given, (list, tuple)):
+                try:
+                    object.__setattr__(self, name, np.asarray(given, dtype=kind))
+                except (ValueError, TypeError) as error:
+                    raise fail(
+                        f"predictions of {self.info.maker}", f"`{name}` is no array ({error})"
+                    ) from error
+        truth: Any = self.truth
+        if isinstance(truth, (list, tuple)):
+            named = self.info.class_names is not None
+            object.__setattr__(self, "truth", np.array(truth, dtype=object if named else np.float64))
 
 
 def check_predictions(predictions: Predictions, where: str) -> Predictions:

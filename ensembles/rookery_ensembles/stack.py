@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.errors import fail
 from rookery_ensembles.schema import PredictionInfo, Predictions
+from rookery_ensembles.shown import short_repr
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Stack:
     """Predictions of M members for the same N objects, in one order.

@@ -37,11 +37,13 @@ from rookery_ensembles import (
 )
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import check_name
+from rookery_ensembles.shown import short_repr
 
 logger = logging.getLogger(__name__)
 _TOLD = 10
 
 
+@short_repr
 @dataclass(frozen=True)
 class StudyEnsemble:
     """An ensemble and how it compares.

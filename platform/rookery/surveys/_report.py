@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from rookery.surveys.store import Survey
 from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.shown import short_repr
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ class DroppedRows:
     first: str
 
 
+@short_repr
 @dataclass(frozen=True)
 class IngestReport:
     """What an ingest did.

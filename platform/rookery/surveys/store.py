@@ -35,6 +35,7 @@ from rookery.surveys._observations import ObservationArrays
 from rookery.surveys._tables import no_nulls, read_table, require_columns
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, check_name
+from rookery_ensembles.shown import short_repr
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ _log = logging.getLogger(__name__)
 DETECTION_SNR = 5.0
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Survey:
     """An opened survey.
