@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rookery.campaigns.differences import check_between
 from rookery.campaigns.load import Campaign, find_campaign, load_campaign
@@ -31,6 +30,7 @@ from rookery.documents import dump
 from rookery.search.faults import storage_fault
 from rookery.search.lock import held
 from rookery.search.planner import plan_resources
+from rookery.search.progress import NetworkProgress
 from rookery.search.run import listen_to_sigterm, ray_session
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import check_name, sweep, write_text
@@ -162,8 +162,7 @@ def _work(
     if not tasks and not baselines:
         return {}
     errors: dict[str, str] = {}
-    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
-    with ray_session(asked.address) as nodes, Progress(*columns, console=console) as progress:
+    with ray_session(asked.address) as nodes:
         listen_to_sigterm()
         plan = plan_resources(
             nodes,
@@ -173,22 +172,23 @@ def _work(
             gpus_per_trial=asked.gpus,
             trials=len(tasks),
         )
-        bar = progress.add_task("baselines", total=len(baselines), visible=bool(baselines))
-        for baseline in baselines:
-            error = _run_baseline(campaign, folders, baseline, verbs)
-            if error is not None:
-                errors[baseline.id] = error
-            progress.advance(bar)
+        if baselines:
+            with NetworkProgress("baselines", len(baselines), console) as progress:
+                for baseline in baselines:
+                    error = _run_baseline(campaign, folders, baseline, verbs)
+                    if error is not None:
+                        errors[baseline.id] = error
+                    progress.end(error is not None)
         if tasks:
-            bar = progress.add_task("networks", total=len(tasks))
+            with NetworkProgress("networks", len(tasks), console) as progress:
 
-            def on_end(task: NetworkTask, error: str | None) -> None:
-                if error is not None:
-                    first = error.splitlines()[0]
-                    progress.console.print(f"{task.job.member}: {first}", highlight=False, soft_wrap=True)
-                progress.advance(bar)
+                def on_end(task: NetworkTask, error: str | None) -> None:
+                    if error is not None:
+                        first = error.splitlines()[0]
+                        console.print(f"{task.job.member}: {first}", highlight=False, soft_wrap=True)
+                    progress.end(error is not None)
 
-            errors |= train_networks(tasks, folders, plan, on_end)
+                errors |= train_networks(tasks, folders, plan, on_end)
     return errors
 
 

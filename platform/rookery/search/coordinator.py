@@ -34,6 +34,7 @@ from rookery.search.constraints import MOST_IN_A_ROW, Constraints
 from rookery.search.jobs import trial_jobs
 from rookery.search.ledger import write_costs
 from rookery.search.one_writer import OneWriterStorage
+from rookery.search.progress import Going
 from rookery.search.pruners import make_pruner
 from rookery.search.samplers import grid, make_sampler
 from rookery.search.study import Study, forget_checkpoint, trial_values
@@ -61,6 +62,9 @@ class _Live:
     """How often it was begun or taken up since it last finished an epoch."""
     deaths: int = 0
     """How often since it last finished an epoch."""
+    epochs: int = 1
+    """Of each of its networks."""
+    networks: int = 1
     spent: dict[int, Mapping[str, float]] = field(default_factory=dict)
     """What each step took; of those before its driver was killed, too, once its worker resumes."""
 
@@ -120,6 +124,13 @@ class Coordinator:
     def left(self) -> int:
         """Return how many trials are still to be run or finished."""
         return max(0, self.n_trials - self._asked) + len(self._orphans)
+
+    def going(self) -> list[Going]:
+        """Return how far the running trials are."""
+        return [
+            Going(live.trial.number, max(live.reported, default=0), live.epochs, live.networks)
+            for live in self._live.values()
+        ]
 
     def interrupted(self) -> bool:
         """Whether trials were left running."""
@@ -217,6 +228,8 @@ class Coordinator:
         self._live[key] = live
         self.tally.running = len(self._live)
         jobs = trial_jobs(self.study, live.trial.number, values)
+        live.epochs = self.family.configure(jobs[0].configuration).epochs
+        live.networks = len(jobs)
         return {
             "trial": live.trial.number,
             "beside": self.study.space.objectives[1:],

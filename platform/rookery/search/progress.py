@@ -1,75 +1,188 @@
-"""The live display of a search: trials by state, best value, time left."""
+"""The live display of a search: trials by state, best value, epochs of what runs, time left."""
 
 from __future__ import annotations
 
-import logging
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
 from rookery.search.tally import Tally
+from rookery.words import count, duration
 
-logger = logging.getLogger(__name__)
+_BAR, _SHOWN = 24, 4
+"""Columns of a bar, and trials that run of which one is drawn."""
+
+
+@dataclass(frozen=True)
+class Going:
+    """How far a running trial is."""
+
+    trial: int
+    step: int
+    """Epochs that count as done, of all its networks."""
+    epochs: int
+    """Of each of its networks."""
+    networks: int
+
+    @property
+    def fraction(self) -> float:
+        """What is done of it, from 0 to 1: a network may end before its last epoch."""
+        return min(1.0, self.step / (self.epochs * self.networks))
+
+    def place(self) -> str:
+        """Return where it is, in words."""
+        if not self.step:
+            return "no epoch yet"
+        number, before = divmod(self.step - 1, self.epochs)
+        several = f"network {number + 1} of {self.networks}, " if self.networks > 1 else ""
+        return f"{several}epoch {before + 1} of {self.epochs}"
+
+
+class Countdown:
+    """The time left: estimated anew when something was done, else it counts down and never rises.
+
+    Work is in any unit; `update` may be called as often as one likes.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._start = clock, clock()
+        self._first: float | None = None
+        self._last = 0.0
+        self._end: float | None = None
+
+    @property
+    def passed(self) -> float:
+        """Seconds since the start."""
+        return self._clock() - self._start
+
+    def update(self, done: float, wanted: float) -> None:
+        """Take note of the work that is done of what is wanted, that of earlier runs counted."""
+        if self._first is None:
+            self._first = self._last = done
+        if done == self._last:
+            return
+        self._last = done
+        here = done - self._first
+        self._end = self._clock() + self.passed / here * (wanted - done) if here > 0 else None
+
+    def words(self) -> str:
+        """Return the time left, or nothing where nothing tells it."""
+        if self._end is None:
+            return ""
+        left = self._end - self._clock()
+        return f"about {duration(left)} left" if left >= 0.5 else "longer than estimated"
 
 
 class SearchProgress:
-    """A progress bar on a terminal; elsewhere (a log file, CI) a line whenever a trial ends."""
+    """A display of some lines on a terminal; elsewhere (a log file, CI) a line whenever a trial ends."""
 
     def __init__(self, n_trials: int, console: Console, *, metric: str) -> None:
         self._n_trials, self._console, self._metric = n_trials, console, metric
-        self._start, self._finished_at_start, self._last = time.monotonic(), 0, -1
-        self._bar = Progress(
-            TextColumn("[bold]trials"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[states]}"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("trials", total=n_trials, states="", left="")
+        self._left, self._last = Countdown(), -1
+        self._tally, self._going = Tally(), tuple[Going, ...]()
+        self._live = Live(get_renderable=self._lines, console=console, refresh_per_second=4)
 
     def __enter__(self) -> SearchProgress:
-        self._bar.start()
+        if self._console.is_terminal:
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        self._going = ()  # none runs any more
+        self._live.stop()
 
-    def update(self, tally: Tally) -> None:
-        """Show a tally."""
-        if self._last < 0:
-            self._finished_at_start = tally.finished
-        states = describe(tally, self._metric)
-        left = self._time_left(tally)
-        self._bar.update(self._task, completed=tally.finished, states=states, left=left)
-        if self._bar.disable and tally.finished > max(self._last, 0):
-            text = f"trials {tally.finished}/{self._n_trials}: {states}" + (f", {left}" if left else "")
-            self._console.print(text, highlight=False, soft_wrap=True)
+    def update(self, tally: Tally, going: Sequence[Going] = ()) -> None:
+        """Show a tally, and how far what runs is."""
+        self._tally, self._going = tally, tuple(going)
+        self._left.update(self._done(), self._n_trials)
+        if not self._console.is_terminal and tally.finished > max(self._last, 0):
+            left = self._time_left()
+            text = f"trials {tally.finished:,}/{self._n_trials:,}: {describe(tally, self._metric)}"
+            self._console.print(text + (f", {left}" if left else ""), highlight=False, soft_wrap=True)
         self._last = tally.finished
 
-    def _time_left(self, tally: Tally) -> str:
-        """Extrapolate from the trials that ended in this run."""
-        ended = tally.finished - self._finished_at_start
-        if not ended or tally.finished >= self._n_trials:
-            return ""
-        seconds = (time.monotonic() - self._start) / ended * (self._n_trials - tally.finished)
-        return f"about {seconds / 60:.0f} min left" if seconds > 90 else f"about {seconds:.0f} s left"
+    def _done(self) -> float:
+        return self._tally.finished + sum(one.fraction for one in self._going)
+
+    def _time_left(self) -> str:
+        return self._left.words() if self._tally.finished < self._n_trials else ""
+
+    def _lines(self) -> RenderableType:
+        tally, left = self._tally, self._time_left()
+        times = f"{tally.finished:,}/{self._n_trials:,}  {duration(self._left.passed)}"
+        rows = [("trials", self._done() / max(1, self._n_trials), times + (f", {left}" if left else ""))]
+        rows += [(f"trial {one.trial}", one.fraction, one.place()) for one in self._going[:_SHOWN]]
+        table = bars(rows)
+        if len(self._going) > _SHOWN:
+            table.add_row("", "", f"and {len(self._going) - _SHOWN} more")
+        return Group(table, Text(describe(tally, self._metric), overflow="fold"))
+
+
+def bars(rows: Sequence[tuple[str, float, str]]) -> Table:
+    """Return a line each of name, bar of a fraction, words; words are wrapped rather than cut."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(width=_BAR)
+    table.add_column(overflow="fold")
+    for name, fraction, text in rows:
+        table.add_row(name, ProgressBar(total=1.0, completed=min(1.0, fraction), width=_BAR), Text(text))
+    return table
 
 
 def describe(tally: Tally, metric: str) -> str:
     """Return a tally in words."""
     parts = [
-        f"{tally.complete} done",
-        f"{tally.running} running",
-        f"{tally.pruned} pruned",
-        f"{tally.failed} failed",
+        f"{tally.complete:,} done",
+        f"{tally.running:,} running",
+        f"{tally.pruned:,} pruned",
+        f"{tally.failed:,} failed",
     ]
     if tally.best is not None:
         parts.append(f"best {metric} {tally.best:.4f} (trial {tally.best_trial})")
     return ", ".join(parts)
+
+
+class NetworkProgress:
+    """The same for networks of a campaign: a bar on a terminal, elsewhere a line whenever one ends."""
+
+    def __init__(self, name: str, wanted: int, console: Console) -> None:
+        self._name, self._wanted, self._console = name, wanted, console
+        self._ended, self._failed, self._left = 0, 0, Countdown()
+        self._live = Live(get_renderable=self._lines, console=console, refresh_per_second=4)
+
+    def __enter__(self) -> NetworkProgress:
+        self._left.update(0, self._wanted)
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def end(self, failed: bool) -> None:
+        """Count one that has ended."""
+        self._ended, self._failed = self._ended + 1, self._failed + failed
+        self._left.update(self._ended, self._wanted)
+        if not self._console.is_terminal:
+            text = f"{self._name} {self._words()}"
+            self._console.print(text, highlight=False, soft_wrap=True)
+
+    def _words(self) -> str:
+        left = self._left.words() if self._ended < self._wanted else ""
+        failed = f", {count(self._failed, 'failure')}" if self._failed else ""
+        told = f"{self._ended:,}/{self._wanted:,}{failed}  {duration(self._left.passed)}"
+        return told + (f", {left}" if left else "")
+
+    def _lines(self) -> RenderableType:
+        return bars([(self._name, self._ended / max(1, self._wanted), self._words())])

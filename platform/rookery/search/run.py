@@ -200,9 +200,9 @@ def _tune(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress
             callbacks=[ProgressCallback(coordinator, progress, telemetry)],
         ),
     )
-    progress.update(coordinator.tally)
+    progress.update(coordinator.tally, coordinator.going())
     tuner.fit()
-    progress.update(coordinator.tally)
+    progress.update(coordinator.tally, coordinator.going())
     telemetry.show(coordinator.tally, last=True)
 
 

@@ -43,7 +43,7 @@ class StudySearcher(Searcher):
         if plan is None:
             return Searcher.FINISHED
         self._session -= 1
-        self._progress.update(self._coordinator.tally)
+        self._progress.update(self._coordinator.tally, self._coordinator.going())
         where = {
             "study": str(self._coordinator.study.path.absolute()),
             "home": self._coordinator.study.home and self._coordinator.study.home.url,
@@ -72,7 +72,7 @@ class StudySearcher(Searcher):
                 self._coordinator.halt(trial_id, result[HALTED])
             value, error_text = result.get(FINISHED), result.get(FAILED)
             self._coordinator.finish(trial_id, value=value, error=error_text, kind=result.get(KIND))
-        self._progress.update(self._coordinator.tally)
+        self._progress.update(self._coordinator.tally, self._coordinator.going())
 
     def save(self, checkpoint_path: str) -> None:
         """Save nothing."""
@@ -123,7 +123,7 @@ class ProgressCallback(tune.Callback):
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Refresh the display, and let other drivers know that this one lives."""
         self._coordinator.show_life()
-        self._progress.update(self._coordinator.tally)
+        self._progress.update(self._coordinator.tally, self._coordinator.going())
         self._telemetry.show(self._coordinator.tally)
 
     def __getstate__(self) -> dict[str, Any]:
