@@ -265,6 +265,7 @@ def ensemble(
     from rookery import api
     from rookery.inference.ensemble import out_of_fold_path
     from rookery.reports import comparison_table
+    from rookery.reports.comparison import lost_to_average
     from rookery_ensembles import prediction_metrics
 
     built = api.ensemble(study, out, positive=positive, overwrite=overwrite)
@@ -279,6 +280,9 @@ def ensemble(
     console.print(comparison_table(_rows(built.choice.scores), title="Validation objects (chosen by these)"))
     if built.test_scores:
         console.print(comparison_table(_rows(built.test_scores), title="Test objects"))
+        harm = lost_to_average(built.test_scores["selected_calibrated"], built.test_scores["average"])
+        if harm is not None:
+            _say(harm)
     if built.out_of_fold is not None:
         scores = {"calibrated on the other folds": prediction_metrics(built.out_of_fold, positive)}
         console.print(comparison_table(_rows(scores), title="Out of fold: by networks that did not see them"))

@@ -67,7 +67,7 @@ def _supernovae(out: Path, seed: int, console: Console, say: Say) -> Path:
     from rookery import api
     from rookery.reports import comparison_table
     from rookery.reports.assessment import assess
-    from rookery.reports.comparison import write_comparison
+    from rookery.reports.comparison import lost_to_average, write_comparison
     from rookery.surveys import open_survey
 
     survey_path, study = out / "survey", out / "study"
@@ -104,6 +104,10 @@ def _supernovae(out: Path, seed: int, console: Console, say: Say) -> Path:
     console.print()
     rows = [(assessment.name, assessment.metrics) for assessment in assessments]
     console.print(comparison_table(rows, title=f"Simulated test objects ({assessments[0].metrics['n']:.0f})"))
+    scores = dict(rows)
+    harm = lost_to_average(scores["selected, calibrated ensemble"], scores["plain average"])
+    if harm is not None:
+        say(harm)
     return page
 
 
@@ -111,6 +115,7 @@ def _galaxies(out: Path, seed: int, console: Console, say: Say) -> Path:
     """Predict redshifts of simulated galaxies from their magnitudes; return the report's page."""
     from rookery import api
     from rookery.reports import comparison_table
+    from rookery.reports.comparison import lost_to_average
 
     survey, study = out / "galaxies", out / "galaxies-study"
     made, b16 = out / "galaxies.parquet", out / "galaxies-b16.parquet"
@@ -137,11 +142,15 @@ def _galaxies(out: Path, seed: int, console: Console, say: Say) -> Path:
     api.evaluate(made, survey, out / "galaxies-report", split="half", against=[b16])
     rows = {
         "best single member": ensemble.test_scores["best_member"],
+        "plain average": ensemble.test_scores["average"],
         "selected, calibrated ensemble": ensemble.test_scores["selected_calibrated"],
         "baseline: B16": prediction_metrics(read_predictions(b16)),
     }
     title = f"Simulated test galaxies ({rows['baseline: B16']['n']:.0f})"
     console.print(comparison_table(list(rows.items()), title=title))
+    harm = lost_to_average(rows["selected, calibrated ensemble"], rows["plain average"])
+    if harm is not None:
+        say(harm)
     return out / "galaxies-report" / "index.html"
 
 

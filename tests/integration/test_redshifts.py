@@ -9,7 +9,7 @@ import pytest
 
 from rookery import api
 from rookery.surveys import new_galaxy_survey, open_survey
-from rookery_ensembles import read_predictions
+from rookery_ensembles import InputError, read_predictions
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.xdist_group("ray")]
 
@@ -148,6 +148,9 @@ rows:
   - {name: B16, baseline: b16}
   - {name: network, configuration: {}}
   - {name: ensemble, ensemble_of: [network]}
+  - {name: average, average_of: [network]}
+  - {name: narrow, average_of: [network], without_widest: 0.2}
+table: {baseline: B16, differences: [[narrow, average], [average, B16]], between: [[few, all]], replicates: 40}
 """
 
 
@@ -173,6 +176,19 @@ def test_a_campaign_with_folds_judges_every_object_by_networks_that_did_not_see_
     assert sigma["all"] < sigma["few"]
     assert len(lines["all", "network"].scatter) > 0
     assert lines["all", "ensemble"].metrics["sigma_mad"] < 0.04
+    narrow, average = (lines["all", row] for row in ("narrow", "average"))
+    assert (narrow.test_size, average.test_size) == (720, 900)
+    assert narrow.metrics["sigma_mad"] < average.metrics["sigma_mad"]
+    assert lines["few", "B16"].metrics != lines["all", "B16"].metrics, "it trains on as few as the networks"
+    pairs = json.loads((tmp_path / "out" / "table.json").read_text())["differences"]
+    found = {(pair["first"], pair["second"]): pair["metrics"] for pair in pairs}
+    assert found["few/network", "all/network"]["sigma_mad"]["low"] > 0
+    assert found["all/narrow", "all/average"]["sigma_mad"]["high"] < 0
+    assert ("bright/average", "bright/B16") in found
+    wrong = file.read_text().replace("[[few, all]]", "[[few, bright]]")
+    file.write_text(wrong)
+    with pytest.raises(InputError, match="`few` judges 900 objects and `bright` .*not the same"):
+        api.campaign(file, tmp_path / "out", processes=2)
 
     # The out-of-fold figures are those of the members' own files.
     names = lines["all", "network"].ids[:2]

@@ -37,6 +37,22 @@ _REPLICATES = 100
 Rows = Sequence[tuple[str, Mapping[str, float]]]
 
 
+def lost_to_average(ensemble: Mapping[str, float], average: Mapping[str, float]) -> str | None:
+    """Say it plainly when a selected, calibrated ensemble is worse than the plain average of all networks.
+
+    Judged by log-loss, or by the CRPS of redshifts.
+    """
+    key = "log_loss" if COMPARED[0] in ensemble else "crps"
+    found = metric(key)
+    if not ensemble[key] > average[key]:
+        return None
+    figures = f"{found.format(ensemble[key])} against {found.format(average[key])}"
+    return (
+        "Here selection and calibration did harm: the ensemble is worse than the plain average of all "
+        f"networks ({found.label} {figures}; lower is better)."
+    )
+
+
 def comparison_table(rows: Rows, *, title: str | None = None) -> "Table":
     """Return a table for the terminal: one row per (name, metrics), the best value of a column in bold.
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from rookery.reports import Assessment, assess, comparison_html, comparison_table, write_comparison
+from rookery.reports.comparison import lost_to_average
 from rookery.reports.curves import _thin, _wilson, make_curves, precision_limit, roc_limit
 from rookery.reports.metric_names import COMPARED, METRICS, metric
 from rookery.surveys.store import Survey, write_survey
@@ -163,3 +164,15 @@ def test_histograms_and_confusion_count_every_object_once(survey: Survey, noise:
     np.testing.assert_allclose(curves.row_fractions.sum(axis=1), 1.0)
     assert (curves.reliability.low <= curves.reliability.frequency).all()
     assert (curves.reliability.high >= curves.reliability.frequency).all()
+
+
+def test_an_ensemble_that_lost_to_the_plain_average_is_said_to_have_lost() -> None:
+    lost = lost_to_average({**GOOD, "log_loss": 0.2311}, {**GOOD, "log_loss": 0.2289})
+    assert lost is not None
+    assert "worse than the plain average of all networks" in lost
+    assert "Log-loss 0.2311 against 0.2289; lower is better" in lost
+    assert lost_to_average({**GOOD, "log_loss": 0.2289}, {**GOOD, "log_loss": 0.2311}) is None
+    assert lost_to_average(GOOD, GOOD) is None
+    redshifts = lost_to_average({"crps": 0.02, "log_loss": 3.0}, {"crps": 0.01, "log_loss": 4.0})
+    assert redshifts is not None
+    assert "CRPS" in redshifts
