@@ -150,7 +150,11 @@ rows:
   - {name: ensemble, ensemble_of: [network]}
   - {name: average, average_of: [network]}
   - {name: narrow, average_of: [network], without_widest: 0.2}
-table: {baseline: B16, differences: [[narrow, average], [average, B16]], between: [[few, all]], replicates: 40}
+table:
+  baseline: B16
+  differences: [[narrow, average], [average, B16]]
+  between: [[few, all]]
+  replicates: 40
 """
 
 
@@ -187,7 +191,7 @@ def test_a_campaign_with_folds_judges_every_object_by_networks_that_did_not_see_
     assert ("bright/average", "bright/B16") in found
     wrong = file.read_text().replace("[[few, all]]", "[[few, bright]]")
     file.write_text(wrong)
-    with pytest.raises(InputError, match="`few` judges 900 objects and `bright` .*not the same"):
+    with pytest.raises(InputError, match=r"`few` judges 900 objects and `bright` .*not the same"):
         api.campaign(file, tmp_path / "out", processes=2)
 
     # The out-of-fold figures are those of the members' own files.
