@@ -1,6 +1,7 @@
 """Parquet tables: read with clear errors, checked against typed columns."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rookery_ensembles import bounds
-from rookery_ensembles.errors import fail
+from rookery_ensembles.errors import InputError, fail
 
 
 def read_table(path: Path) -> pa.Table:
@@ -21,31 +22,58 @@ def read_table(path: Path) -> pa.Table:
     """
     if not path.is_file():
         raise fail(path, "is missing")
-    try:
-        with bounds.open_parquet(path) as file:
-            return file.read()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise fail(path, f"is not a readable Parquet file ({error})") from error
+    with _reading(path), bounds.open_parquet(path) as file:
+        _refuse_repeated(file, path)
+        table = file.read()
+        table.validate(full=True)  # text that is no UTF-8, which would fail only where it is used
+        return table
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
     """Open a Parquet file to be read in pieces; raises `InputError` as :func:`read_table` does."""
     if not path.is_file():
         raise fail(path, "is missing")
-    try:
-        return bounds.open_parquet(path, read_dictionary=["object_id", "band"], pre_buffer=False)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise fail(path, f"is not a readable Parquet file ({error})") from error
+    with _reading(path):
+        file = bounds.open_parquet(path, read_dictionary=["object_id", "band"], pre_buffer=False)
+        _refuse_repeated(file, path)
+        return file
 
 
 def parquet_batches(
     file: pq.ParquetFile, path: Path, columns: list[str], rows: int
 ) -> Iterator[pa.RecordBatch]:
     """Yield record batches of at most so many rows; raises `InputError` where the file is damaged."""
+    found = 0
+    batches = file.iter_batches(rows, columns=columns, use_threads=False)
+    while True:
+        with _reading(path):
+            batch = next(batches, None)
+            if batch is None:
+                break
+            batch.validate(full=True)
+        found += len(batch)
+        if found > file.metadata.num_rows:
+            break
+        yield batch
+    if found != file.metadata.num_rows:
+        raise fail(path, f"must have the {file.metadata.num_rows} rows that it promises, but has {found}")
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever Arrow raises for a damaged file into an error with its name."""
     try:
-        yield from file.iter_batches(rows, columns=columns, use_threads=False)
-    except (OSError, pa.ArrowInvalid) as error:
+        yield
+    except InputError:
+        raise
+    except (OSError, pa.ArrowException, ValueError, TypeError, LookupError, MemoryError) as error:
         raise fail(path, f"is not a readable Parquet file ({error})") from error
+
+
+def _refuse_repeated(file: pq.ParquetFile, path: Path) -> None:
+    names = file.schema_arrow.names
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise fail(path, f"must have one column of each name, but has several {repeated[0]!r}")
 
 
 def require_columns(table: pa.Table, columns: Mapping[str, pa.DataType], where: str | Path) -> None:
