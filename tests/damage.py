@@ -1,8 +1,10 @@
 """Ways to damage a file, drawn from a seed: what the fuzz tests of all readers share."""
 
+import io
 import random
 import re
 from collections.abc import Callable
+from typing import Any
 
 VALUES = [
     b"",
@@ -55,11 +57,61 @@ VALUES = [
 
 def damage(content: bytes, numbers: random.Random) -> tuple[str, bytes]:
     """Return what was done, and the damaged content; now and then two damages."""
+    if content[:4] == b"PAR1" and numbers.random() < 0.6:
+        return _table(content, numbers)
     what, content = _once(content, numbers)
     if numbers.random() < 0.2:
         more, content = _once(content, numbers)
         what = f"{what}, {more}"
     return what, content
+
+
+def _table(content: bytes, numbers: random.Random) -> tuple[str, bytes]:
+    """Damage what a Parquet file says, and write it well: no checksum of a page tells."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(io.BytesIO(content))
+    names, metadata = table.column_names, dict(table.schema.metadata or {})
+    place = numbers.randrange(len(names))
+    kind = numbers.choice(
+        ["column", "column", "name", "drop", "rows", "repeat", "order", "metadata", "twice"]
+    )
+    what = f"{kind} of {names[place]}"
+    if kind == "column":
+        number = numbers.randrange(len(_COLUMNS))
+        what = f"{what} by values {number}"
+        column = _COLUMNS[number]
+        table = table.set_column(place, names[place], pa.array([column[0]] * len(table), type=column[1]))
+        if (
+            numbers.random() < 0.5
+            and column[1] == pq.read_table(io.BytesIO(content)).schema.field(place).type
+        ):
+            first = pq.read_table(io.BytesIO(content)).column(place).slice(1)
+            mixed = pa.chunked_array([pa.array([column[0]], type=column[1]), *first.chunks])
+            table = table.set_column(place, names[place], mixed)
+    elif kind == "name":
+        table = table.rename_columns(
+            [numbers.choice(["", "x\ny", "a"]) if n == place else name for n, name in enumerate(names)]
+        )
+    elif kind == "drop":
+        table = table.drop_columns(names[place])
+    elif kind == "rows":
+        table = table.slice(0, numbers.randrange(len(table)))
+    elif kind == "repeat":
+        table = pa.concat_tables([table, table.slice(numbers.randrange(len(table)), 1)])
+    elif kind == "order":
+        table = table.take(pa.array(numbers.sample(range(len(table)), len(table))))
+    elif kind == "twice":
+        table = table.append_column(names[place], table.column(place))
+    elif kind == "metadata":
+        for key in metadata:
+            what, metadata[key] = _once(metadata[key], numbers)
+        if numbers.random() < 0.2:
+            metadata = {}
+    written = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata(metadata), written)
+    return what, written.getvalue()
 
 
 def _once(content: bytes, numbers: random.Random) -> tuple[str, bytes]:
@@ -125,6 +177,42 @@ def _lines(content: bytes, start: int, stop: int, numbers: random.Random) -> byt
     return b"".join(lines)
 
 
+def _columns() -> list[tuple[Any, Any]]:
+    import pyarrow as pa
+
+    lists = pa.list_(pa.float32(), 2)
+    return [
+        (None, pa.null()),
+        (None, pa.string()),
+        (None, pa.float64()),
+        ("", pa.string()),
+        ("x\ny", pa.string()),
+        ("\u202e" * 500, pa.large_string()),
+        (b"\xff", pa.binary()),
+        (float("nan"), pa.float64()),
+        (-1.0, pa.float64()),
+        (float("inf"), pa.float64()),
+        (1e308, pa.float64()),
+        (0, pa.int8()),
+        (2**63 - 1, pa.int64()),
+        (True, pa.bool_()),
+        ([1.0, 2.0], lists),
+        ([None, 1.0], lists),
+        ([float("nan"), float("inf")], lists),
+        (None, lists),
+        ([1.0], pa.list_(pa.float64())),
+        ({"a": 1}, pa.struct({"a": pa.int64()})),
+        (0, pa.timestamp("ns")),
+        ("x", pa.dictionary(pa.int32(), pa.string())),
+        (1, pa.float16()),
+        (0, pa.int16()),
+        (-7, pa.int16()),
+        (30000, pa.int16()),
+        ("train", pa.string()),
+    ]
+
+
+_COLUMNS = _columns()
 _KINDS: dict[str, Callable[[bytes, int, int, random.Random], bytes]] = {
     "flip": _flip,
     "overwrite": _overwrite,

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rookery_ensembles._parquet_footer import chunks
 from rookery_ensembles.errors import fail
 
 if TYPE_CHECKING:
@@ -86,16 +87,13 @@ def _check_parquet(file: "pq.ParquetFile", path: Path) -> None:
     size = path.stat().st_size
     unpacked = decoded = 0
     repeated: set[str] = set()
-    for group in range(file.metadata.num_row_groups):
-        chunks = file.metadata.row_group(group)
-        for number in range(chunks.num_columns):
-            chunk = chunks.column(number)
-            unpacked += max(chunk.total_uncompressed_size, 0)
-            width = _WIDTHS.get(chunk.physical_type) or file.schema.column(number).length
-            decoded += max(chunk.num_values, 0) * width
-            if chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page:
-                longest = max(chunk.num_values, 0) * max(chunk.total_uncompressed_size, 0)
-                repeated |= {chunk.path_in_schema} if longest > most_bytes(size) else set()
+    for chunk in chunks(path):
+        unpacked += max(chunk.unpacked_bytes, 0)
+        width = _WIDTHS.get(chunk.physical_type) or file.schema.column(chunk.column).length
+        decoded += max(chunk.num_values, 0) * width
+        if chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary:
+            longest = max(chunk.num_values, 0) * max(chunk.unpacked_bytes, 0)
+            repeated |= {chunk.path} if longest > most_bytes(size) else set()
     check_growth(path, max(unpacked, decoded), size)
     for name in sorted(repeated):
         decoded += _text_bytes(path, name, most_bytes(size) - decoded)

@@ -6,7 +6,6 @@ from pathlib import Path
 LONGEST = 1200
 """Characters of a message: some 15 lines of a terminal."""
 _BREAK = re.compile(r"\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _LEFT_OUT = " ... "
 
 
@@ -25,21 +24,21 @@ class InputError(ValueError):
 
 def fail(where: str | Path, rule: str) -> InputError:
     """Build an :class:`InputError` whose message starts with the place: ``"<where>: <rule>"``."""
-    return InputError(f"{_CONTROL.sub(_escaped, str(where))}: {rule}")
+    return InputError(f"{_printable(str(where))}: {rule}")
 
 
 def one_line(text: str) -> str:
     """Return text as one line that a terminal can show, its middle left out where it is long.
 
-    Line breaks with the blanks around them become a blank; other control characters, which could
-    command a terminal, and halves of surrogate pairs, which cannot be encoded, are escaped.
+    Line breaks with the blanks around them become a blank. Whatever else cannot be printed is escaped:
+    what could command a terminal or turn its line around, and what cannot be encoded.
     """
-    line = _CONTROL.sub(_escaped, _BREAK.sub(" ", text.strip()))
+    line = _printable(_BREAK.sub(" ", text.strip()))
     if len(line) <= LONGEST:
         return line
     end = LONGEST // 4
     return line[: LONGEST - end - len(_LEFT_OUT)] + _LEFT_OUT + line[-end:]
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode()
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

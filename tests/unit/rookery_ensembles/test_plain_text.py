@@ -19,7 +19,7 @@ def test_a_message_is_one_line_of_bounded_length_that_can_be_printed(where, rule
     message = str(error)
     assert len(message.splitlines()) <= 1
     assert len(message) <= LONGEST
-    message.encode()
+    assert message.isprintable()
     assert str(pickle.loads(pickle.dumps(error))) == message, "errors travel from Ray's workers"
 
 
