@@ -122,7 +122,8 @@ def pretended_device() -> Iterator[torch.device]:
     torch.Generator = _GeneratorAnywhere  # type: ignore[misc]
     torch.inference_mode = torch.no_grad  # type: ignore[assignment]  # it takes no tensor made in Python
     try:
-        with _Factories():
+        # Autograd has no thread for a device that came after the process's first backward pass.
+        with torch.autograd.set_multithreading_enabled(False), _Factories():
             yield device
     finally:
         torch.Generator = generator  # type: ignore[misc]
