@@ -113,6 +113,10 @@ def plan_resources(
     if at_most is not None:
         at_once = min(at_once, at_most)
     idle = () if autoscaling else _idle(nodes, cpus_per_trial, gpus, at_once * workers_per_network, slots)
+    if gpus > 1:
+        idle += (
+            f"each worker trains on 1 of its {gpus:g} GPUs; `workers_per_network` uses more for a network",
+        )
     where = "in Ray Train worker groups" if in_group else "in reused Tune actors"
     text = f"{at_once} trial{'s' if at_once > 1 else ''} at once of {each} {where}"
     text += f"; {room} fit now ({have}), nodes may join" if autoscaling else f", on {have}"

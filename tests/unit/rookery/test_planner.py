@@ -210,3 +210,11 @@ def test_no_more_trials_at_once_than_a_study_allows_and_the_plan_says_so() -> No
     assert plan.text.startswith("1 trial at once of 1 CPU")
     assert "4 trials in about 4 rounds" in plan.text
     assert plan_resources(LAPTOP, "auto", at_most=9).concurrent == 2
+
+
+def test_gpus_that_a_worker_cannot_use_are_named() -> None:
+    plan = plan_resources([{"CPU": 8, "GPU": 4}], "auto", gpus_per_trial=2)
+    assert plan.warnings == (
+        "each worker trains on 1 of its 2 GPUs; `workers_per_network` uses more for a network",
+    )
+    assert not plan_resources([{"CPU": 8, "GPU": 4}], "auto", gpus_per_trial=1).warnings
