@@ -40,17 +40,26 @@ def run(name: str) -> None:
     """Run a recipe's commands and store its numbers."""
     recipe = recipes()[name]
     printed = ""
-    for command in recipe["commands"].strip().splitlines():
-        print(f"$ {command}", flush=True)
-        done = subprocess.run(command, shell=True, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    for command in recipe["commands"]:
+        text = command_text(command)
+        if isinstance(command, dict) and (ROOT / command["makes"]).exists():
+            continue
+        print(f"$ {text}", flush=True)
+        done = subprocess.run(text, shell=True, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         print(done.stdout, flush=True)
         printed += done.stdout
-    record = {"commands": recipe["commands"], "version": rookery.__version__, "rows": list(_rows(recipe))}
+    commands = [command_text(command) for command in recipe["commands"]]
+    record = {"commands": commands, "version": rookery.__version__, "rows": list(_rows(recipe))}
     if recipe.get("printed"):
         record["printed"] = printed.strip()
     facts = {key: _at(place) for key, place in recipe.get("facts", {}).items()}
     text = json.dumps({**record, "facts": facts}, indent=1, ensure_ascii=False, allow_nan=False)
     write_text(STORED / f"{name}.json", text + "\n")
+
+
+def command_text(command: str | Mapping[str, str]) -> str:
+    """Return a command, which may stand beside what it makes: then it is not run again."""
+    return command if isinstance(command, str) else command["run"]
 
 
 def _rows(recipe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -64,8 +73,8 @@ def _rows(recipe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             kept = {key: line[key] or None for key in _COUNTS if key in line}
             errors = line.get("errors", line["scatter"])
             yield {"label": label, **kept, "metrics": line["metrics"], "errors": errors}
-    for row in recipe.get("rows", ()):
-        values = _at(row["at"])
+    for row in recipe.get("rows", ()):  # in a file, or quoted from an earlier version
+        values = row["quoted"] if "quoted" in row else _at(row["at"])
         metrics = {key: value["value"] if isinstance(value, dict) else value for key, value in values.items()}
         errors = {
             key: (value["68"][1] - value["68"][0]) / 2
@@ -97,7 +106,7 @@ def _block(kind: str, words: str) -> str:
     name, _, rest = words.partition(" ")
     record = stored(name)
     if kind == "commands":
-        body = f"```\n{record['commands'].strip()}\n```"
+        body = "\n".join(["```", *record["commands"], "```"])
     elif kind == "printed":
         body = record["printed"]
     else:
