@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rookery.campaigns.scores import mean_of
 from rookery.campaigns.uncertainty import Judged, differences, judge
 from rookery_ensembles import PredictionInfo, Predictions, prediction_metrics
 
@@ -91,3 +92,11 @@ def test_rows_of_fewer_objects_are_paired_by_the_same_draws() -> None:
 def test_no_prediction_gives_no_figure() -> None:
     found = of()
     assert (found.metrics, found.scatter, found.error) == ({}, {}, {})
+
+
+def test_starts_of_one_configuration_are_averaged_whatever_they_are_called() -> None:
+    starts = [classifier(1.0, seed) for seed in range(3)]
+    pooled = [replace(each, info=replace(each.info, member="same")) for each in starts]
+    found = mean_of(pooled)
+    np.testing.assert_allclose(found.values, np.mean([each.values for each in starts], axis=0), rtol=1e-5)
+    assert found.info == pooled[0].info
