@@ -53,7 +53,7 @@ def check_growth(where: str | Path, found: int, size: int) -> None:
         When `found` bytes are more than `most_bytes(size)`.
     """
     if found > (most := most_bytes(size)):
-        rule = f"becomes {found:,} bytes or more when unpacked, but {size:,} bytes of a file may become {most:,}"
+        rule = f"becomes {found:,} bytes or more when unpacked, but {size:,} bytes of it may become {most:,}"
         raise fail(where, f"{rule}: a larger {VARIABLE} (by default {MOST_TIMES}) allows more")
 
 
