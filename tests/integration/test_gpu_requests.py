@@ -53,9 +53,10 @@ def test_a_worker_group_without_gpus_sees_none(ray_session, tmp_path):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+@pytest.mark.timeout(300)
 def test_a_search_stops_with_one_error_where_ray_has_a_gpu_and_torch_none(survey, tmp_path):
     words = [sys.executable, "-c", SEARCH, str(survey.path), str(tmp_path / "study")]
-    found = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    found = subprocess.run(words, capture_output=True, text=True, timeout=280, check=False)
     refused = [line for line in found.stdout.splitlines() if line.startswith("REFUSED")]
     assert len(refused) == 1, found.stdout + found.stderr
     assert "1 GPU was asked for, but torch" in refused[0]
