@@ -25,6 +25,7 @@ from rookery_ensembles.calibrate import TemperatureCalibration
 from rookery_ensembles.calibrate_pdf import Calibration, PdfCalibration
 from rookery_ensembles.combine import average
 from rookery_ensembles.crossfit import out_of_fold
+from rookery_ensembles.crossfit_pit import PitTest, crossfit_pit_test
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.metrics import classification_metrics, reliability_curve
 from rookery_ensembles.photoz_metrics import (
@@ -63,6 +64,7 @@ __all__ = [
     "InputError",
     "PdfCalibration",
     "PhotozSample",
+    "PitTest",
     "PointSample",
     "PredictionInfo",
     "Predictions",
@@ -80,6 +82,7 @@ __all__ = [
     "choose",
     "classification_metrics",
     "correct_probabilities",
+    "crossfit_pit_test",
     "estimate_fractions",
     "greedy_selection",
     "load_bundle",

@@ -6,9 +6,9 @@ from typing import TypeVar, cast
 
 from rookery_ensembles.errors import fail
 
-T = TypeVar("T", str, int, float)
+T = TypeVar("T", str, int, float, bool)
 
-_SPOKEN = {str: "text", int: "a whole number", float: "a number"}
+_SPOKEN = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 class Fields:
@@ -104,7 +104,7 @@ class Fields:
 def _typed(value: object, kind: type[T], where: str) -> T:
     accepted = (int, float) if kind is float else (kind,)
     # bool is an int to Python, but "fold: true" is a mistake.
-    if not isinstance(value, accepted) or isinstance(value, bool):
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
         raise fail(where, f"must be {_SPOKEN[kind]}, but found {reprlib.repr(value)}")
     try:
         return kind(value)

@@ -50,8 +50,8 @@ class EnsembleChoice:
         nats, on the validation objects, weighted where they were.
     class_fractions
         Fraction of the validation objects in each class, unweighted: what the probabilities
-        presume of new data, as long as validation and training objects have the same. None for
-        redshift PDFs.
+        presume of new data, as long as validation and training objects have the same, which they have
+        not where members trained on copies of which some were lost. None for redshift PDFs.
     bags, sharpen
         How it was chosen, as in `choose`.
     """

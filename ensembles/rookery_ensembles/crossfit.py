@@ -1,6 +1,7 @@
 """Predictions of every object by networks, weights and a calibration that never saw it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from rookery_ensembles.combine import average
 from rookery_ensembles.errors import fail
 from rookery_ensembles.likelihood_table import LikelihoodTable
 from rookery_ensembles.schema import PredictionInfo, Predictions
+from rookery_ensembles.stack import Stack
 
 
 def out_of_fold(
@@ -53,30 +55,13 @@ def out_of_fold(
         two folds, configurations differ in an object's fold, or all objects of known truth are
         in one fold.
     """
-    pool = pool_candidates(candidates)
-    if set(pool.groups) != set(choice.losses):
-        rule = "the choice must have been made from the same configurations"
-        raise fail("choice", f"{rule}, {', '.join(pool.groups)}, but found {', '.join(choice.losses)}")
-    fold_n, table = _common_folds(pool), LikelihoodTable(pool, sample_weight)
-    stack = pool.stack
+    stack, parts = cross_fit(candidates, choice, sample_weight)
     values = np.empty(stack.values.shape[1:], dtype=np.float32)
-    for fold in np.unique(fold_n):
-        elsewhere = fold_n[table.rows] != fold
-        if not elsewhere.any():
-            raise fail("candidates", f"objects of known truth must not all be in one fold, but are in {fold}")
-        weights_m = table.select(elsewhere, bags=choice.bags)
-        chosen = np.flatnonzero(weights_m)
-
-        def pooled(
-            rows: NDArray[np.intp],
-            chosen: NDArray[np.intp] = chosen,
-            weights_m: NDArray[np.float64] = weights_m,
-        ) -> NDArray[np.float64]:
-            return average([stack.values[m][rows] for m in chosen], weights_m[chosen])
-
-        calibration = table.fit_calibration(pooled(table.rows[elsewhere]), elsewhere, sharpen=choice.sharpen)
-        here = np.flatnonzero(fold_n == fold)
-        values[here] = calibrated(calibration, pooled(here), stack.bin_edges)
+    for part in parts:
+        calibration = part.table.fit_calibration(
+            part.pooled(part.table.rows[part.elsewhere]), part.elsewhere, sharpen=choice.sharpen
+        )
+        values[part.here] = calibrated(calibration, part.pooled(part.here), stack.bin_edges)
     first = candidates[0].validation.info
     info = PredictionInfo(
         stack.kind,
@@ -88,6 +73,49 @@ def out_of_fold(
         version=first.version,
     )
     return Predictions(info, stack.object_id, stack.truth, values)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A fold: the weights that the other folds' objects give, and who is where.
+
+    Attributes
+    ----------
+    here
+        Rows of the pool that are in the fold.
+    elsewhere
+        (n,) which of the table's objects are not.
+    """
+
+    table: LikelihoodTable
+    weights_m: NDArray[np.float64]
+    here: NDArray[np.intp]
+    elsewhere: NDArray[np.bool_]
+
+    def pooled(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the weighted average of the members that did not see these objects."""
+        chosen = np.flatnonzero(self.weights_m)
+        values = self.table.pool.stack.values
+        return average([values[m][rows] for m in chosen], self.weights_m[chosen])
+
+
+def cross_fit(
+    candidates: Sequence[CandidateMember], choice: EnsembleChoice, sample_weight: Mapping[str, float] | None
+) -> tuple[Stack, list[Part]]:
+    """Return the stack of the candidates, and for each fold what the objects of the others say."""
+    pool = pool_candidates(candidates)
+    if set(pool.groups) != set(choice.losses):
+        rule = "the choice must have been made from the same configurations"
+        raise fail("choice", f"{rule}, {', '.join(pool.groups)}, but found {', '.join(choice.losses)}")
+    fold_n, table = _common_folds(pool), LikelihoodTable(pool, sample_weight)
+    parts = []
+    for fold in np.unique(fold_n):
+        elsewhere = fold_n[table.rows] != fold
+        if not elsewhere.any():
+            raise fail("candidates", f"objects of known truth must not all be in one fold, but are in {fold}")
+        weights_m = table.select(elsewhere, bags=choice.bags)
+        parts.append(Part(table, weights_m, np.flatnonzero(fold_n == fold), elsewhere))
+    return pool.stack, parts
 
 
 def _common_folds(pool: Pool) -> NDArray[np.intp]:

@@ -12,7 +12,8 @@ With dz = (z_phot - z_spec) / (1 + z_spec) the metrics are
                     than `rookery_ensembles.probabilities.LOG_FLOOR`
 ``cde_loss``        mean of the integral of f^2, less twice f(z_spec) (Izbicki & Lee 2017)
 ``pit_ks``          largest distance of the distribution of F(z_spec) from the even one
-``pit_ks_pvalue``   probability of such a distance or a larger, were the PDFs true
+``pit_ks_pvalue``   probability of such a distance or a larger, were the PDFs true; only where
+                    nothing was fitted to these objects
 ``pit_cvm``         Cramer-von Mises statistic; 1/6 on average for true PDFs of any n
 ``pit_ad``          Anderson-Darling statistic; 1 on average for true PDFs of any n
 ``coverage_50``...  fraction inside the central credible interval of 50, 68, 95 %
@@ -40,7 +41,12 @@ KEPT = 0.8
 
 
 def photoz_metrics(
-    pdf_nk: NDArray[Any], bin_edges: Edges, z_spec: NDArray[Any], *, point: str = "mean"
+    pdf_nk: NDArray[Any],
+    bin_edges: Edges,
+    z_spec: NDArray[Any],
+    *,
+    point: str = "mean",
+    unseen: bool = False,
 ) -> dict[str, float]:
     """Score redshift PDFs against true redshifts, over the objects whose redshift is known.
 
@@ -55,10 +61,13 @@ def photoz_metrics(
     point
         What `bias`, `sigma_mad` and `eta` are about: the PDF's mean (over bin centres), its
         median, or its mode.
+    unseen
+        Whether nothing was fitted to these objects, no calibration either: the PDFs' p-value is else
+        too large, and left out. That of cross-fitted calibrations is from `crossfit_pit_test`.
 
     Returns
     -------
-    The metrics of this module, always all of them, in its order.
+    The metrics of this module, in its order: all, but for the p-value where it does not hold.
 
     Raises
     ------
@@ -69,7 +78,7 @@ def photoz_metrics(
     found = {"n": float(len(sample))}
     for key, value in sample.metrics().items():
         found[key] = float(value[0])
-        if key == "pit_ks":
+        if key == "pit_ks" and unseen:
             found["pit_ks_pvalue"] = ks_pvalue(found[key], len(sample))
     return found
 
@@ -83,12 +92,13 @@ def photoz_scores(
     replicates: int = REPLICATES,
     seed: int = 0,
     levels: Sequence[float] = LEVELS,
+    unseen: bool = False,
 ) -> Scores:
     """Return what `photoz_metrics` does, with bootstrap intervals; the p-value has none.
 
     Parameters
     ----------
-    pdf_nk, bin_edges, z_spec, point
+    pdf_nk, bin_edges, z_spec, point, unseen
         See `photoz_metrics`.
     replicates, seed, levels
         See `bootstrap_scores`.
@@ -105,7 +115,8 @@ def photoz_scores(
         metrics[key] = estimate
         if key == "pit_ks":
             none = dict.fromkeys(estimate.intervals, (np.nan, np.nan))
-            metrics["pit_ks_pvalue"] = Estimate(ks_pvalue(estimate.value, len(sample)), none)
+            pvalue = ks_pvalue(estimate.value, len(sample)) if unseen else np.nan
+            metrics["pit_ks_pvalue"] = Estimate(pvalue, none)
     return Scores(scores.n, metrics)
 
 

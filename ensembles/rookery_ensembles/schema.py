@@ -78,6 +78,9 @@ class PredictionInfo:
     days, since
         For partial light curves: only observations up to so many days since each object's
         detection or peak were seen. Both are given, or none.
+    unseen
+        True where nothing was fitted to any of these objects: no network, weight or calibration. Only then
+        has a test of the PDFs a plain p-value. None where it is not known.
     """
 
     kind: str
@@ -93,6 +96,7 @@ class PredictionInfo:
     prior_correction: PriorCorrection | None = None
     days: float | None = None
     since: str | None = None
+    unseen: bool | None = None
 
     @property
     def n_columns(self) -> int:
@@ -171,6 +175,7 @@ class PredictionInfo:
             else None,
             days=given.get("days", float),
             since=given.get("since", str),
+            unseen=given.get("unseen", bool),
         )
         info.check(where)
         return info

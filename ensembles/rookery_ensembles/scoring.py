@@ -38,7 +38,7 @@ def prediction_metrics(predictions: Predictions, positive: str = "Ia") -> dict[s
         return classification_metrics(info.class_names or (), classes, values, positive)
     z = np.full(len(values), np.nan) if predictions.truth is None else predictions.truth
     index = bin_indices(z, info.bin_edges)
-    found = photoz_metrics(values, info.bin_edges, z)
+    found = photoz_metrics(values, info.bin_edges, z, unseen=bool(info.unseen))
     return {**found, "log_loss": bin_log_loss(values, index, info.bin_edges)}
 
 

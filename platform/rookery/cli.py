@@ -286,6 +286,9 @@ def ensemble(
     if built.out_of_fold is not None:
         scores = {"calibrated on the other folds": prediction_metrics(built.out_of_fold, positive)}
         console.print(comparison_table(_rows(scores), title="Out of fold: by networks that did not see them"))
+        for name, test in built.pit_tests.items():
+            null = f"{test.low:.3g} to {test.high:.3g} where the PDFs are true"
+            _say(f"{name}: {test.value:.3g}, p = {test.pvalue:.2g} ({null}, calibrations fitted anew)")
         _say(f"{out_of_fold_path(built.bundle.path)}: {len(built.out_of_fold.object_id)} objects")
 
 

@@ -20,7 +20,7 @@ from rookery.campaigns.plan import VALIDATION, Folders, baseline_task, fold_name
 from rookery.campaigns.prepare import Ground
 from rookery.campaigns.uncertainty import Judged, judge
 from rookery.surveys.domain import training_domain
-from rookery.training.member import DEGRADED
+from rookery.training.member import DEGRADED, presumed_fractions
 from rookery_ensembles import (
     CandidateMember,
     Predictions,
@@ -162,7 +162,7 @@ class _Scorer:
             bin_edges=choice.bin_edges,
             calibration=choice.calibration,
             scores=choice.scores,
-            class_fractions=choice.class_fractions,
+            class_fractions=presumed_fractions(choice),
             domain=training_domain(self.ground.survey, self.ground.split),
             provenance={
                 "campaign": self.campaign.document.name,
@@ -186,6 +186,7 @@ class _Scorer:
             bin_edges=first.info.bin_edges,
             bundle=bundle.path.name,
             survey=first.info.survey,
+            unseen=first.info.unseen,
         )
         return Predictions(info, stack.object_id, stack.truth, values.astype(np.float32))
 

@@ -91,7 +91,7 @@ def predict_elsewhere(member: Path, survey: Path, out: Path, device: str) -> Non
             class_names=card.class_names,
             bin_edges=card.target.bin_edges,
             scores={},
-            provenance={},
+            provenance={"survey": card.survey},
         )
         # The campaign's file asks for this very survey.
         predict_survey(bundle.path, survey, out, device=device, allow_missing_bands=True)

@@ -6,7 +6,7 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,24 @@ from rookery.search.study import Study, member_folder
 from rookery.surveys import Survey, open_split, open_survey
 from rookery.surveys.domain import training_domain
 from rookery.surveys.shift_options import DegradedValidation
-from rookery.training.member import CARD, DEGRADED, WEIGHTS, Card, read_card, verify_file
+from rookery.training.member import (
+    CARD,
+    DEGRADED,
+    WEIGHTS,
+    Card,
+    presumed_fractions,
+    read_card,
+    verify_file,
+)
 from rookery_ensembles import (
     Bundle,
     CandidateMember,
     EnsembleChoice,
+    PitTest,
     Predictions,
     average,
     choose,
+    crossfit_pit_test,
     out_of_fold,
     prediction_metrics,
     read_predictions,
@@ -63,6 +73,9 @@ class StudyEnsemble:
     out_of_fold
         Of a study with folds: every training object's prediction by the networks that did not see it,
         combined and calibrated on the other folds. None without folds.
+    pit_tests
+        Whether those are calibrated, of redshift PDFs; see
+        :func:`rookery_ensembles.crossfit_pit.crossfit_pit_test`.
     """
 
     bundle: Bundle
@@ -70,6 +83,7 @@ class StudyEnsemble:
     test_predictions: dict[str, Predictions]
     test_scores: dict[str, dict[str, float]]
     out_of_fold: Predictions | None = None
+    pit_tests: Mapping[str, PitTest] = field(default_factory=dict)
 
     def summary(self, positive: str = "Ia") -> dict[str, Any]:
         """Return members, calibration and all scores as plain values for JSON, None where undefined."""
@@ -81,6 +95,7 @@ class StudyEnsemble:
             "members": dict(self.choice.weights),
             "candidates": len(self.choice.losses),
             "calibration": str(self.choice.calibration),
+            "out_of_fold_pit_tests": {name: asdict(test) for name, test in self.pit_tests.items()},
             "scores": {
                 objects: {
                     name: {key: None if math.isnan(value) else value for key, value in found.items()}
@@ -192,7 +207,7 @@ def build_ensemble(
         bin_edges=choice.bin_edges,
         calibration=choice.calibration,
         scores=choice.scores,
-        class_fractions=choice.class_fractions,
+        class_fractions=presumed_fractions(choice),
         bands=_bands(chosen),
         domain=None if survey is None else training_domain(survey, open_split(survey, document.split.name)),
         provenance={
@@ -211,7 +226,10 @@ def build_ensemble(
     unseen = out_of_fold(candidates, choice) if document.split.folds else None
     if unseen is not None:
         write_predictions(unseen, out_of_fold_path(out))
-    return StudyEnsemble(bundle, choice, test_predictions, test_scores, unseen)
+    tests: Mapping[str, PitTest] = {}
+    if unseen is not None and unseen.truth is not None and choice.bin_edges is not None:
+        tests = crossfit_pit_test(candidates, choice, unseen)
+    return StudyEnsemble(bundle, choice, test_predictions, test_scores, unseen, tests)
 
 
 def _device_seconds(study: Study, chosen: Sequence[Card]) -> dict[str, float]:

@@ -162,6 +162,7 @@ def _predict(
             configuration=bundle.digest[:12],
             survey=survey.checksum,
             version=rookery.__version__,
+            unseen=bundle.provenance.get("survey", survey.checksum) != survey.checksum or None,
         ),
         object_id=survey.objects["object_id"].to_numpy().astype(str),
         truth=_truth(bundle, survey),

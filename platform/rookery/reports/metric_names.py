@@ -152,7 +152,7 @@ REDSHIFT_METRICS = (
     ),
     Metric(
         "pit_ks_pvalue", "PIT KS p-value", "KS p",
-        "How often calibrated PDFs would be at least as far off; the test passes at 1 % from 0.01 on.",
+        "How often calibrated PDFs would be at least as far off; absent if they were fitted to.",
     ),
     Metric(
         "pit_cvm", "PIT Cramér-von Mises", "PIT CvM",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -39,6 +40,7 @@ from rookery.training.progress import Metrics, Progress, Report
 from rookery.training.target import Target, make_target
 from rookery.training.team import Team
 from rookery.training.validation import prepare_validation
+from rookery_ensembles.build import EnsembleChoice
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_folder, sha256
 from rookery_ensembles.plain_text import parse_json
@@ -78,6 +80,8 @@ class Card(Document):
     """Under importance weights: the effective number of objects that `value` rests on."""
     metrics: dict[str, float] = Field(default_factory=dict)
     """Validation metrics at the kept epoch."""
+    training_fractions: dict[str, float] | None = None
+    """Fraction of each class among what trained, copies counted: what the probabilities presume."""
     best_epoch: int
     """The epoch whose weights were kept."""
     epochs: int
@@ -235,6 +239,23 @@ def verify_file(folder: Path, card: Card, name: str) -> None:
         raise fail(folder / name, f"{rule}: it was altered")
 
 
+def presumed_fractions(choice: EnsembleChoice) -> Mapping[str, float] | None:
+    """Return the class fractions that an ensemble's probabilities presume; None for redshift PDFs.
+
+    The mean, by their weights, of what its members trained on, where copies that would not be detected
+    are absent: more of a faint class than of a bright one. Of members made before cards told, the
+    fractions of the validation objects.
+    """
+    found = [(member.weight, read_card(member.folder).training_fractions) for member in choice.members]
+    if choice.class_names is None or any(fractions is None for _, fractions in found):
+        return choice.class_fractions
+    total = sum(weight for weight, _ in found)
+    return {
+        name: sum(weight * fractions[name] for weight, fractions in found if fractions) / total
+        for name in choice.class_names
+    }
+
+
 def open_member(folder: str | Path, device: str | torch.device = "cpu") -> Member:
     """Open a member folder (in a study or a bundle) for prediction.
 
@@ -344,6 +365,7 @@ class _Trained:
                 for name, value in progress.history[progress.best_epoch - 1].items()
                 if name.startswith("validation_")
             },
+            training_fractions=self._training_fractions(),
             best_epoch=progress.best_epoch,
             epochs=progress.epoch,
             batch_size=progress.batch_size,
@@ -358,6 +380,14 @@ class _Trained:
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
+    def _training_fractions(self) -> dict[str, float] | None:
+        names = self.job.class_names
+        if names is None:
+            return None
+        index = self.data.target_n[self.data.rows["train"]]
+        counts = torch.bincount(index, minlength=len(names)).tolist()
+        return {name: count / len(index) for name, count in zip(names, counts, strict=True)}
+
     def _predictions(self, role: str, card: Card) -> Predictions:
         rows, target = self.data.rows[role], self.data.target
         objects = self.data.survey.objects.iloc[rows.cpu().numpy()]
@@ -367,6 +397,7 @@ class _Trained:
             bin_edges=target.bin_edges,
             member=self.job.member,
             role=role,
+            unseen=role == "test" or None,
             fold=self.job.fold,
             configuration=card.configuration,
             survey=card.survey,

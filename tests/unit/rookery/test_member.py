@@ -12,13 +12,14 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from rookery.networks.family import load_family
 from rookery.surveys import Survey, open_split, open_survey
 from rookery.surveys._split_file import write_split
 from rookery.training import Progress, TrainingJob, open_member, train_member
 from rookery.training.checkpoint import load_checkpoint
 from rookery.training.data import load_data, predict_rows
-from rookery.training.member import Card
-from rookery_ensembles import read_predictions
+from rookery.training.member import Card, presumed_fractions
+from rookery_ensembles import CandidateMember, choose, read_predictions
 from rookery_ensembles.errors import InputError
 
 MakeJob = Callable[..., TrainingJob]
@@ -326,3 +327,38 @@ def test_full_disk_is_named_and_keeps_the_checkpoint(
     card = train_member(job, tmp_path / "0000", path, lambda row, _: reported.append(row["epoch"]))
     assert reported == [1, 2, 3, 4], "what was trained is told again"
     assert card.epochs == 4
+
+
+class Lossy(type(load_family("pelican"))):  # type: ignore[misc]
+    """Its copies are three of each Ia and none of any other, as if those were too faint to be detected."""
+
+    def copies(
+        self, survey: Survey, configuration: Any, bands: tuple[str, ...], rows: Any, seed: int
+    ) -> tuple[dict[str, torch.Tensor], np.ndarray]:
+        train = rows["train"]
+        source = np.repeat(train[(survey.objects["type"] == "Ia").to_numpy()[train]], 3)
+        inputs = self.encode(survey, configuration, bands)
+        return {name: values[torch.from_numpy(source)] for name, values in inputs.items()}, source
+
+
+def test_an_ensemble_presumes_the_classes_of_what_trained_lost_copies_not_counted(
+    tiny_survey: Survey, make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job(configuration={"epochs": 1})
+    plain = train_member(job, tmp_path / "plain", tmp_path / "c", quiet)
+    monkeypatch.setattr("rookery.training.member.load_family", lambda name: Lossy())
+    lossy = train_member(job, tmp_path / "lossy", tmp_path / "c", quiet)
+    train = open_split(tiny_survey, "half").indices("train")
+    n_ia = int((tiny_survey.objects["type"] == "Ia").to_numpy()[train].sum())
+    assert plain.training_fractions == pytest.approx(
+        {"Ia": n_ia / len(train), "non-Ia": 1 - n_ia / len(train)}
+    )
+    assert lossy.training_fractions["Ia"] == pytest.approx(4 * n_ia / (3 * n_ia + len(train)))
+    found = read_predictions(tmp_path / "lossy" / "predictions-validation.parquet")
+    choice = choose([CandidateMember("lossy", tmp_path / "lossy", "c", found)])
+    assert presumed_fractions(choice) == pytest.approx(lossy.training_fractions)
+    assert choice.class_fractions["Ia"] < 0.8 * lossy.training_fractions["Ia"]
+    card = json.loads((tmp_path / "lossy" / "card.json").read_text())
+    del card["training_fractions"]  # as cards were
+    (tmp_path / "lossy" / "card.json").write_text(json.dumps(card))
+    assert presumed_fractions(choice) == choice.class_fractions

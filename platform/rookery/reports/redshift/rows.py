@@ -111,7 +111,7 @@ def _deep(assessment: RedshiftAssessment) -> NDArray[np.bool_]:
 def _row(key: str, one: RedshiftAssessment, chosen: NDArray[np.bool_], **draws: Unpack[_Draws]) -> Row:
     whole = chosen.all()
     pdf, z_spec = (one.pdf, one.z_spec) if whole else (one.pdf[chosen], one.z_spec[chosen])
-    scores = photoz_scores(pdf, one.edges, z_spec, **draws)
+    scores = photoz_scores(pdf, one.edges, z_spec, unseen=bool(one.info.unseen), **draws)
     points = {
         point: bootstrap_scores(_points(one, chosen, point), **draws).metrics
         if point != "mean"

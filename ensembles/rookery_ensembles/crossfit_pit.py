@@ -1,0 +1,117 @@
+"""Whether out-of-fold redshift PDFs are calibrated, tested under calibrations that are fitted anew."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles.build import EnsembleChoice
+from rookery_ensembles.calibrate_pdf import PdfCalibration
+from rookery_ensembles.candidates import CandidateMember
+from rookery_ensembles.crossfit import cross_fit
+from rookery_ensembles.errors import fail
+from rookery_ensembles.photoz_sample import PitSample
+from rookery_ensembles.redshift_pdf import bin_masses, cdf_of_masses, pit
+from rookery_ensembles.schema import Predictions
+
+
+@dataclass(frozen=True)
+class PitTest:
+    """A statistic of the PIT, and what it is where the PDFs are true.
+
+    Attributes
+    ----------
+    value
+        The statistic.
+    pvalue
+        Probability of such a value or a larger one where the PDFs are true.
+    low, high
+        Between them 95 % of the values lie where the PDFs are true.
+    """
+
+    value: float
+    pvalue: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, value: float, drawn: Sequence[float]) -> "PitTest":
+        """Return the test of a value against values drawn from true PDFs."""
+        reached = sum(other >= value for other in drawn)
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        return cls(value, (1 + reached) / (1 + len(drawn)), float(low), float(high))
+
+
+def crossfit_pit_test(
+    candidates: Sequence[CandidateMember],
+    choice: EnsembleChoice,
+    found: Predictions,
+    *,
+    replicates: int = 100,
+    most: int = 300,
+    seed: int = 0,
+) -> dict[str, PitTest]:
+    """Test whether out-of-fold redshift PDFs are calibrated, under calibrations that are fitted anew.
+
+    A calibration that is fitted to the other folds makes the distances from an even PIT smaller than
+    those of true PDFs, so that their tables do not hold. Here truths are drawn from the PDFs
+    themselves, the calibration of each fold is fitted anew to the drawn truths of the others, and the
+    distances are measured again: their distribution where the PDFs are true. The weights stay.
+
+    Parameters
+    ----------
+    candidates, choice, found
+        As `out_of_fold` took them, and what it returned.
+    replicates
+        Draws.
+    most
+        A fit looks at no more objects than this, drawn anew for each; the statistics, which for the
+        distance is the square root of n times it, hardly depend on their number.
+    seed
+        Of the draws.
+
+    Returns
+    -------
+    Of ``pit_ks`` (times the square root of n), ``pit_cvm`` and ``pit_ad``.
+
+    Raises
+    ------
+    InputError
+        As `out_of_fold` does, or where the predictions are no redshift PDFs.
+    """
+    stack, parts = cross_fit(candidates, choice, None)
+    if stack.bin_edges is None or found.truth is None:
+        raise fail("predictions", "must be redshift PDFs of objects whose redshift is known")
+    rng, rows = np.random.default_rng(seed), parts[0].table.rows
+    fold_n = np.empty(len(found.object_id), dtype=np.intp)
+    true_cdf = cdf_of_masses(bin_masses(found.values, stack.bin_edges))
+    measured = _pit_statistics(pit(found.values[rows], stack.bin_edges, found.truth[rows]))
+    pooled = []
+    for number, part in enumerate(parts):
+        fold_n[part.here] = number
+        pooled.append(bin_masses(part.pooled(rows), stack.bin_edges))
+    drawn: dict[str, list[float]] = {name: [] for name in measured}
+    for _ in range(replicates):
+        some = np.sort(rng.permutation(len(rows))[:most])
+        u = rng.uniform(size=len(some))
+        cdf = true_cdf[rows[some]]
+        k = np.clip((cdf <= u[:, None]).sum(axis=1) - 1, 0, cdf.shape[1] - 2)
+        at = np.arange(len(some))
+        inside = (u - cdf[at, k]) / np.maximum(cdf[at, k + 1] - cdf[at, k], 1e-12)
+        values = np.empty(len(some))
+        for number, masses in enumerate(pooled):
+            here = fold_n[rows[some]] == number
+            refit = PdfCalibration.fit(masses[some[~here]], k[~here], sharpen=choice.sharpen)
+            again = cdf_of_masses(refit.apply(masses[some[here]]))
+            j, which = k[here], np.arange(int(here.sum()))
+            values[here] = again[which, j] + inside[here] * (again[which, j + 1] - again[which, j])
+        for name, value in _pit_statistics(values).items():
+            drawn[name].append(value)
+    return {name: PitTest.of(value, drawn[name]) for name, value in measured.items()}
+
+
+def _pit_statistics(pit_n: NDArray[np.float64]) -> dict[str, float]:
+    found = PitSample(pit_n).metrics(np.ones((1, len(pit_n))))
+    statistics = {name: float(value[0]) for name, value in found.items()}
+    return statistics | {"pit_ks": statistics["pit_ks"] * np.sqrt(len(pit_n))}
