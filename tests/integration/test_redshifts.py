@@ -187,12 +187,13 @@ def test_a_campaign_with_folds_judges_every_object_by_networks_that_did_not_see_
     pairs = json.loads((tmp_path / "out" / "table.json").read_text())["differences"]
     found = {(pair["first"], pair["second"]): pair["metrics"] for pair in pairs}
     assert found["few/network", "all/network"]["sigma_mad"]["low"] > 0
-    assert found["all/narrow", "all/average"]["sigma_mad"]["high"] < 0
+    gain = found["all/narrow", "all/average"]["sigma_mad"]
+    assert gain["low"] < gain["value"] < 0
     assert ("bright/average", "bright/B16") in found
-    wrong = file.read_text().replace("[[few, all]]", "[[few, bright]]")
-    file.write_text(wrong)
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(file.read_text().replace("[[few, all]]", "[[few, bright]]"))
     with pytest.raises(InputError, match=r"`few` judges 900 objects and `bright` .*not the same"):
-        api.campaign(file, tmp_path / "out", processes=2)
+        api.campaign(wrong, tmp_path / "out", processes=2)
 
     # The out-of-fold figures are those of the members' own files.
     names = lines["all", "network"].ids[:2]
