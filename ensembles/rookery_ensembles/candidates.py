@@ -1,7 +1,7 @@
 """Members that may join an ensemble, and their out-of-sample predictions brought together."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.errors import fail
-from rookery_ensembles.schema import Predictions
+from rookery_ensembles.schema import Predictions, require_predictions
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.stack import Stack, average_starts, pool_folds, stack_members
 
@@ -101,8 +101,16 @@ def pool_candidates(candidates: Sequence[CandidateMember]) -> Pool:
 
 def _grouped(candidates: Sequence[CandidateMember]) -> dict[str, list[CandidateMember]]:
     """Return the candidates by configuration; groups and members sorted, so that ties fall the same way."""
+    rule = "must be a list of CandidateMember"
+    if not isinstance(candidates, Iterable):
+        raise fail("candidates", f"{rule}, but is {type(candidates).__name__}")
+    candidates = list(candidates)
     if not candidates:
         raise fail("candidates", "there must be at least one member to choose from, but found none")
+    for number, candidate in enumerate(candidates):
+        if not isinstance(candidate, CandidateMember):
+            raise fail("candidates", f"{rule}, but item {number} is {type(candidate).__name__}")
+        require_predictions(candidate.validation, f"candidate {candidate.id}, `validation`")
     groups: dict[str, list[CandidateMember]] = defaultdict(list)
     seen: set[str] = set()
     for candidate in candidates:

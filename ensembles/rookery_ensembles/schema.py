@@ -225,6 +225,29 @@ class Predictions:
             object.__setattr__(self, "truth", np.array(truth, dtype=object if named else np.float64))
 
 
+def require_predictions(value: object, where: str) -> Predictions:
+    """Return what is `Predictions` of N names, N truths or none, and N x K values.
+
+    Raises
+    ------
+    InputError
+        For anything else.
+    """
+    if not isinstance(value, Predictions):
+        rule = "must be Predictions (of a file: read_predictions; of arrays: Predictions(info, ...))"
+        raise fail(where, f"{rule}, but is {type(value).__name__}")
+    shapes = {"object_id": np.shape(value.object_id), "values": np.shape(value.values)}
+    if value.truth is not None:
+        shapes["truth"] = np.shape(value.truth)
+    dimensions = {"object_id": 1, "truth": 1, "values": 2}
+    rows = shapes["object_id"][:1]
+    if any(len(shape) != dimensions[name] or shape[:1] != rows for name, shape in shapes.items()):
+        found = ", ".join(f"`{name}` {shape}" for name, shape in shapes.items())
+        rule = "must hold N names, N truths or none, and N x K values, but their shapes are"
+        raise fail(where, f"{rule} {found}")
+    return value
+
+
 def check_predictions(predictions: Predictions, where: str) -> Predictions:
     """Return predictions that keep every rule of the schema, normalised and in its types.
 
@@ -233,6 +256,8 @@ def check_predictions(predictions: Predictions, where: str) -> Predictions:
     InputError
         Beginning with `where`, and naming the row, object and value that break a rule.
     """
+    if not isinstance(predictions, Predictions):
+        require_predictions(predictions, where)
     info = predictions.info
     info.check(where)
     object_id = _check_object_ids(np.asarray(predictions.object_id), where)

@@ -10,7 +10,7 @@ from rookery_ensembles.metrics import classification_metrics
 from rookery_ensembles.photoz_metrics import photoz_metrics
 from rookery_ensembles.probabilities import LOG_FLOOR, class_indices
 from rookery_ensembles.redshift_pdf import bin_indices
-from rookery_ensembles.schema import Predictions
+from rookery_ensembles.schema import Predictions, require_predictions
 from rookery_ensembles.select import likelihoods
 
 
@@ -32,7 +32,7 @@ def prediction_metrics(predictions: Predictions, positive: str = "Ia") -> dict[s
     InputError
         When no object's truth is known, or the predictions are invalid.
     """
-    info, values = predictions.info, predictions.values
+    info, values = require_predictions(predictions, "predictions").info, predictions.values
     if info.bin_edges is None:
         classes = [None] * len(values) if predictions.truth is None else predictions.truth
         return classification_metrics(info.class_names or (), classes, values, positive)

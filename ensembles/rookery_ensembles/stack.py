@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.errors import fail
-from rookery_ensembles.schema import PredictionInfo, Predictions
+from rookery_ensembles.schema import PredictionInfo, Predictions, require_predictions
 from rookery_ensembles.shown import short_repr
 
 
@@ -49,6 +49,8 @@ def stack_members(predictions: Sequence[Predictions]) -> Stack:
     """
     if not predictions:
         raise fail("members", "there must be at least one to stack, but found none")
+    for number, member in enumerate(predictions):
+        require_predictions(member, f"members, item {number}")
     first = predictions[0]
     info = first.info
     truth: NDArray[Any] | None = None

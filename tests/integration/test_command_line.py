@@ -43,6 +43,8 @@ def test_every_verb_from_simulation_to_report(tmp_path):
     fixed = "--set epochs=2 --set days_per_column=8 --set merged_blocks=2 --set autoencoder=false"
     assert "2 done" in run(f"search pelican --survey survey --split half --study runs/x --trials 2 {fixed}")
     assert "selected calibrated" in run("ensemble runs/x")
+    scores = json.loads(run("ensemble runs/x --overwrite --json"))["scores"]
+    assert 0 < scores["test"]["selected_calibrated"]["log_loss"] < 2
     assert "120 objects" in run("predict runs/x/ensemble survey all.parquet")
     assert "AUC" in run("evaluate all.parquet survey --split half --report report")
     assert "baseline.parquet" in run("baseline binned-trees --survey survey --split half baseline.parquet")
@@ -169,7 +171,7 @@ def test_every_verb_has_a_function_with_the_same_options():
         "submit": {"context": "command"},
     }
     only_on_the_command_line = {"submit": {"follow"}}
-    only_on_the_command_line |= {name: {"as_json"} for name in ("doctor", "status", "pareto")}
+    only_on_the_command_line |= {name: {"as_json"} for name in ("doctor", "ensemble", "status", "pareto")}
     verbs = [
         *cli.app.registered_commands,
         *cli.ingest_app.registered_commands,

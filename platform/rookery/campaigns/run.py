@@ -34,11 +34,13 @@ from rookery.search.progress import NetworkProgress
 from rookery.search.run import listen_to_sigterm, ray_session
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import check_name, sweep, write_text
+from rookery_ensembles.shown import short_repr
 
 logger = logging.getLogger(__name__)
 DOCUMENT = "campaign.yaml"
 
 
+@short_repr
 @dataclass(frozen=True)
 class CampaignResult:
     """How a campaign stands.

@@ -17,10 +17,12 @@ from rookery.clusters.asking import Ask, ask_cluster, ask_here, first_line, node
 from rookery.clusters.findings import Finding, Level, merge, worst
 from rookery.clusters.probe import Probe, disk, versions
 from rookery_ensembles.errors import InputError
+from rookery_ensembles.shown import short_repr
 
 _PATIENCE_S = 10.0
 
 
+@short_repr
 @dataclass(frozen=True)
 class DoctorReport:
     """What the doctor found."""

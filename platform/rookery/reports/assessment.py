@@ -22,10 +22,12 @@ from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metrics import classification_metrics
 from rookery_ensembles.predictions import PredictionInfo, Predictions
+from rookery_ensembles.shown import short_repr
 
 _TRUTH = "truth.parquet"
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Assessment:
     """Class probabilities of objects whose class is known, and how good they are.

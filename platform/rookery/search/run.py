@@ -30,10 +30,12 @@ from rookery.search.tally import Tally
 from rookery.search.watchdog import watch_ray
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.files import check_name
+from rookery_ensembles.shown import short_repr
 
 logger = logging.getLogger(__name__)
 
 
+@short_repr
 @dataclass(frozen=True)
 class SearchResult:
     """How a study stands after a search."""

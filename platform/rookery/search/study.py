@@ -27,6 +27,7 @@ from rookery.training.member import Card, read_card
 from rookery.training.target import Target, make_target
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import sweep
+from rookery_ensembles.shown import short_repr
 
 if TYPE_CHECKING:
     import optuna
@@ -106,6 +107,7 @@ class StudyDocument(Document):
         return make_target(self.class_names, self.redshift_bins)
 
 
+@short_repr
 @dataclass(frozen=True)
 class Study:
     """An opened study folder."""

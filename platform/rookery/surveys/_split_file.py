@@ -17,6 +17,7 @@ from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_file, check_name
 from rookery_ensembles.plain_text import parse_json
+from rookery_ensembles.shown import short_repr
 
 ROLES = ("train", "validation", "test", "unlabelled")
 _COLUMNS = {"object_id": pa.string(), "role": pa.string(), "fold": pa.int16()}
@@ -24,6 +25,7 @@ _GROUP = "group"
 _METADATA = b"rookery"
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Split:
     """An opened split.

@@ -26,10 +26,12 @@ from rookery_ensembles.errors import fail
 from rookery_ensembles.photoz_metrics import known_sample
 from rookery_ensembles.photoz_sample import POINTS, PhotozSample
 from rookery_ensembles.predictions import PredictionInfo, Predictions
+from rookery_ensembles.shown import short_repr
 
 FloatArray = NDArray[np.float64]
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class RedshiftAssessment:
     """Redshift PDFs of objects whose redshift is known.
