@@ -225,8 +225,8 @@ class Predictions:
             object.__setattr__(self, "truth", np.array(truth, dtype=object if named else np.float64))
 
 
-def require_predictions(value: object, where: str) -> Predictions:
-    """Return what is `Predictions` of N names, N truths or none, and N x K values.
+def require_predictions(value: object, where: str, *, shapes_too: bool = True) -> Predictions:
+    """Return what is `Predictions`, with `shapes_too` of N names, N truths or none, and N x K values.
 
     Raises
     ------
@@ -236,6 +236,8 @@ def require_predictions(value: object, where: str) -> Predictions:
     if not isinstance(value, Predictions):
         rule = "must be Predictions (of a file: read_predictions; of arrays: Predictions(info, ...))"
         raise fail(where, f"{rule}, but is {type(value).__name__}")
+    if not shapes_too:
+        return value
     shapes = {"object_id": np.shape(value.object_id), "values": np.shape(value.values)}
     if value.truth is not None:
         shapes["truth"] = np.shape(value.truth)
@@ -256,9 +258,7 @@ def check_predictions(predictions: Predictions, where: str) -> Predictions:
     InputError
         Beginning with `where`, and naming the row, object and value that break a rule.
     """
-    if not isinstance(predictions, Predictions):
-        require_predictions(predictions, where)
-    info = predictions.info
+    info = require_predictions(predictions, where, shapes_too=False).info
     info.check(where)
     object_id = _check_object_ids(np.asarray(predictions.object_id), where)
     values = np.asarray(predictions.values, dtype=np.float32)
