@@ -78,3 +78,26 @@ def test_a_search_whose_ray_dies_ends_soon_with_one_error_and_goes_on(tiny_galax
     assert states == [optuna.trial.TrialState.COMPLETE] * N_TRIALS
     for card, text in cards.items():
         assert card.read_bytes() == text, f"{card.parent.name} was trained again"
+
+
+def test_a_ray_that_does_not_come_up_in_time_is_started_again():
+    program = """
+import logging
+from rookery.search.run import ray_session
+
+logging.basicConfig(format="%(message)s")
+with ray_session(None) as nodes:
+    print("nodes:", len(nodes))
+"""
+    driver = start([sys.executable, "-c", program])
+
+    def raylet():
+        return [p for p in psutil.Process(driver.pid).children(recursive=True) if p.name() == "raylet"]
+
+    (first,) = wait_for(raylet)
+    first.suspend()
+    output, _ = driver.communicate(timeout=150)
+    assert driver.returncode == 0, output
+    assert "did not come up on this machine" in output
+    assert "nodes: 1" in output
+    assert psutil.wait_procs([first], timeout=30)[1] == []

@@ -33,6 +33,8 @@ from rookery_ensembles.files import check_name
 from rookery_ensembles.shown import short_repr
 
 logger = logging.getLogger(__name__)
+STARTS = 3
+"""How often a Ray of this process's own is started before it counts as one that does not come up."""
 
 
 @short_repr
@@ -234,12 +236,7 @@ def ray_session(address: str | None, *, any_version: bool = False) -> Iterator[l
 
     mine = not ray.is_initialized()
     if mine:
-        own = {"include_dashboard": False} if address is None else {}
-        try:
-            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
-        except (ConnectionError, RuntimeError, ray.exceptions.AuthenticationError) as error:
-            # RuntimeError: Ray's word for another version of Ray or Python on the cluster.
-            raise InputError(f"--address {address}: the Ray cluster does not let us in ({error})") from error
+        _connect(address)
     watchdog = watch_ray(address)
     try:
         if address is not None and not any_version:
@@ -253,6 +250,29 @@ def ray_session(address: str | None, *, any_version: bool = False) -> Iterator[l
         if mine:
             ray.shutdown()
         watchdog.stop()
+
+
+def _connect(address: str | None) -> None:
+    """Connect to the cluster at `address`, or start a Ray, again where its raylet does not come up."""
+    import ray
+
+    own = {"include_dashboard": False} if address is None else {}
+    for start in range(1, STARTS + 1):
+        try:
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+            return
+        except (ConnectionError, RuntimeError, ray.exceptions.AuthenticationError) as error:
+            # RuntimeError: Ray's word for another version of Ray or Python on the cluster.
+            raise InputError(f"--address {address}: the Ray cluster does not let us in ({error})") from error
+        except Exception as error:
+            # Ray 2.60 raises a bare Exception where its raylet does not answer within 30 s.
+            if type(error) is not Exception:
+                raise
+            ray.shutdown()
+            if start == STARTS:
+                rule = f"did not come up in {STARTS} tries; this machine may be overloaded"
+                raise InputError(f"Ray: {rule} ({error}); the same command tries again") from error
+            logger.warning("Ray did not come up on this machine (%s); starting it again", error)
 
 
 def _check_address(address: str) -> None:
