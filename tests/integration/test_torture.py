@@ -25,7 +25,7 @@ from rookery_ensembles.files import is_partial
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(1500)]
 SEED = int(os.environ.get("ROOKERY_TORTURE_SEED", "13"))
-N_OBJECTS, N_TRIALS, EPOCHS, LEAST_BLOWS = 300, 8, 20, 15
+N_OBJECTS, N_TRIALS, EPOCHS, LEAST_BLOWS = 300, 20, 20, 15
 FIXED = {"epochs": EPOCHS, "patience": EPOCHS, "hidden_layers": 1, "width": 8, "batch_size": 32}
 CAMPAIGN = f"""\
 name: tortured
