@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import shutil
 import subprocess
 import sys
 
@@ -128,22 +129,28 @@ def test_an_unknown_device_is_one_error(make_job, tmp_path):
         train_member(make_job(), tmp_path / "m", tmp_path / "c", lambda *_: None, device="abacus")
 
 
-def test_a_split_without_validation_is_refused_before_anything_starts(tiny_survey, tmp_path):
-    succeed("split", tiny_survey.path, "unvalidated", "--train-fraction", "0.5", "--validation-fraction", "0")
+@pytest.fixture
+def own_survey(tiny_survey, tmp_path):
+    """A copy of the tiny survey, which may get splits that no other test shall see."""
+    return shutil.copytree(tiny_survey.path, tmp_path / "survey")
+
+
+def test_a_split_without_validation_is_refused_before_anything_starts(own_survey, tmp_path):
+    succeed("split", own_survey, "unvalidated", "--train-fraction", "0.5", "--validation-fraction", "0")
     study = tmp_path / "study"
-    words = ["--survey", tiny_survey.path, "--split", "unvalidated", "--study", study, "--trials", "1"]
+    words = ["--survey", own_survey, "--split", "unvalidated", "--study", study, "--trials", "1"]
     done = rookery("search", "pelican", *words)
     assert done.returncode == 2
     assert "has no object to take for the validation role" in done.stderr
     assert not study.exists()
 
 
-def test_training_on_one_class_only_is_one_error(tiny_survey, tmp_path):
+def test_training_on_one_class_only_is_one_error(tiny_survey, own_survey, tmp_path):
     objects = tiny_survey.objects
     ids = objects["object_id"][objects["type"] != "Ia"].head(40)
     (tmp_path / "ids.txt").write_text("\n".join(ids))
-    succeed("split", tiny_survey.path, "no-ia", "--train-ids", tmp_path / "ids.txt")
-    words = ["--survey", tiny_survey.path, "--split", "no-ia", "--study", tmp_path / "study", "--trials", "1"]
+    succeed("split", own_survey, "no-ia", "--train-ids", tmp_path / "ids.txt")
+    words = ["--survey", own_survey, "--split", "no-ia", "--study", tmp_path / "study", "--trials", "1"]
     done = rookery("search", "pelican", *words)
     assert done.returncode == 2
     assert "every class needs training objects, but there are none of Ia" in done.stderr

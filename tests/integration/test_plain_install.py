@@ -1,6 +1,7 @@
 """What the command line says where no extra is installed: each verb answers or names what it lacks."""
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -84,7 +85,8 @@ def told(tiny_survey: Survey, tmp_path_factory: pytest.TempPathFactory) -> dict[
     folder = tmp_path_factory.mktemp("plain")
     space = load_space(find_space("pelican"))
     study = create_or_open_study(folder / "study", space, tiny_survey, "half", class_names=("Ia", "non-Ia"))
-    places = {"survey": tiny_survey.path, "study": study.path}
+    own = shutil.copytree(tiny_survey.path, folder / "survey")  # it gets a split that no other test shall see
+    places = {"survey": own, "study": study.path}
     blocked = [module for modules in extras.MODULES.values() for module in modules]
     lines = {verb: words.format(**places) for verb, (words, _) in LINES.items()}
     done = subprocess.run(

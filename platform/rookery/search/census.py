@@ -46,6 +46,8 @@ _PARAMETER = f"""
 SELECT t.trial_id, p.param_value FROM trials t JOIN trial_params p ON p.trial_id = t.trial_id
 WHERE {_MINE} AND t.state IN ('PRUNED', 'RUNNING') AND p.param_name = :parameter
 """
+_TWICE = "SELECT 1 FROM studies GROUP BY study_name HAVING count(*) > 1"
+_INDEX = "SELECT 1 FROM sqlite_master WHERE name = 'ix_studies_study_name'"
 STATES = ("complete", "pruned", "fail", "running", "waiting")
 _ODD = {"INF_POS": float("inf"), "INF_NEG": float("-inf"), "NAN": float("nan")}
 
@@ -140,9 +142,20 @@ def _own_file(folder: Path) -> Iterator[Ask | None]:
                 return connection.execute(statement, parameters).fetchall()
 
             made = ask("SELECT 1 FROM sqlite_master WHERE name = 'studies'")
+            if made and (ask(_TWICE) or not ask(_INDEX)):
+                _explain(path)
             yield ask if made and ask("SELECT 1 FROM studies LIMIT 1") else None
     except (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError) as error:
         raise fail(path, f"is damaged: cannot be read as the database of a study ({error})") from error
+
+
+def _explain(path: Path) -> None:
+    """Raise the error of a database that a death left half made."""
+    import sqlalchemy
+
+    from rookery.search.database import read_only_storage
+
+    read_only_storage(sqlalchemy.URL.create("sqlite", database=str(path)))
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import ValidationError
 
 from rookery.networks.family import load_family
 from rookery.search.attributes import INFEASIBLE, TRUST
@@ -228,13 +229,20 @@ class Coordinator:
         self._live[key] = live
         self.tally.running = len(self._live)
         jobs = trial_jobs(self.study, live.trial.number, values)
-        live.epochs = self.family.configure(jobs[0].configuration).epochs
+        live.epochs = self._epochs(jobs[0].configuration)
         live.networks = len(jobs)
         return {
             "trial": live.trial.number,
             "beside": self.study.space.objectives[1:],
             "jobs": [job.model_dump(mode="json") for job in jobs],
         }
+
+    def _epochs(self, configuration: dict[str, Any]) -> int:
+        """Return how many epochs a network will train."""
+        try:
+            return self.family.configure(configuration).epochs
+        except ValidationError:
+            return 1  # its worker will meet the same error, and it is the trial's
 
     def _taken_up(self, identity: int) -> _Live:
         """Return a trial that ran before, and count that it is taken up once more."""

@@ -66,8 +66,8 @@ def class_indices(
     unfit = sorted(str(name) for name in known if name not in position) if rest is None else []
     if unfit:
         rule = f"every type must be one of the classes {', '.join(class_names)}"
-        found = spoken_types(pd.Series(np.asarray(types, dtype=object)))
-        raise fail(where, f"{rule}, or a class 'non-X' must take the rest; its types are {found}")
+        found = f"but found {', '.join(unfit)}; its types are {spoken_types(pd.Series(types))}"
+        raise fail(where, f"{rule}, or a class 'non-X' must take the rest, {found}")
     class_of_code = np.array([position.get(name, rest) for name in known] + [-1], dtype=np.int64)
     return class_of_code[codes]
 
