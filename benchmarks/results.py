@@ -1,10 +1,10 @@
-"""Make the numbers of docs/results.md: results.py NAME..., or results.py --page.
+"""Make the numbers of docs/results.md: results.py NAME..., results.py --store NAME..., or results.py --page.
 
 `docs/results/recipes.yaml` says for each NAME which commands print its numbers and where they stand.
 `results.py NAME` runs these commands (finished searches and campaigns are not run again) and stores the
-numbers as `docs/results/NAME.json`, or with `printed: true` all that they print; `results.py --page` writes
-the tables of docs/results.md from what is stored. `tests/unit/test_results_page.py` holds every number of the
-page against these files.
+numbers as `docs/results/NAME.json`, or with `printed: true` all that they print; `--store` only reads what
+the commands left. `results.py --page` writes the tables of docs/results.md from what is stored, and
+`tests/unit/test_results_page.py` holds every number of the page against these files.
 """
 
 from __future__ import annotations
@@ -48,8 +48,16 @@ def run(name: str) -> None:
         done = subprocess.run(text, shell=True, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         print(done.stdout, flush=True)
         printed += done.stdout
+    store(name, printed)
+
+
+def store(name: str, printed: str = "") -> None:
+    """Store the numbers of a recipe whose commands were run."""
+    recipe = recipes()[name]
     commands = [command_text(command) for command in recipe["commands"]]
     record = {"commands": commands, "version": rookery.__version__, "rows": list(_rows(recipe))}
+    if "campaign" in recipe:
+        record["differences"] = _at(f"{recipe['campaign']}:differences")
     if recipe.get("printed"):
         record["printed"] = printed.strip()
     facts = {key: _at(place) for key, place in recipe.get("facts", {}).items()}
@@ -71,8 +79,7 @@ def _rows(recipe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             if line["source"] != "this campaign":
                 label["row"] += " (published)"
             kept = {key: line[key] or None for key in _COUNTS if key in line}
-            errors = line.get("errors", line["scatter"])
-            yield {"label": label, **kept, "metrics": line["metrics"], "errors": errors}
+            yield {"label": label, **kept, "metrics": line["metrics"], "errors": line.get("error") or {}}
     for row in recipe.get("rows", ()):  # in a file, or quoted from an earlier version
         values = row["quoted"] if "quoted" in row else _at(row["at"])
         metrics = {key: value["value"] if isinstance(value, dict) else value for key, value in values.items()}
@@ -202,6 +209,10 @@ def main(arguments: Sequence[str]) -> None:
     """Run recipes, or write the page."""
     if arguments == ["--page"]:
         write_text(PAGE, page(PAGE.read_text(encoding="utf-8")))
+        return
+    if arguments[:1] == ["--store"]:
+        for name in arguments[1:]:
+            store(name)
         return
     for name in arguments:
         run(name)
