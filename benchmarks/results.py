@@ -88,7 +88,7 @@ def _rows(recipe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             for key, value in values.items()
             if isinstance(value, dict) and value.get("68")
         }
-        yield {"label": row["label"], "test_size": values.get("n"), "metrics": metrics, "errors": errors}
+        yield {"label": row["label"], "metrics": metrics, "errors": errors}
 
 
 def _at(place: str) -> Any:
