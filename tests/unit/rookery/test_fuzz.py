@@ -368,7 +368,7 @@ def fuzz(name: str, ground: Path, inputs: int, first: int = 0) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_damaged_file_is_read_or_is_one_error(name: str, ground: Path) -> None:
-    fuzz(name, ground, 6)
+    fuzz(name, ground, 4)
 
 
 @pytest.mark.slow

@@ -123,6 +123,7 @@ def assert_sound(folder: Path, name: str = "rookery", n_trials: int = 0) -> None
     assert len(ledger(study)) == n_trials + 1
 
 
+@pytest.mark.slow
 def test_a_death_at_any_step_of_making_a_database_leaves_none_or_a_whole_one(tmp_path: Path) -> None:
     folders = killed_at_every_step(tmp_path, "open_study(folder).optuna_study()")
     made = [folder for folder in folders if (folder / "study.db").exists()]
