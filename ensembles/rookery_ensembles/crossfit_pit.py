@@ -12,8 +12,10 @@ from rookery_ensembles.candidates import CandidateMember
 from rookery_ensembles.crossfit import cross_fit
 from rookery_ensembles.errors import fail
 from rookery_ensembles.photoz_sample import PitSample
-from rookery_ensembles.redshift_pdf import bin_masses, cdf_of_masses, pit
+from rookery_ensembles.redshift_pdf import bin_indices, bin_masses, cdf_of_masses
 from rookery_ensembles.schema import Predictions
+
+Statistics = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def crossfit_pit_test(
     A calibration that is fitted to the other folds makes the distances from an even PIT smaller than
     those of true PDFs, so that their tables do not hold. Here truths are drawn from the PDFs
     themselves, the calibration of each fold is fitted anew to the drawn truths of the others, and the
-    distances are measured again: their distribution where the PDFs are true. The weights stay.
+    distances are measured again: their distribution where the PDFs are true. The weights stay. The true
+    redshifts are treated in the same way.
 
     Parameters
     ----------
@@ -66,8 +69,8 @@ def crossfit_pit_test(
     replicates
         Draws.
     most
-        A fit looks at no more objects than this, drawn anew for each; the statistics, which for the
-        distance is the square root of n times it, hardly depend on their number.
+        Of more objects so many are drawn, for the true redshifts once and for each draw anew: how much
+        of the noise a calibration takes away depends on their number.
     seed
         Of the draws.
 
@@ -83,35 +86,43 @@ def crossfit_pit_test(
     stack, parts = cross_fit(candidates, choice, None)
     if stack.bin_edges is None or found.truth is None:
         raise fail("predictions", "must be redshift PDFs of objects whose redshift is known")
+    edges = np.asarray(stack.bin_edges)
     rng, rows = np.random.default_rng(seed), parts[0].table.rows
     fold_n = np.empty(len(found.object_id), dtype=np.intp)
-    true_cdf = cdf_of_masses(bin_masses(found.values, stack.bin_edges))
-    measured = _pit_statistics(pit(found.values[rows], stack.bin_edges, found.truth[rows]))
+    true_cdf = cdf_of_masses(bin_masses(found.values, edges))
     pooled = []
     for number, part in enumerate(parts):
         fold_n[part.here] = number
-        pooled.append(bin_masses(part.pooled(rows), stack.bin_edges))
-    drawn: dict[str, list[float]] = {name: [] for name in measured}
-    for _ in range(replicates):
-        some = np.sort(rng.permutation(len(rows))[:most])
-        u = rng.uniform(size=len(some))
-        cdf = true_cdf[rows[some]]
-        k = np.clip((cdf <= u[:, None]).sum(axis=1) - 1, 0, cdf.shape[1] - 2)
-        at = np.arange(len(some))
-        inside = (u - cdf[at, k]) / np.maximum(cdf[at, k + 1] - cdf[at, k], 1e-12)
+        pooled.append(bin_masses(part.pooled(rows), edges))
+
+    def refitted(some: NDArray[np.intp], k: NDArray[np.intp], inside: NDArray[np.float64]) -> Statistics:
+        """Return the statistics of some objects whose truths lie `inside` of the bins `k`, fitted anew."""
         values = np.empty(len(some))
         for number, masses in enumerate(pooled):
             here = fold_n[rows[some]] == number
             refit = PdfCalibration.fit(masses[some[~here]], k[~here], sharpen=choice.sharpen)
-            again = cdf_of_masses(refit.apply(masses[some[here]]))
-            j, which = k[here], np.arange(int(here.sum()))
-            values[here] = again[which, j] + inside[here] * (again[which, j + 1] - again[which, j])
-        for name, value in _pit_statistics(values).items():
+            cdf = cdf_of_masses(refit.apply(masses[some[here]]))
+            j, at = k[here], np.arange(int(here.sum()))
+            values[here] = cdf[at, j] + inside[here] * (cdf[at, j + 1] - cdf[at, j])
+        return _pit_statistics(values)
+
+    some = np.sort(rng.permutation(len(rows))[:most])
+    truth = np.asarray(found.truth, dtype=np.float64)[rows[some]]
+    k = bin_indices(truth, stack.bin_edges)
+    measured = refitted(some, k, (truth - edges[k]) / (edges[k + 1] - edges[k]))
+    drawn: dict[str, list[float]] = {name: [] for name in measured}
+    for _ in range(replicates):
+        some = np.sort(rng.permutation(len(rows))[:most])
+        u, cdf = rng.uniform(size=len(some)), true_cdf[rows[some]]
+        k = np.clip((cdf <= u[:, None]).sum(axis=1) - 1, 0, cdf.shape[1] - 2)
+        at = np.arange(len(some))
+        inside = (u - cdf[at, k]) / np.maximum(cdf[at, k + 1] - cdf[at, k], 1e-12)
+        for name, value in refitted(some, k, inside).items():
             drawn[name].append(value)
     return {name: PitTest.of(value, drawn[name]) for name, value in measured.items()}
 
 
-def _pit_statistics(pit_n: NDArray[np.float64]) -> dict[str, float]:
+def _pit_statistics(pit_n: NDArray[np.float64]) -> Statistics:
     found = PitSample(pit_n).metrics(np.ones((1, len(pit_n))))
     statistics = {name: float(value[0]) for name, value in found.items()}
     return statistics | {"pit_ks": statistics["pit_ks"] * np.sqrt(len(pit_n))}
