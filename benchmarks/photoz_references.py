@@ -1,9 +1,8 @@
 """What other methods make of a catalogue's magnitudes, out of fold: photoz_references.py SURVEY SPLIT.
 
 Point estimates of scikit-learn on the inputs of `photoz_mlp` (magnitudes, neighbouring colours, logarithms of
-the errors; scaled by the training galaxies): ten nearest neighbours, boosted trees, and a Gaussian process
-(Matern 3/2, a length for each input, hyperparameters from 1,000 training galaxies, residuals beyond 5 sigma
-left out and fitted again). SPLIT has folds; each galaxy is predicted by what trained on the other folds.
+the errors; scaled by the training galaxies): ten nearest neighbours and boosted trees. SPLIT has folds; each
+galaxy is predicted by what trained on the other folds.
 """
 
 import sys
@@ -11,15 +10,12 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.preprocessing import RobustScaler
 
 from rookery.surveys import Survey, open_split, open_survey
 
 Array = NDArray[np.float64]
-FITTED = 1000
 
 
 def inputs(survey: Survey) -> Array:
@@ -42,17 +38,6 @@ def trees(train: Array, z: Array, test: Array) -> Array:
     return model.fit(train, z).predict(test)
 
 
-def gaussian_process(train: Array, z: Array, test: Array) -> Array:
-    """Return the mean of a Gaussian process that leaves outliers out."""
-    kernel = ConstantKernel(0.01) * Matern(np.full(train.shape[1], 3.0), nu=1.5) + WhiteKernel(1e-4)
-    some = np.random.default_rng(0).permutation(len(train))[:FITTED]
-    fitted = GaussianProcessRegressor(kernel, normalize_y=True, random_state=0).fit(train[some], z[some])
-    model = GaussianProcessRegressor(fitted.kernel_, optimizer=None, normalize_y=True).fit(train, z)
-    residual = z - model.predict(train)
-    kept = np.abs(residual) < 5 * 1.4826 * np.median(np.abs(residual))
-    return model.fit(train[kept], z[kept]).predict(test)
-
-
 def main() -> None:
     """Print a row of a Markdown table for each method."""
     survey = open_survey(sys.argv[1])
@@ -63,7 +48,6 @@ def main() -> None:
     methods = {
         "ten nearest neighbours": neighbours,
         "boosted trees": trees,
-        "Gaussian process": gaussian_process,
     }
     for name, method in methods.items():
         found = np.full(len(truth), np.nan)
