@@ -32,6 +32,8 @@ _LONGEST_PART, _LONGEST_NAME = 255, 200
 """Bytes of a name in a path as file systems allow them, and of an output, whose temporary name is longer."""
 _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.ENOLCK)
 """What a file system answers that lacks an operation."""
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
+"""What it answers where a folder of that name is there."""
 
 
 def check_name(path: Path | str) -> None:
@@ -99,7 +101,7 @@ def atomic_folder(target: str | Path, *, replace: bool = False) -> Iterator[Path
         _recover(target)
         if target.exists() and not replace:
             raise fail(target, "must not exist yet: it is never overwritten unasked")
-        if target.exists() and not target.is_dir():
+        if target.is_file():
             raise fail(target, "must be a folder to be replaced by one, but is a file")
         with _claimed(target, os.mkdir) as partial:
             yield partial
@@ -234,8 +236,7 @@ def _take_name(partial: Path, target: Path, replace: bool) -> None:
                 partial.rename(target)
                 return
             except OSError as error:
-                taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
-                if not (taken and replace):
+                if not (error.errno in _TAKEN and replace):
                     raise
         try:
             _exchange(partial, target)
@@ -271,7 +272,7 @@ def _retire(partial: Path, target: Path) -> bool:
         try:
             partial.rename(target)
         except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # another process's is there already
+            if error.errno in _TAKEN:  # another process's is there already
                 _remove(retired)
                 return False
             retired.rename(target)
@@ -292,7 +293,12 @@ def _recover(target: Path) -> None:
             if free and target.exists():
                 _remove(retired)
             elif free:
-                retired.rename(target)
+                try:
+                    retired.rename(target)
+                except OSError as error:
+                    if error.errno not in _TAKEN:
+                        raise
+                    _remove(retired)  # another process's is there by now
                 _flush(target.parent)
 
 
