@@ -12,7 +12,7 @@ import scipy.optimize
 from rookery.baselines import Workers, _bazin
 from rookery.baselines._padding import block_curves, block_rows
 from rookery.baselines.parametric_trees import parametric_features
-from rookery.search.run import ray_session
+from rookery.compute.session import ray_session
 from rookery.surveys import open_survey
 
 

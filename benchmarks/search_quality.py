@@ -20,10 +20,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from tabulated import COLUMNS, EPOCHS, SPACE, TABLE
 
-from rookery.search.coordinator import Coordinator
+from rookery.search.ask_tell import Coordinator
 from rookery.search.creation import create_or_open_study
+from rookery.search.earlier_studies import EarlierStudy
 from rookery.search.study import SplitReference, Study, StudyDocument, SurveyReference
-from rookery.search.warm_start import EarlierStudy
 from rookery.surveys.redshift_bins import RedshiftBins
 
 BUDGETS = (60, 120, 240, 480)

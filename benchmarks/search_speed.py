@@ -59,10 +59,10 @@ def rookery(folder: Path, trials: int, sampler: str, times: Times) -> None:
     import numpy as np
     import pandas as pd
 
-    import rookery.search.trial as trial_module
-    from rookery.search import coordinator as coordinator_module
+    import rookery.search.worker as trial_module
+    from rookery.search import ask_tell as coordinator_module
     from rookery.search.creation import create_or_open_study
-    from rookery.search.run import run_search
+    from rookery.search.driver import run_search
     from rookery.search.space import SearchSpace
     from rookery.surveys import new_galaxy_survey, open_survey, split_survey
 
@@ -104,7 +104,7 @@ def rookery(folder: Path, trials: int, sampler: str, times: Times) -> None:
 def _nothing(config) -> None:
     import ray.tune
 
-    from rookery.search.trial import FINISHED, STEP, VALUE
+    from rookery.search.worker import FINISHED, STEP, VALUE
 
     work()
     value = config["plan"]["jobs"][0]["configuration"]["learning_rate"]

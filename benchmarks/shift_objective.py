@@ -22,11 +22,11 @@ import torch
 from scipy.stats import spearmanr
 
 from rookery.networks.family import load_family
+from rookery.shift.degraded import degraded_survey
+from rookery.shift.options import DegradedValidation, ImportanceWeighting
+from rookery.shift.weights import effective_number
 from rookery.surveys import ingest_snana, open_split, split_survey
-from rookery.surveys.degrade import degraded_survey
 from rookery.surveys.properties import object_properties
-from rookery.surveys.shift import effective_number
-from rookery.surveys.shift_options import DegradedValidation, ImportanceWeighting
 from rookery.training import TrainingJob, train
 from rookery.training.data import load_data, predict_rows
 from rookery.training.validation import prepare_validation

@@ -29,7 +29,7 @@ space:
 BEFORE = """
 import json, sys
 from pathlib import Path
-from rookery.search.database import read_only_storage, study_url
+from rookery.search.storage.database import read_only_storage, study_url
 folder = Path(sys.argv[1])
 storage = read_only_storage(study_url(folder, None))
 trials = storage.get_all_trials(storage.get_study_id_from_name("rookery"), deepcopy=False)
@@ -51,8 +51,8 @@ def make_study(folder: Path, trials: int) -> None:
     from optuna.distributions import FloatDistribution
     from optuna.trial import TrialState
 
-    from rookery.search.database import open_database, study_url
-    from rookery.search.one_writer import OneWriterStorage
+    from rookery.search.storage.database import open_database, study_url
+    from rookery.search.storage.single_writer import OneWriterStorage
 
     folder.mkdir(parents=True)
     (folder / "study.yaml").write_text(DOCUMENT)

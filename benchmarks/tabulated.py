@@ -26,7 +26,7 @@ from rookery.search.samplers import grid
 from rookery.search.space import SearchSpace
 from rookery.surveys import open_survey, split_survey
 from rookery.surveys.redshift_bins import RedshiftBins
-from rookery.surveys.simulators.galaxies import simulate_galaxies
+from rookery.surveys.simulators.galaxies.simulate import simulate_galaxies
 from rookery.training import TrainingJob
 from rookery.training.data import load_data
 from rookery.training.loop import train

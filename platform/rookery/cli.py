@@ -483,8 +483,8 @@ def main() -> None:
 
 def _explained(error: Exception) -> tuple[str, int]:
     """Return what to say of an error that nobody has caught, and the exit status."""
+    from rookery.compute.faults import storage_fault
     from rookery.extras import extra_of, missing  # not above: these would slow `--help` down
-    from rookery.search.faults import storage_fault
     from rookery_ensembles.errors import InputError, one_line
 
     if isinstance(error, InputError):

@@ -58,7 +58,7 @@ def test_a_study_on_object_storage_outlives_the_server_away_for_twenty_seconds(
     survey, tmp_path, place, server, monkeypatch
 ):
     from rookery import api
-    from rookery.search.home import Home
+    from rookery.search.storage.remote_folder import Home
     from rookery.search.study import open_study
 
     driver = start(survey, place, tmp_path, 2)

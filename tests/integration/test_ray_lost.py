@@ -83,7 +83,7 @@ def test_a_search_whose_ray_dies_ends_soon_with_one_error_and_goes_on(tiny_galax
 def test_a_ray_that_does_not_come_up_in_time_is_started_again():
     program = """
 import logging
-from rookery.search.run import ray_session
+from rookery.compute.session import ray_session
 
 logging.basicConfig(format="%(message)s")
 with ray_session(None) as nodes:

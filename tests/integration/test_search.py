@@ -8,7 +8,7 @@ import pytest
 
 from rookery import api
 from rookery.inference.ensemble import study_candidates
-from rookery.search.ledger import ledger
+from rookery.search.costs import ledger
 from rookery.search.study import open_study
 from rookery_ensembles import InputError, read_predictions
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rookery.search.home import Home, is_url, local_study
+from rookery.search.storage.remote_folder import Home, is_url, local_study
 from rookery_ensembles import InputError
 
 

@@ -23,7 +23,7 @@ def ensemble(
     See :func:`rookery.inference.build_ensemble`.
     """
     from rookery.inference import build_ensemble
-    from rookery.search.home import is_url
+    from rookery.search.storage.remote_folder import is_url
     from rookery.search.study import open_study
     from rookery_ensembles.errors import InputError
 
@@ -201,7 +201,7 @@ def baseline(
     from rookery_ensembles.predictions import check_predictions_path
 
     def session() -> AbstractContextManager[Any]:
-        from rookery.search.run import ray_session
+        from rookery.compute.session import ray_session
 
         return ray_session(address)
 

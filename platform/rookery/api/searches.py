@@ -11,7 +11,7 @@ from rookery.api._common import BINARY, BINS, PathLike
 
 if TYPE_CHECKING:
     from rookery.campaigns import CampaignResult
-    from rookery.search.run import SearchResult
+    from rookery.search.driver import SearchResult
     from rookery.training.job import KeptEpoch
 
 
@@ -58,13 +58,13 @@ def search(
     trials
         Trials that the study shall have, those of earlier runs counted.
     concurrent, cpus_per_trial, gpus_per_trial, address, autoscaling, dry_run
-        See :func:`rookery.search.run.run_search`.
+        See :func:`rookery.search.driver.run_search`.
     deterministic
         At most so many trials at once; the study then depends on its seed alone, not on who is faster.
     warm_start
         Folders or URLs of earlier studies of the same family and objectives, on any survey: the best of their
         configurations are tried first, and the sampler learns from them as far as they prove right; see
-        :mod:`rookery.search.warm_start`. They are read when the study is made.
+        :mod:`rookery.search.earlier_studies`. They are read when the study is made.
     storage
         URL of a database, which a study at a URL needs. PostgreSQL lets several drivers work on the study
         at the same time; by default it is SQLite in the study's folder. ``study.yaml`` keeps it
@@ -90,7 +90,7 @@ def search(
     """
     from rookery.networks.family import load_family
     from rookery.search.creation import create_or_open_study
-    from rookery.search.run import planning_folder, run_search
+    from rookery.search.driver import planning_folder, run_search
     from rookery.search.space import find_space, load_space
     from rookery.surveys import open_survey
     from rookery.surveys.redshift_bins import redshift_bins
@@ -219,7 +219,7 @@ def status(path: PathLike) -> dict[str, Any]:
     InputError
         When the folder is neither.
     """
-    from rookery.search.home import local_study
+    from rookery.search.storage.remote_folder import local_study
     from rookery_ensembles.errors import fail
 
     folder = local_study(path)
@@ -244,7 +244,7 @@ def dashboard(
 ) -> None:
     """Serve optuna-dashboard on a study until interrupted. See :func:`rookery.dashboard.serve`."""
     from rookery.dashboard import serve
-    from rookery.search.home import local_study
+    from rookery.search.storage.remote_folder import local_study
 
     serve(local_study(study), host=host, port=port, token=token, announce=announce)
 

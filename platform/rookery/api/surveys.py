@@ -10,7 +10,7 @@ from rookery.api._common import PathLike
 
 if TYPE_CHECKING:
     from rookery.surveys import IngestReport, Survey
-    from rookery.surveys.galaxy_readers import CatalogueOptions, ImageOptions
+    from rookery.surveys.readers.galaxies import CatalogueOptions, ImageOptions
 
 
 class LightCurveOptions(TypedDict, total=False):
@@ -208,10 +208,10 @@ def simulate_supernovae(
 ) -> Survey:
     """Simulate a light-curve survey of `n` detected supernovae; draw examples into `figure`, if given.
 
-    See :func:`rookery.surveys.simulators.supernovae.simulate_supernovae`.
+    See :func:`rookery.surveys.simulators.supernovae.simulate.simulate_supernovae`.
     """
     from rookery.reports.light_curves import check_figure_path, draw_examples
-    from rookery.surveys.simulators.supernovae import simulate_supernovae as simulate
+    from rookery.surveys.simulators.supernovae.simulate import simulate_supernovae as simulate
 
     if figure is not None:
         check_figure_path(Path(figure))
@@ -234,11 +234,11 @@ def simulate_galaxies(
 ) -> Survey:
     """Simulate cutouts and measured magnitudes of `n` galaxies; draw some into `figure`, if given.
 
-    See :func:`rookery.surveys.simulators.galaxies.simulate_galaxies`.
+    See :func:`rookery.surveys.simulators.galaxies.simulate.simulate_galaxies`.
     """
     from rookery.reports.cutouts import draw_cutouts
     from rookery.reports.light_curves import check_figure_path
-    from rookery.surveys.simulators.galaxies import simulate_galaxies as simulate
+    from rookery.surveys.simulators.galaxies.simulate import simulate_galaxies as simulate
 
     if figure is not None:
         check_figure_path(Path(figure))

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from rookery.baselines._redshift import redshift_features
 from rookery.baselines._rounds import Round
 from rookery.baselines._trees import More, make_task, predict_with_trees
-from rookery.surveys.redshifted_copies import copied_view
+from rookery.shift.copies import copied_view
 from rookery.surveys.train_on import TrainOn
 from rookery_ensembles.errors import fail
 from rookery_ensembles.predictions import Predictions
@@ -64,7 +64,7 @@ def run_baseline(
     ----------
     copies, redshifting, copy_dimming
         Train also on copies of the training objects, as networks with these hyperparameters do: see
-        :func:`rookery.surveys.redshifted_copies.redshifted_copies`. With `redshifting` they use
+        :func:`rookery.shift.copies.redshifted_copies`. With `redshifting` they use
         the redshifts of the training objects, and `host_photo_z` of those to classify.
 
     Raises

@@ -19,7 +19,8 @@ from rookery import surveys as surveys_package
 from rookery.campaigns.document import ExperimentDocument, SurveyDocument
 from rookery.campaigns.load import Campaign, Key
 from rookery.documents import Source, dump
-from rookery.surveys import Split, Survey, galaxy_readers, matching, open_split, open_survey
+from rookery.surveys import Split, Survey, matching, open_split, open_survey
+from rookery.surveys.readers import galaxies as galaxy_readers
 from rookery.surveys.train_on import TrainOn, training_rows
 from rookery.training.data import role_rows
 from rookery_ensembles.errors import fail

@@ -26,12 +26,12 @@ from rookery.campaigns.prepare import check_verbs, prepare
 from rookery.campaigns.scores import Line, check_bins, score_campaign
 from rookery.campaigns.table import write_tables
 from rookery.campaigns.train import train_networks
+from rookery.compute.faults import storage_fault
+from rookery.compute.lock import held
+from rookery.compute.resources import plan_resources
+from rookery.compute.session import listen_to_sigterm, ray_session
 from rookery.documents import dump
-from rookery.search.faults import storage_fault
-from rookery.search.lock import held
-from rookery.search.planner import plan_resources
 from rookery.search.progress import NetworkProgress
-from rookery.search.run import listen_to_sigterm, ray_session
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import check_name, sweep, write_text
 from rookery_ensembles.shown import short_repr

@@ -19,7 +19,7 @@ from rookery.campaigns.load import Campaign
 from rookery.campaigns.plan import VALIDATION, Folders, baseline_task, fold_name, is_whole, training_job
 from rookery.campaigns.prepare import Ground
 from rookery.campaigns.uncertainty import Judged, judge
-from rookery.surveys.domain import training_domain
+from rookery.shift.domain import training_domain
 from rookery.training.member import DEGRADED, presumed_fractions
 from rookery_ensembles import (
     CandidateMember,

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 
 from rookery.campaigns.load import load_campaign
 from rookery.campaigns.plan import count_networks
+from rookery.compute.lock import driver_alive
 from rookery.documents import build
-from rookery.search.ledger import card_facts
-from rookery.search.lock import driver_alive
+from rookery.search.costs import card_facts
 from rookery.search.status import alike, costs
 from rookery_ensembles.errors import fail
 from rookery_ensembles.plain_text import parse_json

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rookery.campaigns.plan import Folders, NetworkTask, is_whole
-from rookery.search.faults import storage_fault
-from rookery.search.planner import ResourcePlan
+from rookery.compute.faults import storage_fault
+from rookery.compute.resources import ResourcePlan
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.files import write_text
 
@@ -27,8 +27,8 @@ class Worker:
     def __init__(self, out: str, threads: int = 1, gpus: float = 0) -> None:
         import torch
 
-        from rookery.training.interruption import listen
-        from rookery.training.memory import hide_gpus
+        from rookery.compute.interruption import listen
+        from rookery.compute.memory import hide_gpus
 
         listen()
         if gpus == 0:
@@ -38,8 +38,8 @@ class Worker:
 
     def run(self, plain: dict[str, Any]) -> tuple[str | None, str | None]:
         """Train one network and predict; return (its error, what lets no network go on here)."""
-        from rookery.training.interruption import InterruptedTraining, leave
-        from rookery.training.memory import NoDeviceError, prepare_device
+        from rookery.compute.interruption import InterruptedTraining, leave
+        from rookery.compute.memory import NoDeviceError, prepare_device
 
         task = NetworkTask.model_validate(plain)
         try:

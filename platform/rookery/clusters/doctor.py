@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from rookery.clusters import checks, checks_storage
-from rookery.clusters.asking import Ask, ask_cluster, ask_here, first_line, node_names, skews
 from rookery.clusters.findings import Finding, Level, merge, worst
+from rookery.clusters.nodes import Ask, ask_cluster, ask_here, first_line, node_names, skews
 from rookery.clusters.probe import Probe, disk, versions
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.shown import short_repr
@@ -73,7 +73,7 @@ def examine(
         nodes = ask("facts", tempfile.gettempdir())
         findings = [Finding("cluster", Level.OK, "none asked for: this machine alone")]
         return _report(None, findings, nodes, ask, survey, study)
-    from rookery.search.run import ray_session
+    from rookery.compute.session import ray_session
 
     try:
         with ray_session(address, any_version=True):

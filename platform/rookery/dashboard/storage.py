@@ -38,7 +38,7 @@ def storage_url(study: Path) -> "URL":
     storage = document.get("storage")
     if storage is None:
         return sqlalchemy.URL.create("sqlite", database=str(study / STUDY_DATABASE))
-    from rookery.search.database import ENVIRONMENT, with_driver
+    from rookery.search.storage.database import ENVIRONMENT, with_driver
 
     try:
         return with_driver(sqlalchemy.make_url(os.environ.get(ENVIRONMENT) or storage))
@@ -47,14 +47,14 @@ def storage_url(study: Path) -> "URL":
 
 
 def open_storage(study: Path) -> "RDBStorage":
-    """Open a study's storage for reading, by :func:`rookery.search.database.read_only_storage`.
+    """Open a study's storage for reading, by :func:`rookery.search.storage.database.read_only_storage`.
 
     Raises
     ------
     InputError
         When the storage is missing, cannot be reached, or holds no study yet.
     """
-    from rookery.search.database import read_only_storage
+    from rookery.search.storage.database import read_only_storage
 
     url = storage_url(study)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from rookery.shift.domain import object_features, unobserved_bands
 from rookery.surveys import Survey
-from rookery.surveys.domain import object_features, unobserved_bands
 from rookery.training.member import Member
 from rookery_ensembles import Bundle, Predictions
 from rookery_ensembles.errors import fail

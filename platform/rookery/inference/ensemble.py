@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 import rookery
 from rookery.reports.objects import check_truth
-from rookery.search.ledger import SECONDS, ledger
+from rookery.search.costs import SECONDS, ledger
 from rookery.search.study import Study, member_folder
+from rookery.shift.domain import training_domain
+from rookery.shift.options import DegradedValidation
 from rookery.surveys import Survey, open_split, open_survey
-from rookery.surveys.domain import training_domain
-from rookery.surveys.shift_options import DegradedValidation
 from rookery.training.member import (
     CARD,
     DEGRADED,

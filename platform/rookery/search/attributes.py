@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rookery.search.ledger import JOULES, SECONDS
+from rookery.search.costs import JOULES, SECONDS
 
 INFEASIBLE = "infeasible"
 """User attribute of a trial that was not trained: which constraints its configuration breaks, in words."""

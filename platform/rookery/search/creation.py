@@ -13,17 +13,17 @@ import pandas as pd
 
 from rookery.documents import Source, build, dump
 from rookery.networks.family import load_family
-from rookery.search.home import WEIGHTS, Home, is_url
+from rookery.search.earlier_studies import take_trials
 from rookery.search.parameters import Scalar
 from rookery.search.pruners import Pruner, make_pruner
 from rookery.search.samplers import Sampler, make_sampler
 from rookery.search.space import SearchSpace
+from rookery.search.storage.remote_folder import WEIGHTS, Home, is_url
 from rookery.search.study import OPTUNA_NAME, Execution, Study, StudyDocument, open_study
-from rookery.search.warm_start import take_trials
+from rookery.shift.options import ImportanceWeighting
+from rookery.shift.weights import warn_if_few
 from rookery.surveys import Survey, open_split
 from rookery.surveys.redshift_bins import RedshiftBins
-from rookery.surveys.shift import warn_if_few
-from rookery.surveys.shift_options import ImportanceWeighting
 from rookery.training.data import choosing_rows, role_rows
 from rookery.training.job import KeptEpoch, inner_part
 from rookery.training.validation import check_shift, shift_weights
@@ -162,7 +162,7 @@ def check_home(home: Home, storage: str | None, workers_per_network: int) -> str
     InputError
         When the URL cannot be reached, the study is new and has no database, or networks train in groups.
     """
-    from rookery.search.database import ENVIRONMENT
+    from rookery.search.storage.database import ENVIRONMENT
 
     home.check()
     if workers_per_network > 1:
@@ -179,7 +179,7 @@ def check_home(home: Home, storage: str | None, workers_per_network: int) -> str
 
 def _checked_storage(storage: str) -> str:
     """Return the URL of a database as study.yaml keeps it."""
-    from rookery.search.database import parse_storage, without_password
+    from rookery.search.storage.database import parse_storage, without_password
 
     parse_storage(storage)
     return without_password(storage)

@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rookery.search.tally import Tally
+from rookery.search.trial_counts import Tally
 from rookery.words import count, duration
 
 _BAR, _SHOWN = 24, 4

@@ -29,7 +29,7 @@ from rookery.search.parameters import (
     Searched,
     as_list,
 )
-from rookery.surveys.shift_options import Shift, objective_name
+from rookery.shift.options import Shift, objective_name
 from rookery_ensembles.errors import InputError, fail
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
+from rookery.compute.lock import driver_alive
 from rookery.documents import Source
 from rookery.search.attributes import INFEASIBLE, TRUST, is_whole
-from rookery.search.census import TrialRecord, read_census
-from rookery.search.ledger import JOULES, SECONDS, card_facts, cost_of_cards
-from rookery.search.lock import driver_alive
+from rookery.search.costs import JOULES, SECONDS, card_facts, cost_of_cards
+from rookery.search.storage.census import TrialRecord, read_census
 
 T = TypeVar("T")
 _STATES = {"complete": "complete", "pruned": "pruned", "failed": "fail", "waiting": "waiting"}
@@ -187,7 +187,7 @@ def _last_trust(begun: Sequence[TrialRecord]) -> dict[str, float]:
 def _running(
     trial: TrialRecord, epochs: float | None, trainings: Sequence[tuple[int | None, int]]
 ) -> dict[str, Any]:
-    """Return where a trial is: a step counts the epochs of all its networks, see `rookery.search.trial`."""
+    """Return where a trial is: a step counts the epochs of all its networks, see `rookery.search.worker`."""
     found = {
         "trial": trial.number,
         "step": trial.last_step,

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 from pydantic import Field, field_validator
 
+from rookery.compute.lock import held
 from rookery.documents import Document, Source
-from rookery.search.home import Home, is_url, open_home
-from rookery.search.lock import held
+from rookery.search.earlier_studies import EarlierStudy
 from rookery.search.parameters import Scalar
 from rookery.search.pruners import Pruner
 from rookery.search.samplers import Sampler
 from rookery.search.space import SearchSpace
-from rookery.search.warm_start import EarlierStudy
+from rookery.search.storage.remote_folder import Home, is_url, open_home
+from rookery.shift.options import ImportanceWeighting
 from rookery.surveys.redshift_bins import RedshiftBins
-from rookery.surveys.shift_options import ImportanceWeighting
 from rookery.training.job import KeptEpoch
 from rookery.training.member import Card, read_card
 from rookery.training.target import Target, make_target
@@ -122,7 +122,7 @@ class Study:
     @property
     def url(self) -> sqlalchemy.URL:
         """Where the Optuna study is."""
-        from rookery.search.database import study_url
+        from rookery.search.storage.database import study_url
 
         return study_url(self.path, self.document.storage, self.given_storage)
 
@@ -193,7 +193,7 @@ class Study:
         """Open the Optuna study so that nothing is written; None where no search has begun."""
         import optuna
 
-        from rookery.search.database import read_only_storage
+        from rookery.search.storage.database import read_only_storage
 
         storage = read_only_storage(self.url)
         if storage is None:
@@ -219,9 +219,9 @@ class Study:
         import optuna
         from sqlalchemy.exc import SQLAlchemyError
 
-        from rookery.search.database import open_database
-        from rookery.search.one_writer import OneWriterStorage
-        from rookery.search.sqlite_file import make_or_mend
+        from rookery.search.storage.database import open_database
+        from rookery.search.storage.single_writer import OneWriterStorage
+        from rookery.search.storage.sqlite_file import make_or_mend
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         url = self.url

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optuna.trial import FrozenTrial
 
-from rookery.search.tally import Tally
+from rookery.search.trial_counts import Tally
 
 SYSTEMATIC = 5
 """So many first trials that fail alike stop a study."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from rookery.search.tally import Tally
+from rookery.search.trial_counts import Tally
 
 LABELS = ("study", "family")
 GAUGES = {

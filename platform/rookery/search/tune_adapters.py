@@ -14,11 +14,11 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from rookery.search.coordinator import Coordinator
-from rookery.search.planner import ResourcePlan, live_nodes
+from rookery.compute.resources import ResourcePlan, live_nodes
+from rookery.search.ask_tell import Coordinator
 from rookery.search.progress import SearchProgress
 from rookery.search.telemetry import Telemetry
-from rookery.search.trial import FAILED, FINISHED, HALTED, KIND, SPENT, STEP, VALUE
+from rookery.search.worker import FAILED, FINISHED, HALTED, KIND, SPENT, STEP, VALUE
 
 _SESSION_TRIALS, _SESSION_ROUNDS = 500, 50
 _LOOK_SECONDS = 2.0

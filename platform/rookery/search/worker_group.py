@@ -9,9 +9,9 @@ from ray.train.torch import TorchConfig
 from ray.train.torch.config import _TorchBackend
 from ray.train.v2._internal.exceptions import UserExceptionWithTraceback
 
+from rookery.compute.interruption import listen
+from rookery.compute.memory import NoDeviceError, hide_gpus
 from rookery.training.data import find_device
-from rookery.training.interruption import listen
-from rookery.training.memory import NoDeviceError, hide_gpus
 
 
 class _ListeningTorchBackend(_TorchBackend):

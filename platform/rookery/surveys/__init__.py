@@ -1,11 +1,13 @@
 """Data in: the survey store, readers, simulators and splits."""
 
 from rookery.surveys._document import SurveyInfo
-from rookery.surveys._observations import ObservationArrays
 from rookery.surveys._report import IngestReport
 from rookery.surveys._where import matching
 from rookery.surveys.galaxies import GalaxyWriter, new_galaxy_survey
-from rookery.surveys.galaxy_readers import (
+from rookery.surveys.observations import ObservationArrays
+from rookery.surveys.partial import reference_dates, truncate
+from rookery.surveys.properties import object_properties
+from rookery.surveys.readers.galaxies import (
     ingest_annz,
     ingest_catalogue,
     ingest_cubes,
@@ -13,16 +15,14 @@ from rookery.surveys.galaxy_readers import (
     ingest_frames,
     ingest_mlz,
 )
-from rookery.surveys.headphot import ingest_headphot_csv
-from rookery.surveys.partial import reference_dates, truncate
-from rookery.surveys.plasticc import ingest_plasticc
-from rookery.surveys.properties import object_properties
+from rookery.surveys.readers.light_curves.headphot import ingest_headphot_csv
+from rookery.surveys.readers.light_curves.plasticc import ingest_plasticc
+from rookery.surveys.readers.light_curves.snana import ingest_snana
+from rookery.surveys.readers.light_curves.snana_fits import ingest_snana_fits
+from rookery.surveys.readers.light_curves.table import ingest_table
 from rookery.surveys.simulators import simulate_galaxies, simulate_supernovae
-from rookery.surveys.snana import ingest_snana
-from rookery.surveys.snana_fits import ingest_snana_fits
 from rookery.surveys.splits import ROLES, Split, open_split, split_survey
 from rookery.surveys.store import Survey, open_survey, write_survey
-from rookery.surveys.table import ingest_table
 from rookery.surveys.view import SurveyView
 
 __all__ = [

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rookery.surveys import _objects
-from rookery.surveys._bands import BandIndex
+from rookery.surveys import objects as _objects
 from rookery.surveys._dates import Dates
 from rookery.surveys._document import OBJECTS, OBSERVATIONS, TRUTH, seal
 from rookery.surveys._report import Faults
 from rookery.surveys._spool import RECORD, Spool, sort_records
+from rookery.surveys.band_names import BandIndex
 from rookery.surveys.store import DETECTION_SNR, best_snr, check_truth, warn_undetected
 from rookery_ensembles.errors import InputError, fail
 

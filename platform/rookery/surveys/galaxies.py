@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rookery.surveys import _objects
+from rookery.surveys import objects as _objects
 from rookery.surveys._document import DOCUMENT, IMAGES, OBJECTS, TRUTH, ImageInfo, seal
 from rookery.surveys._image_file import ImageFile
 from rookery.surveys.store import check_truth, refuse_existing

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.surveys._observations import select
+from rookery.surveys.observations import select
 from rookery.surveys.properties import object_properties
 from rookery.surveys.store import Survey
 from rookery.surveys.view import SurveyView

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.surveys._observations import ObservationArrays
+from rookery.surveys.observations import ObservationArrays
 from rookery.surveys.store import DETECTION_SNR, Survey
 
 PROPERTIES = (

@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rookery.surveys import _objects, _observations
+from rookery.surveys import objects as _objects
+from rookery.surveys import observations as _observations
 from rookery.surveys._document import (
     DOCUMENT,
     IMAGES,
@@ -31,8 +32,8 @@ from rookery.surveys._document import (
     verify_digests,
 )
 from rookery.surveys._image_file import map_images
-from rookery.surveys._observations import ObservationArrays
 from rookery.surveys._tables import no_nulls, read_table, require_columns
+from rookery.surveys.observations import ObservationArrays
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, check_name
 from rookery_ensembles.shown import short_repr

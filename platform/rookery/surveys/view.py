@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.surveys._observations import ObservationArrays, assemble, select
+from rookery.surveys.observations import ObservationArrays, assemble, select
 from rookery.surveys.store import Survey
 
 

@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rookery.compute.memory import NoDeviceError
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family, Inputs
 from rookery.surveys import Survey, open_split, open_survey
 from rookery.surveys.inner import inner_objects
 from rookery.surveys.train_on import training_rows
 from rookery.training.job import TrainingJob
-from rookery.training.memory import NoDeviceError
 from rookery.training.streaming import gather, place, survey_room
 from rookery.training.target import Target
 from rookery_ensembles.errors import fail

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from rookery.documents import Document
+from rookery.shift.options import Shift, objective_name
 from rookery.surveys.redshift_bins import RedshiftBins
-from rookery.surveys.shift_options import Shift, objective_name
 from rookery.surveys.train_on import TrainOn
 from rookery.training.target import Target, make_target
 

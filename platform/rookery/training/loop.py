@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rookery.compute.energy import EnergyMeter
+from rookery.compute.interruption import InterruptedTraining, noticed
+from rookery.compute.memory import OutOfMemory, is_out_of_memory, out_of_memory_text
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family, Inputs
 from rookery.training.data import TrainingData
-from rookery.training.energy import EnergyMeter
-from rookery.training.interruption import InterruptedTraining, noticed
 from rookery.training.job import TrainingJob
-from rookery.training.memory import OutOfMemory, is_out_of_memory, out_of_memory_text
 from rookery.training.progress import Keep, Metrics, Partial, Progress, Report, State
 from rookery.training.streaming import place_of
 from rookery.training.team import Team

@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 import rookery
+from rookery.compute.interruption import training
 from rookery.documents import Document, Source, build, dump
 from rookery.networks.configuration import TrainingConfiguration, configuration_hash
 from rookery.networks.cost import blueprint
@@ -33,7 +34,6 @@ from rookery.surveys.train_on import TrainOn
 from rookery.training.arithmetic import Arithmetic, arithmetic, arithmetic_now
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, find_device, load_data, predict_rows
-from rookery.training.interruption import training
 from rookery.training.job import KeptEpoch, TrainingJob
 from rookery.training.loop import ALONE, train
 from rookery.training.progress import Metrics, Progress, Report
@@ -99,7 +99,7 @@ class Card(Document):
     device_seconds: float
     """Time spent in training epochs on that device, over all runs of the member."""
     energy_joules: float | None = None
-    """Energy that it took meanwhile, where the device tells; see :mod:`rookery.training.energy`."""
+    """Energy that it took meanwhile, where the device tells; see :mod:`rookery.compute.energy`."""
     arithmetic: Arithmetic | None = None
     """Arithmetic that was in force; None in cards that do not tell yet."""
     versions: dict[str, str]

@@ -12,17 +12,17 @@ from torch import Tensor, arange, nn
 
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family, Inputs
-from rookery.surveys import Survey, open_split
-from rookery.surveys.degrade import degraded_survey
-from rookery.surveys.redshifted_copies import redshifted_view
-from rookery.surveys.shift import (
+from rookery.shift.copies import redshifted_view
+from rookery.shift.degraded import degraded_survey
+from rookery.shift.options import DegradedValidation, ImportanceWeighting, Shift
+from rookery.shift.weights import (
     ShiftWeights,
     check_covariates,
     effective_number,
     importance_weights,
     labelled_and_target,
 )
-from rookery.surveys.shift_options import DegradedValidation, ImportanceWeighting, Shift
+from rookery.surveys import Survey, open_split
 from rookery.surveys.splits import split_path
 from rookery.training.data import TrainingData, predict_rows
 from rookery.training.job import TrainingJob

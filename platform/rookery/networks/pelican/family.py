@@ -18,8 +18,8 @@ from rookery.networks.pelican.augmentation import SECOND, vary
 from rookery.networks.pelican.configuration import PelicanConfiguration
 from rookery.networks.pelican.network import PelicanNetwork
 from rookery.networks.precision import widened
+from rookery.shift.copies import redshifted_copies
 from rookery.surveys import ObservationArrays, Survey
-from rookery.surveys.redshifted_copies import redshifted_copies
 from rookery_ensembles.errors import fail
 
 _DEEP = "deep"
@@ -57,7 +57,7 @@ class Pelican(Family[PelicanConfiguration]):
     ) -> tuple[Inputs, NDArray[np.int64]] | None:
         """Return copies of the training objects as objects to classify would be seen.
 
-        See :func:`rookery.surveys.redshifted_copies.redshifted_copies`.
+        See :func:`rookery.shift.copies.redshifted_copies`.
         """
         if not configuration.copies:
             return None

@@ -1,6 +1,6 @@
 """Simulators that write surveys."""
 
-from rookery.surveys.simulators.galaxies import simulate_galaxies
-from rookery.surveys.simulators.supernovae import simulate_supernovae
+from rookery.surveys.simulators.galaxies.simulate import simulate_galaxies
+from rookery.surveys.simulators.supernovae.simulate import simulate_supernovae
 
 __all__ = ["simulate_galaxies", "simulate_supernovae"]

@@ -1,0 +1,186 @@
+"""Run a search: Ray Tune over a study until it has the wanted number of trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import optuna
+from rich.console import Console
+
+from rookery.compute.faults import storage_fault
+from rookery.compute.resources import ResourcePlan, plan_resources
+from rookery.compute.session import listen_to_sigterm, ray_session
+from rookery.search.ask_tell import Coordinator
+from rookery.search.progress import SearchProgress
+from rookery.search.study import Study, driver_lock
+from rookery.search.trial_counts import Tally
+from rookery_ensembles.errors import InputError
+from rookery_ensembles.files import check_name
+from rookery_ensembles.shown import short_repr
+
+
+@short_repr
+@dataclass(frozen=True)
+class SearchResult:
+    """How a study stands after a search."""
+
+    study: Study
+    tally: Tally
+    plan: ResourcePlan | None
+    """None when nothing was left to do."""
+
+
+def run_search(
+    study: Study,
+    *,
+    n_trials: int,
+    concurrent: int | None = None,
+    cpus_per_trial: float = 1,
+    gpus_per_trial: float | None = None,
+    address: str | None = None,
+    autoscaling: bool = False,
+    dry_run: bool = False,
+    console: Console | None = None,
+) -> SearchResult:
+    """Bring a study to `n_trials` trials, those of earlier runs counted.
+
+    May be killed at any moment and called again: see :mod:`rookery.search.ask_tell`.
+
+    Parameters
+    ----------
+    study
+        From :func:`rookery.search.creation.create_or_open_study`.
+    concurrent, cpus_per_trial, gpus_per_trial, autoscaling
+        See :func:`rookery.compute.resources.plan_resources`.
+    address
+        Of a running Ray cluster that this machine belongs to (``auto`` or ``HOST:6379``); by default
+        a Ray of this machine's own is started and ended with the search.
+    dry_run
+        Say what the plan is, and train nothing.
+    console
+        Where progress is shown; by default standard error.
+
+    Raises
+    ------
+    InputError
+        When another driver holds the study, the cluster cannot be reached, no trial fits on it, or
+        no trial can go on (a full disk, a survey that changed).
+    KeyboardInterrupt
+        At Ctrl-C; the same call goes on with the study.
+    """
+    console = console or Console(stderr=True)
+    lag = study.document.deterministic
+    if lag is not None and concurrent is not None and concurrent > lag:
+        rule = f"the study is deterministic with at most {lag} trials at once"
+        raise InputError(f"`concurrent`: {rule}, but {concurrent} are asked for")
+    with driver_lock(study), coordinating(study, n_trials) as coordinator:
+        if coordinator.alone():
+            study.sweep()
+        if coordinator.nothing_left():
+            console.print(
+                f"{study.path}: all {n_trials} trials are finished", highlight=False, soft_wrap=True
+            )
+            return SearchResult(study, coordinator.tally, None)
+        with ray_session(address) as nodes:
+            plan = plan_resources(
+                nodes,
+                study.document.execution,
+                concurrent=concurrent,
+                cpus_per_trial=cpus_per_trial,
+                gpus_per_trial=gpus_per_trial,
+                workers_per_network=study.document.workers_per_network,
+                at_most=lag,
+                trials=coordinator.left(),
+                autoscaling=autoscaling,
+            )
+            for text in (plan.text, *plan.warnings):
+                console.print(f"{study.path}: {text}", highlight=False, soft_wrap=True)
+            if dry_run:
+                return SearchResult(study, coordinator.tally, plan)
+            listen_to_sigterm()
+            with SearchProgress(n_trials, console, metric=study.space.objective.name) as progress:
+                # A session of Tune ends after some trials, and may leave some whose workers died.
+                while not (coordinator.halted or coordinator.interrupted() or coordinator.nothing_left()):
+                    _tune_or_halt(coordinator, plan, progress)
+            if coordinator.halted is not None:
+                rule = "the study stopped, and the same command continues it"
+                raise InputError(f"{coordinator.halted}; {rule}")
+            if not coordinator.nothing_left():
+                # Tune catches Ctrl-C and returns as if all were well.
+                console.print(f"{study.path}: stopped; the same command goes on with it", soft_wrap=True)
+                raise KeyboardInterrupt
+    return SearchResult(study, coordinator.tally, plan)
+
+
+@contextmanager
+def planning_folder(study: str | Path) -> Iterator[str | Path]:
+    """Yield where a study is, or a folder that vanishes, where one that does not exist may be planned."""
+    check_name(study)
+    if Path(study).exists():
+        yield study
+        return
+    with TemporaryDirectory(prefix="rookery-plan-") as scratch:
+        yield Path(scratch) / "study"
+
+
+@contextmanager
+def coordinating(study: Study, n_trials: int) -> Iterator[Coordinator]:
+    """Yield this driver's coordinator, and let go of the study at the end."""
+    coordinator = Coordinator(study, n_trials)
+    try:
+        yield coordinator
+    finally:
+        coordinator.leave()
+
+
+def _tune_or_halt(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress) -> None:
+    """Run Tune; a disk that fails under the driver halts the study as one that fails under a worker does."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        _tune(coordinator, plan, progress)
+    except (OSError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        fault = storage_fault(error)
+        if fault is None:
+            raise
+        coordinator.halted = f"{coordinator.study.path}: cannot be written ({fault})"
+
+
+def _tune(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress) -> None:
+    """Run Ray Tune until the coordinator has no trial left."""
+    from ray import tune
+
+    from rookery.search.telemetry import Telemetry
+    from rookery.search.tune_adapters import ProgressCallback, PrunerScheduler, StudySearcher
+    from rookery.search.worker import run_trial
+
+    study = coordinator.study
+    telemetry = Telemetry(study.path.name, study.document.family, coordinator.n_trials)
+    sessions = study.path / "tune"
+    number = 1 + sum(1 for _ in sessions.glob("session-*")) if sessions.is_dir() else 1
+    tuner = tune.Tuner(
+        tune.with_resources(run_trial, plan.tune_resources()),
+        tune_config=tune.TuneConfig(
+            num_samples=-1,  # the searcher says when it has finished
+            search_alg=StudySearcher(coordinator, plan, progress),
+            scheduler=PrunerScheduler(coordinator, telemetry),
+            # A Tune actor that waits for a stopped worker group cannot be reused.
+            reuse_actors=not plan.in_worker_group,
+            trial_dirname_creator=lambda trial: f"trial-{trial.config['plan']['trial']:04d}-{trial.trial_id}",
+        ),
+        run_config=tune.RunConfig(
+            name=f"session-{number:03d}",
+            storage_path=str(sessions.absolute()),
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=-1),  # the coordinator gives trials up
+            callbacks=[ProgressCallback(coordinator, progress, telemetry)],
+        ),
+    )
+    progress.update(coordinator.tally, coordinator.going())
+    tuner.fit()
+    progress.update(coordinator.tally, coordinator.going())
+    telemetry.show(coordinator.tally, last=True)

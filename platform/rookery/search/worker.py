@@ -1,0 +1,202 @@
+"""What a trial does on a worker: train its members and report, under Ray Train or in its own Tune actor."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rookery.compute.faults import error_kind, may_pass, storage_fault
+from rookery.compute.retry import FOLDER_SECONDS, keep_trying
+from rookery.documents import Document
+from rookery.search.storage.remote_folder import Home, SharedFolder
+from rookery.training.job import TrainingJob
+from rookery_ensembles.errors import InputError
+
+if TYPE_CHECKING:
+    from rookery.training.team import Team
+
+logger = logging.getLogger(__name__)
+
+STEP, VALUE = "rookery_step", "rookery_value"
+"""Keys of what a trial reports after each epoch."""
+FINISHED, FAILED, HALTED = "rookery_finished", "rookery_failed", "rookery_halted"
+"""Key of a trial's last report: its values, its error's text, or why no trial can go on here."""
+SPENT = {"rookery_seconds": "seconds", "rookery_joules": "joules"}
+"""Keys of what an epoch took of the device, and the columns of the history where they stand."""
+KIND = "rookery_error_kind"
+"""Key beside `FAILED`: what kind of error it was, alike in trials that fail for one reason."""
+Send = Callable[[dict[str, Any]], None]
+
+
+class TrialPlan(Document):
+    """One trial as the driver hands it to a worker."""
+
+    trial: int
+    jobs: tuple[TrainingJob, ...]
+    """One job per fold."""
+    study: str
+    """The study's folder."""
+    home: str | None = None
+    """URL of a study that has no folder which all nodes see: each has a mirror of its own."""
+    in_worker_group: bool
+    """Whether a Ray Train worker group trains, rather than the Tune actor itself."""
+    workers: int = 1
+    """Processes that train a network together."""
+    beside: tuple[str, ...] = ()
+    """Objectives beside the first."""
+    cpus: float
+    """Of each worker."""
+    gpus: float
+
+    def place(self) -> Home | SharedFolder:
+        """Return where members and checkpoints are put, and their folder on this node."""
+        return SharedFolder(Path(self.study)) if self.home is None else Home(self.home)
+
+
+class ListeningActor:
+    """Mixed into the trial's Tune actor: it hears SIGTERM from its start, in its main thread."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Listen, then set up as Tune does."""
+        from rookery.compute.interruption import listen
+
+        listen()
+        super().setup(config)  # type: ignore[misc]
+
+
+def run_trial(config: dict[str, Any]) -> None:
+    """Ray Tune's entry point: run the plan found under ``config["plan"]``."""
+    from rookery.compute.memory import hide_gpus
+
+    plan = TrialPlan.model_validate(config["plan"])
+    if plan.in_worker_group or plan.gpus == 0:  # this process holds none, and Ray shows it all
+        hide_gpus()
+    if plan.in_worker_group:
+        _run_in_worker_group(plan)
+    else:
+        import ray.tune
+
+        run_plan(plan, ray.tune.report)
+
+
+run_trial.__mixins__ = (ListeningActor,)  # type: ignore[attr-defined]
+
+
+def _run_in_worker_group(plan: TrialPlan) -> None:
+    """Start a Ray Train worker group and pass the reports of its first worker on to Tune."""
+    import ray.tune
+    from ray.train import ControllerError, FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
+    from ray.train.torch import TorchTrainer
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    from rookery.search.worker_group import ListeningTorchConfig, device_error, own_error
+
+    resources = {"CPU": plan.cpus} | ({"GPU": plan.gpus} if plan.gpus else {})
+    trainer = TorchTrainer(
+        _worker_loop,
+        train_loop_config={"plan": plan.model_dump(mode="json")},
+        torch_config=ListeningTorchConfig(),
+        scaling_config=ScalingConfig(
+            num_workers=plan.workers, use_gpu=plan.gpus > 0, resources_per_worker=resources
+        ),
+        run_config=RunConfig(
+            name=f"trial-{plan.trial:04d}",
+            storage_path=str(plan.place().mirror / "train"),
+            callbacks=[TuneReportCallback()],
+            # A worker or node that dies ends the group; Tune runs the trial again, and it resumes.
+            failure_config=FailureConfig(max_failures=0),
+        ),
+    )
+    try:
+        trainer.fit()
+    except WorkerGroupError as group:
+        text = own_error(group)
+        if text is None:
+            raise
+        ray.tune.report({FAILED: text, KIND: text.splitlines()[0]})
+    except ControllerError as group:
+        reason = device_error(group)
+        if reason is None:
+            raise
+        ray.tune.report({HALTED: reason})
+
+
+def _worker_loop(config: dict[str, Any]) -> None:
+    import ray.train
+
+    from rookery.training.team import Team
+
+    context = ray.train.get_context()
+    team = Team(context.get_world_rank(), context.get_world_size())
+    run_plan(TrialPlan.model_validate(config["plan"]), ray.train.report, team)
+
+
+def run_plan(plan: TrialPlan, send: Send, team: Team | None = None) -> None:
+    """Train every member of a trial; `send` gets a value per epoch and at last the trial's value.
+
+    A process that was told to end does so here, once its checkpoint is saved. Any error of the training
+    itself is sent as text and ends the trial alone: the worker lives on for the next one. Steps count
+    epochs, each fold's from where the fold before could have ended, so that a step means the same in
+    every trial.
+    """
+    import torch
+
+    from rookery.compute.interruption import InterruptedTraining, leave
+    from rookery.compute.memory import prepare_device
+    from rookery.networks.family import load_family
+    from rookery.search.study import checkpoint, member_folder, trial_values
+    from rookery.training.loop import ALONE
+    from rookery.training.member import train_member
+    from rookery.training.progress import Metrics, Progress
+
+    team = team or ALONE
+    torch.set_num_threads(max(1, int(plan.cpus)))
+    place = plan.place()
+    study = place.mirror
+    cards = []
+    member = ""
+    try:
+        prepare_device(plan.gpus)
+        for number, job in enumerate(plan.jobs):
+            first = number * load_family(job.family).configure(job.configuration).epochs
+
+            def report(metrics: Metrics, _: Progress, job: TrainingJob = job, first: int = first) -> None:
+                epoch = int(metrics["epoch"])
+                # Tune flattens what is nested, so this is not.
+                spent = {key: metrics[column] for key, column in SPENT.items() if column in metrics}
+                value = metrics[job.objective]
+                place.publish_checkpoint(job.member)
+                send({STEP: first + epoch, VALUE: value, "fold": job.fold, "epoch": epoch, **spent})
+
+            member = job.member
+            places = member_folder(study, member), checkpoint(study, member)
+            place.prepare(member)
+            train = partial(train_member, job, *places, report, gpus=plan.gpus, team=team)
+            # It resumes where its folder went away. Of a team, all would have to begin again.
+            alone = team.size == 1
+            cards.append(keep_trying(train, may_pass, str(study), FOLDER_SECONDS) if alone else train())
+            place.publish_member(member)
+    except InterruptedTraining:
+        place.publish_checkpoint(member, now=True)
+        leave()
+    except Exception as error:
+        if team.size > 1:  # the others of the team wait for this one: only its end frees them
+            raise
+        logger.exception("trial %d failed", plan.trial)
+        # Bad input here is no fault of the configuration: the survey is gone or altered on this node.
+        if storage_fault(error) or isinstance(error, InputError):
+            send({HALTED: str(error)})
+        else:
+            text = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
+            send({FAILED: text, KIND: error_kind(error)})
+        return
+    send(
+        {
+            FINISHED: trial_values(cards, plan.beside),
+            "device_seconds": sum(card.device_seconds for card in cards),
+        }
+    )

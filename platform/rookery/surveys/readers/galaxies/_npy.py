@@ -1,0 +1,120 @@
+"""``.npy`` arrays, alone or as members of an ``.npz``, read as a stream in blocks; never pickles."""
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from rookery.surveys.readers._unpacked import open_zip
+from rookery.surveys.readers.galaxies._npy_header import SHORT, read_header
+from rookery.surveys.readers.galaxies._tables import reading
+from rookery_ensembles.errors import fail
+
+_BLOCK_BYTES = 1 << 23
+
+
+@dataclass(frozen=True)
+class ArrayHeader:
+    """An array's shape and type, known before its values are read.
+
+    Attributes
+    ----------
+    place
+        Its file, and its member of an ``.npz``.
+    member
+        None for a plain ``.npy``.
+    """
+
+    path: Path
+    member: str | None
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran_order: bool
+
+    @property
+    def place(self) -> str:
+        """The array's name for messages."""
+        return str(self.path) if self.member is None else f"{self.path}, array {self.member!r}"
+
+    def read(self) -> NDArray[Any]:
+        """Return the whole array."""
+        with reading(self.place), _opened(self.path, self.member) as (stream, _):
+            return np.asarray(npy.read_array(stream, allow_pickle=False))
+
+    def blocks(self) -> Iterator[NDArray[Any]]:
+        """Yield the array along its first axis, some 8 MB at a time.
+
+        Raises
+        ------
+        InputError
+            When the array is damaged, shorter than its header says, or stored column by column.
+        """
+        if self.fortran_order and len(self.shape) > 1:
+            rule = "must be stored row by row to be streamed (save it again with numpy.ascontiguousarray)"
+            raise fail(self.place, rule + ", but is in Fortran's order")
+        row_bytes = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
+        step = max(1, _BLOCK_BYTES // max(row_bytes, 1))
+        with reading(self.place), _opened(self.path, self.member) as (stream, size):
+            read_header(stream, size)
+            for start in range(0, self.shape[0], step):
+                count = min(step, self.shape[0] - start)
+                yield np.frombuffer(_exactly(stream, count * row_bytes), self.dtype).reshape(
+                    count, *self.shape[1:]
+                )
+            # At its end a packed member is held to its checksum.
+            if stream.read(1):
+                raise ValueError("it is longer than its header says")
+
+
+def array_headers(path: Path) -> dict[str, ArrayHeader]:
+    """Return the arrays of an ``.npz`` by name, or the one of an ``.npy`` under the name ``""``.
+
+    Raises
+    ------
+    InputError
+        When the file is missing or damaged, or an array holds Python objects, which only a pickle could.
+    """
+    with reading(path):
+        members: list[str | None] = [None]
+        if zipfile.is_zipfile(path):
+            with open_zip(path) as archive:
+                members = [name for name in archive.namelist() if name.endswith(".npy")]
+        headers = {}
+        for member in members:
+            with _opened(path, member) as (stream, size):
+                shape, fortran_order, dtype = read_header(stream, size)
+            header = ArrayHeader(path, member, shape, dtype, fortran_order)
+            if dtype.hasobject:
+                raise fail(header.place, "holds Python objects: pickles are never loaded")
+            headers["" if member is None else member.removesuffix(".npy")] = header
+        return headers
+
+
+@contextmanager
+def _opened(path: Path, member: str | None) -> Iterator[tuple[IO[bytes], int]]:
+    """Yield an array's bytes as a stream, and how many there are."""
+    if member is None:
+        with path.open("rb") as stream:
+            yield stream, path.stat().st_size
+    else:
+        with open_zip(path) as archive, archive.open(member) as stream:
+            yield stream, archive.getinfo(member).file_size
+
+
+def _exactly(stream: IO[bytes], count: int) -> bytearray:
+    """Read so many bytes, into memory that may be written."""
+    content = bytearray(count)
+    view, done = memoryview(content), 0
+    while done < count:
+        got = stream.read(min(count - done, 1 << 20))
+        if not got:
+            raise ValueError(SHORT)
+        view[done : done + len(got)] = got
+        done += len(got)
+    return content

@@ -1,0 +1,74 @@
+"""Reader for ANNZ's catalogues (Collister & Lahav 2004; Sadeh et al. 2016): a typed header above CSV."""
+
+from pathlib import Path
+from typing import Unpack
+
+from rookery.surveys._report import Faults, IngestReport, OnError
+from rookery.surveys.readers._unpacked import unpacking
+from rookery.surveys.readers.galaxies._catalogue import read_galaxies
+from rookery.surveys.readers.galaxies._tables import open_table, reading, table_files
+from rookery.surveys.readers.galaxies.catalogue import Paths, given_paths, paths_name, write_catalogue
+from rookery.surveys.readers.galaxies.settings import CatalogueOptions, CatalogueSettings
+from rookery.surveys.store import refuse_existing
+from rookery_ensembles.errors import fail
+
+ENDINGS = ((".csv", ".annz", ".csv.gz", ".annz.gz"), (".txt", ".dat", ".txt.gz", ".dat.gz"))
+
+
+def ingest_annz(
+    path: Paths,
+    out: str | Path,
+    *,
+    on_error: OnError = "stop",
+    name: str | None = None,
+    **options: Unpack[CatalogueOptions],
+) -> IngestReport:
+    """Read ANNZ's catalogues into a survey folder.
+
+    The header is one comment, ``#F:MAG_U;F:MAGERR_U;...;D:Z``: a type and a name per column, ``;``
+    between them; rows have commas or blanks. `MAG_U` is the magnitude of u, `MAGERR_U` its
+    error, `Z` the redshift; other roles are mapped by `columns`. Ids are row numbers, from 1, behind
+    the file's name where there are several, unless a column is mapped to `object_id`.
+
+    Parameters
+    ----------
+    path
+        A file, several, or a folder of ``.csv`` and ``.annz`` (or ``.txt``, ``.dat``) files of one header.
+    out, on_error, name, options
+        As for :func:`rookery.surveys.ingest_catalogue`.
+
+    Raises
+    ------
+    InputError
+        As :func:`rookery.surveys.ingest_catalogue`, and for a file without such a header.
+    """
+    paths = given_paths(path)
+    settings, faults = CatalogueSettings(**options), Faults(on_error)
+    refuse_existing(Path(out))
+    files = table_files(paths, ENDINGS, what="an ANNZ catalogue")
+    tables = []
+    for file in files:
+        if settings.names is None:
+            _require_header(file)
+        tables.append(open_table(file, names=settings.names))
+    return write_catalogue(
+        read_galaxies(tables, settings),
+        settings,
+        faults,
+        out=Path(out),
+        name=paths_name(paths, name),
+        reader="annz",
+        files=files,
+    )
+
+
+def _require_header(file: Path) -> None:
+    """Refuse a file whose first line is no typed header."""
+    with reading(file), unpacking(file) as stream:
+        line = stream.read(1 << 16).split(b"\n", 1)[0].decode("utf-8", "replace").strip()
+    fields = line.lstrip("# ").split(";")
+    if not line.startswith("#") or not all(
+        len(field.split(":", 1)) == 2 for field in fields if field.strip()
+    ):
+        rule = "must begin with a header such as #F:MAG_U;F:MAGERR_U;D:Z, but begins with"
+        raise fail(file, f"{rule} {line[:80]!r}")

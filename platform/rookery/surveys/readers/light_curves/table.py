@@ -1,0 +1,248 @@
+"""Reader for any long table of light curves: CSV or Parquet, with a mapping of columns."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rookery.surveys._dates import Dates, TimeUnit
+from rookery.surveys._document import ZERO_POINT
+from rookery.surveys._report import Faults, IngestReport, RowOnError, survey_name
+from rookery.surveys._stream import SurveyStream
+from rookery.surveys.readers._column_map import COVARIATE_ROLES, ColumnMap, match_columns, read_columns
+from rookery.surveys.readers.light_curves._columnar import column_names, read_blocks, read_table
+from rookery.surveys.readers.light_curves._flux_units import told_unit, zero_point_of
+from rookery.surveys.readers.light_curves._long_rows import Fluxes, Gathered, ObjectIndex, checked_zero_point
+from rookery.surveys.readers.light_curves._object_table import ObjectTable, object_table
+from rookery.surveys.readers.light_curves._types import TypeMap, text_map
+from rookery.surveys.store import open_survey, refuse_existing
+from rookery_ensembles.errors import fail
+from rookery_ensembles.files import atomic_folder
+
+_ENDINGS = (".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz", ".csv.zip")
+
+
+def ingest_table(
+    path: str | Path,
+    out: str | Path,
+    *,
+    objects: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    columns_file: str | Path | None = None,
+    zero_point: float | None = None,
+    flux_unit: str | None = None,
+    on_error: RowOnError = "stop",
+    band_aliases: Mapping[str, str] | None = None,
+    type_map: TypeMap | None = None,
+    type_column: str | None = None,
+    time_unit: TimeUnit = "mjd",
+    name: str | None = None,
+) -> IngestReport:
+    """Read a long table (an observation a row) into a survey folder, as a stream.
+
+    Roles of the observations: `object_id`, `mjd`, `band`, `flux` and `flux_err` (or `mag` and
+    `mag_err`, AB), `zero_point` where each row has its own. Roles of the objects: `type`,
+    `redshift`, and the covariates `ra`, `dec`, `mwebv`, `host_photo_z`, `host_photo_z_err`,
+    `deep`. A role is played by the column of its name, or the one that `columns` gives it; a role
+    that is none of these becomes a covariate. Every other column of the object table is truth;
+    every other column of the observations is left behind. Without an object table the roles of
+    the objects are looked for in the observations, where they must not change within an object.
+
+    A Parquet table may hold a list of observations in each row. A row whose flux and error are
+    both missing holds no measurement and is left out. Exact repeats of a row are dropped;
+    different measurements of a band at one date are kept. Objects of the object table without a
+    row are left out and counted.
+
+    Parameters
+    ----------
+    path
+        A CSV (also ``.tsv``, gzipped, zipped) or Parquet file, or a folder of such.
+    out
+        The survey folder to make.
+    objects
+        A table with an object a row.
+    columns
+        Role -> column.
+    columns_file
+        A YAML file with lines ``ROLE: COLUMN``; `columns` goes before it.
+    zero_point
+        AB magnitude of flux 1; fluxes are converted to 27.5. A column that is called like a zero
+        point must agree with it, or be mapped to `zero_point`. Without it the unit counts that the
+        columns' names (``f_uJy``) or Parquet metadata tell; without one 27.5, as the report says.
+    flux_unit
+        ``fluxcal``, ``nanomaggy``, ``maggy``, ``Jy``, ``mJy``, ``uJy`` or ``nJy``, instead of a zero point.
+    on_error
+        At the first broken object: ``"stop"`` and write nothing, or ``"skip"`` it, log it, and go
+        on; ``"skip-row"`` leaves its broken rows out alone, and counts them. A file
+        that cannot be read always stops.
+    band_aliases, time_unit, name
+        As for :func:`rookery.surveys.ingest_snana`.
+    type_map
+        Code or name -> type. With a map every label must be in it; without one names are types as
+        they stand, and codes an error.
+    type_column
+        The same as ``columns={"type": ...}``.
+
+    Raises
+    ------
+    InputError
+        For the first broken object or row, a column that is missing, zero points that differ, or
+        an `out` that exists.
+    """
+    path, out = Path(path), Path(out)
+    faults, dates = Faults(on_error, rows=True), Dates(time_unit, path)
+    refuse_existing(out)
+    mapping = {**(read_columns(Path(columns_file)) if columns_file is not None else {}), **(columns or {})}
+    if type_column is not None:
+        mapping["type"] = type_column
+    object_path = None if objects is None else Path(objects)
+    files = _files(path, object_path)
+    known = None if object_path is None else column_names(_existing(object_path))
+    found = match_columns(mapping, column_names(files[0]), known, files[0], object_path)
+    if (zero_point is not None or flux_unit is not None) and (
+        "zero_point" in found.rows or "mag" in found.rows
+    ):
+        other = "a zero point per row" if "zero_point" in found.rows else "magnitudes"
+        raise fail(path, f"a zero point for all fluxes and {other} exclude each other")
+    used, flux = _flux_unit(found, files[0], flux_unit, zero_point)
+    fluxes = Fluxes(found.rows, checked_zero_point(used, path), found.witness)
+    types = text_map(type_map)
+    with atomic_folder(out) as partial:
+        stream = SurveyStream(partial, path, faults=faults, dates=dates, band_aliases=band_aliases or {})
+        if object_path is not None:
+            table = _read_objects(object_path, found, types)
+            table.reject_wrong(stream)
+            index = ObjectIndex(table.ids, faults)
+            _add_rows(stream, files, found, fluxes, index, None)
+        else:
+            index = ObjectIndex(None, faults)
+            gathered = _gathered(found)
+            _add_rows(stream, files, found, fluxes, index, gathered)
+            table = _gathered_table(gathered, index, path, types)
+            table.reject_wrong(stream)
+        n_read = stream.finish(
+            table.frame,
+            table.truth if len(table.truth.columns) > 1 else None,
+            name=survey_name(path, name),
+            out=out,
+            provenance={
+                "reader": "table",
+                "source": path.name,
+                "objects": None if object_path is None else object_path.name,
+                "files": [file.name for file in files][:1000],
+                "columns": {"object_id": found.object_id[0], **found.rows, **found.objects},
+                "zero_point": "per row" if "zero_point" in found.rows else fluxes.zero_point,
+                "flux": flux,
+                "time_unit": time_unit,
+                "rows_without_measurement": fluxes.unmeasured,
+            },
+        )
+    roles = {"object_id": found.object_id[0], **found.rows, **found.objects}
+    survey, errors = open_survey(out, verify=False), faults.errors
+    return IngestReport(survey, n_read, len(errors), 0, errors, faults.dropped, roles, flux)
+
+
+def _flux_unit(
+    found: ColumnMap, file: Path, flux_unit: str | None, zero_point: float | None
+) -> tuple[float, str]:
+    """Return the zero point of all fluxes, and what is said of the fluxes."""
+    if "mag" in found.rows:
+        return ZERO_POINT, f"AB magnitudes in {found.rows['mag']!r}"
+    columns = (found.rows["flux"], found.rows["flux_err"])
+    given = zero_point is not None or flux_unit is not None or "zero_point" in found.rows
+    told = told_unit(columns, file, given=given)
+    if "zero_point" in found.rows:
+        return ZERO_POINT, f"zero point of each row in {found.rows['zero_point']!r}"
+    return zero_point_of(told, flux_unit, zero_point, file)
+
+
+def _files(path: Path, objects: Path | None) -> list[Path]:
+    if not path.is_dir():
+        return [_existing(path)]
+    other = None if objects is None else objects.resolve()
+    found = [
+        entry
+        for entry in sorted(path.iterdir())
+        if entry.is_file()
+        and entry.name.lower().endswith(_ENDINGS)
+        and not entry.name.startswith(".")
+        and entry.resolve() != other
+    ]
+    if not found:
+        raise fail(path, f"must hold a table ({', '.join(_ENDINGS)}), but holds none")
+    return found
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise fail(path, "must be a table in CSV or Parquet, but does not exist")
+    return path
+
+
+def _add_rows(
+    stream: SurveyStream,
+    files: list[Path],
+    found: ColumnMap,
+    fluxes: Fluxes,
+    index: ObjectIndex,
+    gathered: Gathered | None,
+) -> None:
+    text = [found.object_id[0], found.rows["band"]]
+    numbers = fluxes.number_columns()
+    if gathered is not None:
+        text += gathered.text_columns
+        numbers += gathered.number_columns
+    for file in files:
+        for block in read_blocks(file, text, numbers):
+            owner = index.numbers(block, found.object_id[0])
+            if gathered is not None:
+                for number, (row, rule) in gathered.take(block, owner, len(index.ids)).items():
+                    place = f"{block.place(row)} (object {index.ids[number]!r})"
+                    stream.reject(number, fail(place, rule))
+            stream.add(fluxes.rows(block, owner, index.ids))
+
+
+def _read_objects(path: Path, found: ColumnMap, type_map: Mapping[str, str]) -> ObjectTable:
+    id_column, labels = found.object_id[1], found.objects.get("type")
+    table = read_table(path, [id_column, *([labels] if labels else [])])
+    return object_table(
+        table.to_pandas(),
+        path,
+        id_column=id_column,
+        type_column=labels,
+        type_map=type_map,
+        redshift_columns=[found.objects["redshift"]] if "redshift" in found.objects else [],
+        covariates={
+            role: (column,) for role, column in found.objects.items() if role not in ("type", "redshift")
+        },
+        closed=bool(type_map),
+    )
+
+
+def _gathered(found: ColumnMap) -> Gathered:
+    text = {role: column for role, column in found.objects.items() if role == "type"}
+    return Gathered(text, {role: column for role, column in found.objects.items() if role != "type"})
+
+
+def _gathered_table(
+    gathered: Gathered, index: ObjectIndex, path: Path, type_map: Mapping[str, str]
+) -> ObjectTable:
+    """Return the objects of a survey whose observations alone tell of them."""
+    size = len(index.ids)
+    columns: dict[str, object] = {"object_id": np.array(index.ids, dtype=object)}
+    for role, values in gathered.values.items():
+        columns[role] = values[:size] if role == "type" else values[:size].astype(np.float64)
+    covariates = [role for role in gathered.values if role not in ("type", "redshift")]
+    table = object_table(
+        pd.DataFrame(columns),
+        path,
+        id_column="object_id",
+        type_column="type" if "type" in columns else None,
+        type_map=type_map,
+        redshift_columns=["redshift"],
+        covariates={role: (role,) for role in (*COVARIATE_ROLES, *covariates)},
+        closed=bool(type_map),
+    )
+    return replace(table, truth=table.truth[["object_id"]])

@@ -1,0 +1,1 @@
+"""Simulated galaxy surveys: see :mod:`~rookery.surveys.simulators.galaxies.simulate`, docs/simulations.md."""

@@ -1,0 +1,129 @@
+"""Measuring the simulated images as a survey's catalogue would: from pixels, PSF and noise alone.
+
+Magnitudes: the total flux in r is Petrosian; colours come from Gaussian apertures that are matched
+to the PSF of each band (after Kuijken 2008), so that all bands see the same part of the galaxy;
+the factor between both in r brings every band to a total magnitude, as a model magnitude does.
+Neighbours are found and replaced by the galaxy's mirrored light first.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery.surveys.simulators.galaxies import moments
+from rookery.surveys.simulators.galaxies.deblend import replace_neighbours
+from rookery.surveys.simulators.galaxies.petrosian import measure_petrosian
+from rookery.surveys.simulators.galaxies.profiles import PSF_WEIGHTS, PSF_WIDTHS, fwhm_per_sigma
+from rookery.surveys.simulators.galaxies.surveys import EXTINCTION, PIXEL_SCALE, Conditions
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+
+_R = 2
+_ZERO_POINT = 22.5
+_MAGNITUDE = 2.5 / np.log(10.0)
+_APERTURE = 1.4  # area of the aperture over the galaxy's own, within which bands are compared; chosen
+_PSF_ROOM = 1.25  # the aperture holds so many times the widest band's PSF, at least; chosen
+_LEAST_SNR = 1.0  # a flux below this significance has no magnitude
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Measurements of N galaxies.
+
+    Attributes
+    ----------
+    magnitude, magnitude_error
+        (N, B) dereddened AB magnitudes and errors; NaN where the flux is below one sigma.
+    axis_ratio
+        b/a from PSF-corrected adaptive second moments in r.
+    snr
+        Signal-to-noise of the Petrosian flux in r.
+    half_light
+        Radius in arcsec that holds half the Petrosian flux in r, PSF included.
+    n_neighbours
+        Number of other sources found in the cutout.
+    """
+
+    magnitude: Floats
+    magnitude_error: Floats
+    axis_ratio: Floats
+    snr: Floats
+    half_light: Floats
+    n_neighbours: Floats
+
+    def take(self, rows: NDArray[np.int64]) -> Self:
+        """Return the measurements of the given rows."""
+        return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+
+def measure(images: Singles, conditions: Conditions) -> Catalogue:
+    """Measure (N, B, size, size) images in nanomaggies."""
+    sigma = conditions.psf_fwhm / PIXEL_SCALE / fwhm_per_sigma()
+    noise_r = conditions.pixel_sigma[:, _R].astype(np.float32)
+    basis = moments.pixel_basis(images.shape[-1])
+    centre = moments.find_centre(images[:, _R], basis)
+    clean, n_neighbours = replace_neighbours(images, noise_r, centre)
+    centre, covariance = moments.adaptive_moments(clean[:, _R], basis, centre)
+    psf_r = (moments.adaptive_psf_size() * sigma[:, _R]) ** 2
+    own = moments.floored(covariance - psf_r[:, None] * conditions.psf_shape, 0.1 * psf_r)
+    flux, error = _aperture_fluxes(clean, conditions, sigma, basis, centre, own)
+    petrosian = measure_petrosian(clean[:, _R], noise_r, float(conditions.electrons[_R]), centre)
+    factor = petrosian.flux / np.maximum(flux[:, _R], 1e-6)
+    # The total's error: of r the Petrosian flux's; elsewhere the aperture's, and that of the factor,
+    # which is what the wide aperture adds to the narrow one.
+    relative = error / np.maximum(flux, 1e-6)
+    total = petrosian.error / np.maximum(petrosian.flux, 1e-6)
+    added = np.maximum(total**2 - relative[:, _R] ** 2, 0.0)
+    relative = np.sqrt(relative**2 + added[:, None])
+    relative[:, _R] = total
+    scaled = np.maximum(flux, 1e-6) * np.maximum(factor, 1e-6)[:, None]
+    magnitude = _ZERO_POINT - 2.5 * np.log10(scaled) - conditions.mwebv_catalogued[:, None] * EXTINCTION
+    missing = (flux < _LEAST_SNR * error) | (petrosian.flux < petrosian.error)[:, None]
+    return Catalogue(
+        magnitude=np.where(missing, np.nan, magnitude),
+        magnitude_error=np.where(missing, np.nan, _MAGNITUDE * relative),
+        axis_ratio=moments.axis_ratio(own),
+        snr=petrosian.flux / petrosian.error,
+        half_light=petrosian.half_light * PIXEL_SCALE,
+        n_neighbours=n_neighbours.astype(np.float64),
+    )
+
+
+def _aperture_fluxes(
+    images: Singles, conditions: Conditions, sigma: Floats, basis: Singles, centre: Floats, own: Floats
+) -> tuple[Floats, Floats]:
+    """Return (N, B) fluxes within one aperture before the PSF, and their errors.
+
+    The weight of a band is a Gaussian whose covariance is the aperture's less the PSF's; what the
+    PSF's wings carry out of it is put back for a Gaussian galaxy.
+    """
+    n, n_bands = sigma.shape
+    psf = (moments.adaptive_psf_size() * sigma) ** 2
+    aperture = _APERTURE * own + (_PSF_ROOM * psf.max(axis=1))[:, None] * conditions.psf_shape
+    flux, error = np.empty((n, n_bands)), np.empty((n, n_bands))
+    for band in range(n_bands):
+        weight_shape = aperture - psf[:, band, None] * conditions.psf_shape
+        weight = moments.gaussian(weight_shape, centre, basis)
+        pixels = images[:, band].reshape(n, -1)
+        squares = weight * weight
+        # Per flux of a Gaussian galaxy through a Gaussian PSF, and through the true one.
+        ideal = 1.0 / np.sqrt(moments.determinant(own + aperture))
+        kept = _kept_by_psf(own + weight_shape, sigma[:, band], conditions.psf_shape)
+        scale = np.sqrt(moments.determinant(aperture) / moments.determinant(weight_shape)) * ideal / kept
+        flux[:, band] = scale * np.einsum("np,np->n", weight, pixels)
+        variance = conditions.pixel_sigma[:, band] ** 2 * squares.sum(axis=1)
+        variance += np.einsum("np,np->n", squares, np.maximum(pixels, 0.0)) / conditions.electrons[band]
+        error[:, band] = scale * np.sqrt(variance)
+    return flux, error
+
+
+def _kept_by_psf(covariance: Floats, sigma: Floats, shape: Floats) -> Floats:
+    """Return the mean of a Gaussian's central values over the Gaussians of the PSF."""
+    total = np.zeros(len(sigma))
+    for weight, width in zip(PSF_WEIGHTS, PSF_WIDTHS, strict=True):
+        widened = covariance + ((width * sigma) ** 2)[:, None] * shape
+        total += weight / np.sqrt(moments.determinant(widened))
+    return total

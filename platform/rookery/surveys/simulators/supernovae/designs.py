@@ -1,0 +1,111 @@
+"""The surveys that can be simulated: filters, fields, rhythm, depth, trigger and follow-up."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from rookery.surveys.simulators.supernovae import des as _des
+from rookery.surveys.simulators.supernovae import lsst as _lsst
+from rookery.surveys.simulators.supernovae import sdss as _sdss
+from rookery.surveys.simulators.supernovae.cadence import Cadence
+from rookery.surveys.simulators.supernovae.follow_up import FollowUp
+from rookery_ensembles.errors import fail
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a survey, such as its deep fields.
+
+    Attributes
+    ----------
+    draw
+        Draws its fields and visits.
+    redshift_range
+        Least and largest redshift of what may explode in it.
+    follow_up
+        Who takes spectra there, or None.
+    """
+
+    draw: Callable[[np.random.Generator], Cadence]
+    redshift_range: tuple[float, float]
+    follow_up: FollowUp | None
+
+
+@dataclass(frozen=True)
+class Design:
+    """A survey.
+
+    Attributes
+    ----------
+    bands, filters
+        Names in the survey store and in speclite, in order of wavelength.
+    parts
+        The main survey, then the deep fields where there are any.
+    min_detections, min_bands, min_nights
+        What makes a supernova part of the survey: observations at 5 sigma or more in all, and the
+        different bands and nights in which there are such.
+    peak_bands
+        Positions of r and i, in which peak magnitudes are measured for the follow-up.
+    """
+
+    bands: tuple[str, ...]
+    filters: tuple[str, ...]
+    parts: tuple[Part, ...]
+    min_detections: int
+    min_bands: int
+    min_nights: int
+    peak_bands: tuple[int, int]
+
+    @property
+    def max_redshift(self) -> float:
+        """The largest redshift of all parts."""
+        return max(part.redshift_range[1] for part in self.parts)
+
+
+DESIGNS = {
+    "des": Design(
+        bands=_des.BANDS,
+        filters=tuple(f"decamDR1-{band}" for band in _des.BANDS),
+        parts=(Part(_des.draw_cadence, (0.02, 1.2), FollowUp(four_metre=0.6, eight_metre=0.25)),),
+        min_detections=4,
+        min_bands=2,
+        min_nights=1,
+        peak_bands=(1, 2),
+    ),
+    "sdss": Design(
+        bands=_sdss.BANDS,
+        filters=tuple(f"sdss2010-{band}" for band in _sdss.BANDS),
+        parts=(Part(_sdss.draw_cadence, (0.01, 0.5), FollowUp(four_metre=0.35, eight_metre=0.0)),),
+        min_detections=4,
+        min_bands=2,
+        min_nights=2,
+        peak_bands=(2, 3),
+    ),
+    "lsst": Design(
+        bands=_lsst.BANDS,
+        filters=tuple(f"lsst2016-{band}" for band in _lsst.BANDS),
+        parts=(
+            Part(_lsst.draw_main_survey, (0.02, 1.0), None),
+            Part(_lsst.draw_deep_fields, (0.02, 1.4), FollowUp(four_metre=0.8, eight_metre=0.6)),
+        ),
+        min_detections=5,
+        min_bands=2,
+        min_nights=2,
+        peak_bands=(2, 3),
+    ),
+}
+"""By the name that ``--survey`` takes. Triggers and efficiencies: chosen."""
+
+
+def find_design(name: str) -> Design:
+    """Return a design by its name.
+
+    Raises
+    ------
+    InputError
+        For an unknown name; those that exist are listed.
+    """
+    if name not in DESIGNS:
+        raise fail(f"survey {name!r}", f"is unknown to the simulator, which has: {', '.join(DESIGNS)}")
+    return DESIGNS[name]
