@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rookery.surveys.readers.light_curves._long_rows import ZERO_POINT_NAMES
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.plain_text import YamlText
 
 ROW_ROLES = ("mjd", "band", "flux", "flux_err", "mag", "mag_err", "zero_point")
 COVARIATE_ROLES = ("ra", "dec", "mwebv", "host_photo_z", "host_photo_z_err", "deep")
+ZERO_POINT_NAMES = ("zp", "zpt", "zeropt", "zero_point", "zeropoint", "zp_ab", "magzp", "mag_zp")
+"""What people call the zero point of a row's flux."""
 _OBJECT_ROLES = ("type", "redshift", *COVARIATE_ROLES)
 
 

@@ -13,9 +13,6 @@ from rookery.surveys._stream import Rows
 from rookery.surveys.readers.light_curves._columnar import Block
 from rookery_ensembles.errors import fail
 
-# What people call the zero point of a row's flux.
-ZERO_POINT_NAMES = ("zp", "zpt", "zeropt", "zero_point", "zeropoint", "zp_ab", "magzp", "mag_zp")
-
 
 class ObjectIndex:
     """Numbers objects by their ids: those of an object table, or all in the order of appearance."""
