@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from rookery.cli_galaxies import VERBS
-from rookery.cli_ingest import ingest_app
+from rookery.cli.galaxies import VERBS
+from rookery.cli.ingest import ingest_app
 from rookery.surveys import open_survey
 from rookery_ensembles.errors import InputError
 

@@ -10,15 +10,14 @@ import pytest
 from rookery import cli
 
 
-def run(error, monkeypatch, capsys):
+def run(error, capsys):
     """Let a verb fail so; return exit status and what was printed."""
 
     def fail():
         raise error
 
-    monkeypatch.setattr(cli, "app", fail)
     with pytest.raises(SystemExit) as stop:
-        cli.main()
+        cli.main(fail)
     return stop.value.code, capsys.readouterr().err
 
 
@@ -36,8 +35,8 @@ def run(error, monkeypatch, capsys):
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
-def test_an_error_is_one_line_and_a_status(error, status, message, monkeypatch, capsys):
-    found, printed = run(error, monkeypatch, capsys)
+def test_an_error_is_one_line_and_a_status(error, status, message, capsys):
+    found, printed = run(error, capsys)
     assert (found, len(printed.splitlines())) == (status, 1)
     assert printed.startswith("error: ")
     assert message in printed
@@ -46,18 +45,17 @@ def test_an_error_is_one_line_and_a_status(error, status, message, monkeypatch, 
 
 def test_the_traceback_is_shown_to_who_asks(monkeypatch, capsys):
     monkeypatch.setenv("ROOKERY_TRACEBACK", "1")
-    _, printed = run(KeyError("x"), monkeypatch, capsys)
+    _, printed = run(KeyError("x"), capsys)
     assert "Traceback (most recent call last)" in printed
     assert printed.splitlines()[-1].startswith("error: KeyError: 'x'")
 
 
-def test_ctrl_c_passes(monkeypatch):
+def test_ctrl_c_passes():
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "app", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        cli.main()
+        cli.main(interrupted)
 
 
 def test_a_reader_that_leaves_the_pipe_ends_it_without_a_word():

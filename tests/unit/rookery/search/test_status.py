@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from rookery import api, cli, cli_status, words
+from rookery import api, cli, words
+from rookery.cli import say_status
 from rookery.compute.energy import EnergyMeter
 from rookery.search.ask_tell import Coordinator
 from rookery.search.costs import ledger
@@ -235,7 +236,7 @@ def test_a_step_is_told_as_fold_and_epoch(step: int, place: str) -> None:
         }
     )  # fmt: skip
     trial = TrialRecord(7, "running", None, None, last_step=step, last_value=0.5)
-    line = cli_status._place(_running(trial, told.epochs, told.trainings))
+    line = say_status._place(_running(trial, told.epochs, told.trainings))
     assert line.startswith(f"0.5 at {place}, since")
 
 

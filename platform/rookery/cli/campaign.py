@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rookery.cli_options import pairs, plain_values
+from rookery.cli.values import pairs, plain_values
 
 
 def campaign(

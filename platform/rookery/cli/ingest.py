@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rookery.cli_galaxies import add_verbs
-from rookery.cli_options import pairs, type_codes
+from rookery.cli.galaxies import add_verbs
+from rookery.cli.values import pairs, type_codes
 
 if TYPE_CHECKING:
     from rookery.surveys import IngestReport

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rookery.cli_options import JsonOption, say_json
+from rookery.cli.values import JsonOption, say_json
 
 if TYPE_CHECKING:
     from rookery.clusters.doctor import DoctorReport

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from rookery.cli_ingest import describe_survey
-from rookery.cli_options import SeedOption
+from rookery.cli.ingest import describe_survey
+from rookery.cli.values import SeedOption
 
 simulate_app = typer.Typer(help="Simulate a survey.", no_args_is_help=True)
 

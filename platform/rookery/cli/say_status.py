@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rookery.cli_options import JsonOption, say_json
+from rookery.cli.values import JsonOption, say_json
 
 _SHOWN = 8
 """So many trials that run are listed."""

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rookery.cli_baselines import baseline
-from rookery.cli_campaign import campaign
-from rookery.cli_cluster import cluster_app
-from rookery.cli_doctor import doctor
-from rookery.cli_ingest import ingest_app
-from rookery.cli_jobs import jobs_app, submit
-from rookery.cli_options import (
+from rookery.cli.baselines import baseline
+from rookery.cli.campaign import campaign
+from rookery.cli.cluster import cluster_app
+from rookery.cli.doctor import doctor
+from rookery.cli.ingest import ingest_app
+from rookery.cli.say_status import pareto, status
+from rookery.cli.simulate import simulate_app
+from rookery.cli.submit import jobs_app, submit
+from rookery.cli.values import (
     WHERE_HELP,
     BinsOption,
     ClassesOption,
@@ -34,11 +36,9 @@ from rookery.cli_options import (
     redshift_bins,
     say_json,
 )
-from rookery.cli_simulate import simulate_app
-from rookery.cli_status import pareto, status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _SHOWN = 8
 """So many members of an ensemble are listed on the terminal."""
@@ -465,14 +465,14 @@ def demo(
     api.demo(out, seed=seed)
 
 
-def main() -> None:
+def main(program: Callable[[], None] = app) -> None:
     """Run the command line: whatever goes wrong becomes one line on standard error and an exit status.
 
     Bad input, a full disk and too little memory are status 2, a bug of Rookery's is 70 (EX_SOFTWARE of
     sysexits.h). Typer makes Ctrl-C 130, and a reader that has left the pipe 1.
     """
     try:
-        app()
+        program()
     except Exception as error:  # noqa: BLE001 - the last boundary, which tells all
         message, status = _explained(error)
         if os.environ.get(_TRACEBACK) or (status == _BUG and _verbose()):

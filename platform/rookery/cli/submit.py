@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import typer
 
-from rookery.cli_options import JsonOption, say_json
+from rookery.cli.values import JsonOption, say_json
 
 if TYPE_CHECKING:
     from rookery.clusters.jobs import JobClient

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from rookery.cli_options import numbers, pairs
+from rookery.cli.values import numbers, pairs
 
 if TYPE_CHECKING:
     from rookery.surveys import IngestReport

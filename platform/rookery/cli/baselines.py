@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from rookery.cli_options import (
+from rookery.cli.values import (
     ClassesOption,
     SeedOption,
     SplitOption,
