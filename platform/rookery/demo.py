@@ -66,8 +66,8 @@ def _supernovae(out: Path, seed: int, console: Console, say: Say) -> Path:
     """Classify simulated supernovae; return the page that compares the ensemble."""
     from rookery import api
     from rookery.reports import comparison_table
-    from rookery.reports.assessment import assess
-    from rookery.reports.comparison import lost_to_average, write_comparison
+    from rookery.reports.assess.classes import assess
+    from rookery.reports.page.comparison import lost_to_average, write_comparison
     from rookery.surveys import open_survey
 
     survey_path, study = out / "survey", out / "study"
@@ -115,7 +115,7 @@ def _galaxies(out: Path, seed: int, console: Console, say: Say) -> Path:
     """Predict redshifts of simulated galaxies from their magnitudes; return the report's page."""
     from rookery import api
     from rookery.reports import comparison_table
-    from rookery.reports.comparison import lost_to_average
+    from rookery.reports.page.comparison import lost_to_average
 
     survey, study = out / "galaxies", out / "galaxies-study"
     made, b16 = out / "galaxies.parquet", out / "galaxies-b16.parquet"

@@ -84,7 +84,7 @@ def evaluate(
     """Judge a prediction file and write an HTML report.
 
     See :func:`rookery.reports.evaluate` for class probabilities, and
-    :func:`rookery.reports.redshift.evaluate_redshifts` for redshift PDFs: the file says which it holds.
+    :func:`rookery.reports.evaluate_redshifts` for redshift PDFs: the file says which it holds.
     With `split`, only its objects of `role` are judged; `role` is then ``test`` unless given.
     `against` are other methods' files of redshift PDFs, to stand beside.
     With `bundle` and `days` the ensemble that made the predictions classifies the same objects
@@ -92,8 +92,8 @@ def evaluate(
     A file whose own truth contradicts the survey's is refused, unless `truth` is ``"survey"``.
     """
     from rookery.reports import evaluate as judge
-    from rookery.reports.assessment import Assessment
-    from rookery.reports.redshift import evaluate_redshifts
+    from rookery.reports import evaluate_redshifts
+    from rookery.reports.assess.classes import Assessment
     from rookery_ensembles.errors import fail
     from rookery_ensembles.predictions import read_info
     from rookery_ensembles.schema import Predictions as Made

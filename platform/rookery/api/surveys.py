@@ -210,7 +210,7 @@ def simulate_supernovae(
 
     See :func:`rookery.surveys.simulators.supernovae.simulate.simulate_supernovae`.
     """
-    from rookery.reports.light_curves import check_figure_path, draw_examples
+    from rookery.reports.draw.light_curves import check_figure_path, draw_examples
     from rookery.surveys.simulators.supernovae.simulate import simulate_supernovae as simulate
 
     if figure is not None:
@@ -236,8 +236,8 @@ def simulate_galaxies(
 
     See :func:`rookery.surveys.simulators.galaxies.simulate.simulate_galaxies`.
     """
-    from rookery.reports.cutouts import draw_cutouts
-    from rookery.reports.light_curves import check_figure_path
+    from rookery.reports.draw.cutouts import draw_cutouts
+    from rookery.reports.draw.light_curves import check_figure_path
     from rookery.surveys.simulators.galaxies.simulate import simulate_galaxies as simulate
 
     if figure is not None:

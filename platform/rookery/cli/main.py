@@ -265,7 +265,7 @@ def ensemble(
     from rookery import api
     from rookery.inference.ensemble import out_of_fold_path
     from rookery.reports import comparison_table
-    from rookery.reports.comparison import lost_to_average
+    from rookery.reports.page.comparison import lost_to_average
     from rookery_ensembles import prediction_metrics
 
     built = api.ensemble(study, out, positive=positive, overwrite=overwrite)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rookery
-from rookery.reports.objects import check_truth
+from rookery.reports.assess.objects import check_truth
 from rookery.search.costs import SECONDS, ledger
 from rookery.search.study import Study, member_folder
 from rookery.shift.domain import training_domain

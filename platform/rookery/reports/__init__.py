@@ -1,10 +1,11 @@
 """Reports: how good predictions are, as pages, tables, numbers and figures for papers."""
 
-from rookery.reports.assessment import Assessment, assess
-from rookery.reports.comparison import comparison_html, comparison_table, write_comparison
-from rookery.reports.evaluation import evaluate
-from rookery.reports.redshift import assess_redshifts, evaluate_redshifts
-from rookery.reports.terminal import print_report
+from rookery.reports.assess.classes import Assessment, assess
+from rookery.reports.assess.redshifts import assess_redshifts
+from rookery.reports.page.class_report import evaluate
+from rookery.reports.page.comparison import comparison_html, comparison_table, write_comparison
+from rookery.reports.page.redshift_report import evaluate_redshifts
+from rookery.reports.page.terminal import print_report
 
 __all__ = [
     "Assessment",

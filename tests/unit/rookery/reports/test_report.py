@@ -72,7 +72,7 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
         for suffix in ("png", "pdf"):
             (folder / f"{name}.{suffix}").touch()
 
-    monkeypatch.setattr("rookery.reports.figures.save_figure", touch)
+    monkeypatch.setattr("rookery.reports.draw.paper.save_figure", touch)
 
 
 class Links(HTMLParser):

@@ -14,17 +14,17 @@ import pytest
 from rookery import api, cli
 from rookery.inference import predict_partial
 from rookery.reports import assess, evaluate
-from rookery.reports.covariates import covariate_table
-from rookery.reports.curves import make_curves
-from rookery.reports.days import days_curve
-from rookery.reports.details import details_document, make_details
-from rookery.reports.evaluation import notices
-from rookery.reports.figures import paper_style, save_figure
-from rookery.reports.folder import write_report
-from rookery.reports.panels import _is_skewed, binned_stack
-from rookery.reports.stacked_figures import draw_stack
-from rookery.reports.stacked_interactive import stack_figure
-from rookery.reports.tables import slugs
+from rookery.reports.assess.class_results import details_document, make_details
+from rookery.reports.assess.covariates import covariate_table
+from rookery.reports.assess.curves import make_curves
+from rookery.reports.assess.days import days_curve
+from rookery.reports.charts.against import _is_skewed, binned_stack
+from rookery.reports.draw.paper import paper_style, save_figure
+from rookery.reports.draw.stacked_page import stack_figure
+from rookery.reports.draw.stacked_paper import draw_stack
+from rookery.reports.page.class_report import notices
+from rookery.reports.page.folder import write_report
+from rookery.reports.page.tables import slugs
 from rookery.surveys import Survey, object_properties, open_split
 from rookery.training import TrainingJob, train_member
 from rookery_ensembles import (
@@ -67,7 +67,7 @@ def touch(figure: object, folder: Path, name: str) -> None:
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rookery.reports.figures.save_figure", touch)
+    monkeypatch.setattr("rookery.reports.draw.paper.save_figure", touch)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def six_classes(tiny_survey: Survey, tmp_path_factory: pytest.TempPathFactory) -
     write_predictions(made_up(tiny_survey, TYPES), folder / "p.parquet")
     bins: dict[str, Any] = {"redshift": [0.0, 0.3, 0.6, 3.0, 4.0], "peak_flux": 2}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rookery.reports.figures.save_figure", touch)
+        patch.setattr("rookery.reports.draw.paper.save_figure", touch)
         evaluate(folder / "p.parquet", tiny_survey, folder / "report", by=["mwebv"], bins=bins, replicates=40)
     return folder / "report"
 

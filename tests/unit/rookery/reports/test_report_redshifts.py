@@ -16,18 +16,18 @@ import pandas as pd
 import pytest
 
 from rookery import api, cli
-from rookery.reports.figures import paper_style
+from rookery.reports import assess_redshifts, evaluate_redshifts
+from rookery.reports.assess.examples import RULES, choose_examples, second_peak
+from rookery.reports.assess.pit import coverage_curve, pit_histogram, quantile_curve
+from rookery.reports.assess.published import published
+from rookery.reports.assess.redshift_results import Results, make_results
+from rookery.reports.assess.redshifts import assess_methods, method_names
+from rookery.reports.assess.trends import running_trends
+from rookery.reports.charts.redshifts import density, error_histogram, example_shapes
+from rookery.reports.draw.paper import paper_style
+from rookery.reports.draw.redshift_paper import draw_density, draw_errors, draw_examples, draw_pit
 from rookery.reports.metric_names import REDSHIFT_METRICS
-from rookery.reports.redshift import assess_redshifts, evaluate_redshifts
-from rookery.reports.redshift.assessment import assess_methods, method_names
-from rookery.reports.redshift.calibration import coverage_curve, pit_histogram, quantile_curve
-from rookery.reports.redshift.examples import RULES, choose_examples, second_peak
-from rookery.reports.redshift.figures import draw_density, draw_errors, draw_examples, draw_pit
-from rookery.reports.redshift.page import notices
-from rookery.reports.redshift.published import published
-from rookery.reports.redshift.results import Results, make_results
-from rookery.reports.redshift.shapes import density, error_histogram, example_shapes
-from rookery.reports.redshift.trends import running_trends
+from rookery.reports.page.redshift_values import notices
 from rookery.surveys import Survey, new_galaxy_survey, open_survey, split_survey
 from rookery_ensembles import InputError, PredictionInfo, Predictions, write_predictions
 from rookery_ensembles.photoz_metrics import photoz_metrics
@@ -108,7 +108,7 @@ def printed(survey: Survey, net: Path) -> str:
     words = [str(net), str(survey.path), "--report", str(net.parent / "report"), *words, "--replicates", "20"]
     text = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(text):
-        patch.setattr("rookery.reports.figures.save_figure", touch)
+        patch.setattr("rookery.reports.draw.paper.save_figure", touch)
         patch.setattr(sys, "argv", ["rookery", "evaluate", *words])
         patch.setenv("COLUMNS", "80")
         with pytest.raises(SystemExit) as stop:
@@ -130,7 +130,7 @@ def touch(figure: object, folder: Path, name: str) -> None:
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rookery.reports.figures.save_figure", touch)
+    monkeypatch.setattr("rookery.reports.draw.paper.save_figure", touch)
 
 
 @pytest.fixture(scope="module")

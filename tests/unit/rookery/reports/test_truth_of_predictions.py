@@ -138,7 +138,7 @@ def test_terminal_page_and_metrics_say_how_many_objects_matched(
         for suffix in ("png", "pdf"):
             (folder / f"{name}.{suffix}").touch()
 
-    monkeypatch.setattr("rookery.reports.figures.save_figure", touch)
+    monkeypatch.setattr("rookery.reports.draw.paper.save_figure", touch)
     monkeypatch.setenv("COLUMNS", "400")
     made = of_redshifts(galaxies)
     made = shifted(made) if contradict else made

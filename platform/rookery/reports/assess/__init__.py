@@ -1,0 +1,1 @@
+"""The numbers of a report: predictions held against a survey's truth."""

@@ -1,0 +1,189 @@
+"""The curves of a report as arrays, ready to draw with any library."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery.reports.assess.classes import Assessment
+from rookery_ensembles.metrics import precision_recall_curve, reliability_curve, roc_auc
+
+FloatArray = NDArray[np.float64]
+N_HISTOGRAM_BINS = 40
+# Histograms of more classes are lines without fill: many fills above each other are mud.
+MOST_FILLED = 3
+# A curve is drawn with so many points at most, however many objects there are.
+_MAX_POINTS = 1500
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """Filled bins of a reliability diagram.
+
+    Attributes
+    ----------
+    score, frequency
+        (B,) mean predicted probability, and fraction of objects for which it came true.
+    low, high
+        (B,) ends of the frequency's 68 % Wilson interval.
+    count
+        (B,) number of objects.
+    """
+
+    score: FloatArray
+    frequency: FloatArray
+    low: FloatArray
+    high: FloatArray
+    count: NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Everything that is drawn of one assessment.
+
+    Attributes
+    ----------
+    name
+        What the legend calls it.
+    area
+        Area under the ROC curve of the positive class; NaN where undefined.
+    false_rate, true_rate, roc_threshold
+        (P,) the ROC curve of the positive class; empty when there is one class only.
+    recall, precision, threshold
+        (Q,) the precision-recall curve of the positive class; empty without an object of it.
+    reliability
+        Of the positive class, or with more than two classes of the most probable one.
+    histogram
+        (K, `N_HISTOGRAM_BINS`) objects of each true class by probability of the positive class.
+    confusion
+        (K, K) objects by true class (row) and most probable class (column).
+    """
+
+    name: str
+    area: float
+    false_rate: FloatArray
+    true_rate: FloatArray
+    roc_threshold: FloatArray
+    recall: FloatArray
+    precision: FloatArray
+    threshold: FloatArray
+    reliability: Reliability
+    histogram: NDArray[np.intp]
+    confusion: NDArray[np.intp]
+
+    @property
+    def row_fractions(self) -> FloatArray:
+        """(K, K) the confusion matrix divided by the objects of each true class; 0 where there are none."""
+        totals = self.confusion.sum(axis=1, keepdims=True)
+        fractions = np.zeros(self.confusion.shape)
+        np.divide(self.confusion, totals, out=fractions, where=totals > 0)
+        return fractions
+
+
+def make_curves(assessment: Assessment) -> Curves:
+    """Compute all curves of an assessment."""
+    score, outcome = assessment.score, assessment.outcome
+    k, truth = len(assessment.class_names), assessment.truth_index
+    bins = np.minimum((score * N_HISTOGRAM_BINS).astype(np.intp), N_HISTOGRAM_BINS - 1)
+    histogram = np.zeros((k, N_HISTOGRAM_BINS), dtype=np.intp)
+    np.add.at(histogram, (truth, bins), 1)
+    confusion = np.zeros((k, k), dtype=np.intp)
+    np.add.at(confusion, (truth, assessment.probability.argmax(axis=1)), 1)
+    false_rate, true_rate, roc_threshold = _roc(score, outcome)
+    recall, precision, threshold = _precision_recall(score, outcome)
+    return Curves(
+        name=assessment.name,
+        area=roc_auc(score, outcome),
+        false_rate=false_rate,
+        true_rate=true_rate,
+        roc_threshold=roc_threshold,
+        recall=recall,
+        precision=precision,
+        threshold=threshold,
+        reliability=_reliability(assessment),
+        histogram=histogram,
+        confusion=confusion,
+    )
+
+
+def class_curves(assessment: Assessment) -> list[Curves]:
+    """Return the curves of every class against all others, named by their class, the positive one first.
+
+    Other classes whose curves are undefined, since none of the objects or all are of them, are left out.
+    """
+    names = positive_first(assessment.class_names, assessment.positive)
+    found = [make_curves(replace(assessment, positive=name, name=name)) for name in names]
+    return [curves for curves in found if curves.name == assessment.positive or len(curves.false_rate)]
+
+
+def positive_first(class_names: Sequence[str], positive: str) -> list[str]:
+    """Return the class names, the positive class before the others: it always has the first colour."""
+    return [positive, *(name for name in class_names if name != positive)]
+
+
+def roc_limit(entries: Sequence[Curves]) -> float:
+    """Return where an ROC plot may end: 1 for one curve; for several, where all have found 98 %.
+
+    Beyond it good methods cannot be told apart.
+    """
+    reached = [float(entry.false_rate[entry.true_rate >= 0.98].min(initial=1.0)) for entry in entries]
+    highest = max(reached, default=1.0)
+    return (
+        1.0 if len(entries) < 2 else next((limit for limit in (0.05, 0.1, 0.2, 0.5) if limit >= highest), 1.0)
+    )
+
+
+def precision_limit(entries: Sequence[Curves]) -> float:
+    """Return where the precision axis may begin: below every curve up to a recall of 98 %."""
+    shown = [entry.precision[(entry.recall > 0.02) & (entry.recall < 0.98)] for entry in entries]
+    lowest = min((float(part.min(initial=0.95)) for part in shown), default=0.0)
+    return max(0.0, float(np.floor(10 * lowest)) / 10 - 0.02)
+
+
+def _roc(score: FloatArray, outcome: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    from sklearn.metrics import roc_curve
+
+    if outcome.all() or not outcome.any():
+        return np.empty(0), np.empty(0), np.empty(0)
+    false_rate, true_rate, threshold = roc_curve(outcome, score)
+    # The first threshold is infinite: nothing is selected there.
+    return _thin(false_rate, true_rate, np.minimum(threshold, 1.0))
+
+
+def _precision_recall(
+    score: FloatArray, outcome: NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    if not outcome.any():
+        return np.empty(0), np.empty(0), np.empty(0)
+    precision, recall, threshold = precision_recall_curve(score, outcome)
+    return _thin(recall, precision, threshold)
+
+
+def _reliability(assessment: Assessment) -> Reliability:
+    score, outcome = assessment.score, assessment.outcome
+    if len(assessment.class_names) > 2:
+        score = assessment.probability.max(axis=1)
+        outcome = assessment.probability.argmax(axis=1) == assessment.truth_index
+    curve = reliability_curve(score, outcome)
+    filled = curve.count > 0
+    frequency, count = curve.frequency[filled], curve.count[filled]
+    low, high = _wilson(frequency, count)
+    return Reliability(curve.score[filled], frequency, low, high, count)
+
+
+def _wilson(frequency: FloatArray, count: NDArray[np.intp], z: float = 1.0) -> tuple[FloatArray, FloatArray]:
+    """Return the ends of the Wilson score interval of `z` standard deviations (Wilson 1927)."""
+    centre = (frequency + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * np.sqrt(frequency * (1 - frequency) / count + z**2 / (4 * count**2))
+    # The frequency is inside; at 0 and 1 only to within rounding.
+    return np.clip(centre - half, 0.0, frequency), np.clip(centre + half, frequency, 1.0)
+
+
+def _thin(x: FloatArray, y: FloatArray, threshold: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Keep points that are evenly spaced along the curve, both ends among them."""
+    if len(x) <= _MAX_POINTS:
+        return x, y, threshold
+    length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
+    kept = np.unique(np.searchsorted(length, np.linspace(0.0, length[-1], _MAX_POINTS)).clip(max=len(x) - 1))
+    return x[kept], y[kept], threshold[kept]

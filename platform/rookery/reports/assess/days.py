@@ -1,0 +1,151 @@
+"""Metrics against days since detection or from peak: from predictions of partial light curves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from rookery.reports.assess.classes import Assessment, assess
+from rookery.reports.assess.objects import Truth
+from rookery.surveys.partial import Since, reference_dates, truncate
+from rookery_ensembles.bootstrap import Scores, bootstrap_scores
+from rookery_ensembles.errors import fail
+from rookery_ensembles.predictions import Predictions, read_predictions
+from rookery_ensembles.weighted import WeightedSample
+
+
+@dataclass(frozen=True)
+class Day:
+    """What was known, and how well it was classified, by one day.
+
+    Attributes
+    ----------
+    days
+        Days since the reference date.
+    n, n_positive
+        Objects judged, and those of the positive class.
+    n_without
+        Assessed objects that had no prediction then: no observation of theirs had been made.
+    median_observations
+        Median number of observations of the objects judged.
+    scores
+        Their metrics.
+    """
+
+    days: float
+    n: int
+    n_positive: int
+    n_without: int
+    median_observations: float
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class DaysCurve:
+    """Metrics as light curves grow.
+
+    Attributes
+    ----------
+    since
+        ``"detection"`` or ``"peak"``.
+    reference
+        Where the dates come from that days are counted from, in words.
+    days
+        From the first day on.
+    """
+
+    since: Since
+    reference: str
+    days: tuple[Day, ...]
+
+
+def days_curve(
+    assessment: Assessment,
+    partial: Sequence[str | Path | Predictions],
+    *,
+    truth: Truth = "agree",
+    replicates: int,
+    seed: int,
+) -> DaysCurve | None:
+    """Judge predictions of partial light curves on the objects of an assessment of whole ones.
+
+    Parameters
+    ----------
+    assessment
+        Of the predictions from whole light curves.
+    partial
+        Predictions (or files of them) that `rookery predict --days` made, in any order.
+    truth
+        See :func:`rookery.reports.assess.objects.match`.
+    replicates, seed
+        See :func:`rookery_ensembles.bootstrap.bootstrap_scores`.
+
+    Returns
+    -------
+    None when `partial` is empty.
+
+    Raises
+    ------
+    InputError
+        When one is not of partial light curves, or not by what made the predictions from whole
+        ones; when they count from different dates, or two are of the same day.
+    """
+    read = [
+        (str(item) if not isinstance(item, Predictions) else f"predictions of {item.info.maker}", item)
+        for item in partial
+    ]
+    found: dict[float, tuple[str, Predictions]] = {}
+    for where, item in read:
+        predictions = item if isinstance(item, Predictions) else read_predictions(item)
+        days = _check(predictions, assessment, where)
+        if days in found:
+            raise fail(
+                where, f"there must be one prediction for each day, but {days:g} is that of {found[days][0]}"
+            )
+        found[days] = (where, predictions)
+    kinds = {str(predictions.info.since) for _, predictions in found.values()}
+    if len(kinds) > 1:
+        raise fail(
+            "partial light curves",
+            f"days must count from one date, but count from {' and '.join(sorted(kinds))}",
+        )
+    if not found:
+        return None
+    since = cast(Since, kinds.pop())
+    reference = reference_dates(assessment.survey, since)
+    points = []
+    for days, (where, predictions) in sorted(found.items()):
+        part = assess(predictions, assessment.survey, positive=assessment.positive, truth=truth, where=where)
+        inside = np.isin(part.row, assessment.row)
+        if not inside.any():
+            continue
+        sample = WeightedSample(
+            part.class_names, part.truth_index[inside], part.probability[inside], part.positive
+        )
+        view = truncate(assessment.survey, days, reference, rows=part.row[inside])
+        points.append(
+            Day(
+                days=days,
+                n=len(sample),
+                n_positive=int(part.outcome[inside].sum()),
+                n_without=len(assessment.row) - len(sample),
+                median_observations=float(np.median(np.diff(view.arrays.offsets))) if len(view) else 0.0,
+                scores=bootstrap_scores(sample, replicates=replicates, seed=seed),
+            )
+        )
+    return DaysCurve(since, reference.description, tuple(points)) if points else None
+
+
+def _check(predictions: Predictions, assessment: Assessment, where: str) -> float:
+    """Return the day of predictions that fit an assessment."""
+    info, whole = predictions.info, assessment.info
+    if info.days is None:
+        raise fail(where, "must be of partial light curves (`rookery predict --days`), but is of whole ones")
+    same = ("maker", "configuration", "class_names")
+    for name in same:
+        if getattr(info, name) != getattr(whole, name):
+            rule = f"must be by what made those of whole light curves ({name} {getattr(whole, name)})"
+            raise fail(where, f"{rule}, but has {getattr(info, name)}")
+    return info.days

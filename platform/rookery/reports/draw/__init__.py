@@ -1,0 +1,1 @@
+"""Charts as figures: of a paper, and of a page."""

@@ -1,0 +1,1 @@
+"""Pages, tables and folders: reports as people read them."""

@@ -1,0 +1,292 @@
+"""The report of one file of predictions."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rookery.reports.assess.class_results import Details, details_document, make_details
+from rookery.reports.assess.classes import Assessment, assess
+from rookery.reports.assess.covariates import Bins, against_covariate
+from rookery.reports.assess.curves import Curves, class_curves, make_curves
+from rookery.reports.assess.objects import Truth, describe_objects, matched_lines
+from rookery.reports.assess.provenance import made_now, predictions_provenance, spoken, survey_provenance
+from rookery.reports.charts.against import Stack, binned_stack, days_stack, purity_efficiency_stack
+from rookery.reports.draw import page as interactive
+from rookery.reports.draw import paper
+from rookery.reports.draw.stacked_page import stack_figure
+from rookery.reports.draw.stacked_paper import draw_stack
+from rookery.reports.metric_names import METRICS, metric
+from rookery.reports.page.folder import refuse_foreign, write_report
+from rookery.reports.page.render import render_page
+from rookery.reports.page.tables import (
+    CLASS_LABELS,
+    csv_tables,
+    format_interval,
+    format_value,
+    slugs,
+    whole_estimate,
+    with_half_width,
+)
+from rookery.surveys.store import Survey
+from rookery_ensembles.bootstrap import REPLICATES, check_bootstrap
+from rookery_ensembles.predictions import Predictions
+
+PartialPredictions = (
+    Sequence[str | Path | Predictions] | Callable[[Assessment], Sequence[str | Path | Predictions]]
+)
+_TILES = ("accuracy", "auc", "log_loss", "ece", "recall_at_precision_0.95", "recall_at_precision_0.98")
+
+
+def evaluate(
+    predictions: str | Path,
+    survey: str | Path | Survey,
+    report: str | Path,
+    *,
+    split: str | None = None,
+    role: str | None = None,
+    positive: str = "Ia",
+    by: Sequence[str] = (),
+    bins: Mapping[str, Bins] | None = None,
+    partial: PartialPredictions = (),
+    truth: Truth = "agree",
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Hold predictions against a survey's truth, write a report, and return the metrics.
+
+    The report is a folder: ``index.html`` (one file, works offline), ``metrics.json`` (all numbers:
+    metrics, bootstrap intervals, per class, in bins, by days), the same as ``tables/*.csv``, and
+    each figure as PNG and PDF under ``figures/``. An earlier report there is replaced.
+
+    Parameters
+    ----------
+    predictions
+        Parquet file of class probabilities, of a member or a bundle.
+    survey
+        The survey that knows the truth.
+    report
+        Folder to write.
+    split, role, positive
+        See :func:`rookery.reports.assess.classes.assess`.
+    by, bins
+        Covariates to bin by, beside redshift, peak signal-to-noise and number of observations;
+        and numbers of bins or edges. See :func:`rookery.reports.assess.covariates.bin_assessment`.
+    partial
+        Predictions of partial light curves by the same maker (or files of them), or a function
+        of an assessment that returns them; see :func:`rookery.reports.assess.days.days_curve`.
+    truth
+        See :func:`rookery.reports.assess.objects.match`; for the partial light curves too.
+    replicates, seed
+        How often the bootstrap draws the objects again (0: no intervals), and its seed.
+
+    Returns
+    -------
+    See :func:`rookery_ensembles.metrics.classification_metrics`.
+
+    Raises
+    ------
+    InputError
+        As :func:`~rookery.reports.assess.classes.assess` and
+        :func:`~rookery.reports.assess.class_results.make_details` do; and when `report` holds other
+        files, or cannot be written.
+    """
+    report = Path(report)
+    refuse_foreign(report)
+    check_bootstrap(replicates, seed)
+    assessment = assess(predictions, survey, split=split, role=role, positive=positive, truth=truth)
+    curves = make_curves(assessment)
+    details = make_details(
+        assessment,
+        by=by,
+        bins=bins,
+        partial=partial(assessment) if callable(partial) else partial,
+        truth=truth,
+        replicates=replicates,
+        seed=seed,
+    )
+    origin = {
+        "predictions": predictions_provenance(assessment),
+        "survey": survey_provenance(assessment.survey),
+        "restriction": assessment.restriction or None,
+        **made_now(),
+    }
+    document = {
+        "kind": "evaluation",
+        "simulated": assessment.simulated,
+        "positive": positive,
+        "class_names": list(assessment.class_names),
+        "metrics": json_metrics(assessment.metrics),
+        **details_document(details, curves, assessment.class_names),
+        "matched": {assessment.name: asdict(assessment.matched)},
+        "counts": dict(_counts(assessment, curves)),
+        "confusion": curves.confusion.tolist(),
+        "provenance": origin,
+    }
+    # With more than two classes a curve for each, one against the rest.
+    entries = [curves] if len(assessment.class_names) == 2 else class_curves(assessment)
+    stacks = _stacks(details, positive)
+    page = _page(assessment, curves, entries, stacks, document)
+    with paper.paper_style():
+        drawn = {
+            "roc": paper.draw_roc(entries),
+            "precision_recall": paper.draw_precision_recall(entries),
+            "reliability": paper.draw_reliability([curves]),
+            "histogram": paper.draw_histogram(curves, assessment.class_names, positive),
+            "confusion": paper.draw_confusion(curves, assessment.class_names),
+            **{name: draw_stack(stack) for name, stack in stacks.items()},
+        }
+    write_report(report, page, document, drawn, csv_tables(document))
+    return assessment.metrics
+
+
+def _stacks(details: Details, positive: str) -> dict[str, Stack]:
+    """Return the figures of panels by their names: purity and efficiency, bins, days."""
+    names = slugs(binned.name for binned in details.binned)
+    found = {"purity_efficiency": purity_efficiency_stack(details.purity_efficiency, positive)}
+    found |= {f"by_{names[binned.name]}": binned_stack(binned, positive) for binned in details.binned}
+    if details.days is not None:
+        found["days"] = days_stack(details.days, details.scores, positive)
+    return found
+
+
+def json_metrics(metrics: dict[str, float]) -> dict[str, float | None]:
+    """Return metrics as JSON has them: None where undefined."""
+    return {key: None if math.isnan(value) else value for key, value in metrics.items()}
+
+
+def recall_marks(assessment: Assessment) -> list[tuple[float, float]]:
+    """Return the (recall, precision) points that a precision-recall plot points out."""
+    found = (
+        (assessment.metrics[f"recall_at_precision_{precision}"], precision) for precision in (0.95, 0.98)
+    )
+    return [(recall, precision) for recall, precision in found if recall > 0]
+
+
+def reliability_note(assessment: Assessment) -> str:
+    """Return the sentence under a reliability diagram."""
+    what = (
+        f"the probability of {assessment.positive}"
+        if len(assessment.class_names) == 2
+        else "the highest probability"
+    )
+    return f"How often {what} comes true, in bins of equal width. Below the dotted line: too confident of it."
+
+
+def notices(assessment: Assessment) -> list[str]:
+    """Return what a reader must know before the numbers: what is undefined, and what flatters."""
+    found = []
+    if assessment.info.days is not None:
+        found.append(
+            f"The light curves were cut {assessment.info.days:g} days after {assessment.info.since}; "
+            "bins are those of the whole light curves."
+        )
+    if assessment.info.bundle and not assessment.restriction:
+        found.append(
+            "Judged on every predicted object. If the ensemble was trained on some of them, these numbers "
+            "flatter it: name the split (--split) to judge test objects alone."
+        )
+    if not assessment.outcome.any():
+        found.append(f"No object here is of type {assessment.positive}: curves and recalls are undefined.")
+    if assessment.outcome.all():
+        found.append(f"All objects here are of type {assessment.positive}: the ROC curve is undefined.")
+    return found
+
+
+def _page(
+    assessment: Assessment,
+    curves: Curves,
+    entries: Sequence[Curves],
+    stacks: Mapping[str, Stack],
+    document: Mapping[str, Any],
+) -> str:
+    positive, names = assessment.positive, assessment.class_names
+    missing = f"{assessment.n_missing:,} {assessment.restriction} have no prediction and are not counted."
+    *some, last = (name for name in names if name != positive)
+    others = f"{', '.join(some)} and {last}" if some else last
+    marks = [recall_marks(assessment), *([] for _ in entries[1:])]
+    objects = describe_objects(len(assessment.row), assessment.survey, assessment.restriction)
+    return render_page(
+        "report.html.j2",
+        {
+            "roc": interactive.roc_figure(entries),
+            "precision_recall": interactive.precision_recall_figure(entries, marks),
+            "reliability": interactive.reliability_figure([curves]),
+            "histogram": interactive.histogram_figure(curves, names, positive),
+            **{name: stack_figure(stack) for name, stack in stacks.items()},
+        },
+        title=assessment.name,
+        lead=f"{positive} against {others} for {objects}",
+        matched=matched_lines(document),
+        simulated=assessment.simulated,
+        notices=notices(assessment) + ([missing] if assessment.n_missing else []),
+        tiles=[(metric(key).label, metric(key).format(assessment.metrics[key])) for key in _TILES],
+        positive=positive,
+        class_names=names,
+        reliability_note=reliability_note(assessment),
+        confusion=[
+            (name, list(zip(fractions.tolist(), counts.tolist(), strict=True)))
+            for name, fractions, counts in zip(names, curves.row_fractions, curves.confusion, strict=True)
+        ],
+        counts=_counts(assessment, curves),
+        metrics=[(entry, *metric_cells(document, entry.key)) for entry in METRICS],
+        bootstrap=document["bootstrap"],
+        class_labels=CLASS_LABELS,
+        per_class=[
+            (name, found["n"], found["n_predicted"], [with_half_width(found[key]) for key in CLASS_LABELS])
+            for name, found in document["per_class"].items()
+        ],
+        binned=_bin_notes(document),
+        days=document["days"],
+        provenance=provenance_rows(document["provenance"]),
+    )
+
+
+def metric_cells(document: Mapping[str, Any], key: str) -> tuple[str, str, str]:
+    """Return a metric's value and its 68 % and 95 % intervals as text."""
+    found = whole_estimate(document, key)
+    narrow, wide = (format_interval(key, found.get(level)) for level in ("68", "95"))
+    return format_value(key, found["value"]), narrow, wide
+
+
+def _bin_notes(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return name, heading and note of each covariate's figure."""
+    return [
+        (f"by_{slug}", f"Metrics against {against_covariate(name)}", bin_note(document["bins"][name]))
+        for name, slug in slugs(document["bins"]).items()
+    ]
+
+
+def bin_note(binned: Mapping[str, Any]) -> str:
+    """Return how many bins there are, and who is in none, as a sentence."""
+    note = f"In {len(binned['bins'])} bins"
+    empty = sum(entry["n"] == 0 for entry in binned["bins"])
+    for number, what in (
+        (empty, "empty and not drawn"),
+        (binned["n_unknown"], "objects left out: unknown"),
+        (binned["n_outside"], "objects left out: outside all bins"),
+    ):
+        note += f"; {number:,} {what}" if number else ""
+    return note + "."
+
+
+def _counts(assessment: Assessment, curves: Curves) -> list[tuple[str, int]]:
+    by_class = zip(assessment.class_names, curves.confusion.sum(axis=1).tolist(), strict=True)
+    return [
+        ("assessed", len(assessment.truth_index)),
+        *((f"of true class {name}", count) for name, count in by_class),
+        ("left out: type unknown", assessment.n_untyped),
+        ("left out: outside the split’s role", assessment.n_outside),
+        ("without a prediction", assessment.n_missing),
+    ]
+
+
+def provenance_rows(origin: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return where predictions, survey and report come from, as rows of a table."""
+    rest = {"objects": origin["restriction"], "date": origin["date"], "versions": origin["versions"]}
+    return [
+        *spoken("predictions:", origin["predictions"]),
+        *spoken("survey:", origin["survey"]),
+        *spoken("", rest),
+    ]

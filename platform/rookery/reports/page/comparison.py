@@ -1,0 +1,228 @@
+"""Several predictions side by side: one table, one page."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rookery.reports.assess.classes import Assessment
+from rookery.reports.assess.covariates import bin_by
+from rookery.reports.assess.curves import Curves, make_curves
+from rookery.reports.assess.objects import describe_objects
+from rookery.reports.assess.provenance import made_now, predictions_provenance, spoken, survey_provenance
+from rookery.reports.charts.against import Stack, comparison_stack
+from rookery.reports.draw import page as interactive
+from rookery.reports.draw import paper
+from rookery.reports.draw.colours import colour
+from rookery.reports.draw.stacked_page import stack_figure
+from rookery.reports.draw.stacked_paper import draw_stack
+from rookery.reports.metric_names import COMPARED, REDSHIFT_COMPARED, metric
+from rookery.reports.page.class_report import (
+    json_metrics,
+    notices,
+    recall_marks,
+    reliability_note,
+)
+from rookery.reports.page.folder import PAGE, refuse_foreign, write_report
+from rookery.reports.page.render import render, render_page
+from rookery_ensembles.binned import quantile_edges
+from rookery_ensembles.errors import fail
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+# Bands of several methods overlap and are read roughly: fewer replicates than a report's.
+_REPLICATES = 100
+Rows = Sequence[tuple[str, Mapping[str, float]]]
+
+
+def lost_to_average(ensemble: Mapping[str, float], average: Mapping[str, float]) -> str | None:
+    """Say it plainly when a selected, calibrated ensemble is worse than the plain average of all networks.
+
+    Judged by log-loss, or by the CRPS of redshifts.
+    """
+    key = "log_loss" if COMPARED[0] in ensemble else "crps"
+    found = metric(key)
+    if not ensemble[key] > average[key]:
+        return None
+    figures = f"{found.format(ensemble[key])} against {found.format(average[key])}"
+    return (
+        "Here selection and calibration did harm: the ensemble is worse than the plain average of all "
+        f"networks ({found.label} {figures}; lower is better)."
+    )
+
+
+def comparison_table(rows: Rows, *, title: str | None = None) -> "Table":
+    """Return a table for the terminal: one row per (name, metrics), the best value of a column in bold.
+
+    Its columns are those of classes or of redshifts, as the rows have them.
+    """
+    from rich.box import SIMPLE
+    from rich.table import Table
+    from rich.text import Text
+
+    # Narrow: on 80 columns the numbers must stay whole, and the names wrap.
+    table = Table(
+        title=title, title_justify="left", header_style="bold", box=SIMPLE, pad_edge=False, padding=0
+    )
+    table.add_column("method", min_width=16)
+    keys = COMPARED if all(COMPARED[0] in metrics for _, metrics in rows) else REDSHIFT_COMPARED
+    for key in keys:
+        name, _, precision = metric(key).short.partition("@")
+        table.add_column(f"{name}\n{precision} {metric(key).arrow}", justify="right", no_wrap=True)
+    for name, cells in _cells(rows, keys):
+        table.add_row(Text(name), *(Text(text, style="bold green" if best else "") for text, best in cells))
+    return table
+
+
+def comparison_html(rows: Rows, keys: Sequence[str] = COMPARED) -> str:
+    """Return the same table as an HTML fragment."""
+    shown = [(name, colour(index), cells) for index, (name, cells) in enumerate(_cells(rows, keys))]
+    return render("table.html.j2", metrics=[metric(key) for key in keys], rows=shown)
+
+
+def write_comparison(
+    report: str | Path,
+    assessments: Sequence[Assessment],
+    *,
+    title: str = "Which method is best?",
+    notes: Sequence[str] = (),
+) -> Path:
+    """Write a page that compares assessments of the same objects, and return its path.
+
+    The folder holds ``index.html`` (one file, works offline), ``metrics.json`` and the overlaid
+    figures as PNG and PDF under ``figures/``. An earlier report there is replaced.
+
+    Parameters
+    ----------
+    report
+        Folder to write.
+    assessments
+        From :func:`rookery.reports.assess.classes.assess`, at least one; their names label the rows.
+    title
+        Heading of the page.
+    notes
+        Sentences to stand out above the table.
+
+    Raises
+    ------
+    InputError
+        When there is nothing to compare, the assessments are of different surveys, positive
+        classes or objects, or the folder holds other files or cannot be written.
+    """
+    report = Path(report)
+    refuse_foreign(report)
+    _check_comparable(assessments, report)
+    first, curves = assessments[0], [make_curves(assessment) for assessment in assessments]
+    document = {
+        "kind": "comparison",
+        "simulated": first.simulated,
+        "positive": first.positive,
+        "methods": [
+            {
+                "name": assessment.name,
+                "metrics": json_metrics(assessment.metrics),
+                "predictions": predictions_provenance(assessment),
+            }
+            for assessment in assessments
+        ],
+        "survey": survey_provenance(first.survey),
+        "restriction": first.restriction or None,
+        **made_now(),
+    }
+    stacks = _redshift_stacks(assessments)
+    page = _page(assessments, curves, stacks, document, title, notes)
+    with paper.paper_style():
+        drawn = {
+            "roc": paper.draw_roc(curves),
+            "precision_recall": paper.draw_precision_recall(curves),
+            "reliability": paper.draw_reliability(curves),
+            **{name: draw_stack(stack) for name, stack in stacks.items()},
+        }
+    write_report(report, page, document, drawn)
+    return report / PAGE
+
+
+def _redshift_stacks(assessments: Sequence[Assessment]) -> dict[str, Stack]:
+    """Return the figure of all methods against redshift, by its name; none where redshifts are unknown."""
+    redshift = assessments[0].survey.objects["redshift"].to_numpy()
+    shown = redshift[assessments[0].row]
+    if len(np.unique(shown[np.isfinite(shown)])) < 2:
+        return {}
+    edges = quantile_edges(shown)
+    binned = [
+        (one.name, bin_by(one, "redshift", redshift[one.row], edges, replicates=_REPLICATES, seed=0))
+        for one in assessments
+    ]
+    return {"by_redshift": comparison_stack(binned)}
+
+
+def _page(
+    assessments: Sequence[Assessment],
+    curves: Sequence[Curves],
+    stacks: Mapping[str, Stack],
+    document: Mapping[str, Any],
+    title: str,
+    notes: Sequence[str],
+) -> str:
+    from markupsafe import Markup
+
+    first, marks = assessments[0], [recall_marks(assessment) for assessment in assessments]
+    sources = [
+        (method["name"], f"{made['file']} · SHA-256 {made['sha256']}")
+        for method in document["methods"]
+        if (made := method["predictions"])["file"] is not None
+    ]
+    objects = describe_objects(len(first.row), first.survey, first.restriction)
+    return render_page(
+        "comparison.html.j2",
+        {
+            "roc": interactive.roc_figure(curves),
+            "precision_recall": interactive.precision_recall_figure(curves, marks),
+            "reliability": interactive.reliability_figure(curves),
+            **{name: stack_figure(stack) for name, stack in stacks.items()},
+        },
+        title=title,
+        lead=f"{len(assessments)} methods on {objects}",
+        simulated=first.simulated,
+        notices=[*notes, *notices(first)],
+        table=Markup(comparison_html([(assessment.name, assessment.metrics) for assessment in assessments])),
+        positive=first.positive,
+        stacks=list(stacks),
+        reliability_note=reliability_note(first),
+        metrics=[metric(key) for key in COMPARED],
+        provenance=[
+            *sources,
+            *spoken("survey:", document["survey"]),
+            *spoken("", {"date": document["date"], "versions": document["versions"]}),
+        ],
+    )
+
+
+def _cells(rows: Rows, keys: Sequence[str]) -> list[tuple[str, list[tuple[str, bool]]]]:
+    """Return each row's name and cells: the text, and whether it is the best of its column."""
+    best: dict[str, str | None] = {}
+    if len(rows) > 1:
+        # Compared as shown: what looks equal is equally good.
+        best = {key: metric(key).best([metrics[key] for _, metrics in rows]) for key in keys}
+    texts = [(name, [(key, metric(key).format(metrics[key])) for key in keys]) for name, metrics in rows]
+    return [(name, [(text, best.get(key) == text) for key, text in cells]) for name, cells in texts]
+
+
+def _check_comparable(assessments: Sequence[Assessment], report: Path) -> None:
+    if not assessments:
+        raise fail(report, "there must be at least one assessment to compare, but there is none")
+    first = assessments[0]
+    for other in assessments[1:]:
+        pair = f"{first.name!r} and {other.name!r}"
+        if other.survey.checksum != first.survey.checksum:
+            raise fail(report, f"all assessments must be of one survey, but {pair} are of two")
+        if other.positive != first.positive:
+            found = f"{first.positive} and {other.positive}"
+            raise fail(report, f"all assessments must have one positive class, but {pair} have {found}")
+        if set(other.row) != set(first.row):
+            found = f"{len(first.row)} and {len(other.row)}"
+            raise fail(
+                report, f"all assessments must be of the same objects, but {pair} differ ({found} objects)"
+            )

@@ -1,0 +1,87 @@
+"""A report's folder: written whole, and never over anything but an earlier report."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rookery_ensembles.errors import fail
+from rookery_ensembles.files import atomic_folder, check_name
+from rookery_ensembles.plain_text import parse_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PAGE, DOCUMENT, FIGURES, TABLES = "index.html", "metrics.json", "figures", "tables"
+FORMAT = "rookery-report"
+
+
+def refuse_foreign(target: Path) -> None:
+    """Refuse a target that holds anything but an earlier report, before work is done for it.
+
+    Raises
+    ------
+    InputError
+        When `target` is a file, or a folder with files that no report wrote.
+    """
+    check_name(target)
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise fail(target, "must be a folder to write a report to, but is a file")
+    known = _known_files(target)
+    found = sorted(str(path.relative_to(target)) for path in target.rglob("*") if not path.is_dir())
+    foreign = [name for name in found if name not in known]
+    if foreign:
+        rule = "only an earlier report may be replaced, but this folder holds"
+        raise fail(
+            target, f"{rule} {foreign[0]} and {len(foreign) - 1} other such files; choose another folder"
+        )
+
+
+def write_report(
+    target: Path,
+    page: str,
+    document: Mapping[str, Any],
+    figures: "Mapping[str, Figure]",
+    tables: Mapping[str, str] | None = None,
+) -> None:
+    """Write page, document, figures and tables as one folder, in place of an earlier report.
+
+    `tables` are texts by file name.
+
+    Raises
+    ------
+    InputError
+        When `target` holds other files, or cannot be written.
+    """
+    from rookery.reports.draw.paper import paper_style, save_figure
+
+    refuse_foreign(target)
+    pictures = [f"{FIGURES}/{name}.{suffix}" for name in figures for suffix in ("pdf", "png")]
+    texts = {f"{TABLES}/{name}": text for name, text in (tables or {}).items()}
+    files = sorted([PAGE, DOCUMENT, *pictures, *texts])
+    header = {"format": FORMAT, "format_version": 1, "files": files}
+    text = json.dumps({**header, **document}, indent=2, allow_nan=False) + "\n"
+    with atomic_folder(target, replace=True) as partial:
+        (partial / PAGE).write_text(page, encoding="utf-8")
+        (partial / DOCUMENT).write_text(text, encoding="utf-8")
+        for name, content in texts.items():
+            (partial / name).parent.mkdir(exist_ok=True)
+            (partial / name).write_text(content, encoding="utf-8")
+        (partial / FIGURES).mkdir()
+        with paper_style():
+            for name, figure in figures.items():
+                save_figure(figure, partial / FIGURES, name)
+
+
+def _known_files(target: Path) -> set[str]:
+    """Return the files that an earlier report says it wrote; none where there is no such report."""
+    try:
+        document = parse_json((target / DOCUMENT).read_bytes(), target / DOCUMENT)
+    except (OSError, ValueError):
+        return set()
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        return set()
+    files = document.get("files")
+    return {name for name in files if isinstance(name, str)} if isinstance(files, list) else set()

@@ -1,0 +1,158 @@
+"""The report of one file of redshift PDFs, alone or beside others."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rookery.reports.assess.covariates import Bins
+from rookery.reports.assess.examples import RULES
+from rookery.reports.assess.objects import Truth
+from rookery.reports.assess.provenance import made_now, predictions_provenance, survey_provenance
+from rookery.reports.assess.redshift_results import Results, make_results, results_document
+from rookery.reports.assess.redshifts import RedshiftAssessment, assess_methods
+from rookery.reports.charts import calibration as panels
+from rookery.reports.charts.redshifts import density, error_histogram, example_shapes
+from rookery.reports.draw import paper
+from rookery.reports.draw import redshift_page as interactive
+from rookery.reports.draw import redshift_paper as figures
+from rookery.reports.draw.stacked_page import stack_figure
+from rookery.reports.draw.stacked_paper import draw_stack
+from rookery.reports.page.folder import refuse_foreign, write_report
+from rookery.reports.page.redshift_tables import csv_tables
+from rookery.reports.page.redshift_values import page_values
+from rookery.reports.page.render import render_page
+from rookery.reports.page.tables import slugs
+from rookery.surveys.store import Survey
+from rookery_ensembles.bootstrap import REPLICATES, check_bootstrap
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    from matplotlib.figure import Figure
+
+KIND = "redshift_evaluation"
+"""The kind of the report, in its ``metrics.json``."""
+
+
+def evaluate_redshifts(
+    predictions: str | Path,
+    survey: str | Path | Survey,
+    report: str | Path,
+    *,
+    against: Sequence[str | Path] = (),
+    split: str | None = None,
+    role: str | None = None,
+    by: Sequence[str] = (),
+    bins: Mapping[str, Bins] | None = None,
+    truth: Truth = "agree",
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Hold redshift PDFs against a survey's redshifts, write a report, and return the metrics.
+
+    The report is a folder: ``index.html`` (one file, works offline), ``metrics.json`` (all numbers),
+    the same as ``tables/*.csv``, and each figure as PNG and PDF under ``figures/``. An earlier
+    report there is replaced.
+
+    Parameters
+    ----------
+    predictions
+        Parquet file of redshift PDFs, of a member, a bundle, a baseline or all folds together.
+    survey
+        The survey that knows the redshifts.
+    report
+        Folder to write.
+    against
+        Files of other methods, to stand beside it in every table and figure. All are judged on the
+        objects that every file has.
+    split, role
+        See :func:`rookery.reports.assess.redshifts.assess_redshifts`.
+    by, bins
+        Covariates to show trends against, beside those of
+        :data:`rookery.reports.assess.trends.DEFAULTS`; and numbers of bins or edges.
+    truth
+        See :func:`rookery.reports.assess.objects.match`; for every file.
+    replicates, seed
+        How often the bootstrap draws the objects again (0: no intervals), and its seed.
+
+    Returns
+    -------
+    See :func:`rookery_ensembles.photoz_metrics.photoz_metrics`; of `z_mean`.
+
+    Raises
+    ------
+    InputError
+        As :func:`~rookery.reports.assess.redshifts.assess_methods` and
+        :func:`~rookery.reports.assess.trends.running_trends` do; and when `report` holds other
+        files, or cannot be written.
+    """
+    report = Path(report)
+    refuse_foreign(report)
+    check_bootstrap(replicates, seed)
+    methods = assess_methods([predictions, *against], survey, split=split, role=role, truth=truth)
+    results = make_results(methods, by=by, bins=bins, replicates=replicates, seed=seed)
+    first = methods[0]
+    document = {
+        "kind": KIND,
+        "simulated": first.simulated,
+        "methods": [one.name for one in methods],
+        **results_document(results),
+        "matched": {one.name: asdict(one.matched) for one in methods},
+        "counts": dict(_counts(first)),
+        "provenance": {
+            "predictions": {one.name: predictions_provenance(one) for one in methods},
+            "survey": survey_provenance(first.survey),
+            "restriction": first.restriction or None,
+            **made_now(),
+        },
+    }
+    shown, drawn = _draw(results)
+    page = render_page("redshift.html.j2", shown, **page_values(results, document))
+    write_report(report, page, document, drawn, csv_tables(document))
+    return results.metrics
+
+
+def _draw(results: Results) -> "tuple[dict[str, go.Figure], dict[str, Figure]]":
+    """Return every figure by its name: for the page, and for a paper."""
+    methods = results.methods
+    cells, errors = density(methods), error_histogram(methods)
+    notes = [
+        f"σ_MAD {row.scores.metrics['sigma_mad'].value:.5f}, η {row.scores.metrics['eta'].value:.2f} %"
+        for row in results.rows[: len(methods)]
+    ]
+    stacks = {
+        "pit_quantiles": panels.quantile_stack(results.quantiles),
+        "coverage": panels.coverage_stack(results.coverage),
+    }
+    names = slugs(trend.name for trend in results.trends)
+    stacks |= {f"by_{names[trend.name]}": panels.trend_stack(trend) for trend in results.trends}
+    shapes = example_shapes(methods, results.examples)
+    kinds = [kind for kind in RULES if any(shape.example.kind == kind for shape in shapes)]
+    shown = {
+        "density": interactive.density_figure(cells, notes),
+        "errors": interactive.error_figure(errors),
+        "pit": interactive.pit_figure(results.pit),
+        "examples": interactive.examples_figure(shapes, kinds),
+        **{name: stack_figure(stack) for name, stack in stacks.items()},
+    }
+    with paper.paper_style():
+        drawn = {
+            "density": figures.draw_density(cells, notes),
+            "errors": figures.draw_errors(errors),
+            "pit": figures.draw_pit(results.pit),
+            "examples": figures.draw_examples(shapes, kinds),
+            **{name: draw_stack(stack) for name, stack in stacks.items()},
+        }
+    return shown, drawn
+
+
+def _counts(first: RedshiftAssessment) -> list[tuple[str, int]]:
+    low, high = first.edges[0], first.edges[-1]
+    return [
+        ("assessed", len(first)),
+        ("redshift outside the bins", int(((first.z_spec < low) | (first.z_spec > high)).sum())),
+        ("left out: redshift unknown", first.n_unknown),
+        ("left out: outside the split’s role", first.n_outside),
+        ("left out: another method does not have them", first.n_not_common),
+        ("without a prediction", first.n_missing),
+    ]
