@@ -1,7 +1,7 @@
 """Best value by epochs spent, replayed on the table of `tabulated.py`: search_quality.py [SEEDS] [FIGURE].
 
 Every point that a sampler may suggest is in the table, so that a search needs no training: it reads a
-network's epochs and spends them one by one. Ours is the coordinator of `rookery search` with its default
+network's epochs and spends them one by one. Ours is the ask_tell of `rookery search` with its default
 sampler and pruner, its study kept in memory, without Ray; the others are Optuna alone. One trial at a time.
 What counts is the best value of trials that were finished: a stopped one leaves no member.
 """
@@ -20,10 +20,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from tabulated import COLUMNS, EPOCHS, SPACE, TABLE
 
-from rookery.search.ask_tell import Coordinator
+from rookery.search.ask_tell import open_ask_tell
 from rookery.search.creation import create_or_open_study
-from rookery.search.earlier_studies import EarlierStudy
-from rookery.search.study import SplitReference, Study, StudyDocument, SurveyReference
+from rookery.search.study import EarlierStudy, SplitReference, Study, StudyDocument, SurveyReference
 from rookery.surveys.redshift_bins import RedshiftBins
 
 BUDGETS = (60, 120, 240, 480)
@@ -37,11 +36,9 @@ Values = dict[tuple[Any, ...], Curve]
 class MemoryStudy(Study):
     """A study whose trials are kept in memory."""
 
-    def optuna_study(
-        self, sampler: Any = None, pruner: Any = None, *, one_writer: bool = False
-    ) -> optuna.Study:
+    def optuna_study(self, *, single_writer: bool = False) -> optuna.Study:
         """Create the Optuna study."""
-        return optuna.create_study(sampler=sampler, pruner=pruner, direction=self.space.objective.direction)
+        return optuna.create_study(direction=self.space.objective.direction)
 
 
 class Spent:
@@ -98,14 +95,14 @@ def ours(values: Values, seed: int, warm_start: tuple[EarlierStudy, ...] = ()) -
         space=SPACE,
         warm_start=warm_start,
     )
-    coordinator = Coordinator(MemoryStudy(Path("tabulated-study"), document), 10**6)
+    ask_tell = open_ask_tell(MemoryStudy(Path("tabulated-study"), document), 10**6)
     spent = Spent()
     while not spent.over:
-        plan = coordinator.suggest("trial")
+        plan = ask_tell.suggest("trial")
         assert plan is not None
         found = values[key(plan["jobs"][0]["configuration"])]
-        value = spent.run(found, lambda step, value: coordinator.report("trial", step, value))
-        coordinator.finish("trial", value=value)
+        value = spent.run(found, lambda step, value: ask_tell.report("trial", step, value))
+        ask_tell.finish("trial", value=value)
     return spent.curve
 
 

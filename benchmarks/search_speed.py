@@ -55,12 +55,12 @@ def objective(trial) -> float:
 
 
 def rookery(folder: Path, trials: int, sampler: str, times: Times) -> None:
-    """Our own search: Ray Tune, SQLite, the coordinator; the trial itself replaced."""
+    """Our own search: Ray Tune, SQLite, asking and telling; the trial itself replaced."""
     import numpy as np
     import pandas as pd
 
     import rookery.search.worker as trial_module
-    from rookery.search import ask_tell as coordinator_module
+    from rookery.search.ask_tell import AskTell
     from rookery.search.creation import create_or_open_study
     from rookery.search.driver import run_search
     from rookery.search.space import SearchSpace
@@ -91,13 +91,13 @@ def rookery(folder: Path, trials: int, sampler: str, times: Times) -> None:
         sampler=sampler, pruner="none",
     )  # fmt: skip
     trial_module.run_trial = _nothing
-    finish = coordinator_module.Coordinator.finish
+    finish = AskTell.finish
 
     def timed(self, *args, **options):
         finish(self, *args, **options)
         times.end()
 
-    coordinator_module.Coordinator.finish = timed
+    AskTell.finish = timed
     run_search(study, n_trials=trials, concurrent=2)
 
 

@@ -52,14 +52,14 @@ def make_study(folder: Path, trials: int) -> None:
     from optuna.trial import TrialState
 
     from rookery.search.storage.database import open_database, study_url
-    from rookery.search.storage.single_writer import OneWriterStorage
+    from rookery.search.storage.single_writer import SingleWriterStorage
 
     folder.mkdir(parents=True)
     (folder / "study.yaml").write_text(DOCUMENT)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = open_database(study_url(folder, None))
     study = optuna.create_study(study_name="rookery", storage=storage)
-    one_writer, began = OneWriterStorage(storage), datetime.now() - timedelta(hours=trials)
+    one_writer, began = SingleWriterStorage(storage), datetime.now() - timedelta(hours=trials)
     with one_writer.together():
         for number in range(trials):
             kind = number % 10

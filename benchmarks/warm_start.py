@@ -24,7 +24,8 @@ from tabulated import COLUMNS, SPACE, TABLE
 from rookery.networks.family import load_family
 from rookery.search.creation import create_or_open_study
 from rookery.search.driver import run_search
-from rookery.search.earlier_studies import EarlierStudy, EarlierTrial, take_trials
+from rookery.search.earlier_studies import take_trials
+from rookery.search.study import EarlierStudy, EarlierTrial
 from rookery.surveys import open_survey
 from rookery.surveys.redshift_bins import RedshiftBins
 

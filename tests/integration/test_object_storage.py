@@ -58,14 +58,14 @@ def test_a_study_on_object_storage_outlives_the_server_away_for_twenty_seconds(
     survey, tmp_path, place, server, monkeypatch
 ):
     from rookery import api
-    from rookery.search.storage.remote_folder import Home
+    from rookery.search.storage.remote_folder import RemoteFolder
     from rookery.search.study import open_study
 
     driver = start(survey, place, tmp_path, 2)
-    home = Home(place)
+    remote = RemoteFolder(place)
     try:
         limit = time.monotonic() + 120
-        while not list((home.mirror / "members").glob("[0-9]*/card.json")):
+        while not list((remote.mirror / "members").glob("[0-9]*/card.json")):
             assert driver.poll() is None, (tmp_path / "log").read_text()
             assert time.monotonic() < limit
             time.sleep(0.1)
@@ -75,10 +75,10 @@ def test_a_study_on_object_storage_outlives_the_server_away_for_twenty_seconds(
         end(driver, tmp_path)
     finally:
         driver.kill()
-    assert home.names("members") == ["0000", "0001"]
-    assert all("card.json" in home.names(f"members/{name}") for name in home.names("members"))
-    assert home.names("running") == []
-    text = home.read("study.yaml")
+    assert remote.names("members") == ["0000", "0001"]
+    assert all("card.json" in remote.names(f"members/{name}") for name in remote.names("members"))
+    assert remote.names("running") == []
+    text = remote.read("study.yaml")
     assert not any(value.encode() in text for value in ("secret", os.environ["AWS_ENDPOINT_URL"]))
 
     monkeypatch.setenv("ROOKERY_CACHE", str(tmp_path / "another-machine"))
@@ -89,4 +89,4 @@ def test_a_study_on_object_storage_outlives_the_server_away_for_twenty_seconds(
     assert api.status(place)["networks"] == 2
     assert Path(api.ensemble(place, tmp_path / "bundle").bundle.path).is_dir()
     end(start(survey, place, tmp_path, 3), tmp_path)
-    assert home.names("members") == ["0000", "0001", "0002"]
+    assert remote.names("members") == ["0000", "0001", "0002"]

@@ -8,7 +8,7 @@ import pytest
 
 from rookery import api
 from rookery.inference.ensemble import study_candidates
-from rookery.search.costs import ledger
+from rookery.search.costs import trial_costs
 from rookery.search.study import open_study
 from rookery_ensembles import InputError, read_predictions
 
@@ -53,7 +53,7 @@ def test_every_trial_ends_complete_with_its_value_from_its_card(study):
 
 
 def test_what_every_trial_took_is_in_the_ledger(study):
-    table = ledger(open_study(study))
+    table = trial_costs(open_study(study))
     assert (table["device_seconds"] > 0).all()
     for trial in trials(study):
         assert trial.user_attrs["device_seconds"] == pytest.approx(
@@ -79,7 +79,7 @@ def test_continuing_adds_trials_and_repeats_none(survey, ray_session, tmp_path):
     before = trials(tmp_path / "study")
     result = search(survey, tmp_path / "study", trials=2)
     after = trials(tmp_path / "study")
-    assert result.tally.complete == 2
+    assert result.counts.complete == 2
     assert after[0].datetime_complete == before[0].datetime_complete
     assert after[0].params != after[1].params
 
@@ -87,7 +87,7 @@ def test_continuing_adds_trials_and_repeats_none(survey, ray_session, tmp_path):
 def test_a_study_with_all_its_trials_starts_nothing(study, survey):
     result = search(survey, study, trials=3)
     assert result.plan is None
-    assert result.tally.complete == 3
+    assert result.counts.complete == 3
 
 
 def test_a_failing_trial_records_its_error_and_stops_nothing(survey, ray_session, tmp_path):
@@ -106,7 +106,7 @@ def test_a_failing_trial_records_its_error_and_stops_nothing(survey, ray_session
         "  - {merged_blocks: 1}\n"
     )
     result = api.search(space, survey=survey.path, split="half", study=tmp_path / "study", trials=2)
-    assert (result.tally.failed, result.tally.complete) == (1, 1)
+    assert (result.counts.failed, result.counts.complete) == (1, 1)
     failed = next(t for t in trials(tmp_path / "study") if t.state is optuna.trial.TrialState.FAIL)
     assert "halves time 3 times" in failed.user_attrs["error"]
 
@@ -125,7 +125,7 @@ def test_a_pruned_trial_keeps_its_intermediate_values(survey, ray_session, tmp_p
     options = {"survey": survey.path, "split": "half", "study": tmp_path / "study", "pruner": "asha"}
     result = api.search(space, trials=3, concurrent=1, **options)
     pruned = [t for t in trials(tmp_path / "study") if t.state is optuna.trial.TrialState.PRUNED]
-    assert result.tally.pruned == len(pruned) >= 1
+    assert result.counts.pruned == len(pruned) >= 1
     assert all(0 < len(t.intermediate_values) < 8 for t in pruned)
     assert not (tmp_path / "study" / "members" / f"{pruned[0].number:04d}").exists()
 
@@ -199,6 +199,6 @@ def test_a_pruned_trial_in_a_worker_group_frees_its_place(survey, ray_session, t
     )
     options = {"survey": survey.path, "split": "half", "study": tmp_path / "study", "pruner": "asha"}
     result = api.search(space, trials=3, concurrent=1, execution="train", **options)
-    assert result.tally.finished == 3
-    assert result.tally.pruned >= 1
-    assert result.tally.failed == 0
+    assert result.counts.finished == 3
+    assert result.counts.pruned >= 1
+    assert result.counts.failed == 0

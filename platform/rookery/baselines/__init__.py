@@ -8,11 +8,12 @@ import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from rookery.compute.pool import RayPool
+from rookery.baselines._workers import Workers
 from rookery_ensembles.errors import fail
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rookery.surveys.train_on import TrainOn
     from rookery_ensembles.predictions import Predictions
 
-__all__ = ["Baseline", "configure", "load", "names"]
+__all__ = ["Baseline", "Workers", "configure", "load", "names"]
 
 
 class Baseline(Protocol):
@@ -89,6 +90,7 @@ def load(name: str) -> Baseline:
 
 def configure(
     name: str,
+    session: Callable[[], AbstractContextManager[Any]],
     *,
     address: str | None = None,
     processes: int | None = None,
@@ -100,8 +102,10 @@ def configure(
     ----------
     name
         The baseline's name.
+    session
+        Connects to Ray (at `address`, where one is given) while it is entered.
     address, processes
-        See :class:`rookery.compute.pool.RayPool`.
+        See :class:`rookery.baselines._workers.Workers`.
     **options
         Options of the baseline's own.
 
@@ -118,5 +122,5 @@ def configure(
             raise fail(f"baseline {name!r}", f"takes no `{option}`")
     chosen = {option: value for option, value in options.items() if value is not None}
     if "workers" in taken:
-        chosen["workers"] = RayPool(address, processes)
+        chosen["workers"] = Workers(session, processes, cluster=address is not None)
     return functools.partial(run, **chosen)

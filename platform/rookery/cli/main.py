@@ -244,10 +244,10 @@ def search(
         return
     from rookery.search.progress import describe
 
-    _say(f"{study}: {describe(result.tally, result.study.space.objective.name)}")
-    if result.tally.first_error:
-        _say(f"First error: {result.tally.first_error}")
-    if not result.tally.complete:
+    _say(f"{study}: {describe(result.counts, result.study.space.objective.name)}")
+    if result.counts.first_error:
+        _say(f"First error: {result.counts.first_error}")
+    if not result.counts.complete:
         _say("No trial was completed, so there is nothing to combine.")
         raise typer.Exit(1)
     _say(f"Next: rookery ensemble {study}")

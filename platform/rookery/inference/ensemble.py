@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 import rookery
 from rookery.reports.assess.objects import check_truth
-from rookery.search.costs import SECONDS, ledger
+from rookery.search.attributes import SECONDS
+from rookery.search.costs import trial_costs
 from rookery.search.study import Study, member_folder
 from rookery.shift.domain import training_domain
 from rookery.shift.options import DegradedValidation
@@ -235,7 +236,7 @@ def build_ensemble(
 def _device_seconds(study: Study, chosen: Sequence[Card]) -> dict[str, float]:
     """Return what the ensemble's members cost, and the whole search that found them."""
     members = sum(card.device_seconds for card in chosen)
-    return {"members": members, "search": float(ledger(study)[SECONDS].sum())}
+    return {"members": members, "search": float(trial_costs(study)[SECONDS].sum())}
 
 
 def _bands(chosen: Sequence[Card]) -> list[str]:

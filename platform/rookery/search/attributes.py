@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rookery.search.costs import JOULES, SECONDS
-
+SECONDS, JOULES = "device_seconds", "energy_joules"
+"""User attributes of a trial that has ended: what it took."""
 INFEASIBLE = "infeasible"
 """User attribute of a trial that was not trained: which constraints its configuration breaks, in words."""
 TRUST = "trust"

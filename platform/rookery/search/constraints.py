@@ -10,6 +10,7 @@ import numpy as np
 
 from rookery.networks.family import load_family
 from rookery.search.attributes import INFEASIBLE
+from rookery.search.storage.optuna_internals import kept
 from rookery.surveys import Survey, open_survey
 from rookery.surveys.view import SurveyView
 
@@ -74,7 +75,7 @@ class Constraints:
         if not self._limits:
             return True
         excess = self.broken(values)
-        known = trial.storage.get_trial(trial._trial_id).constraints
+        known = kept(trial.study, trial).constraints
         for quantity, value in excess.items():
             if quantity not in known:  # else it was taken up again
                 trial.set_constraint(quantity, value)

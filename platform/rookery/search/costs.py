@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from rookery.documents import build
+from rookery.search.attributes import JOULES, SECONDS
 from rookery_ensembles.errors import fail
 from rookery_ensembles.plain_text import parse_json
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rookery.search.study import Study
-
-SECONDS, JOULES = "device_seconds", "energy_joules"
-"""User attributes of a trial that has ended, and columns of the ledger."""
 
 
 class _CardFacts(BaseModel):
@@ -32,7 +30,7 @@ class _CardFacts(BaseModel):
 
 
 def card_facts(file: Path) -> dict[str, Any]:
-    """Return what a member's ``card.json`` says of its costs: keys of the ledger, and when it was `finished`.
+    """Return what a member's ``card.json`` says of its costs, and when it was `finished`.
 
     Raises
     ------
@@ -56,7 +54,7 @@ def write_costs(trial: optuna.Trial, steps: Iterable[Mapping[str, float]]) -> No
         trial.set_user_attr(JOULES, sum(step["joules"] for step in spent))
 
 
-def ledger(study: Study) -> pd.DataFrame:
+def trial_costs(study: Study) -> pd.DataFrame:
     """Return what each begun trial of a study cost.
 
     Returns
@@ -88,7 +86,7 @@ COLUMNS = (
 
 
 def trial_row(trial: optuna.trial.FrozenTrial, cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return a trial's row of the ledger from its attributes, or else from its networks' cards."""
+    """Return a trial's row of the table of costs from its attributes, or else from its networks' cards."""
     of_cards = cost_of_cards(cards)
     return {
         "trial": trial.number,

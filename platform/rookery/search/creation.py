@@ -18,7 +18,7 @@ from rookery.search.parameters import Scalar
 from rookery.search.pruners import Pruner, make_pruner
 from rookery.search.samplers import Sampler, make_sampler
 from rookery.search.space import SearchSpace
-from rookery.search.storage.remote_folder import WEIGHTS, Home, is_url
+from rookery.search.storage.remote_folder import WEIGHTS, RemoteFolder, is_url
 from rookery.search.study import OPTUNA_NAME, Execution, Study, StudyDocument, open_study
 from rookery.shift.options import ImportanceWeighting
 from rookery.shift.weights import warn_if_few
@@ -68,11 +68,11 @@ def create_or_open_study(
         survey, split, search space or settings: the message names the key and both values, and
         nothing is changed.
     """
-    home = Home(str(path)) if is_url(path) else None
-    path = Path(path) if home is None else home.mirror
+    remote = RemoteFolder(str(path)) if is_url(path) else None
+    path = Path(path) if remote is None else remote.mirror
     check_name(path)
-    if home is not None:
-        storage = check_home(home, storage, workers_per_network)
+    if remote is not None:
+        storage = check_remote(remote, storage, workers_per_network)
     kept = storage and _checked_storage(storage)
     if kept and deterministic is not None and not kept.startswith("sqlite"):
         raise fail(path, "`deterministic` needs a study of one driver, but PostgreSQL lets in several")
@@ -112,8 +112,8 @@ def create_or_open_study(
         choosing_rows(survey, split, rows, wanted.inner_validation)
     if space.objective.shift is not None:
         check_shift(survey, split, space.objective.shift)
-    if home is not None:
-        return _create_or_open_at(home, wanted, survey, storage, unsaid)
+    if remote is not None:
+        return _create_or_open_at(remote, wanted, survey, storage, unsaid)
     if (path / "study.yaml").is_file():
         return _continued(path, wanted, survey, storage, unsaid)
     if path.exists() and not path.is_dir():
@@ -129,32 +129,32 @@ def create_or_open_study(
 
 
 def _create_or_open_at(
-    home: Home, wanted: StudyDocument, survey: Survey, storage: str | None, unsaid: set[str]
+    remote: RemoteFolder, wanted: StudyDocument, survey: Survey, storage: str | None, unsaid: set[str]
 ) -> Study:
     """Open or create a study at a URL. Its mirror is made first, and study.yaml is put last."""
-    if not home.fetch_document():
+    if not remote.fetch_document():
         assert storage is not None
-        with home.turn(storage):
-            if not home.fetch_document():  # else another driver was faster
-                if names := [name for name in home.names() if name != WEIGHTS]:
+        with remote.turn(storage):
+            if not remote.fetch_document():  # else another driver was faster
+                if names := [name for name in remote.names() if name != WEIGHTS]:
                     rule = "holds no study.yaml, but is not empty"
-                    raise fail(home.url, f"{rule} ({names[0]}); a new study needs a place of its own")
+                    raise fail(remote.url, f"{rule} ({names[0]}); a new study needs a place of its own")
                 wanted = _with_trials(wanted)
-                study = Study(home.mirror, wanted, storage, home)
+                study = Study(remote.mirror, wanted, storage, remote)
                 _write_weights(study, survey)
                 if study.weights_file.is_file():
-                    home.put(study.weights_file.name, study.weights_file.read_bytes())
+                    remote.put(study.weights_file.name, study.weights_file.read_bytes())
                 text = dump(wanted.model_dump(mode="json"))
-                home.put("study.yaml", text.encode())
-                home.fetch_document()
+                remote.put("study.yaml", text.encode())
+                remote.fetch_document()
                 return study
-    found = Source.read(home.mirror / "study.yaml").validate(StudyDocument)
-    study = Study(home.mirror, found, storage, home)
+    found = Source.read(remote.mirror / "study.yaml").validate(StudyDocument)
+    study = Study(remote.mirror, found, storage, remote)
     _refuse_other(study, wanted, unsaid)
     return replace(study, document=found.model_copy(update={"survey": wanted.survey}))
 
 
-def check_home(home: Home, storage: str | None, workers_per_network: int) -> str | None:
+def check_remote(remote: RemoteFolder, storage: str | None, workers_per_network: int) -> str | None:
     """Return the URL of the database of a study at a URL, which a new one cannot do without.
 
     Raises
@@ -164,16 +164,16 @@ def check_home(home: Home, storage: str | None, workers_per_network: int) -> str
     """
     from rookery.search.storage.database import ENVIRONMENT
 
-    home.check()
+    remote.check()
     if workers_per_network > 1:
         rule = "needs a study folder that every node sees, but this study is at"
-        raise InputError(f"--workers-per-network {workers_per_network}: {rule} {home.url}")
-    if storage is None and not home.fetch_document():
+        raise InputError(f"--workers-per-network {workers_per_network}: {rule} {remote.url}")
+    if storage is None and not remote.fetch_document():
         storage = os.environ.get(ENVIRONMENT)
         if not storage:
             rule = "SQLite cannot lie on object storage; give --storage postgresql://user@host/name, or"
             what = "sqlite:////folder/study.db on this machine for one driver"
-            raise fail(home.url, f"{rule} {what}")
+            raise fail(remote.url, f"{rule} {what}")
     return storage
 
 

@@ -14,10 +14,11 @@ from rich.console import Console
 from rookery.compute.faults import storage_fault
 from rookery.compute.resources import ResourcePlan, plan_resources
 from rookery.compute.session import listen_to_sigterm, ray_session
-from rookery.search.ask_tell import Coordinator
+from rookery.search.ask_tell import AskTell, open_ask_tell
 from rookery.search.progress import SearchProgress
 from rookery.search.study import Study, driver_lock
-from rookery.search.trial_counts import Tally
+from rookery.search.telemetry import Telemetry
+from rookery.search.trial_counts import TrialCounts
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.files import check_name
 from rookery_ensembles.shown import short_repr
@@ -29,7 +30,7 @@ class SearchResult:
     """How a study stands after a search."""
 
     study: Study
-    tally: Tally
+    counts: TrialCounts
     plan: ResourcePlan | None
     """None when nothing was left to do."""
 
@@ -77,14 +78,14 @@ def run_search(
     if lag is not None and concurrent is not None and concurrent > lag:
         rule = f"the study is deterministic with at most {lag} trials at once"
         raise InputError(f"`concurrent`: {rule}, but {concurrent} are asked for")
-    with driver_lock(study), coordinating(study, n_trials) as coordinator:
-        if coordinator.alone():
+    with driver_lock(study), driving(study, n_trials) as ask_tell:
+        if ask_tell.alone():
             study.sweep()
-        if coordinator.nothing_left():
+        if ask_tell.nothing_left():
             console.print(
                 f"{study.path}: all {n_trials} trials are finished", highlight=False, soft_wrap=True
             )
-            return SearchResult(study, coordinator.tally, None)
+            return SearchResult(study, ask_tell.counts, None)
         with ray_session(address) as nodes:
             plan = plan_resources(
                 nodes,
@@ -94,26 +95,29 @@ def run_search(
                 gpus_per_trial=gpus_per_trial,
                 workers_per_network=study.document.workers_per_network,
                 at_most=lag,
-                trials=coordinator.left(),
+                trials=ask_tell.left(),
                 autoscaling=autoscaling,
             )
             for text in (plan.text, *plan.warnings):
                 console.print(f"{study.path}: {text}", highlight=False, soft_wrap=True)
             if dry_run:
-                return SearchResult(study, coordinator.tally, plan)
+                return SearchResult(study, ask_tell.counts, plan)
             listen_to_sigterm()
             with SearchProgress(n_trials, console, metric=study.space.objective.name) as progress:
+                telemetry = Telemetry(study.path.name, study.document.family, ask_tell.n_trials)
+                ask_tell.listeners += [progress, telemetry]
                 # A session of Tune ends after some trials, and may leave some whose workers died.
-                while not (coordinator.halted or coordinator.interrupted() or coordinator.nothing_left()):
-                    _tune_or_halt(coordinator, plan, progress)
-            if coordinator.halted is not None:
+                while not (ask_tell.halted or ask_tell.interrupted() or ask_tell.nothing_left()):
+                    _tune_or_halt(ask_tell, plan)
+                telemetry.update(ask_tell.counts, last=True)
+            if ask_tell.halted is not None:
                 rule = "the study stopped, and the same command continues it"
-                raise InputError(f"{coordinator.halted}; {rule}")
-            if not coordinator.nothing_left():
+                raise InputError(f"{ask_tell.halted}; {rule}")
+            if not ask_tell.nothing_left():
                 # Tune catches Ctrl-C and returns as if all were well.
                 console.print(f"{study.path}: stopped; the same command goes on with it", soft_wrap=True)
                 raise KeyboardInterrupt
-    return SearchResult(study, coordinator.tally, plan)
+    return SearchResult(study, ask_tell.counts, plan)
 
 
 @contextmanager
@@ -128,46 +132,44 @@ def planning_folder(study: str | Path) -> Iterator[str | Path]:
 
 
 @contextmanager
-def coordinating(study: Study, n_trials: int) -> Iterator[Coordinator]:
-    """Yield this driver's coordinator, and let go of the study at the end."""
-    coordinator = Coordinator(study, n_trials)
+def driving(study: Study, n_trials: int) -> Iterator[AskTell]:
+    """Yield this driver's `AskTell`, and let go of the study at the end."""
+    ask_tell = open_ask_tell(study, n_trials)
     try:
-        yield coordinator
+        yield ask_tell
     finally:
-        coordinator.leave()
+        ask_tell.leave()
 
 
-def _tune_or_halt(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress) -> None:
+def _tune_or_halt(ask_tell: AskTell, plan: ResourcePlan) -> None:
     """Run Tune; a disk that fails under the driver halts the study as one that fails under a worker does."""
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        _tune(coordinator, plan, progress)
+        _tune(ask_tell, plan)
     except (OSError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         fault = storage_fault(error)
         if fault is None:
             raise
-        coordinator.halted = f"{coordinator.study.path}: cannot be written ({fault})"
+        ask_tell.halted = f"{ask_tell.study.path}: cannot be written ({fault})"
 
 
-def _tune(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress) -> None:
-    """Run Ray Tune until the coordinator has no trial left."""
+def _tune(ask_tell: AskTell, plan: ResourcePlan) -> None:
+    """Run Ray Tune until no trial is left."""
     from ray import tune
 
-    from rookery.search.telemetry import Telemetry
-    from rookery.search.tune_adapters import ProgressCallback, PrunerScheduler, StudySearcher
+    from rookery.search.tune_adapters import Heartbeat, PrunerScheduler, StudySearcher
     from rookery.search.worker import run_trial
 
-    study = coordinator.study
-    telemetry = Telemetry(study.path.name, study.document.family, coordinator.n_trials)
+    study = ask_tell.study
     sessions = study.path / "tune"
     number = 1 + sum(1 for _ in sessions.glob("session-*")) if sessions.is_dir() else 1
     tuner = tune.Tuner(
         tune.with_resources(run_trial, plan.tune_resources()),
         tune_config=tune.TuneConfig(
             num_samples=-1,  # the searcher says when it has finished
-            search_alg=StudySearcher(coordinator, plan, progress),
-            scheduler=PrunerScheduler(coordinator, telemetry),
+            search_alg=StudySearcher(ask_tell, plan),
+            scheduler=PrunerScheduler(ask_tell),
             # A Tune actor that waits for a stopped worker group cannot be reused.
             reuse_actors=not plan.in_worker_group,
             trial_dirname_creator=lambda trial: f"trial-{trial.config['plan']['trial']:04d}-{trial.trial_id}",
@@ -176,11 +178,10 @@ def _tune(coordinator: Coordinator, plan: ResourcePlan, progress: SearchProgress
             name=f"session-{number:03d}",
             storage_path=str(sessions.absolute()),
             verbose=0,
-            failure_config=tune.FailureConfig(max_failures=-1),  # the coordinator gives trials up
-            callbacks=[ProgressCallback(coordinator, progress, telemetry)],
+            failure_config=tune.FailureConfig(max_failures=-1),  # `ask_tell` gives trials up
+            callbacks=[Heartbeat(ask_tell)],
         ),
     )
-    progress.update(coordinator.tally, coordinator.going())
+    ask_tell.heartbeat()
     tuner.fit()
-    progress.update(coordinator.tally, coordinator.going())
-    telemetry.show(coordinator.tally, last=True)
+    ask_tell.heartbeat()

@@ -18,18 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from rookery.documents import Document
 from rookery.networks.family import Family
 from rookery.search.parameters import CategoricalParameter, FixedParameter, Scalar, Searched
 from rookery.search.space import SearchSpace
+from rookery.search.study import EarlierStudy, EarlierTrial, Study
 from rookery_ensembles.errors import InputError, fail
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
-
-    from rookery.search.study import Study
 
 logger = logging.getLogger(__name__)
 Values = Mapping[str, Any]
@@ -41,25 +38,6 @@ _PRIOR_PAIRS = 3
 """Pairs, those of 3 trials, that an earlier study is credited with as rightly ordered before any evidence."""
 _LEAST_AGREEMENT = 0.2
 """The forest of a study that orders its own trials worse is held against this."""
-
-
-class EarlierTrial(Document):
-    """A trial of an earlier study, as the new one understands it."""
-
-    trial: int
-    """Its number there."""
-    point: dict[str, Scalar]
-    """What the new space searches: names and values."""
-    score: tuple[float, ...]
-    """Normal score of its rank in each objective, in the objective's own direction."""
-
-
-class EarlierStudy(Document):
-    """An earlier study that a new one starts from."""
-
-    study: str
-    """Its folder or URL."""
-    trials: tuple[EarlierTrial, ...] = Field(default=())
 
 
 def take_trials(path: str, earlier: Study, space: SearchSpace, family: Family[Any]) -> EarlierStudy:

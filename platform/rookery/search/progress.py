@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -13,36 +12,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rookery.search.trial_counts import Tally
+from rookery.search.listeners import Listener
+from rookery.search.trial_counts import RunningTrial, TrialCounts
 from rookery.words import count, duration
 
 _BAR, _SHOWN = 24, 4
 """Columns of a bar, and trials that run of which one is drawn."""
-
-
-@dataclass(frozen=True)
-class Going:
-    """How far a running trial is."""
-
-    trial: int
-    step: int
-    """Epochs that count as done, of all its networks."""
-    epochs: int
-    """Of each of its networks."""
-    networks: int
-
-    @property
-    def fraction(self) -> float:
-        """What is done of it, from 0 to 1: a network may end before its last epoch."""
-        return min(1.0, self.step / (self.epochs * self.networks))
-
-    def place(self) -> str:
-        """Return where it is, in words."""
-        if not self.step:
-            return "no epoch yet"
-        number, before = divmod(self.step - 1, self.epochs)
-        several = f"network {number + 1} of {self.networks}, " if self.networks > 1 else ""
-        return f"{several}epoch {before + 1} of {self.epochs}"
 
 
 class Countdown:
@@ -80,13 +55,13 @@ class Countdown:
         return f"about {duration(left)} left" if left >= 0.5 else "longer than estimated"
 
 
-class SearchProgress:
+class SearchProgress(Listener):
     """A display of some lines on a terminal; elsewhere (a log file, CI) a line whenever a trial ends."""
 
     def __init__(self, n_trials: int, console: Console, *, metric: str) -> None:
         self._n_trials, self._console, self._metric = n_trials, console, metric
         self._left, self._last = Countdown(), -1
-        self._tally, self._going = Tally(), tuple[Going, ...]()
+        self._counts, self._running = TrialCounts(), tuple[RunningTrial, ...]()
         self._live = Live(get_renderable=self._lines, console=console, refresh_per_second=4)
 
     def __enter__(self) -> SearchProgress:
@@ -97,34 +72,34 @@ class SearchProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._going = ()  # none runs any more
+        self._running = ()  # none runs any more
         self._live.stop()
 
-    def update(self, tally: Tally, going: Sequence[Going] = ()) -> None:
-        """Show a tally, and how far what runs is."""
-        self._tally, self._going = tally, tuple(going)
+    def update(self, counts: TrialCounts, running: Sequence[RunningTrial] = ()) -> None:
+        """Show the counts of trials, and how far what runs is."""
+        self._counts, self._running = counts, tuple(running)
         self._left.update(self._done(), self._n_trials)
-        if not self._console.is_terminal and tally.finished > max(self._last, 0):
+        if not self._console.is_terminal and counts.finished > max(self._last, 0):
             left = self._time_left()
-            text = f"trials {tally.finished:,}/{self._n_trials:,}: {describe(tally, self._metric)}"
+            text = f"trials {counts.finished:,}/{self._n_trials:,}: {describe(counts, self._metric)}"
             self._console.print(text + (f", {left}" if left else ""), highlight=False, soft_wrap=True)
-        self._last = tally.finished
+        self._last = counts.finished
 
     def _done(self) -> float:
-        return self._tally.finished + sum(one.fraction for one in self._going)
+        return self._counts.finished + sum(one.fraction for one in self._running)
 
     def _time_left(self) -> str:
-        return self._left.words() if self._tally.finished < self._n_trials else ""
+        return self._left.words() if self._counts.finished < self._n_trials else ""
 
     def _lines(self) -> RenderableType:
-        tally, left = self._tally, self._time_left()
-        times = f"{tally.finished:,}/{self._n_trials:,}  {duration(self._left.passed)}"
+        counts, left = self._counts, self._time_left()
+        times = f"{counts.finished:,}/{self._n_trials:,}  {duration(self._left.passed)}"
         rows = [("trials", self._done() / max(1, self._n_trials), times + (f", {left}" if left else ""))]
-        rows += [(f"trial {one.trial}", one.fraction, one.place()) for one in self._going[:_SHOWN]]
+        rows += [(f"trial {one.trial}", one.fraction, one.place()) for one in self._running[:_SHOWN]]
         table = bars(rows)
-        if len(self._going) > _SHOWN:
-            table.add_row("", "", f"and {len(self._going) - _SHOWN} more")
-        return Group(table, Text(describe(tally, self._metric), overflow="fold"))
+        if len(self._running) > _SHOWN:
+            table.add_row("", "", f"and {len(self._running) - _SHOWN} more")
+        return Group(table, Text(describe(counts, self._metric), overflow="fold"))
 
 
 def bars(rows: Sequence[tuple[str, float, str]]) -> Table:
@@ -138,16 +113,16 @@ def bars(rows: Sequence[tuple[str, float, str]]) -> Table:
     return table
 
 
-def describe(tally: Tally, metric: str) -> str:
-    """Return a tally in words."""
+def describe(counts: TrialCounts, metric: str) -> str:
+    """Return the counts of trials in words."""
     parts = [
-        f"{tally.complete:,} done",
-        f"{tally.running:,} running",
-        f"{tally.pruned:,} pruned",
-        f"{tally.failed:,} failed",
+        f"{counts.complete:,} done",
+        f"{counts.running:,} running",
+        f"{counts.pruned:,} pruned",
+        f"{counts.failed:,} failed",
     ]
-    if tally.best is not None:
-        parts.append(f"best {metric} {tally.best:.4f} (trial {tally.best_trial})")
+    if counts.best is not None:
+        parts.append(f"best {metric} {counts.best:.4f} (trial {counts.best_trial})")
     return ", ".join(parts)
 
 

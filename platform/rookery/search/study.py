@@ -7,19 +7,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 from pydantic import Field, field_validator
 
 from rookery.compute.lock import held
 from rookery.documents import Document, Source
-from rookery.search.earlier_studies import EarlierStudy
 from rookery.search.parameters import Scalar
 from rookery.search.pruners import Pruner
 from rookery.search.samplers import Sampler
 from rookery.search.space import SearchSpace
-from rookery.search.storage.remote_folder import Home, is_url, open_home
+from rookery.search.storage.remote_folder import RemoteFolder, is_url, open_remote_folder
 from rookery.shift.options import ImportanceWeighting
 from rookery.surveys.redshift_bins import RedshiftBins
 from rookery.training.job import KeptEpoch
@@ -54,6 +53,25 @@ class SplitReference(Document):
     digest: str
     folds: int = Field(ge=0)
     """Number of folds; 0 for a split with a validation role."""
+
+
+class EarlierTrial(Document):
+    """A trial of an earlier study, as the new one understands it."""
+
+    trial: int
+    """Its number there."""
+    point: dict[str, Scalar]
+    """What the new space searches: names and values."""
+    score: tuple[float, ...]
+    """Normal score of its rank in each objective, in the objective's own direction."""
+
+
+class EarlierStudy(Document):
+    """An earlier study that a new one starts from."""
+
+    study: str
+    """Its folder or URL."""
+    trials: tuple[EarlierTrial, ...] = Field(default=())
 
 
 class StudyDocument(Document):
@@ -116,7 +134,7 @@ class Study:
     document: StudyDocument
     given_storage: str | None = None
     """URL of the database as it was given now, password included."""
-    home: Home | None = None
+    remote: RemoteFolder | None = None
     """Where the study lives when it is at a URL; `path` is then its mirror on this machine."""
 
     @property
@@ -170,7 +188,7 @@ class Study:
     def finished(self, trial: int) -> list[Card] | None:
         """Return the cards of a trial's members, or None unless all are finished."""
         folders = [member_folder(self.path, self.member_name(trial, *each)) for each in self.trainings()]
-        if self.home is not None and not all(self.home.fetch_member(folder.name) for folder in folders):
+        if self.remote is not None and not all(self.remote.fetch_member(folder.name) for folder in folders):
             return None
         if not all((folder / "card.json").is_file() for folder in folders):
             return None
@@ -208,19 +226,13 @@ class Study:
         for folder in (self.path, self.members_folder, self.path / "running"):
             sweep(folder, alone=True)
 
-    def optuna_study(
-        self, sampler: Any = None, pruner: Any = None, *, one_writer: bool = False
-    ) -> optuna.Study:
-        """Open the Optuna study, or create it.
-
-        `sampler` and `pruner` are Optuna's own objects. With `one_writer` nobody else writes to it for as
-        long as it is open.
-        """
+    def optuna_study(self, *, single_writer: bool = False) -> optuna.Study:
+        """Open the Optuna study, or create it; as its `single_writer` nobody else writes while it is open."""
         import optuna
         from sqlalchemy.exc import SQLAlchemyError
 
         from rookery.search.storage.database import open_database
-        from rookery.search.storage.single_writer import OneWriterStorage
+        from rookery.search.storage.single_writer import SingleWriterStorage
         from rookery.search.storage.sqlite_file import make_or_mend
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -228,13 +240,11 @@ class Study:
         if not self.shared:
             make_or_mend(Path(url.database or ""), self.document.storage_name, self.space.directions)
         backend = open_database(url)
-        storage = OneWriterStorage(backend) if one_writer else backend
+        storage = SingleWriterStorage(backend) if single_writer else backend
         try:
             return optuna.create_study(
                 study_name=self.document.storage_name,
                 storage=storage,
-                sampler=sampler,
-                pruner=pruner,
                 directions=self.space.directions,
                 load_if_exists=True,
             )
@@ -256,8 +266,8 @@ def checkpoint(study: Path, member: str) -> Path:
 def forget_checkpoint(study: Study, member: str) -> None:
     """Remove the progress of a member whose trial has ended."""
     checkpoint(study.path, member).unlink(missing_ok=True)
-    if study.home is not None:
-        study.home.remove(f"running/{member}.safetensors")
+    if study.remote is not None:
+        study.remote.remove(f"running/{member}.safetensors")
 
 
 def trial_values(cards: list[Card], beside: Sequence[str] = ()) -> list[float]:
@@ -282,11 +292,11 @@ def open_study(path: str | Path, storage: str | None = None) -> Study:
 
     `storage` is the URL of its database where that of ``study.yaml`` does not suffice.
     """
-    home = open_home(str(path)) if is_url(path) else None
-    path = Path(path) if home is None else home.mirror
+    remote = open_remote_folder(str(path)) if is_url(path) else None
+    path = Path(path) if remote is None else remote.mirror
     if not (path / "study.yaml").is_file():
         raise fail(path, "is no study: it has no study.yaml (`rookery search` makes one)")
-    return Study(path, Source.read(path / "study.yaml").validate(StudyDocument), storage, home)
+    return Study(path, Source.read(path / "study.yaml").validate(StudyDocument), storage, remote)
 
 
 @contextmanager

@@ -7,10 +7,11 @@ so that nothing waits where nobody looks.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rookery.search.trial_counts import Tally
+from rookery.search.listeners import Listener
+from rookery.search.trial_counts import RunningTrial, TrialCounts
 
 LABELS = ("study", "family")
 GAUGES = {
@@ -31,7 +32,7 @@ _LAST: list[Telemetry] = []
 """The last study's metrics: Ray forgets what it has not sent yet of one that nobody holds."""
 
 
-class Telemetry:
+class Telemetry(Listener):
     """The metrics of one study. Needs a Ray that this process is connected to.
 
     Ray puts ``ray_`` before every name that it exports.
@@ -55,16 +56,18 @@ class Telemetry:
         self._told = -1.0
         _LAST[:] = [self]
 
-    def show(self, tally: Tally, *, last: bool = False) -> None:
+    def update(
+        self, counts: TrialCounts, running: Sequence[RunningTrial] = (), *, last: bool = False
+    ) -> None:
         """Tell how the study stands; at most once a second unless it is the last word."""
         now = time.monotonic()
         if now - self._told < _EVERY_SECONDS and not last:
             return
         self._told = now
         for state in _STATES:
-            self._gauges["rookery_trials"].set(getattr(tally, state), {**self._labels, "state": state})
-        if tally.best is not None:
-            self._gauges["rookery_best_value"].set(tally.best, self._labels)
+            self._gauges["rookery_trials"].set(getattr(counts, state), {**self._labels, "state": state})
+        if counts.best is not None:
+            self._gauges["rookery_best_value"].set(counts.best, self._labels)
 
     def epoch(self, spent: Mapping[str, float]) -> None:
         """Count an epoch and what it took."""

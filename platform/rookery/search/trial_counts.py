@@ -1,4 +1,4 @@
-"""How many trials of a study are in which state, and the best value so far."""
+"""How a study stands while it is searched: how many trials are in which state, and how far they are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 @dataclass
-class Tally:
+class TrialCounts:
     """How many trials are in which state, and the best value so far."""
 
     complete: int = 0
@@ -39,3 +39,28 @@ class Tally:
             self.failed += 1
             error = str(trial.user_attrs.get("error") or "failed without a word").strip()
             self.first_error = self.first_error or f"trial {trial.number}: {error.splitlines()[0]}"
+
+
+@dataclass(frozen=True)
+class RunningTrial:
+    """How far a running trial is."""
+
+    trial: int
+    step: int
+    """Epochs that count as done, of all its networks."""
+    epochs: int
+    """Of each of its networks."""
+    networks: int
+
+    @property
+    def fraction(self) -> float:
+        """What is done of it, from 0 to 1: a network may end before its last epoch."""
+        return min(1.0, self.step / (self.epochs * self.networks))
+
+    def place(self) -> str:
+        """Return where it is, in words."""
+        if not self.step:
+            return "no epoch yet"
+        number, before = divmod(self.step - 1, self.epochs)
+        several = f"network {number + 1} of {self.networks}, " if self.networks > 1 else ""
+        return f"{several}epoch {before + 1} of {self.epochs}"

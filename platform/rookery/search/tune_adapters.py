@@ -1,4 +1,4 @@
-"""Ray Tune's searcher, scheduler and callback as thin faces of the coordinator and the progress display.
+"""Ray Tune's searcher, scheduler and callback as thin faces of the ask_tell and the progress display.
 
 None of them has state of its own to save: Tune's snapshots hold nothing that a restart would need.
 """
@@ -15,9 +15,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from rookery.compute.resources import ResourcePlan, live_nodes
-from rookery.search.ask_tell import Coordinator
-from rookery.search.progress import SearchProgress
-from rookery.search.telemetry import Telemetry
+from rookery.search.ask_tell import AskTell
 from rookery.search.worker import FAILED, FINISHED, HALTED, KIND, SPENT, STEP, VALUE
 
 _SESSION_TRIALS, _SESSION_ROUNDS = 500, 50
@@ -28,25 +26,24 @@ _LOOK_SECONDS = 2.0
 class StudySearcher(Searcher):
     """Asks the Optuna study for trials and tells it how they ended."""
 
-    def __init__(self, coordinator: Coordinator, resources: ResourcePlan, progress: SearchProgress) -> None:
+    def __init__(self, ask_tell: AskTell, resources: ResourcePlan) -> None:
         super().__init__()
-        self._coordinator, self._resources, self._progress = coordinator, resources, progress
+        self._ask_tell, self._resources = ask_tell, resources
         self._room, self._looked = resources.concurrent, time.monotonic()
         # Tune keeps all that it ever ran, and grows slower with it: a fresh session forgets.
         self._session = max(_SESSION_TRIALS, _SESSION_ROUNDS * resources.concurrent)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next trial's plan, that there is none left, or None while there is no room for one."""
-        if self._coordinator.tally.running >= self._room_now() or self._coordinator.waits():
+        if self._ask_tell.counts.running >= self._room_now() or self._ask_tell.waits():
             return None
-        plan = self._coordinator.suggest(trial_id) if self._session else None
+        plan = self._ask_tell.suggest(trial_id) if self._session else None
         if plan is None:
             return Searcher.FINISHED
         self._session -= 1
-        self._progress.update(self._coordinator.tally, self._coordinator.going())
         where = {
-            "study": str(self._coordinator.study.path.absolute()),
-            "home": self._coordinator.study.home and self._coordinator.study.home.url,
+            "study": str(self._ask_tell.study.path.absolute()),
+            "remote": self._ask_tell.study.remote and self._ask_tell.study.remote.url,
             "in_worker_group": self._resources.in_worker_group,
             "workers": self._resources.workers,
             "cpus": self._resources.cpus,
@@ -65,14 +62,13 @@ class StudySearcher(Searcher):
     ) -> None:
         """Tell the trial's end. With `error`, its worker died once more than Tune replaces it."""
         if error:
-            self._coordinator.give_up(trial_id)
+            self._ask_tell.give_up(trial_id)
         else:
             result = result or {}
             if HALTED in result:
-                self._coordinator.halt(trial_id, result[HALTED])
+                self._ask_tell.halt(trial_id, result[HALTED])
             value, error_text = result.get(FINISHED), result.get(FAILED)
-            self._coordinator.finish(trial_id, value=value, error=error_text, kind=result.get(KIND))
-        self._progress.update(self._coordinator.tally, self._coordinator.going())
+            self._ask_tell.finish(trial_id, value=value, error=error_text, kind=result.get(KIND))
 
     def save(self, checkpoint_path: str) -> None:
         """Save nothing."""
@@ -87,9 +83,9 @@ class StudySearcher(Searcher):
 class PrunerScheduler(FIFOScheduler):
     """Lets the study's Optuna pruner stop trials; its state is the study itself."""
 
-    def __init__(self, coordinator: Coordinator, telemetry: Telemetry) -> None:
+    def __init__(self, ask_tell: AskTell) -> None:
         super().__init__()
-        self._coordinator, self._telemetry = coordinator, telemetry
+        self._ask_tell = ask_tell
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Pass a value on and answer whether the trial goes on."""
@@ -97,8 +93,7 @@ class PrunerScheduler(FIFOScheduler):
             return TrialScheduler.CONTINUE
         step, value = int(result[STEP]), float(result[VALUE])
         spent = {column: float(result[key]) for key, column in SPENT.items() if key in result}
-        self._telemetry.epoch(spent)
-        stop = self._coordinator.report(trial.trial_id, step, value, spent)
+        stop = self._ask_tell.report(trial.trial_id, step, value, spent)
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
@@ -107,24 +102,22 @@ class PrunerScheduler(FIFOScheduler):
         Tune calls this at every death, also when it tries again.
         """
         death = str(trial.get_error() or "died without a word")
-        if not self._coordinator.note_death(trial.trial_id, death):
+        if not self._ask_tell.note_death(trial.trial_id, death):
             trial.max_failures = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
-class ProgressCallback(tune.Callback):
-    """Keeps display and metrics alive between results."""
+class Heartbeat(tune.Callback):
+    """Keeps the study's other drivers, the display and the metrics informed between results."""
 
-    def __init__(self, coordinator: Coordinator, progress: SearchProgress, telemetry: Telemetry) -> None:
-        self._coordinator, self._progress, self._telemetry = coordinator, progress, telemetry
+    def __init__(self, ask_tell: AskTell) -> None:
+        self._ask_tell = ask_tell
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Refresh the display, and let other drivers know that this one lives."""
-        self._coordinator.show_life()
-        self._progress.update(self._coordinator.tally, self._coordinator.going())
-        self._telemetry.show(self._coordinator.tally)
+        """Say that this driver lives."""
+        self._ask_tell.heartbeat()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

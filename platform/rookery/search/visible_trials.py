@@ -14,19 +14,20 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from rookery.search.earlier_studies import WarmStart
+from rookery.search.storage.optuna_internals import storage_of
 
 MakeSampler = Callable[[int], optuna.samplers.BaseSampler]
 """Makes a sampler from a seed."""
 
 
-class StudyView(optuna.Study):
+class VisibleTrials(optuna.Study):
     """A study's trials up to a number, the one that asks itself, earlier ones. Writes go to the study."""
 
     def __init__(
         self, study: optuna.Study, last: int | None, asking: int, warm_start: WarmStart | None = None
     ) -> None:
         super().__init__(
-            study_name=study.study_name, storage=study._storage, pruner=optuna.pruners.NopPruner()
+            study_name=study.study_name, storage=storage_of(study), pruner=optuna.pruners.NopPruner()
         )
         self._last, self._asking, self._warm_start = last, asking, warm_start
         self._earlier: list[FrozenTrial] | None = None
@@ -51,7 +52,7 @@ class StudyView(optuna.Study):
         return [*self._earlier, *trials]
 
 
-class ViewingSampler(optuna.samplers.BaseSampler):
+class VisibleTrialsSampler(optuna.samplers.BaseSampler):
     """A sampler that looks at a study through a view.
 
     Parameters
@@ -71,15 +72,17 @@ class ViewingSampler(optuna.samplers.BaseSampler):
     ) -> None:
         self._make, self._seed, self._lag, self._warm_start = make, seed, lag, warm_start
         self._sampler = make(seed)
-        self._view: tuple[int, StudyView] | None = None
+        self._view: tuple[int, VisibleTrials] | None = None
 
-    def _of(self, study: optuna.Study, trial: FrozenTrial) -> tuple[optuna.samplers.BaseSampler, StudyView]:
+    def _of(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> tuple[optuna.samplers.BaseSampler, VisibleTrials]:
         if self._view is None or self._view[0] != trial.number:
             last = None
             if self._lag is not None:
                 last = trial.number - self._lag
                 self._sampler = self._make((self._seed * 1_000_003 + trial.number * 7919) % 2**32)
-            self._view = trial.number, StudyView(study, last, trial.number, self._warm_start)
+            self._view = trial.number, VisibleTrials(study, last, trial.number, self._warm_start)
         return self._sampler, self._view[1]
 
     def infer_relative_search_space(
@@ -124,4 +127,4 @@ class DeterministicPruner(optuna.pruners.BasePruner):
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Return whether `trial` shall stop at its last reported step."""
-        return self._pruner.prune(StudyView(study, trial.number - self._lag, trial.number), trial)
+        return self._pruner.prune(VisibleTrials(study, trial.number - self._lag, trial.number), trial)

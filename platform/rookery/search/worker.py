@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rookery.compute.faults import error_kind, may_pass, storage_fault
 from rookery.compute.retry import FOLDER_SECONDS, keep_trying
 from rookery.documents import Document
-from rookery.search.storage.remote_folder import Home, SharedFolder
+from rookery.search.storage.remote_folder import RemoteFolder, SharedFolder
 from rookery.training.job import TrainingJob
 from rookery_ensembles.errors import InputError
 
@@ -40,7 +40,7 @@ class TrialPlan(Document):
     """One job per fold."""
     study: str
     """The study's folder."""
-    home: str | None = None
+    remote: str | None = None
     """URL of a study that has no folder which all nodes see: each has a mirror of its own."""
     in_worker_group: bool
     """Whether a Ray Train worker group trains, rather than the Tune actor itself."""
@@ -52,9 +52,9 @@ class TrialPlan(Document):
     """Of each worker."""
     gpus: float
 
-    def place(self) -> Home | SharedFolder:
+    def place(self) -> RemoteFolder | SharedFolder:
         """Return where members and checkpoints are put, and their folder on this node."""
-        return SharedFolder(Path(self.study)) if self.home is None else Home(self.home)
+        return SharedFolder(Path(self.study)) if self.remote is None else RemoteFolder(self.remote)
 
 
 class ListeningActor:

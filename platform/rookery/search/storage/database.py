@@ -279,7 +279,7 @@ def _key(study: str, what: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{study}/{what}".encode()).digest()[:8], "big", signed=True)
 
 
-class Drivers:
+class DriverLocks:
     """The drivers that work on one study at the same time, as locks of the PostgreSQL server tell.
 
     Used by one thread of one driver.
@@ -291,9 +291,9 @@ class Drivers:
         self._engine = _engine(url)
         self._life: sqlalchemy.Connection | None = None
         self._looked = 0.0
-        self.show_life()
+        self.heartbeat()
 
-    def show_life(self) -> None:
+    def heartbeat(self) -> None:
         """Hold this driver's lock; take it again when the connection was lost. Cheap to call often."""
         if self._life is not None and time.monotonic() - self._looked < 5:
             return

@@ -41,7 +41,7 @@ def is_url(path: object) -> bool:
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", str(path)) is not None
 
 
-class Home:
+class RemoteFolder:
     """Where a study at a URL lives, and its mirror on this machine.
 
     Raises
@@ -284,15 +284,15 @@ def local_study(path: str | Path) -> Path:
     """
     if not is_url(path):
         return Path(path)
-    home = open_home(str(path))
-    home.fetch_members()
-    return home.mirror
+    remote = open_remote_folder(str(path))
+    remote.fetch_members()
+    return remote.mirror
 
 
-def open_home(url: str) -> Home:
-    """Return the home of an existing study, its study.yaml in the mirror."""
-    home = Home(url)
-    home.check()
-    if not home.fetch_document():
-        raise fail(home.url, f"is no study: it has no {DOCUMENT} (`rookery search` makes one)")
-    return home
+def open_remote_folder(url: str) -> RemoteFolder:
+    """Return the remote folder of an existing study, its study.yaml in the mirror."""
+    remote = RemoteFolder(url)
+    remote.check()
+    if not remote.fetch_document():
+        raise fail(remote.url, f"is no study: it has no {DOCUMENT} (`rookery search` makes one)")
+    return remote

@@ -46,7 +46,7 @@ class _Unwritten:
     """JSON."""
 
 
-class OneWriterStorage(_CachedStorage):
+class SingleWriterStorage(_CachedStorage):
     """Optuna's own cache, which also serves trials that still run.
 
     A write that is not within :meth:`together` is in the database when its call returns, so that a process

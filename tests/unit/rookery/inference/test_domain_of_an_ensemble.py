@@ -14,7 +14,7 @@ import yaml
 
 from rookery import cli
 from rookery.inference import build_ensemble, predict_survey
-from rookery.search.ask_tell import Coordinator
+from rookery.search.ask_tell import open_ask_tell
 from rookery.search.creation import create_or_open_study
 from rookery.search.space import SearchSpace
 from rookery.search.worker import FINISHED, TrialPlan, run_plan
@@ -94,12 +94,12 @@ def bundle(
     )
     folder = tmp_path_factory.mktemp("study")
     study = create_or_open_study(folder / "study", space, tiny_survey, "half", class_names=("Ia", "non-Ia"))
-    coordinator = Coordinator(study, n_trials=1)
-    plan = coordinator.suggest("a")
+    ask_tell = open_ask_tell(study, n_trials=1)
+    plan = ask_tell.suggest("a")
     sent: list[dict] = []
     whole = {"study": str(study.path), "in_worker_group": False, "cpus": 1, "gpus": 0}
     run_plan(TrialPlan.model_validate({**plan, **whole}), sent.append)
-    coordinator.finish("a", value=sent[-1][FINISHED])
+    ask_tell.finish("a", value=sent[-1][FINISHED])
     return build_ensemble(study, folder / "bundle").bundle
 
 

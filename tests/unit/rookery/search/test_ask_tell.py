@@ -12,10 +12,11 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from rookery.networks.family import load_family
-from rookery.search.ask_tell import MAX_ATTEMPTS, SYSTEMATIC, Coordinator
+from rookery.search.ask_tell import MAX_ATTEMPTS, AskTell, open_ask_tell
 from rookery.search.attributes import INFEASIBLE
 from rookery.search.constraints import Constraints
 from rookery.search.creation import create_or_open_study
+from rookery.search.listeners import FAILURES_ALIKE
 from rookery.search.pareto import pareto_front
 from rookery.search.space import SearchSpace
 from rookery.search.study import Study, open_study
@@ -97,16 +98,16 @@ def trials(study: Study) -> list[optuna.trial.FrozenTrial]:
     return study.optuna_study().trials
 
 
-def after_kill(study: Study, n_trials: int) -> Coordinator:
+def after_kill(study: Study, n_trials: int) -> AskTell:
     """Return what a new driver has when the one before was killed: the folder and nothing else."""
-    return Coordinator(open_study(study.path), n_trials)
+    return open_ask_tell(open_study(study.path), n_trials)
 
 
-def run_all(coordinator: Coordinator, value: float = 0.5) -> list[dict[str, Any]]:
+def run_all(ask_tell: AskTell, value: float = 0.5) -> list[dict[str, Any]]:
     """Finish trials one after the other until none is left; return their plans."""
     plans = []
-    while (plan := coordinator.suggest(f"key{len(plans)}")) is not None:
-        coordinator.finish(f"key{len(plans)}", value=value)
+    while (plan := ask_tell.suggest(f"key{len(plans)}")) is not None:
+        ask_tell.finish(f"key{len(plans)}", value=value)
         plans.append(plan)
     return plans
 
@@ -131,13 +132,13 @@ def test_exactly_the_asked_number_of_trials_runs_and_published_points_come_first
     make_study: MakeStudy,
 ) -> None:
     study = make_study(published=PUBLISHED)
-    coordinator = Coordinator(study, 4)
-    assert not coordinator.nothing_left()
-    plans = run_all(coordinator)
+    ask_tell = open_ask_tell(study, 4)
+    assert not ask_tell.nothing_left()
+    plans = run_all(ask_tell)
     assert [plan["trial"] for plan in plans] == [0, 1, 2, 3]
     assert [searched(plan) for plan in plans[:2]] == PUBLISHED
-    assert coordinator.nothing_left()
-    assert coordinator.suggest("more") is None
+    assert ask_tell.nothing_left()
+    assert ask_tell.suggest("more") is None
     assert [trial.state for trial in trials(study)] == [TrialState.COMPLETE] * 4
 
 
@@ -145,7 +146,7 @@ def test_published_point_not_reached_yet_comes_first_after_a_restart_and_none_co
     make_study: MakeStudy,
 ) -> None:
     study = make_study(published=[*PUBLISHED, PUBLISHED[0]])
-    first = run_all(Coordinator(study, 1))
+    first = run_all(open_ask_tell(study, 1))
     later = run_all(after_kill(study, 4))
     assert [searched(plan) for plan in first + later[:1]] == PUBLISHED
     assert [plan["trial"] for plan in later] == [1, 2, 3]
@@ -154,19 +155,19 @@ def test_published_point_not_reached_yet_comes_first_after_a_restart_and_none_co
 
 def test_jobs_hold_all_that_training_needs(make_study: MakeStudy, tiny_survey: Survey) -> None:
     study = make_study()
-    coordinator = Coordinator(study, 2)
-    jobs = [TrainingJob.model_validate(job) for key in "ab" for job in coordinator.suggest(key)["jobs"]]
+    ask_tell = open_ask_tell(study, 2)
+    jobs = [TrainingJob.model_validate(job) for key in "ab" for job in ask_tell.suggest(key)["jobs"]]
     first, second = jobs
     assert (first.member, second.member) == ("0000", "0001")
     assert first.seed != second.seed
     assert (first.survey, first.survey_checksum) == (str(tiny_survey.path), tiny_survey.checksum)
     assert (first.split, first.fold, first.metric) == ("half", None, "validation_log_loss")
     assert set(first.configuration) == set(study.space.parameters)
-    assert coordinator.family.configure(first.configuration).batch_size == 32
+    assert ask_tell.family.configure(first.configuration).batch_size == 32
 
 
 def test_trial_of_a_split_with_folds_has_a_job_per_fold_each_with_its_own_seed(make_study: MakeStudy) -> None:
-    jobs = Coordinator(make_study(split="folds"), 1).suggest("a")["jobs"]
+    jobs = open_ask_tell(make_study(split="folds"), 1).suggest("a")["jobs"]
     assert [(job["member"], job["fold"]) for job in jobs] == [("0000-f0", 0), ("0000-f1", 1), ("0000-f2", 2)]
     assert len({job["seed"] for job in jobs}) == 3
     assert jobs[0]["configuration"] == jobs[1]["configuration"] == jobs[2]["configuration"]
@@ -174,15 +175,15 @@ def test_trial_of_a_split_with_folds_has_a_job_per_fold_each_with_its_own_seed(m
 
 def test_ends_of_trials_are_told_with_value_intermediate_values_and_error(make_study: MakeStudy) -> None:
     study = make_study()
-    coordinator = Coordinator(study, 3)
+    ask_tell = open_ask_tell(study, 3)
     for key in "abc":
-        coordinator.suggest(key)
-    assert coordinator.tally.running == 3
+        ask_tell.suggest(key)
+    assert ask_tell.counts.running == 3
     for step, value in ((1, 0.7), (2, 0.6)):
-        assert not coordinator.report("a", step, value)
-    coordinator.finish("c", error="ValueError: no\nTraceback ...")
-    coordinator.finish("a", value=0.6)
-    coordinator.finish("b")
+        assert not ask_tell.report("a", step, value)
+    ask_tell.finish("c", error="ValueError: no\nTraceback ...")
+    ask_tell.finish("a", value=0.6)
+    ask_tell.finish("b")
     complete, silent, failed = trials(study)
     assert (complete.state, complete.value) == (TrialState.COMPLETE, 0.6)
     assert complete.intermediate_values == {1: 0.7, 2: 0.6}
@@ -192,42 +193,42 @@ def test_ends_of_trials_are_told_with_value_intermediate_values_and_error(make_s
 
 def test_only_the_first_end_of_a_trial_counts(make_study: MakeStudy) -> None:
     study = make_study()
-    coordinator = Coordinator(study, 1)
-    coordinator.suggest("a")
-    coordinator.finish("a", value=0.4)
-    coordinator.finish("a", error="its actor died when it was no longer needed")
+    ask_tell = open_ask_tell(study, 1)
+    ask_tell.suggest("a")
+    ask_tell.finish("a", value=0.4)
+    ask_tell.finish("a", error="its actor died when it was no longer needed")
     (trial,) = trials(study)
     assert (trial.state, trial.value) == (TrialState.COMPLETE, 0.4)
-    assert (coordinator.tally.complete, coordinator.tally.failed) == (1, 0)
+    assert (ask_tell.counts.complete, ask_tell.counts.failed) == (1, 0)
 
 
 def test_hopeless_trial_is_pruned_and_keeps_its_intermediate_values(make_study: MakeStudy) -> None:
     study = make_study(pruner="median")
-    coordinator = Coordinator(study, 6)
+    ask_tell = open_ask_tell(study, 6)
     for key, value in zip("abcde", (0.5, 0.5, 0.5, 0.5, 0.4), strict=True):
-        coordinator.suggest(key)
-        assert not coordinator.report(key, 8, value)
-        coordinator.finish(key, value=value)
-    coordinator.suggest("bad")
-    answers = [coordinator.report("bad", step, 0.9) for step in range(1, 9)]
+        ask_tell.suggest(key)
+        assert not ask_tell.report(key, 8, value)
+        ask_tell.finish(key, value=value)
+    ask_tell.suggest("bad")
+    answers = [ask_tell.report("bad", step, 0.9) for step in range(1, 9)]
     assert answers == [False] * 7 + [True], "epoch 8 is the first that may stop a trial"
-    coordinator.finish("bad")
+    ask_tell.finish("bad")
     trial = trials(study)[5]
     assert trial.state is TrialState.PRUNED
     assert trial.intermediate_values == dict.fromkeys(range(1, 9), 0.9)
-    assert (coordinator.tally.complete, coordinator.tally.pruned) == (5, 1)
+    assert (ask_tell.counts.complete, ask_tell.counts.pruned) == (5, 1)
 
 
 def test_trial_that_fails_after_the_pruner_stopped_it_counts_as_failed(make_study: MakeStudy) -> None:
     study = make_study(pruner="median")
-    coordinator = Coordinator(study, 5)
+    ask_tell = open_ask_tell(study, 5)
     for key in "abcd":
-        coordinator.suggest(key)
-        coordinator.report(key, 9, 0.5)
-        coordinator.finish(key, value=0.5)
-    coordinator.suggest("bad")
-    assert coordinator.report("bad", 9, 0.9)
-    coordinator.finish("bad", error="out of memory")
+        ask_tell.suggest(key)
+        ask_tell.report(key, 9, 0.5)
+        ask_tell.finish(key, value=0.5)
+    ask_tell.suggest("bad")
+    assert ask_tell.report("bad", 9, 0.9)
+    ask_tell.finish("bad", error="out of memory")
     assert trials(study)[4].state is TrialState.FAIL
 
 
@@ -235,7 +236,7 @@ def test_trial_of_a_killed_driver_is_taken_up_with_its_number_parameters_and_see
     make_study: MakeStudy,
 ) -> None:
     study = make_study()
-    first = Coordinator(study, 3)
+    first = open_ask_tell(study, 3)
     plans = [first.suggest(key) for key in "ab"]
     first.report("a", 1, 0.7)
     first.report("a", 2, 0.6)
@@ -253,7 +254,7 @@ def test_trial_of_a_killed_driver_is_taken_up_with_its_number_parameters_and_see
 
 def test_trial_whose_driver_died_before_it_had_parameters_is_taken_up(make_study: MakeStudy) -> None:
     study = make_study(published=PUBLISHED)
-    Coordinator(study, 1)
+    open_ask_tell(study, 1)
     study.optuna_study().ask()
     plans = run_all(after_kill(study, 2))
     assert [plan["trial"] for plan in plans] == [0, 1]
@@ -265,19 +266,19 @@ def test_trial_whose_members_are_all_finished_is_told_complete_with_their_mean(
     make_study: MakeStudy, split: str
 ) -> None:
     study = make_study(split=split)
-    values = train_jobs(study, Coordinator(study, 1).suggest("a"))
-    coordinator = after_kill(study, 1)
-    assert coordinator.nothing_left()
-    assert coordinator.suggest("b") is None
+    values = train_jobs(study, open_ask_tell(study, 1).suggest("a"))
+    ask_tell = after_kill(study, 1)
+    assert ask_tell.nothing_left()
+    assert ask_tell.suggest("b") is None
     (trial,) = trials(study)
     assert trial.state is TrialState.COMPLETE
     assert trial.value == pytest.approx(sum(values) / len(values))
-    assert coordinator.tally.best == trial.value
+    assert ask_tell.counts.best == trial.value
 
 
 def test_trial_with_one_fold_left_to_train_is_taken_up(make_study: MakeStudy) -> None:
     study = make_study(split="folds")
-    plan = Coordinator(study, 1).suggest("a")
+    plan = open_ask_tell(study, 1).suggest("a")
     train_jobs(study, plan, slice(0, 2))
     assert after_kill(study, 1).suggest("b") == plan
     assert trials(study)[0].state is TrialState.RUNNING
@@ -287,9 +288,9 @@ def test_trial_that_kills_its_driver_again_and_again_is_told_failed(make_study: 
     study = make_study()
     for _ in range(MAX_ATTEMPTS):
         assert after_kill(study, 1).suggest("a")["trial"] == 0
-    coordinator = after_kill(study, 1)
-    assert coordinator.nothing_left()
-    assert coordinator.tally.failed == 1
+    ask_tell = after_kill(study, 1)
+    assert ask_tell.nothing_left()
+    assert ask_tell.counts.failed == 1
     (trial,) = trials(study)
     assert trial.state is TrialState.FAIL
     assert trial.user_attrs["error"] == f"its driver or worker died {MAX_ATTEMPTS} times while it ran"
@@ -300,24 +301,24 @@ def test_members_finished_at_the_last_attempt_still_count(make_study: MakeStudy)
     for _ in range(MAX_ATTEMPTS):
         plan = after_kill(study, 1).suggest("a")
     train_jobs(study, plan)
-    assert after_kill(study, 1).tally.complete == 1
+    assert after_kill(study, 1).counts.complete == 1
 
 
 def test_nothing_is_left_only_when_every_asked_trial_has_ended(make_study: MakeStudy) -> None:
     study = make_study()
-    coordinator = Coordinator(study, 1)
-    coordinator.suggest("a")
-    assert coordinator.suggest("b") is None, "no trial to give"
-    assert not coordinator.nothing_left(), "but one to wait for"
-    coordinator.finish("a", value=1.0)
-    assert coordinator.nothing_left()
+    ask_tell = open_ask_tell(study, 1)
+    ask_tell.suggest("a")
+    assert ask_tell.suggest("b") is None, "no trial to give"
+    assert not ask_tell.nothing_left(), "but one to wait for"
+    ask_tell.finish("a", value=1.0)
+    assert ask_tell.nothing_left()
     assert after_kill(study, 1).nothing_left()
     assert not after_kill(study, 2).nothing_left()
 
 
 def test_finished_study_goes_on_when_more_trials_are_asked_for(make_study: MakeStudy) -> None:
     study = make_study()
-    run_all(Coordinator(study, 2))
+    run_all(open_ask_tell(study, 2))
     assert [plan["trial"] for plan in run_all(after_kill(study, 5))] == [2, 3, 4]
     assert run_all(after_kill(study, 3)) == []
     assert len(trials(study)) == 5
@@ -333,9 +334,9 @@ def test_suggestions_after_a_restart_do_not_repeat_earlier_ones(make_study: Make
 
 def test_two_studies_with_the_same_seed_ask_the_same(make_study: MakeStudy) -> None:
     study = make_study()
-    first = run_all(Coordinator(study, 3))
+    first = run_all(open_ask_tell(study, 3))
     shutil.rmtree(study.path)
-    assert run_all(Coordinator(make_study(), 3)) == first
+    assert run_all(open_ask_tell(make_study(), 3)) == first
 
 
 @pytest.mark.parametrize(("direction", "best", "best_trial"), [("minimize", 0.2, 1), ("maximize", 0.9, 2)])
@@ -344,18 +345,18 @@ def test_tally_counts_every_end_and_knows_the_best_also_after_a_restart(
 ) -> None:
     metric = "validation_log_loss" if direction == "minimize" else "validation_accuracy"
     study = make_study(objective={"metric": metric, "direction": direction})
-    coordinator = Coordinator(study, 6)
+    ask_tell = open_ask_tell(study, 6)
     for key, value in zip("abcd", (0.5, 0.2, 0.9, 0.2), strict=True):
-        coordinator.suggest(key)
-        coordinator.finish(key, value=value)
-    coordinator.suggest("e")
-    coordinator.finish("e", error="ValueError: too bad\nTraceback")
-    coordinator.suggest("f")
-    assert coordinator.tally.running == 1
-    for tally in (coordinator.tally, after_kill(study, 6).tally):
-        assert (tally.complete, tally.pruned, tally.failed, tally.finished) == (4, 0, 1, 5)
-        assert (tally.best, tally.best_trial) == (best, best_trial)
-        assert tally.first_error == "trial 4: ValueError: too bad"
+        ask_tell.suggest(key)
+        ask_tell.finish(key, value=value)
+    ask_tell.suggest("e")
+    ask_tell.finish("e", error="ValueError: too bad\nTraceback")
+    ask_tell.suggest("f")
+    assert ask_tell.counts.running == 1
+    for counts in (ask_tell.counts, after_kill(study, 6).counts):
+        assert (counts.complete, counts.pruned, counts.failed, counts.finished) == (4, 0, 1, 5)
+        assert (counts.best, counts.best_trial) == (best, best_trial)
+        assert counts.first_error == "trial 4: ValueError: too bad"
 
 
 ACTIONS = st.lists(
@@ -371,11 +372,11 @@ def test_any_order_of_events_and_kills_ends_with_every_trial_finished_once(
 ) -> None:
     n_trials = 3
     path = Path(shutil.copytree(empty_database.parent, tmp_path_factory.mktemp("runs") / "study"))
-    coordinator, live, jobs, ended = Coordinator(open_study(path), n_trials), {}, {}, []
+    ask_tell, live, jobs, ended = open_ask_tell(open_study(path), n_trials), {}, {}, []
     reported: dict[int, dict[int, float]] = {}
 
     def suggest(key: str) -> bool:
-        plan = coordinator.suggest(key)
+        plan = ask_tell.suggest(key)
         if plan is None:
             return False
         number = plan["trial"]
@@ -386,7 +387,7 @@ def test_any_order_of_events_and_kills_ends_with_every_trial_finished_once(
         return True
 
     def finish(key: str, **end: Any) -> None:
-        coordinator.finish(key, **end)
+        ask_tell.finish(key, **end)
         ended.append(live.pop(key))
 
     for turn, (action, choice) in enumerate(actions):
@@ -394,11 +395,11 @@ def test_any_order_of_events_and_kills_ends_with_every_trial_finished_once(
         if action == "suggest":
             suggest(f"key{turn}")
         elif action == "kill":
-            coordinator, live = Coordinator(open_study(path), n_trials), {}
+            ask_tell, live = open_ask_tell(open_study(path), n_trials), {}
         elif key is not None and action == "report":
             # The value tells when it was reported: only the first one for a step may stand.
             reported.setdefault(live[key], {}).setdefault(choice, turn)
-            coordinator.report(key, choice, turn)
+            ask_tell.report(key, choice, turn)
         elif key is not None:
             finish(key, **({"value": 0.5} if action == "finish" else {"error": "bad luck"}))
     for key in sorted(live):
@@ -406,14 +407,14 @@ def test_any_order_of_events_and_kills_ends_with_every_trial_finished_once(
     while suggest("last"):
         finish("last", value=0.5)
 
-    assert coordinator.nothing_left()
+    assert ask_tell.nothing_left()
     assert sorted(ended) == list(range(n_trials))
     kept = trials(open_study(path))
     assert [trial.number for trial in kept] == list(range(n_trials))
     assert all(trial.state in FINISHED for trial in kept)
     assert {t.number: t.intermediate_values for t in kept if t.intermediate_values} == reported
-    tally = Coordinator(open_study(path), n_trials).tally
-    assert (tally.complete, tally.failed) == (
+    counts = open_ask_tell(open_study(path), n_trials).counts
+    assert (counts.complete, counts.failed) == (
         sum(trial.state is TrialState.COMPLETE for trial in kept),
         sum(trial.state is TrialState.FAIL for trial in kept),
     )
@@ -421,13 +422,13 @@ def test_any_order_of_events_and_kills_ends_with_every_trial_finished_once(
 
 def test_only_members_of_complete_trials_are_candidates_for_an_ensemble(make_study: MakeStudy) -> None:
     study = make_study()
-    coordinator = Coordinator(study, 3)
+    ask_tell = open_ask_tell(study, 3)
     for key, outcome in (("a", {"value": 0.4}), ("b", {"error": "late"}), ("c", {"value": 0.5})):
-        plan = coordinator.suggest(key)
+        plan = ask_tell.suggest(key)
         assert plan is not None
         if key != "c":  # as when the files of a complete trial were deleted by hand
             train_jobs(study, plan)
-        coordinator.finish(key, **outcome)
+        ask_tell.finish(key, **outcome)
     (study.members_folder / ".0007.partial-0123abcd").mkdir()
     (study.members_folder / ".0007.partial-0123abcd" / "card.json").write_text("{}")
     assert list(study.complete_trials()) == [0]
@@ -436,20 +437,20 @@ def test_only_members_of_complete_trials_are_candidates_for_an_ensemble(make_stu
 def test_trial_that_goes_on_is_taken_up_as_often_as_its_drivers_die(make_study: MakeStudy) -> None:
     study = make_study()
     for step in range(1, MAX_ATTEMPTS + 3):
-        coordinator = after_kill(study, 1)
-        assert coordinator.suggest("again") is not None
-        coordinator.report("again", step, 0.5)
+        ask_tell = after_kill(study, 1)
+        assert ask_tell.suggest("again") is not None
+        ask_tell.report("again", step, 0.5)
     assert trials(study)[0].state is TrialState.RUNNING
 
 
 def test_halted_study_asks_no_more_and_its_trial_is_taken_up_later(make_study: MakeStudy) -> None:
     study = make_study()
-    coordinator = Coordinator(study, 2)
-    coordinator.suggest("a")
-    coordinator.halt("a", "disk full")
-    coordinator.finish("a")
-    assert coordinator.suggest("b") is None
-    assert coordinator.halted == "disk full"
+    ask_tell = open_ask_tell(study, 2)
+    ask_tell.suggest("a")
+    ask_tell.halt("a", "disk full")
+    ask_tell.finish("a")
+    assert ask_tell.suggest("b") is None
+    assert ask_tell.halted == "disk full"
     plan = after_kill(study, 2).suggest("c")
     assert plan is not None
     assert plan["trial"] == 0
@@ -457,24 +458,24 @@ def test_halted_study_asks_no_more_and_its_trial_is_taken_up_later(make_study: M
 
 def test_value_that_is_no_number_fails_its_trial(make_study: MakeStudy) -> None:
     study = make_study()
-    coordinator = Coordinator(study, 1)
-    coordinator.suggest("a")
-    coordinator.finish("a", value=float("nan"))
+    ask_tell = open_ask_tell(study, 1)
+    ask_tell.suggest("a")
+    ask_tell.finish("a", value=float("nan"))
     assert trials(study)[0].state is TrialState.FAIL
     assert "without a result" in trials(study)[0].user_attrs["error"]
 
 
 def test_trial_whose_worker_died_goes_on_until_it_is_given_up(make_study: MakeStudy) -> None:
     study = make_study()
-    coordinator = Coordinator(study, 2)
-    coordinator.suggest("replaced")
-    coordinator.note_death("replaced", "killed once")
-    coordinator.report("replaced", 1, 0.5)
-    coordinator.finish("replaced", value=0.4)
-    coordinator.suggest("lost")
-    may_go_on = [coordinator.note_death("lost", "killed for good") for _ in range(MAX_ATTEMPTS)]
+    ask_tell = open_ask_tell(study, 2)
+    ask_tell.suggest("replaced")
+    ask_tell.note_death("replaced", "killed once")
+    ask_tell.report("replaced", 1, 0.5)
+    ask_tell.finish("replaced", value=0.4)
+    ask_tell.suggest("lost")
+    may_go_on = [ask_tell.note_death("lost", "killed for good") for _ in range(MAX_ATTEMPTS)]
     assert may_go_on == [True] * (MAX_ATTEMPTS - 1) + [False]
-    coordinator.give_up("lost")
+    ask_tell.give_up("lost")
     first, second = trials(study)
     assert (first.state, first.value) == (TrialState.COMPLETE, 0.4)
     assert (second.state, second.user_attrs["error"]) == (TrialState.FAIL, "killed for good")
@@ -482,61 +483,61 @@ def test_trial_whose_worker_died_goes_on_until_it_is_given_up(make_study: MakeSt
 
 def test_trial_that_lost_its_place_is_taken_up_again_under_its_number(make_study: MakeStudy) -> None:
     study = make_study()
-    coordinator = Coordinator(study, 1)
-    plan = coordinator.suggest("a")
+    ask_tell = open_ask_tell(study, 1)
+    plan = ask_tell.suggest("a")
     assert plan is not None
-    coordinator.give_up("a")  # its node went before it began
-    assert not coordinator.nothing_left()
-    assert coordinator.tally.running == 0
-    again = coordinator.suggest("b")
+    ask_tell.give_up("a")  # its node went before it began
+    assert not ask_tell.nothing_left()
+    assert ask_tell.counts.running == 0
+    again = ask_tell.suggest("b")
     assert again == plan
-    coordinator.finish("b", value=0.3)
-    assert coordinator.nothing_left()
+    ask_tell.finish("b", value=0.3)
+    assert ask_tell.nothing_left()
     assert [(t.state, t.value) for t in trials(study)] == [(TrialState.COMPLETE, 0.3)]
 
 
 def test_trial_that_never_finds_a_place_fails_in_the_end(make_study: MakeStudy) -> None:
-    coordinator = Coordinator(study := make_study(), 1)
+    ask_tell = open_ask_tell(study := make_study(), 1)
     for number in range(MAX_ATTEMPTS):
-        assert coordinator.suggest(str(number)) is not None
-        coordinator.give_up(str(number))
-    assert coordinator.nothing_left()
+        assert ask_tell.suggest(str(number)) is not None
+        ask_tell.give_up(str(number))
+    assert ask_tell.nothing_left()
     assert [t.state for t in trials(study)] == [TrialState.FAIL]
 
 
-def fail_alike(coordinator: Coordinator, number: int, kind: str = "ValueError in a.py, line 3") -> None:
+def fail_alike(ask_tell: AskTell, number: int, kind: str = "ValueError in a.py, line 3") -> None:
     for key in map(str, range(number)):
-        assert coordinator.suggest(key) is not None
-        coordinator.finish(key, error=f"ValueError: object {key}", kind=kind)
+        assert ask_tell.suggest(key) is not None
+        ask_tell.finish(key, error=f"ValueError: object {key}", kind=kind)
 
 
 def test_first_trials_that_fail_alike_stop_the_study_and_are_tried_again(make_study: MakeStudy) -> None:
     study = make_study(published=PUBLISHED)
-    coordinator = Coordinator(study, 9)
-    fail_alike(coordinator, SYSTEMATIC)
-    assert coordinator.halted is not None
-    assert "first 5 trials failed alike" in coordinator.halted
-    assert "trial 0: ValueError: object 0" in coordinator.halted
-    assert coordinator.suggest("more") is None
+    ask_tell = open_ask_tell(study, 9)
+    fail_alike(ask_tell, FAILURES_ALIKE)
+    assert ask_tell.halted is not None
+    assert "first 5 trials failed alike" in ask_tell.halted
+    assert "trial 0: ValueError: object 0" in ask_tell.halted
+    assert ask_tell.suggest("more") is None
     failed = [t.params for t in trials(study) if t.state is TrialState.FAIL]
 
-    later = Coordinator(study, 9)  # the cause is mended
+    later = open_ask_tell(study, 9)  # the cause is mended
     assert later.halted is None
-    assert later.tally.failed == 0
+    assert later.counts.failed == 0
     for number in range(9):
         assert later.suggest(str(number)) is not None
         later.finish(str(number), value=0.1 * number)
     assert later.nothing_left()
     complete = [t.params for t in trials(study) if t.state is TrialState.COMPLETE]
-    assert complete[:SYSTEMATIC] == failed
+    assert complete[:FAILURES_ALIKE] == failed
     assert len(complete) == 9
 
 
 def test_a_grid_that_failed_alike_is_tried_again_from_its_first_point(make_study: MakeStudy) -> None:
     features = {"type": "int", "low": 4, "high": 12}
     study = make_study(sampler="grid", parameters={"features": features, "epochs": {"value": 1}})
-    fail_alike(Coordinator(study, 9), SYSTEMATIC)
-    later = Coordinator(study, 9)
+    fail_alike(open_ask_tell(study, 9), FAILURES_ALIKE)
+    later = open_ask_tell(study, 9)
     for number in range(9):
         assert later.suggest(str(number)) is not None
         later.finish(str(number), value=0.5)
@@ -547,41 +548,41 @@ def test_a_grid_that_failed_alike_is_tried_again_from_its_first_point(make_study
 
 @pytest.mark.parametrize("ends", ["another error", "a value", "a stopped trial"])
 def test_trials_that_do_not_fail_alike_stop_nothing(make_study: MakeStudy, ends: str) -> None:
-    coordinator = Coordinator(make_study(), 20)
-    fail_alike(coordinator, SYSTEMATIC - 1)
-    coordinator.suggest("other")
+    ask_tell = open_ask_tell(make_study(), 20)
+    fail_alike(ask_tell, FAILURES_ALIKE - 1)
+    ask_tell.suggest("other")
     if ends == "a value":
-        coordinator.finish("other", value=0.5)
+        ask_tell.finish("other", value=0.5)
     elif ends == "another error":
-        coordinator.finish("other", error="KeyError: x", kind="KeyError in b.py, line 1")
+        ask_tell.finish("other", error="KeyError: x", kind="KeyError in b.py, line 1")
     else:
-        coordinator._live["other"].pruned = True
-        coordinator.finish("other")
-    fail_alike(coordinator, SYSTEMATIC)
-    assert coordinator.halted is None
+        ask_tell._live["other"].pruned = True
+        ask_tell.finish("other")
+    fail_alike(ask_tell, FAILURES_ALIKE)
+    assert ask_tell.halted is None
 
 
 def replay(
     study: Study, order: Callable[[list[int]], int], at_once: int, stop_after: int | None = None
 ) -> None:
     """Run a study of ten trials whose ends come in the order that `order` chooses; maybe kill the driver."""
-    coordinator = Coordinator(study, 10)
+    ask_tell = open_ask_tell(study, 10)
     running: dict[int, float] = {}
     ended = 0
-    while not coordinator.nothing_left():
-        while len(running) < at_once and not coordinator.waits():
-            plan = coordinator.suggest(f"t{len(running)}-{ended}-{sorted(running)}")
+    while not ask_tell.nothing_left():
+        while len(running) < at_once and not ask_tell.waits():
+            plan = ask_tell.suggest(f"t{len(running)}-{ended}-{sorted(running)}")
             if plan is None:
                 break
             values = plan["jobs"][0]["configuration"]
             running[plan["trial"]] = abs(values["learning_rate"] - 0.02) + abs(values["features"] - 8)
         number = order(sorted(running))
-        key = next(k for k, live in coordinator._live.items() if live.trial.number == number)
+        key = next(k for k, live in ask_tell._live.items() if live.trial.number == number)
         value = running.pop(number)
-        if not coordinator.report(key, 1, value):
-            coordinator.finish(key, value=value)
+        if not ask_tell.report(key, 1, value):
+            ask_tell.finish(key, value=value)
         else:
-            coordinator.finish(key)
+            ask_tell.finish(key)
         ended += 1
         if ended == stop_after:
             return
@@ -619,22 +620,22 @@ BESIDE = [{"quantity": "parameters"}, {"quantity": "validation_accuracy", "direc
 def test_several_objectives_are_told_and_their_front_found(make_study: MakeStudy) -> None:
     study = make_study(sampler="nsgaii", beside=BESIDE)
     (study.path / "study.db").unlink()  # the template has one objective
-    coordinator = Coordinator(study, 4)
+    ask_tell = open_ask_tell(study, 4)
     told = [(0.5, 100.0, 0.8), (0.4, 200.0, 0.7), (0.6, 300.0, 0.6), (0.7, 50.0, 0.5)]
     for number, values in enumerate(told):
-        plan = coordinator.suggest(str(number))
+        plan = ask_tell.suggest(str(number))
         assert plan is not None
         assert plan["beside"] == ["parameters", "validation_accuracy"]
-        assert coordinator.report(str(number), 1, values[0]) is False
-        coordinator.finish(str(number), value=list(values))
-    assert coordinator.nothing_left()
-    assert (coordinator.tally.best, coordinator.tally.best_trial) == (0.4, 1)
+        assert ask_tell.report(str(number), 1, values[0]) is False
+        ask_tell.finish(str(number), value=list(values))
+    assert ask_tell.nothing_left()
+    assert (ask_tell.counts.best, ask_tell.counts.best_trial) == (0.4, 1)
     front = pareto_front(study)
     assert [trial["trial"] for trial in front] == [1, 0, 3]
     assert front[0]["values"] == {
         "validation_log_loss": 0.4, "parameters": 200.0, "validation_accuracy": 0.7,
     }  # fmt: skip
-    assert Coordinator(study, 4).tally.complete == 4
+    assert open_ask_tell(study, 4).counts.complete == 4
 
 
 def test_a_trial_with_several_objectives_that_was_finished_is_told_from_its_cards(
@@ -642,11 +643,11 @@ def test_a_trial_with_several_objectives_that_was_finished_is_told_from_its_card
 ) -> None:
     study = make_study(sampler="nsgaii", beside=[*BESIDE, {"quantity": "device_seconds"}])
     (study.path / "study.db").unlink()
-    plan = Coordinator(study, 1).suggest("lost")
+    plan = open_ask_tell(study, 1).suggest("lost")
     assert plan is not None
     job = TrainingJob.model_validate(plan["jobs"][0])
     card = train_member(job, study.members_folder / job.member, study.path / "c", lambda *_: None)
-    assert Coordinator(study, 1).nothing_left()
+    assert open_ask_tell(study, 1).nothing_left()
     accuracy = card.metrics["validation_accuracy"]
     assert trials(study)[0].values == [card.value, card.parameters, accuracy, card.device_seconds]
 
@@ -694,52 +695,52 @@ def parameters_of(study: Study, features: int) -> int:
 def test_what_breaks_a_constraint_is_not_trained_and_is_no_trial(make_study: MakeStudy) -> None:
     made = make_study()
     study = limited(made, parameters_of(made, 14))
-    coordinator = Coordinator(study, 6)
+    ask_tell = open_ask_tell(study, 6)
     for number in range(6):
-        plan = coordinator.suggest(str(number))
+        plan = ask_tell.suggest(str(number))
         assert plan is not None
         assert plan["jobs"][0]["configuration"]["features"] <= 14
-        coordinator.finish(str(number), value=0.5)
-    assert coordinator.nothing_left()
+        ask_tell.finish(str(number), value=0.5)
+    assert ask_tell.nothing_left()
     infeasible = [t for t in trials(study) if INFEASIBLE in t.user_attrs]
     assert infeasible
     assert {t.state for t in infeasible} == {TrialState.PRUNED}
     assert all(t.params["features"] > 14 and t.constraints["parameters"] > 0 for t in infeasible)
-    again = Coordinator(study, 6)
+    again = open_ask_tell(study, 6)
     assert again.nothing_left()
-    assert (again.tally.complete, again.tally.pruned) == (6, 0)
+    assert (again.counts.complete, again.counts.pruned) == (6, 0)
 
 
 def test_the_sampler_learns_where_the_constraints_hold(make_study: MakeStudy) -> None:
     made = make_study()
     study = limited(made, parameters_of(made, 10), sampler="tpe")
-    coordinator = Coordinator(study, 30)
+    ask_tell = open_ask_tell(study, 30)
     for number in range(30):
-        plan = coordinator.suggest(str(number))
+        plan = ask_tell.suggest(str(number))
         assert plan is not None
-        coordinator.finish(str(number), value=0.1 * plan["jobs"][0]["configuration"]["features"])
+        ask_tell.finish(str(number), value=0.1 * plan["jobs"][0]["configuration"]["features"])
     kept = [INFEASIBLE not in t.user_attrs for t in trials(study)]
     assert sum(kept[-20:]) / 20 > 2 * 7 / 61  # 7 of 61 values keep it
 
 
 def test_constraints_that_nothing_keeps_stop_the_study(make_study: MakeStudy) -> None:
-    coordinator = Coordinator(limited(make_study(), 1), 3)
-    assert coordinator.suggest("a") is None
-    assert coordinator.halted is not None
-    assert "200 configurations in a row break the constraints" in coordinator.halted
+    ask_tell = open_ask_tell(limited(make_study(), 1), 3)
+    assert ask_tell.suggest("a") is None
+    assert ask_tell.halted is not None
+    assert "200 configurations in a row break the constraints" in ask_tell.halted
 
 
 def test_a_grid_has_only_the_points_that_keep_the_constraints(make_study: MakeStudy) -> None:
     made = make_study()
     study = limited(made, parameters_of(made, 6), sampler="grid")
-    assert Coordinator(study, 100).n_trials == 3
+    assert open_ask_tell(study, 100).n_trials == 3
 
 
 def test_a_trial_of_a_constrained_study_is_taken_up_again(make_study: MakeStudy) -> None:
     made = make_study()
     study = limited(made, parameters_of(made, 64))
-    plan = Coordinator(study, 1).suggest("killed")
-    again = Coordinator(study, 1)
+    plan = open_ask_tell(study, 1).suggest("killed")
+    again = open_ask_tell(study, 1)
     assert again.suggest("later") == plan
     again.finish("later", value=0.1)
     assert again.nothing_left()
@@ -756,7 +757,7 @@ def test_memory_is_limited_too(make_study: MakeStudy) -> None:
         gib(batch_size=1026) - gib(batch_size=2), rel=1e-6
     )
     assert gib(features=64) > gib()
-    plan = Coordinator(limited(study, gib(features=10) + 1e-9, "memory_gib"), 3).suggest("a")
+    plan = open_ask_tell(limited(study, gib(features=10) + 1e-9, "memory_gib"), 3).suggest("a")
     assert plan is not None
     assert plan["jobs"][0]["configuration"]["features"] <= 10
 

@@ -8,14 +8,14 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from rookery.search.ask_tell import Coordinator
+from rookery.search.ask_tell import open_ask_tell
 from rookery.search.attributes import TRUST
 from rookery.search.creation import create_or_open_study
-from rookery.search.earlier_studies import FIRST, MOST_TRIALS, EarlierStudy, EarlierTrial, WarmStart
+from rookery.search.earlier_studies import FIRST, MOST_TRIALS, WarmStart
 from rookery.search.pruners import make_pruner
 from rookery.search.space import SearchSpace
-from rookery.search.study import Study, open_study
-from rookery.search.visible_trials import ViewingSampler
+from rookery.search.study import EarlierStudy, EarlierTrial, Study, open_study
+from rookery.search.visible_trials import VisibleTrialsSampler
 from rookery.surveys import Survey
 from rookery_ensembles import InputError
 
@@ -64,9 +64,9 @@ def make(tmp_path: Path, tiny_survey: Survey) -> Make:
             class_names=("Ia", "non-Ia"),
             **{"sampler": "random", "pruner": "none", "seed": 1, **terms},
         )
-        coordinator = Coordinator(study, run)
-        while (plan := coordinator.suggest("key")) is not None:
-            coordinator.finish("key", value=objective(plan["jobs"][0]["configuration"]))
+        ask_tell = open_ask_tell(study, run)
+        while (plan := ask_tell.suggest("key")) is not None:
+            ask_tell.finish("key", value=objective(plan["jobs"][0]["configuration"]))
         return study
 
     return made
@@ -98,8 +98,8 @@ def test_best_configurations_are_tried_after_the_published_one(make: Make, tmp_p
     earlier = make("earlier", 8)
     published = [{"learning_rate": 0.05, "features": 4, "dropout": 0.5, "block": "inception"}]
     study = make("study", wanted=space(published=published), warm_start=[earlier.path])
-    coordinator = Coordinator(study, 20)
-    tried = [coordinator.suggest(str(n))["jobs"][0]["configuration"] for n in range(4)]  # type: ignore[index]
+    ask_tell = open_ask_tell(study, 20)
+    tried = [ask_tell.suggest(str(n))["jobs"][0]["configuration"] for n in range(4)]  # type: ignore[index]
     best = sorted(earlier.optuna_study().trials, key=lambda trial: trial.value or 0)[:FIRST]
     assert [space().searched(each) for each in tried] == [*published, *(trial.params for trial in best)]
 
@@ -243,7 +243,7 @@ def search(warm_start: WarmStart | None, seed: int, n: int) -> float:
         return optuna.samplers.TPESampler(seed=seed)
 
     study = optuna.create_study(
-        sampler=ViewingSampler(tpe, seed, None, warm_start), pruner=make_pruner("none")
+        sampler=VisibleTrialsSampler(tpe, seed, None, warm_start), pruner=make_pruner("none")
     )
     for _ in range(n):
         trial = study.ask()
@@ -267,14 +267,14 @@ def test_deterministic_study_is_the_same_whoever_is_faster(make: Make) -> None:
 
     def run(name: str, order: list[str]) -> list[dict[str, Any]]:
         study = make(name, sampler="tpe", deterministic=2, warm_start=[earlier.path])
-        coordinator = Coordinator(study, 14)
+        ask_tell = open_ask_tell(study, 14)
         live: dict[str, Any] = {}
-        while not coordinator.nothing_left():
+        while not ask_tell.nothing_left():
             for key in ("a", "b"):
-                if key not in live and not coordinator.waits() and (plan := coordinator.suggest(key)):
+                if key not in live and not ask_tell.waits() and (plan := ask_tell.suggest(key)):
                     live[key] = plan["jobs"][0]["configuration"]
             done = next(key for key in order if key in live)
-            coordinator.finish(done, value=loss(live.pop(done)))
+            ask_tell.finish(done, value=loss(live.pop(done)))
         return [t.params for t in study.optuna_study().trials if t.state is TrialState.COMPLETE]
 
     assert run("one", ["a", "b"]) == run("two", ["b", "a"])

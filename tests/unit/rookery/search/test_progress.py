@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from rookery.search.progress import Countdown, Going, NetworkProgress, SearchProgress
-from rookery.search.trial_counts import Tally
+from rookery.search.progress import Countdown, NetworkProgress, SearchProgress
+from rookery.search.trial_counts import RunningTrial, TrialCounts
 
-TALLY = Tally(
+TALLY = TrialCounts(
     complete=1208, pruned=345, failed=12, running=6, best=0.123456, best_trial=1017, first_error="trial 3: x"
 )
-GOING = [Going(trial=1500 + n, step=25 + n, epochs=20, networks=3) for n in range(6)]
+GOING = [RunningTrial(trial=1500 + n, step=25 + n, epochs=20, networks=3) for n in range(6)]
 
 
 def drawn(progress: SearchProgress | NetworkProgress, width: int) -> list[str]:
@@ -56,8 +56,8 @@ def test_nothing_is_cut_and_each_line_fits(width: int) -> None:
     ],
 )
 def test_epochs_are_told_within_their_network(step: int, place: str) -> None:
-    assert Going(7, step, 20, 3).place() == place
-    assert Going(7, 5, 20, 1).place() == "epoch 5 of 20"
+    assert RunningTrial(7, step, 20, 3).place() == place
+    assert RunningTrial(7, 5, 20, 1).place() == "epoch 5 of 20"
 
 
 class Clock:
@@ -104,10 +104,12 @@ def test_the_time_left_never_rises_while_nothing_was_done(steps: list[tuple[floa
 def test_a_log_file_gets_a_line_whenever_a_trial_ends() -> None:
     file = io.StringIO()
     with SearchProgress(3, Console(file=file, width=40), metric="loss") as progress:
-        progress.update(Tally(running=1), [Going(0, 0, 5, 1)])
-        progress.update(Tally(running=1), [Going(0, 3, 5, 1)])
-        progress.update(Tally(complete=1, best=0.5, best_trial=0))
-        progress.update(Tally(complete=1, running=1, best=0.5, best_trial=0), [Going(1, 0, 5, 1)])
+        progress.update(TrialCounts(running=1), [RunningTrial(0, 0, 5, 1)])
+        progress.update(TrialCounts(running=1), [RunningTrial(0, 3, 5, 1)])
+        progress.update(TrialCounts(complete=1, best=0.5, best_trial=0))
+        progress.update(
+            TrialCounts(complete=1, running=1, best=0.5, best_trial=0), [RunningTrial(1, 0, 5, 1)]
+        )
     (line,) = file.getvalue().splitlines()
     assert line.startswith("trials 1/3: 1 done, 0 running, 0 pruned, 0 failed, best loss 0.5000 (trial 0)")
 
@@ -129,8 +131,8 @@ def test_it_is_drawn_on_a_terminal_of_80_columns() -> None:
     code = (
         "from rich.console import Console; from rookery.search.progress import *;"
         "p = SearchProgress(40, Console(stderr=True), metric='validation_log_loss');"
-        "p.__enter__(); t = Tally(complete=8, running=1, best=0.5, best_trial=3);"
-        "p.update(t, [Going(12, 25, 20, 3)]);"
+        "p.__enter__(); t = TrialCounts(complete=8, running=1, best=0.5, best_trial=3);"
+        "p.update(t, [RunningTrial(12, 25, 20, 3)]);"
         "p._live.refresh(); p.__exit__(None, None, None)"
     )
     ours, theirs = pty.openpty()

@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from rookery.search.storage.single_writer import OneWriterStorage
+from rookery.search.storage.single_writer import SingleWriterStorage
 
 
 def told(trial: FrozenTrial) -> dict[str, object]:
@@ -48,7 +48,7 @@ def play(storage: optuna.storages.BaseStorage, seed: int) -> optuna.Study:
 def test_reads_what_the_database_holds(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
     play(RDBStorage(url), seed=1)  # there is a past, too
-    storage = OneWriterStorage(RDBStorage(url))
+    storage = SingleWriterStorage(RDBStorage(url))
     study = play(storage, seed=2)
     there = optuna.load_study(study_name="s", storage=url).trials
     assert len(there) == 31
@@ -59,7 +59,7 @@ def test_reads_what_the_database_holds(tmp_path: Path) -> None:
 
 
 def test_trials_that_were_handed_out_do_not_change(tmp_path: Path) -> None:
-    study = optuna.create_study(storage=OneWriterStorage(RDBStorage(f"sqlite:///{tmp_path}/study.db")))
+    study = optuna.create_study(storage=SingleWriterStorage(RDBStorage(f"sqlite:///{tmp_path}/study.db")))
     trial = study.ask()
     trial.suggest_float("x", 0, 1)
     handed_out = [study.get_trials(deepcopy=False)[0], study._storage.get_trial(trial._trial_id)]
@@ -75,7 +75,7 @@ def test_trials_that_were_handed_out_do_not_change(tmp_path: Path) -> None:
 
 
 def test_what_the_database_refuses_is_not_remembered(tmp_path: Path) -> None:
-    study = optuna.create_study(storage=OneWriterStorage(RDBStorage(f"sqlite:///{tmp_path}/study.db")))
+    study = optuna.create_study(storage=SingleWriterStorage(RDBStorage(f"sqlite:///{tmp_path}/study.db")))
     trial = study.ask()
     study.tell(trial, 1.0)
     before = study.trials
@@ -86,10 +86,10 @@ def test_what_the_database_refuses_is_not_remembered(tmp_path: Path) -> None:
     assert study.trials == before
 
 
-def opened(folder: Path) -> tuple[optuna.Study, OneWriterStorage, str]:
+def opened(folder: Path) -> tuple[optuna.Study, SingleWriterStorage, str]:
     """A new study, its storage, and the URL for another reader."""
     url = f"sqlite:///{folder}/study.db"
-    storage = OneWriterStorage(RDBStorage(url))
+    storage = SingleWriterStorage(RDBStorage(url))
     return optuna.create_study(storage=storage, study_name="s"), storage, url
 
 
@@ -176,7 +176,7 @@ def test_beside_another_study_of_the_same_file(tmp_path: Path) -> None:
     other = optuna.create_study(storage=url, study_name="other")
     for _ in range(3):
         other.tell(other.ask(), 1.0)
-    study = optuna.create_study(storage=OneWriterStorage(RDBStorage(url)), study_name="s")
+    study = optuna.create_study(storage=SingleWriterStorage(RDBStorage(url)), study_name="s")
     study.tell(study.ask(), 2.0)
     assert [t.number for t in study.trials] == [0]
     assert [t.value for t in optuna.load_study(study_name="s", storage=url).trials] == [2.0]

@@ -14,8 +14,8 @@ import torch
 from rookery import api, cli, words
 from rookery.cli import say_status
 from rookery.compute.energy import EnergyMeter
-from rookery.search.ask_tell import Coordinator
-from rookery.search.costs import ledger
+from rookery.search.ask_tell import open_ask_tell
+from rookery.search.costs import trial_costs
 from rookery.search.creation import create_or_open_study
 from rookery.search.space import SearchSpace
 from rookery.search.status import _running, _Told
@@ -40,23 +40,23 @@ def study(tmp_path: Path, tiny_survey: Survey, tiny_configuration: dict[str, Any
     made = create_or_open_study(
         tmp_path / "study", space, tiny_survey, "half", class_names=names, pruner="none"
     )
-    coordinator = Coordinator(made, 4)
-    plan = coordinator.suggest("complete")
+    ask_tell = open_ask_tell(made, 4)
+    plan = ask_tell.suggest("complete")
     assert plan is not None
     job = TrainingJob.model_validate(plan["jobs"][0])
     card = train_member(job, made.members_folder / job.member, made.path / "checkpoint", lambda *_: None)
-    coordinator.report("complete", 1, card.value, {"seconds": 10.0, "joules": 100.0})
-    coordinator.finish("complete", value=card.value)
-    coordinator.suggest("stopped")
-    coordinator.report("stopped", 1, 0.9, {"seconds": 2.0})
-    coordinator._live["stopped"].pruned = True
-    coordinator.finish("stopped")
-    coordinator.suggest("failed")
-    coordinator.report("failed", 1, 0.8, {"seconds": 3.0})
-    coordinator.report("failed", 1, 0.8, {"seconds": 3.0})  # its worker died, and another one resumed
-    coordinator.finish("failed", error="ValueError: too bad\nand more")
-    coordinator.suggest("running")
-    coordinator.report("running", 1, 0.7, {"seconds": 5.0})
+    ask_tell.report("complete", 1, card.value, {"seconds": 10.0, "joules": 100.0})
+    ask_tell.finish("complete", value=card.value)
+    ask_tell.suggest("stopped")
+    ask_tell.report("stopped", 1, 0.9, {"seconds": 2.0})
+    ask_tell._live["stopped"].pruned = True
+    ask_tell.finish("stopped")
+    ask_tell.suggest("failed")
+    ask_tell.report("failed", 1, 0.8, {"seconds": 3.0})
+    ask_tell.report("failed", 1, 0.8, {"seconds": 3.0})  # its worker died, and another one resumed
+    ask_tell.finish("failed", error="ValueError: too bad\nand more")
+    ask_tell.suggest("running")
+    ask_tell.report("running", 1, 0.7, {"seconds": 5.0})
     return made
 
 
@@ -75,7 +75,7 @@ def test_status_tells_what_there_is(study: Study) -> None:
 
 
 def test_ledger_has_a_row_for_every_begun_trial(study: Study) -> None:
-    table = ledger(study).set_index("trial")
+    table = trial_costs(study).set_index("trial")
     assert table["state"].tolist() == ["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
     assert table["device_seconds"].tolist() == [10.0, 2.0, 3.0, 0.0]
     assert table["energy_joules"].isna().tolist() == [False, True, True, True]

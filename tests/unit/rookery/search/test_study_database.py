@@ -16,7 +16,7 @@ from sqlalchemy.schema import CreateTable
 
 from disks import fill, mounted
 from rookery.dashboard.storage import open_storage
-from rookery.search.costs import ledger
+from rookery.search.costs import trial_costs
 from rookery.search.pareto import pareto_front
 from rookery.search.status import study_status
 from rookery.search.study import open_study
@@ -109,7 +109,7 @@ def assert_sound(folder: Path, name: str = "rookery", n_trials: int = 0) -> None
     """Open a study as its next drivers do; see that it has one Optuna study, and takes trials."""
     study = open_study(folder)
     for _ in range(2):
-        opened = study.optuna_study(one_writer=True)
+        opened = study.optuna_study(single_writer=True)
         assert len(opened.trials) == n_trials
     opened.tell(opened.ask(), 0.5)
     connection = sqlite3.connect(study.url.database or "")
@@ -120,7 +120,7 @@ def assert_sound(folder: Path, name: str = "rookery", n_trials: int = 0) -> None
     assert list(connection.execute("PRAGMA integrity_check")) == [("ok",)]
     connection.close()
     assert study_status(folder)["trials"]["complete"] == n_trials + 1
-    assert len(ledger(study)) == n_trials + 1
+    assert len(trial_costs(study)) == n_trials + 1
 
 
 @pytest.mark.slow
@@ -129,7 +129,7 @@ def test_a_death_at_any_step_of_making_a_database_leaves_none_or_a_whole_one(tmp
     made = [folder for folder in folders if (folder / "study.db").exists()]
     assert 0 < len(made) < len(folders)
     for folder in folders:
-        assert ledger(open_study(folder)).empty  # a reader makes nothing
+        assert trial_costs(open_study(folder)).empty  # a reader makes nothing
         assert (folder / "study.db").exists() == (folder in made)
     for folder in [*made, *folders[-len(made) - 3 : -len(made)], folders[0]]:
         assert_sound(folder)
@@ -176,7 +176,7 @@ def test_two_studies_of_one_name_are_explained_to_readers_and_mended_by_the_next
     rule = "study.db: is damaged (index ix_studies_study_name is missing; there are 2 studies `rookery`); "
     study = open_study(folder)
     for look in (
-        lambda: ledger(study),
+        lambda: trial_costs(study),
         lambda: pareto_front(study),
         lambda: study_status(folder),
         lambda: open_storage(folder),
@@ -261,7 +261,7 @@ def test_a_full_disk_while_it_is_made_is_one_error_and_the_same_call_goes_on(tmp
 
 def test_readers_of_a_study_that_has_not_begun_make_no_database(folder: Path) -> None:
     study = open_study(folder)
-    assert ledger(study).empty
+    assert trial_costs(study).empty
     assert pareto_front(study) == []
     assert study.complete_trials() == {}
     assert study_status(folder)["trials"]["complete"] == 0

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from rookery.inference import build_ensemble, predict_survey
 from rookery.networks.family import load_family
-from rookery.search.ask_tell import Coordinator
+from rookery.search.ask_tell import open_ask_tell
 from rookery.search.creation import create_or_open_study
 from rookery.search.space import SearchSpace, load_space
 from rookery.search.study import Study, member_folder
@@ -292,21 +292,21 @@ def test_a_study_with_a_shift_is_searched_combined_and_corrected(
     tmp_path: Path, bright_survey: Survey, one_thread: None, shift: dict[str, Any], split: str
 ) -> None:
     study = make_study(tmp_path / "study", bright_survey, shift, split)
-    coordinator = Coordinator(study, n_trials=2)
+    ask_tell = open_ask_tell(study, n_trials=2)
     for key in ("a", "b"):
-        plan = coordinator.suggest(key)
+        plan = ask_tell.suggest(key)
         assert plan is not None
         sent: list[dict[str, Any]] = []
         whole = {"study": str(study.path), "in_worker_group": False, "cpus": 1, "gpus": 0}
         run_plan(TrialPlan.model_validate({**plan, **whole}), sent.append)
         assert all(VALUE in row for row in sent[:-1])
-        coordinator.finish(key, value=sent[-1][FINISHED])
+        ask_tell.finish(key, value=sent[-1][FINISHED])
     built = build_ensemble(study, tmp_path / "bundle")
     card = read_card(member_folder(study.path, study.member_name(0, *study.trainings()[0])))
     assert card.metric == "validation_log_loss_shift"
     assert ("weighted_log_loss" in built.choice.scores["selected"]) == (shift is WEIGHTS)
     if split == "bright":
-        values = [trial.value for trial in coordinator.optuna.get_trials()]
+        values = [trial.value for trial in ask_tell.optuna.get_trials()]
         assert min(built.choice.losses.values()) == pytest.approx(min(values), rel=1e-4)
     bundle = load_bundle(tmp_path / "bundle")
     assert bundle.provenance["objective"]["shift"]["method"] == shift["method"]

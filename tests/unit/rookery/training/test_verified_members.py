@@ -12,7 +12,7 @@ import pytest
 
 from rookery import cli
 from rookery.inference import build_ensemble, predict_partial, predict_survey
-from rookery.search.ask_tell import Coordinator
+from rookery.search.ask_tell import open_ask_tell
 from rookery.search.creation import create_or_open_study
 from rookery.search.space import SearchSpace
 from rookery.search.study import Study
@@ -43,12 +43,12 @@ def whole(one_thread: None, tiny_survey: Survey, tmp_path_factory: pytest.TempPa
     study = create_or_open_study(
         folder, SearchSpace.model_validate(SPACE), tiny_survey, "half", class_names=("Ia", "non-Ia")
     )
-    coordinator = Coordinator(study, n_trials=2)
+    ask_tell = open_ask_tell(study, n_trials=2)
     for key in ("a", "b"):
         sent: list[dict[str, Any]] = []
         place = {"study": str(study.path), "in_worker_group": False, "cpus": 1, "gpus": 0}
-        run_plan(TrialPlan.model_validate({**coordinator.suggest(key), **place}), sent.append)
-        coordinator.finish(key, value=sent[-1][FINISHED])
+        run_plan(TrialPlan.model_validate({**ask_tell.suggest(key), **place}), sent.append)
+        ask_tell.finish(key, value=sent[-1][FINISHED])
     return folder
 
 

@@ -2,19 +2,19 @@
 
 import pytest
 
-from rookery.search.storage.remote_folder import Home, is_url, local_study
+from rookery.search.storage.remote_folder import RemoteFolder, is_url, local_study
 from rookery_ensembles import InputError
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def remote(tmp_path, monkeypatch):
     monkeypatch.setenv("ROOKERY_CACHE", str(tmp_path / "cache"))
-    return Home(f"file://{tmp_path}/far/study")
+    return RemoteFolder(f"file://{tmp_path}/far/study")
 
 
-def elsewhere(home, tmp_path, monkeypatch):
+def elsewhere(remote, tmp_path, monkeypatch):
     monkeypatch.setenv("ROOKERY_CACHE", str(tmp_path / "another-machine"))
-    return Home(home.url)
+    return RemoteFolder(remote.url)
 
 
 def test_a_url_is_told_from_a_folder():
@@ -35,74 +35,79 @@ def test_a_url_is_told_from_a_folder():
 )
 def test_a_url_of_another_kind_is_refused(url, message):
     with pytest.raises(InputError, match=message) as told:
-        Home(url)
+        RemoteFolder(url)
     assert "secret" not in str(told.value)
 
 
-def test_a_member_without_card_is_not_finished(home, tmp_path, monkeypatch):
-    folder = home.mirror / "members" / "0001"
+def test_a_member_without_card_is_not_finished(remote, tmp_path, monkeypatch):
+    folder = remote.mirror / "members" / "0001"
     folder.mkdir(parents=True)
     (folder / "weights.safetensors").write_bytes(b"weights")
     (folder / "card.json").write_text("{}")
-    home.put("members/0001/weights.safetensors", b"weights")
-    there = elsewhere(home, tmp_path, monkeypatch)
+    remote.put("members/0001/weights.safetensors", b"weights")
+    there = elsewhere(remote, tmp_path, monkeypatch)
     assert not there.fetch_member("0001")
-    home.publish_member("0001")
+    remote.publish_member("0001")
     there.fetch_members()
     names = sorted(path.name for path in (there.mirror / "members" / "0001").iterdir())
     assert names == ["card.json", "weights.safetensors"]
 
 
-def test_a_checkpoint_is_fetched_unless_the_one_here_is_younger(home, tmp_path, monkeypatch):
-    local = home.mirror / "running" / "0001.safetensors"
+def test_a_checkpoint_is_fetched_unless_the_one_here_is_younger(remote, tmp_path, monkeypatch):
+    local = remote.mirror / "running" / "0001.safetensors"
     local.parent.mkdir(parents=True)
     local.write_bytes(b"epoch 1")
-    home.publish_checkpoint("0001")
+    remote.publish_checkpoint("0001")
     local.write_bytes(b"epoch 2")
-    home.publish_checkpoint("0001")  # too soon after the last one
-    there = elsewhere(home, tmp_path, monkeypatch)
+    remote.publish_checkpoint("0001")  # too soon after the last one
+    there = elsewhere(remote, tmp_path, monkeypatch)
     there.fetch_checkpoint("0001")
     assert (there.mirror / "running" / "0001.safetensors").read_bytes() == b"epoch 1"
-    home.fetch_checkpoint("0001")
+    remote.fetch_checkpoint("0001")
     assert local.read_bytes() == b"epoch 2"
-    home.publish_checkpoint("0001", now=True)
-    assert home.read("running/0001.safetensors") == b"epoch 2"
+    remote.publish_checkpoint("0001", now=True)
+    assert remote.read("running/0001.safetensors") == b"epoch 2"
 
 
-def test_a_checkpoint_that_cannot_be_put_stays_here_with_a_warning(home, tmp_path, caplog):
-    local = home.mirror / "running" / "0001.safetensors"
+def test_a_checkpoint_that_cannot_be_put_stays_here_with_a_warning(remote, tmp_path, caplog):
+    local = remote.mirror / "running" / "0001.safetensors"
     local.parent.mkdir(parents=True)
     local.write_bytes(b"epoch 1")
-    home.put("running", b"a file where a folder should be")
-    home.publish_checkpoint("0001")
+    remote.put("running", b"a file where a folder should be")
+    remote.publish_checkpoint("0001")
     assert "the checkpoint stays on this machine for now" in caplog.text
     assert local.read_bytes() == b"epoch 1"
 
 
-def test_the_copy_of_another_study_at_the_same_place_is_cleared(home):
-    home.put("study.yaml", b"first")
-    assert home.fetch_document()
-    (home.mirror / "members" / "0001").mkdir(parents=True)
-    home.put("study.yaml", b"second")
-    assert home.fetch_document()
-    assert not (home.mirror / "members").exists()
-    home.remove("study.yaml")
-    assert not home.fetch_document()
-    assert not home.mirror.exists()
+def test_the_copy_of_another_study_at_the_same_place_is_cleared(remote):
+    remote.put("study.yaml", b"first")
+    assert remote.fetch_document()
+    (remote.mirror / "members" / "0001").mkdir(parents=True)
+    remote.put("study.yaml", b"second")
+    assert remote.fetch_document()
+    assert not (remote.mirror / "members").exists()
+    remote.remove("study.yaml")
+    assert not remote.fetch_document()
+    assert not remote.mirror.exists()
 
 
-def test_a_url_without_a_study_is_one_error(home):
+def test_a_url_without_a_study_is_one_error(remote):
     with pytest.raises(InputError, match=r"is no study: it has no study\.yaml"):
-        local_study(home.url)
+        local_study(remote.url)
 
 
-def test_a_study_at_a_url_needs_a_database(home, tiny_survey, monkeypatch):
+def test_a_study_at_a_url_needs_a_database(remote, tiny_survey, monkeypatch):
     from rookery import api
 
     monkeypatch.delenv("ROOKERY_STORAGE", raising=False)
     with pytest.raises(InputError, match="SQLite cannot lie on object storage; give --storage"):
-        api.search("pelican", survey=tiny_survey.path, split="half", study=home.url, trials=1)
+        api.search("pelican", survey=tiny_survey.path, split="half", study=remote.url, trials=1)
     with pytest.raises(InputError, match="--workers-per-network 2: needs a study folder that every node"):
         api.search(
-            "pelican", survey=tiny_survey.path, split="half", study=home.url, trials=1, workers_per_network=2
+            "pelican",
+            survey=tiny_survey.path,
+            split="half",
+            study=remote.url,
+            trials=1,
+            workers_per_network=2,
         )
