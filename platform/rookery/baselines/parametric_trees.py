@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rookery.surveys.splits import Split
     from rookery.surveys.store import Survey
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 SETTINGS = {"max_iter": 300, "learning_rate": 0.05, "max_features": 0.3, "l2_regularization": 5.0}
 # Fewer objects are fitted before Ray has started.
@@ -104,7 +104,7 @@ def parametric_features(
         text = (
             "%s: %d of %d fits of objects and %d of %d of bands did not converge; their features are missing"
         )
-        _log.warning(text, survey.path, failed[0], len(survey), failed[1], n_fits)
+        logger.warning(text, survey.path, failed[0], len(survey), failed[1], n_fits)
     return features, names, peak
 
 

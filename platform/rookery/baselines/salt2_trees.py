@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from rookery.surveys.splits import Split
     from rookery.surveys.store import Survey
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 SETTINGS = {"max_iter": 300, "learning_rate": 0.05, "max_features": 0.3, "l2_regularization": 5.0}
 _ALONE_BELOW = 30
@@ -116,7 +116,7 @@ def salt_features(
         features[block] = values
         failed += failures
     if failed:
-        _log.warning(
+        logger.warning(
             "%s: %d of %d SALT fits failed; their features are missing", survey.path, failed, len(survey)
         )
     return features, names, 10.0 ** features[:, names.index("log_x0")]

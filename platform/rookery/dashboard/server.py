@@ -19,7 +19,7 @@ from rookery_ensembles.errors import fail
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Dashboard(ThreadingMixIn, WSGIServer):
@@ -53,7 +53,7 @@ class Dashboard(ThreadingMixIn, WSGIServer):
 
 class _QuietHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        _log.debug(format, *args)
+        logger.debug(format, *args)
 
 
 def make_server(
@@ -137,7 +137,7 @@ def serve(
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            _log.info("dashboard of %s stopped", study)
+            logger.info("dashboard of %s stopped", study)
 
 
 def _only_looking(application: "WSGIApplication", home: str) -> "WSGIApplication":

@@ -12,7 +12,7 @@ from rookery.surveys._where import object_column
 from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # A fraction missed by more than this is told: chosen, what a reader of a table would notice.
 _TOLERANCE = 0.01
@@ -140,10 +140,10 @@ def tell_misses(
     for what, found, share in shares:
         if abs(found - share) > _TOLERANCE:
             text = "split %s: whole groups of %r make the %s %.3f, where %.3f was asked for"
-            _log.warning(text, name, groups, what, found, share)
+            logger.warning(text, name, groups, what, found, share)
     lacking = sorted(set(types[test | validation]) - set(types[train]))
     if lacking:
-        _log.warning("split %s: of the types %s no object trains", name, ", ".join(map(str, lacking)))
+        logger.warning("split %s: of the types %s no object trains", name, ", ".join(map(str, lacking)))
 
 
 def _sky_cells(survey: Survey, groups: str, where: str) -> pd.Series:

@@ -10,7 +10,7 @@ from rookery.surveys.store import Survey
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.shown import short_repr
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 OnError = Literal["stop", "skip"]
 RowOnError = Literal["stop", "skip", "skip-row"]
@@ -85,13 +85,13 @@ class Faults:
         if key not in self._seen:
             self._seen.add(key)
             self.errors.append(str(error))
-            _log.warning("skipped: %s", error)
+            logger.warning("skipped: %s", error)
 
     def drop_rows(self, rule: str, rows: int, first: InputError) -> None:
         """Count rows that break a rule and are left out."""
         if rule not in self.dropped:
             self.dropped[rule] = DroppedRows(0, str(first))
-            _log.warning("rows left out, the first: %s", first)
+            logger.warning("rows left out, the first: %s", first)
         self.dropped[rule].rows += rows
 
     def notes(self) -> dict[str, Any]:

@@ -38,7 +38,7 @@ from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, check_name
 from rookery_ensembles.shown import short_repr
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # Signal-to-noise ratio from which one observation counts as a detection: chosen, the usual five sigma.
 DETECTION_SNR = 5.0
@@ -243,7 +243,7 @@ def warn_undetected(path: Path, undetected: int, objects: int) -> None:
     """Log how many objects have no detection."""
     if undetected:
         text = "%s: %d of %d objects have no observation at %g sigma or more; they are kept"
-        _log.warning(text, path, undetected, objects, DETECTION_SNR)
+        logger.warning(text, path, undetected, objects, DETECTION_SNR)
 
 
 def refuse_existing(path: Path, *, replace: bool = False) -> None:

@@ -12,7 +12,7 @@ from rookery.surveys.readers._unpacked import unpacking
 from rookery.surveys.readers.light_curves._snana_text import looks_like_light_curve
 from rookery_ensembles.errors import InputError, fail
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 # How much of a file is searched for a light curve's keys; they stand in its header.
 _HEAD = 1 << 16
 # Of one light curve; long ones have some hundred kilobytes.
@@ -95,7 +95,7 @@ def _archive_files(path: Path) -> Iterator[SourceFile]:
                 last = member.name
                 name = PurePosixPath(member.name)
                 if not member.isfile() or _is_hidden(name):
-                    _log.debug("%s: %s is no visible plain file: ignored", path, member.name)
+                    logger.debug("%s: %s is no visible plain file: ignored", path, member.name)
                     continue
                 stream = archive.extractfile(member)
                 where = f"{path}:{member.name}"

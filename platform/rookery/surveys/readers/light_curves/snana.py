@@ -17,7 +17,7 @@ from rookery.surveys.readers.light_curves._types import TypeMap, text_map
 from rookery.surveys.store import Survey, refuse_existing, write_survey
 from rookery_ensembles.errors import InputError, fail
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -116,7 +116,7 @@ def _take(
     if source.error is not None:
         raise source.error
     if source.text is None:
-        _log.debug("%s: has no SNID, VARLIST or OBS: ignored", source.where)
+        logger.debug("%s: has no SNID, VARLIST or OBS: ignored", source.where)
         reading.n_ignored += 1
         return
     curve = parse_light_curve(source.text, source.where, band_aliases, faults)
@@ -152,7 +152,7 @@ def _write(path: Path, out: Path, name: str, reading: _Reading, faults: Faults) 
     )
     undefined = sum(curve.n_undefined for curve in curves)
     if undefined:
-        _log.warning("%s: left out %d rows whose flux and error are -9 (no measurement)", path, undefined)
+        logger.warning("%s: left out %d rows whose flux and error are -9 (no measurement)", path, undefined)
     provenance = {
         "reader": "snana",
         "source": path.name,
