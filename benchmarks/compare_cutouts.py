@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rookery.reports.draw.cutouts import colour_picture, draw_pictures
+from rookery.reports.draw.pictures import colour_picture, draw_pictures
 from rookery.surveys import open_survey
 
 BANDS = "ugriz"

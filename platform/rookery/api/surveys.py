@@ -210,14 +210,14 @@ def simulate_supernovae(
 
     See :func:`rookery.surveys.simulators.supernovae.simulate.simulate_supernovae`.
     """
-    from rookery.reports.draw.light_curves import check_figure_path, draw_examples
+    from rookery.reports.draw.pictures import check_figure_path, draw_light_curves
     from rookery.surveys.simulators.supernovae.simulate import simulate_supernovae as simulate
 
     if figure is not None:
         check_figure_path(Path(figure))
     made = simulate(out, n=n, seed=seed, survey=survey, deep_fraction=deep_fraction, processes=processes)
     if figure is not None:
-        draw_examples(made, Path(figure))
+        draw_light_curves(made, Path(figure))
     return made
 
 
@@ -236,8 +236,7 @@ def simulate_galaxies(
 
     See :func:`rookery.surveys.simulators.galaxies.simulate.simulate_galaxies`.
     """
-    from rookery.reports.draw.cutouts import draw_cutouts
-    from rookery.reports.draw.light_curves import check_figure_path
+    from rookery.reports.draw.pictures import check_figure_path, draw_galaxies
     from rookery.surveys.simulators.galaxies.simulate import simulate_galaxies as simulate
 
     if figure is not None:
@@ -252,7 +251,7 @@ def simulate_galaxies(
         processes=processes,
     )
     if figure is not None:
-        draw_cutouts(made, Path(figure))
+        draw_galaxies(made, Path(figure))
     return made
 
 

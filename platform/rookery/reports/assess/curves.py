@@ -11,8 +11,6 @@ from rookery_ensembles.metrics import precision_recall_curve, reliability_curve,
 
 FloatArray = NDArray[np.float64]
 N_HISTOGRAM_BINS = 40
-# Histograms of more classes are lines without fill: many fills above each other are mud.
-MOST_FILLED = 3
 # A curve is drawn with so many points at most, however many objects there are.
 _MAX_POINTS = 1500
 
@@ -120,25 +118,6 @@ def class_curves(assessment: Assessment) -> list[Curves]:
 def positive_first(class_names: Sequence[str], positive: str) -> list[str]:
     """Return the class names, the positive class before the others: it always has the first colour."""
     return [positive, *(name for name in class_names if name != positive)]
-
-
-def roc_limit(entries: Sequence[Curves]) -> float:
-    """Return where an ROC plot may end: 1 for one curve; for several, where all have found 98 %.
-
-    Beyond it good methods cannot be told apart.
-    """
-    reached = [float(entry.false_rate[entry.true_rate >= 0.98].min(initial=1.0)) for entry in entries]
-    highest = max(reached, default=1.0)
-    return (
-        1.0 if len(entries) < 2 else next((limit for limit in (0.05, 0.1, 0.2, 0.5) if limit >= highest), 1.0)
-    )
-
-
-def precision_limit(entries: Sequence[Curves]) -> float:
-    """Return where the precision axis may begin: below every curve up to a recall of 98 %."""
-    shown = [entry.precision[(entry.recall > 0.02) & (entry.recall < 0.98)] for entry in entries]
-    lowest = min((float(part.min(initial=0.95)) for part in shown), default=0.0)
-    return max(0.0, float(np.floor(10 * lowest)) / 10 - 0.02)
 
 
 def _roc(score: FloatArray, outcome: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -22,8 +22,7 @@ from rookery.reports.assess.pit import (
 from rookery.reports.assess.published import SAMPLE, SOURCE, published
 from rookery.reports.assess.redshifts import RedshiftAssessment
 from rookery.reports.assess.rows import LABELS, Ratio, Row, paper_rows
-from rookery.reports.assess.trends import Trend, running_trends
-from rookery.reports.charts.calibration import label_key
+from rookery.reports.assess.trends import Trend, label_key, running_trends
 
 
 @dataclass(frozen=True, eq=False)

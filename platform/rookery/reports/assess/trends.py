@@ -24,6 +24,7 @@ DEFAULTS = (
     "mag_r",
 )
 """Covariates that every report shows, where the survey knows them."""
+
 # Outliers are rare: a bin needs more objects than one of a classifier's accuracy does.
 _MOST_BINS, _PER_BIN = 16, 150
 
@@ -42,6 +43,11 @@ class Trend:
 
     name: str
     methods: Mapping[str, Binned]
+
+
+def label_key(name: str) -> str:
+    """Return the name under which labels know a covariate: of galaxies the redshift is spectroscopic."""
+    return "z_spec" if name == "redshift" else name
 
 
 def running_trends(

@@ -1,37 +1,30 @@
-"""The figures of a paper: one column wide, as matplotlib figures of their own, without pyplot."""
+"""Charts as figures of a paper, one column wide or two: with matplotlib, without pyplot."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rookery.reports.assess.curves import (
-    MOST_FILLED,
-    N_HISTOGRAM_BINS,
-    Curves,
-    positive_first,
-    precision_limit,
-    roc_limit,
-)
-from rookery.reports.draw.colours import NEUTRAL, colour
+from rookery.reports.charts.model import Axis, Band, Bars, Cells, Chart, Guide, Line, Mark, Panel, Steps
+from rookery.reports.draw.colours import DASHES, colour, dash_of
+from rookery_ensembles.errors import fail
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
-_Corner = Literal["lower right", "best"]
-PAPER_WIDTH, _HEIGHT = 3.5, 3.0  # inches: one column of a journal
-_SHORT_NAME = 24  # characters of which two fit beside each other in a legend
-_DASHES: tuple[Any, ...] = (
-    "-",
-    (0, (5, 2)),
-    (0, (5, 1.5, 1, 1.5)),
-    (0, (1.2, 1.4)),
-    (0, (8, 2)),
-    (0, (8, 2, 1, 2)),
-)
+_COLUMN, _PAGE = 3.5, 7.1  # inches: one column of a journal, and both
+_SINGLE, _STACKED, _IN_GRID = 2.4, 1.5, 1.75  # inches: heights of a panel alone, above others, among others
+_MARGIN, _LEGEND_LINE = 0.6, 0.17
+_LETTERS = 18.3  # letters of a legend that fit into an inch; an entry's line takes as many as _HANDLE
+_HANDLE = 8
+_TITLE_WIDTH = 46  # letters of a title that fit above one column
+_MARKERS = "osD^v<>pX*"
+_SUFFIXES = (".png", ".pdf", ".svg")
 _STYLE: dict[Any, Any] = {
     "font.size": 8.0,
     "axes.titlesize": 9.0,
@@ -44,6 +37,7 @@ _STYLE: dict[Any, Any] = {
     "ytick.right": True,
     "legend.fontsize": 7.5,
     "legend.frameon": False,
+    "legend.columnspacing": 1.2,
     "lines.linewidth": 1.4,
     "pdf.fonttype": 42,  # TrueType: journals refuse matplotlib's default
 }
@@ -58,112 +52,189 @@ def paper_style() -> Iterator[None]:
         yield
 
 
-def save_figure(figure: "Figure", folder: Path, name: str) -> None:
-    """Write a figure as ``<name>.png`` (300 dots per inch) and ``<name>.pdf``."""
-    figure.savefig(folder / f"{name}.png", dpi=300)
-    figure.set_layout_engine("none")  # what was laid out stays: to do it again would cost as much time
-    figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
+def save_chart(chart: Chart, folder: Path, name: str) -> None:
+    """Draw a chart and write it as ``<name>.png`` (300 dots per inch) and ``<name>.pdf``."""
+    with paper_style():
+        figure = paper_figure(chart)
+        figure.savefig(folder / f"{name}.png", dpi=300)
+        figure.set_layout_engine("none")  # what was laid out stays: to do it again would cost as much time
+        figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
 
 
-def draw_roc(entries: Sequence[Curves]) -> "Figure":
-    """Draw ROC curves."""
-    figure, axes = _axes("ROC curve", "False positive rate", "True positive rate")
-    high = roc_limit(entries)
-    axes.plot([0, 1], [0, 1], color=NEUTRAL, linewidth=0.8, linestyle=":")
-    for index, entry in enumerate(entries):
-        label = f"{entry.name} (area {entry.area:.4f})"
-        axes.plot(
-            entry.false_rate, entry.true_rate, color=colour(index), linestyle=dash_of(index), label=label
-        )
-    axes.set(xlim=(-0.01 * high, 1.01 * high), ylim=(-0.01, 1.01))
-    _legend(figure, axes, entries, "lower right")
-    return figure
+def check_figure_path(path: Path) -> None:
+    """Refuse a file whose kind cannot be drawn, before long work is done for it."""
+    if path.suffix.lower() not in _SUFFIXES:
+        raise fail(path, f"a figure must end in {', '.join(_SUFFIXES)}")
 
 
-def draw_precision_recall(entries: Sequence[Curves]) -> "Figure":
-    """Draw precision-recall curves."""
-    figure, axes = _axes("Precision and recall", "Recall (efficiency)", "Precision (purity)")
-    for precision in (0.95, 0.98):
-        axes.axhline(precision, color=NEUTRAL, linewidth=0.8, linestyle=":")
-    for index, entry in enumerate(entries):
-        axes.plot(
-            entry.recall, entry.precision, color=colour(index), linestyle=dash_of(index), label=entry.name
-        )
-    axes.set(xlim=(-0.01, 1.01), ylim=(precision_limit(entries), 1.01))
-    _legend(figure, axes, entries, "best")
-    return figure
-
-
-def draw_reliability(entries: Sequence[Curves]) -> "Figure":
-    """Draw reliability diagrams; a single one with its 68 % intervals."""
-    figure, axes = _axes("Reliability", "Predicted probability", "Observed frequency")
-    axes.plot([0, 1], [0, 1], color=NEUTRAL, linewidth=0.8, linestyle=":")
-    for index, entry in enumerate(entries):
-        bins, style = entry.reliability, {"color": colour(index), "linestyle": dash_of(index)}
-        if len(entries) == 1:
-            axes.vlines(bins.score, bins.low, bins.high, color=colour(index), linewidth=0.9)
-        axes.plot(bins.score, bins.frequency, marker="o", markersize=3, label=entry.name, **style)
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    _legend(figure, axes, entries, "best")
-    return figure
-
-
-def draw_histogram(entry: Curves, class_names: Sequence[str], positive: str) -> "Figure":
-    """Draw one histogram of the positive class's probability per true class."""
-    figure, axes = _axes("Scores by true class", f"Probability of {positive}", "Objects per bin")
-    edges = np.linspace(0.0, 1.0, N_HISTOGRAM_BINS + 1)
-    for index, name in enumerate(positive_first(class_names, positive)):
-        counts = entry.histogram[list(class_names).index(name)]
-        if len(class_names) <= MOST_FILLED:
-            axes.stairs(counts, edges, fill=True, color=colour(index), alpha=0.13)
-        axes.stairs(
-            counts, edges, color=colour(index), linestyle=dash_of(index), linewidth=1.2, label=f"true {name}"
-        )
-    axes.set_yscale("log")
-    axes.set(xlim=(-0.01, 1.01), ylim=(0.7, 2.0 * max(1, int(entry.histogram.max()))))
-    axes.legend(loc="upper center")
-    return figure
-
-
-def draw_confusion(entry: Curves, class_names: Sequence[str]) -> "Figure":
-    """Draw the confusion matrix: the fraction of each true class, and the number of objects."""
-    figure, axes = _axes("Confusion matrix", "Most probable class", "True class")
-    fractions = entry.row_fractions
-    axes.imshow(fractions, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
-    for row, column in np.ndindex(*fractions.shape):
-        text = f"{fractions[row, column]:.1%}\n{entry.confusion[row, column]:,}"
-        shade = "white" if fractions[row, column] > 0.55 else "#222222"
-        axes.text(column, row, text, ha="center", va="center", color=shade)
-    ticks = range(len(class_names))
-    axes.set_xticks(ticks, class_names)
-    axes.set_yticks(ticks, class_names)
-    axes.tick_params(length=0)
-    return figure
-
-
-def _axes(title: str, x_label: str, y_label: str) -> "tuple[Figure, Axes]":
+def empty_figure(width: float, height: float, **options: Any) -> "Figure":
+    """Return a figure of so many inches that needs no window."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(PAPER_WIDTH, _HEIGHT), layout="constrained")
+    figure = Figure(figsize=(width, height), **options)
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.set_title(title, loc="left")
-    axes.set(xlabel=x_label, ylabel=y_label)
-    return figure, axes
+    return figure
 
 
-def _legend(figure: "Figure", axes: "Axes", entries: Sequence[Curves], where: _Corner) -> None:
-    """Put the legend into the axes; several names stand below them, where they hide nothing."""
-    if len(entries) == 1:
-        axes.legend(loc=where)
-    else:
-        longest = max(len(str(text)) for text in axes.get_legend_handles_labels()[1])
-        columns = 2 if len(entries) > 2 and longest <= _SHORT_NAME else 1
-        figure.set_size_inches(PAPER_WIDTH, _HEIGHT + 0.17 * -(-len(entries) // columns))
-        figure.legend(loc="outside lower center", ncols=columns)
+def paper_figure(chart: Chart) -> "Figure":
+    """Draw a chart; within :func:`paper_style`."""
+    rows, columns = len(chart.rows), len(chart.rows[0])
+    width = _COLUMN if columns == 1 else _PAGE
+    one = _IN_GRID if columns > 1 else _STACKED if rows > 1 else _SINGLE
+    one = (width - 0.9) / columns if chart.square else one
+    heights = [one * (row[0].height if row[0] else 1.0) for row in chart.rows]
+    figure = empty_figure(width, sum(heights) + _MARGIN, layout="constrained")
+    grid = figure.subplots(
+        rows, columns, sharex=True, sharey=chart.square, squeeze=False, height_ratios=heights
+    )
+    for row, panels in enumerate(chart.rows):
+        for column, panel in enumerate(panels):
+            if panel is None:
+                grid[row, column].set_visible(False)
+                continue
+            lowest = row + 1 == rows or chart.rows[row + 1][column] is None
+            _draw_panel(grid[row, column], panel, lowest=lowest, leftmost=column == 0)
+            if panel.title and (row == 0 or panel.title != getattr(chart.rows[row - 1][column], "title", "")):
+                grid[row, column].set_title(panel.title, loc="left")
+    if chart.title and columns == 1:
+        grid[0, 0].set_title(fill(chart.title, _TITLE_WIDTH), loc="left")
+    elif chart.title:
+        figure.suptitle(chart.title, x=0.01, ha="left", fontsize=9.0)
+    _add_colour_bar(figure, grid)
+    _add_legends(figure, [axes for axes in grid.flat if axes.get_visible()])
+    figure.align_ylabels(grid[:, 0])
+    return figure
 
 
-def dash_of(index: int) -> Any:
-    """Return the dashes of the `index`-th thing in a figure."""
-    return _DASHES[index % len(_DASHES)]
+def _draw_panel(axes: "Axes", panel: Panel, *, lowest: bool, leftmost: bool) -> None:
+    for mark in panel.marks:
+        _DRAWN[type(mark)](axes, mark)
+    _set_axis(axes, "x", panel.x)
+    _set_axis(axes, "y", panel.y)
+    if lowest:
+        axes.set_xlabel(panel.x.label)
+        axes.tick_params(labelbottom=True)
+    if leftmost:
+        axes.set_ylabel(panel.y.label)
+    axes.text(0.05, 0.95, panel.note, transform=axes.transAxes, va="top", fontsize=7.0)
+
+
+def _set_axis(axes: "Axes", letter: str, given: Axis) -> None:
+    """Set range, names and scale of an axis; a logarithmic x has numbers at 1, 2 and 5 of a decade."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis = getattr(axes, f"{letter}axis")
+    if given.log:
+        axes.set(**{f"{letter}scale": "log"})
+    if given.log and letter == "x":
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
+    if given.names:
+        axis.set_ticks(range(len(given.names)), given.names)
+        axis.set_tick_params(length=0)
+    if given.limits is not None:
+        axes.set(**{f"{letter}lim": given.limits})
+
+
+def _add_legends(figure: "Figure", shown: "Sequence[Axes]") -> None:
+    """Put a legend into every panel that needs one; one for all stands below, where it hides nothing."""
+    found = [axes.get_legend_handles_labels() for axes in shown]
+    several = [(handles, labels) for handles, labels in found if len(labels) > 1]
+    if several and all(labels == several[0][1] for _, labels in several):
+        handles, labels = several[0]
+        width, height = figure.get_size_inches()
+        abreast = max(1, int(width * _LETTERS) // (max(map(len, labels)) + _HANDLE))
+        lines = -(-len(labels) // abreast)
+        figure.set_size_inches(width, height + _LEGEND_LINE * lines)
+        figure.legend(handles, labels, loc="outside lower center", ncols=-(-len(labels) // lines))
+        return
+    for axes, (_, labels) in zip(shown, found, strict=True):
+        if len(labels) > 1 or (labels and len(shown) == 1):
+            axes.legend(loc="best" if axes.lines else "upper right", ncols=len(labels), handlelength=1.8)
+
+
+def _add_colour_bar(figure: "Figure", grid: "NDArray[Any]") -> None:
+    """Give cells of all panels one logarithmic scale, and show it beside them."""
+    from matplotlib.colors import LogNorm
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
+    meshes = [mesh for axes in grid.flat for mesh in axes.collections if isinstance(mesh.norm, LogNorm)]
+    if not meshes:
+        return
+    norm = LogNorm(1, max(2.0, *(float(mesh.get_array().max()) for mesh in meshes)))
+    for mesh in meshes:
+        mesh.set_norm(norm)
+    ticks, names = LogLocator(subs=(1.0, 2.0, 5.0)), FuncFormatter(lambda value, _: f"{value:g}")
+    axes = list(grid.flat)
+    figure.colorbar(
+        meshes[0], ax=axes, label="Objects per cell", pad=0.02, aspect=30, ticks=ticks, format=names
+    )
+
+
+def _draw_guide(axes: "Axes", guide: Guide) -> None:
+    style: Any = {"color": colour(guide.hue), "linewidth": 0.8, "linestyle": DASHES[guide.dash]}
+    if isinstance(guide.x, tuple) and isinstance(guide.y, tuple):
+        axes.plot(guide.x, guide.y, **style)
+    elif isinstance(guide.y, float):
+        axes.axhline(guide.y, **style)
+    elif isinstance(guide.x, float):
+        axes.axvline(guide.x, **style)
+
+
+def _draw_line(axes: "Axes", line: Line) -> None:
+    style: Any = {"color": colour(line.hue) if line.hue is not None else "#333333", "linewidth": 0.9}
+    if line.low is not None and line.high is not None:
+        if line.bars or len(line.x) == 1:  # a band of one point has no area
+            axes.vlines(line.x, line.low, line.high, **style)
+        else:
+            axes.fill_between(line.x, line.low, line.high, color=colour(line.hue), alpha=0.18, linewidth=0)
+    if line.hue is not None:
+        style["linewidth"] = 1.4
+    if line.marked:
+        style |= {"marker": "o" if line.joined else _MARKERS[(line.hue or 0) % len(_MARKERS)]}
+    dashes = DASHES[dash_of(line.hue, line.dash)] if line.joined else "none"
+    axes.plot(line.x, line.y, linestyle=dashes, markersize=3, label=line.name or None, **style)
+
+
+def _draw_band(axes: "Axes", band: Band) -> None:
+    axes.fill_between(
+        band.x, band.low, band.high, color=colour(band.hue), alpha=0.35, linewidth=0, label=band.name
+    )
+
+
+def _draw_steps(axes: "Axes", steps: Steps) -> None:
+    style: Any = {"color": colour(steps.hue), "linestyle": DASHES[dash_of(steps.hue)]}
+    if steps.filled:
+        axes.stairs(steps.values, steps.edges, fill=True, color=colour(steps.hue), alpha=0.15)
+    axes.stairs(steps.values, steps.edges, linewidth=1.2, label=steps.name, **style)
+
+
+def _draw_bars(axes: "Axes", bars: Bars) -> None:
+    axes.bar(
+        bars.edges[:-1], bars.high - bars.low, np.diff(bars.edges), bars.low, align="edge",
+        color=colour(bars.hue), alpha=0.55, edgecolor="white", linewidth=0.6, label=bars.name,
+    )  # fmt: skip
+
+
+def _draw_cells(axes: "Axes", cells: Cells) -> None:
+    if cells.texts is None:
+        shown = np.ma.masked_equal(cells.values, 0)
+        axes.pcolormesh(cells.x, cells.y, shown, cmap="viridis", norm="log", rasterized=True)
+        axes.set_aspect("equal")
+        return
+    axes.pcolormesh(cells.x, cells.y, cells.values, cmap="Blues", vmin=0.0, vmax=1.0)
+    for row, column in np.ndindex(*cells.values.shape):
+        shade = "white" if cells.values[row, column] > 0.55 else "#222222"
+        axes.text(column, row, cells.texts[row][column], ha="center", va="center", color=shade)
+
+
+_DRAWN: dict[type[Mark], Any] = {
+    Guide: _draw_guide,
+    Line: _draw_line,
+    Band: _draw_band,
+    Steps: _draw_steps,
+    Bars: _draw_bars,
+    Cells: _draw_cells,
+}

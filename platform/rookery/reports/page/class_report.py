@@ -12,11 +12,16 @@ from rookery.reports.assess.covariates import Bins, against_covariate
 from rookery.reports.assess.curves import Curves, class_curves, make_curves
 from rookery.reports.assess.objects import Truth, describe_objects, matched_lines
 from rookery.reports.assess.provenance import made_now, predictions_provenance, spoken, survey_provenance
-from rookery.reports.charts.against import Stack, binned_stack, days_stack, purity_efficiency_stack
-from rookery.reports.draw import page as interactive
-from rookery.reports.draw import paper
-from rookery.reports.draw.stacked_page import stack_figure
-from rookery.reports.draw.stacked_paper import draw_stack
+from rookery.reports.charts.against import binned_chart, days_chart, purity_efficiency_chart
+from rookery.reports.charts.classes import (
+    MARKED,
+    confusion_chart,
+    histogram_chart,
+    precision_recall_chart,
+    reliability_chart,
+    roc_chart,
+)
+from rookery.reports.charts.model import Chart
 from rookery.reports.metric_names import METRICS, metric
 from rookery.reports.page.folder import refuse_foreign, write_report
 from rookery.reports.page.render import render_page
@@ -124,30 +129,29 @@ def evaluate(
         "confusion": curves.confusion.tolist(),
         "provenance": origin,
     }
-    # With more than two classes a curve for each, one against the rest.
-    entries = [curves] if len(assessment.class_names) == 2 else class_curves(assessment)
-    stacks = _stacks(details, positive)
-    page = _page(assessment, curves, entries, stacks, document)
-    with paper.paper_style():
-        drawn = {
-            "roc": paper.draw_roc(entries),
-            "precision_recall": paper.draw_precision_recall(entries),
-            "reliability": paper.draw_reliability([curves]),
-            "histogram": paper.draw_histogram(curves, assessment.class_names, positive),
-            "confusion": paper.draw_confusion(curves, assessment.class_names),
-            **{name: draw_stack(stack) for name, stack in stacks.items()},
-        }
-    write_report(report, page, document, drawn, csv_tables(document))
+    charts = _charts(assessment, curves, details)
+    page = _page(assessment, curves, charts, document)
+    write_report(report, page, document, charts, csv_tables(document))
     return assessment.metrics
 
 
-def _stacks(details: Details, positive: str) -> dict[str, Stack]:
-    """Return the figures of panels by their names: purity and efficiency, bins, days."""
-    names = slugs(binned.name for binned in details.binned)
-    found = {"purity_efficiency": purity_efficiency_stack(details.purity_efficiency, positive)}
-    found |= {f"by_{names[binned.name]}": binned_stack(binned, positive) for binned in details.binned}
+def _charts(assessment: Assessment, curves: Curves, details: Details) -> dict[str, Chart]:
+    """Return all charts by their names."""
+    positive, names = assessment.positive, assessment.class_names
+    # With more than two classes a curve for each, one against the rest.
+    entries = [curves] if len(names) == 2 else class_curves(assessment)
+    file_names = slugs(binned.name for binned in details.binned)
+    found = {
+        "roc": roc_chart(entries),
+        "precision_recall": precision_recall_chart(entries, [marked_recalls(assessment)]),
+        "reliability": reliability_chart([curves]),
+        "histogram": histogram_chart(curves, names, positive),
+        "confusion": confusion_chart(curves, names),
+        "purity_efficiency": purity_efficiency_chart(details.purity_efficiency, positive),
+        **{f"by_{file_names[one.name]}": binned_chart(one, positive) for one in details.binned},
+    }
     if details.days is not None:
-        found["days"] = days_stack(details.days, details.scores, positive)
+        found["days"] = days_chart(details.days, details.scores, positive)
     return found
 
 
@@ -156,12 +160,9 @@ def json_metrics(metrics: dict[str, float]) -> dict[str, float | None]:
     return {key: None if math.isnan(value) else value for key, value in metrics.items()}
 
 
-def recall_marks(assessment: Assessment) -> list[tuple[float, float]]:
-    """Return the (recall, precision) points that a precision-recall plot points out."""
-    found = (
-        (assessment.metrics[f"recall_at_precision_{precision}"], precision) for precision in (0.95, 0.98)
-    )
-    return [(recall, precision) for recall, precision in found if recall > 0]
+def marked_recalls(assessment: Assessment) -> list[float]:
+    """Return the recalls that a precision-recall plot points out."""
+    return [assessment.metrics[f"recall_at_precision_{precision}"] for precision in MARKED]
 
 
 def reliability_note(assessment: Assessment) -> str:
@@ -195,27 +196,17 @@ def notices(assessment: Assessment) -> list[str]:
 
 
 def _page(
-    assessment: Assessment,
-    curves: Curves,
-    entries: Sequence[Curves],
-    stacks: Mapping[str, Stack],
-    document: Mapping[str, Any],
+    assessment: Assessment, curves: Curves, charts: Mapping[str, Chart], document: Mapping[str, Any]
 ) -> str:
     positive, names = assessment.positive, assessment.class_names
     missing = f"{assessment.n_missing:,} {assessment.restriction} have no prediction and are not counted."
     *some, last = (name for name in names if name != positive)
     others = f"{', '.join(some)} and {last}" if some else last
-    marks = [recall_marks(assessment), *([] for _ in entries[1:])]
     objects = describe_objects(len(assessment.row), assessment.survey, assessment.restriction)
     return render_page(
         "report.html.j2",
-        {
-            "roc": interactive.roc_figure(entries),
-            "precision_recall": interactive.precision_recall_figure(entries, marks),
-            "reliability": interactive.reliability_figure([curves]),
-            "histogram": interactive.histogram_figure(curves, names, positive),
-            **{name: stack_figure(stack) for name, stack in stacks.items()},
-        },
+        # The page has the confusion matrix as a table.
+        {name: chart for name, chart in charts.items() if name != "confusion"},
         title=assessment.name,
         lead=f"{positive} against {others} for {objects}",
         matched=matched_lines(document),

@@ -8,20 +8,18 @@ import numpy as np
 
 from rookery.reports.assess.classes import Assessment
 from rookery.reports.assess.covariates import bin_by
-from rookery.reports.assess.curves import Curves, make_curves
+from rookery.reports.assess.curves import make_curves
 from rookery.reports.assess.objects import describe_objects
 from rookery.reports.assess.provenance import made_now, predictions_provenance, spoken, survey_provenance
-from rookery.reports.charts.against import Stack, comparison_stack
-from rookery.reports.draw import page as interactive
-from rookery.reports.draw import paper
+from rookery.reports.charts.against import methods_chart
+from rookery.reports.charts.classes import precision_recall_chart, reliability_chart, roc_chart
+from rookery.reports.charts.model import Chart
 from rookery.reports.draw.colours import colour
-from rookery.reports.draw.stacked_page import stack_figure
-from rookery.reports.draw.stacked_paper import draw_stack
 from rookery.reports.metric_names import COMPARED, REDSHIFT_COMPARED, metric
 from rookery.reports.page.class_report import (
     json_metrics,
+    marked_recalls,
     notices,
-    recall_marks,
     reliability_note,
 )
 from rookery.reports.page.folder import PAGE, refuse_foreign, write_report
@@ -131,44 +129,41 @@ def write_comparison(
         "restriction": first.restriction or None,
         **made_now(),
     }
-    stacks = _redshift_stacks(assessments)
-    page = _page(assessments, curves, stacks, document, title, notes)
-    with paper.paper_style():
-        drawn = {
-            "roc": paper.draw_roc(curves),
-            "precision_recall": paper.draw_precision_recall(curves),
-            "reliability": paper.draw_reliability(curves),
-            **{name: draw_stack(stack) for name, stack in stacks.items()},
-        }
-    write_report(report, page, document, drawn)
+    recalls = [marked_recalls(assessment) for assessment in assessments]
+    charts = {
+        "roc": roc_chart(curves),
+        "precision_recall": precision_recall_chart(curves, recalls),
+        "reliability": reliability_chart(curves),
+        **_redshift_chart(assessments),
+    }
+    write_report(report, _page(assessments, charts, document, title, notes), document, charts)
     return report / PAGE
 
 
-def _redshift_stacks(assessments: Sequence[Assessment]) -> dict[str, Stack]:
-    """Return the figure of all methods against redshift, by its name; none where redshifts are unknown."""
+def _redshift_chart(assessments: Sequence[Assessment]) -> dict[str, Chart]:
+    """Return the chart of all methods against redshift, by its name; none where redshifts are unknown."""
     redshift = assessments[0].survey.objects["redshift"].to_numpy()
     shown = redshift[assessments[0].row]
     if len(np.unique(shown[np.isfinite(shown)])) < 2:
         return {}
     edges = quantile_edges(shown)
-    binned = [
-        (one.name, bin_by(one, "redshift", redshift[one.row], edges, replicates=_REPLICATES, seed=0))
+    binned = {
+        one.name: bin_by(one, "redshift", redshift[one.row], edges, replicates=_REPLICATES, seed=0)
         for one in assessments
-    ]
-    return {"by_redshift": comparison_stack(binned)}
+    }
+    return {"by_redshift": methods_chart(binned)}
 
 
 def _page(
     assessments: Sequence[Assessment],
-    curves: Sequence[Curves],
-    stacks: Mapping[str, Stack],
+    charts: Mapping[str, Chart],
     document: Mapping[str, Any],
     title: str,
     notes: Sequence[str],
 ) -> str:
     from markupsafe import Markup
 
-    first, marks = assessments[0], [recall_marks(assessment) for assessment in assessments]
+    first = assessments[0]
     sources = [
         (method["name"], f"{made['file']} · SHA-256 {made['sha256']}")
         for method in document["methods"]
@@ -177,19 +172,14 @@ def _page(
     objects = describe_objects(len(first.row), first.survey, first.restriction)
     return render_page(
         "comparison.html.j2",
-        {
-            "roc": interactive.roc_figure(curves),
-            "precision_recall": interactive.precision_recall_figure(curves, marks),
-            "reliability": interactive.reliability_figure(curves),
-            **{name: stack_figure(stack) for name, stack in stacks.items()},
-        },
+        charts,
         title=title,
         lead=f"{len(assessments)} methods on {objects}",
         simulated=first.simulated,
         notices=[*notes, *notices(first)],
         table=Markup(comparison_html([(assessment.name, assessment.metrics) for assessment in assessments])),
         positive=first.positive,
-        stacks=list(stacks),
+        by_redshift="by_redshift" in charts,
         reliability_note=reliability_note(first),
         metrics=[metric(key) for key in COMPARED],
         provenance=[

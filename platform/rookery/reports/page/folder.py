@@ -3,14 +3,13 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rookery.reports.charts.model import Chart
+from rookery.reports.draw import paper
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, check_name
 from rookery_ensembles.plain_text import parse_json
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 PAGE, DOCUMENT, FIGURES, TABLES = "index.html", "metrics.json", "figures", "tables"
 FORMAT = "rookery-report"
@@ -43,10 +42,10 @@ def write_report(
     target: Path,
     page: str,
     document: Mapping[str, Any],
-    figures: "Mapping[str, Figure]",
+    charts: Mapping[str, Chart],
     tables: Mapping[str, str] | None = None,
 ) -> None:
-    """Write page, document, figures and tables as one folder, in place of an earlier report.
+    """Write page, document, charts and tables as one folder, in place of an earlier report.
 
     `tables` are texts by file name.
 
@@ -55,10 +54,8 @@ def write_report(
     InputError
         When `target` holds other files, or cannot be written.
     """
-    from rookery.reports.draw.paper import paper_style, save_figure
-
     refuse_foreign(target)
-    pictures = [f"{FIGURES}/{name}.{suffix}" for name in figures for suffix in ("pdf", "png")]
+    pictures = [f"{FIGURES}/{name}.{suffix}" for name in charts for suffix in ("pdf", "png")]
     texts = {f"{TABLES}/{name}": text for name, text in (tables or {}).items()}
     files = sorted([PAGE, DOCUMENT, *pictures, *texts])
     header = {"format": FORMAT, "format_version": 1, "files": files}
@@ -70,9 +67,8 @@ def write_report(
             (partial / name).parent.mkdir(exist_ok=True)
             (partial / name).write_text(content, encoding="utf-8")
         (partial / FIGURES).mkdir()
-        with paper_style():
-            for name, figure in figures.items():
-                save_figure(figure, partial / FIGURES, name)
+        for name, chart in charts.items():
+            paper.save_chart(chart, partial / FIGURES, name)
 
 
 def _known_files(target: Path) -> set[str]:

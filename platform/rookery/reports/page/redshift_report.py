@@ -6,18 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rookery.reports.assess.covariates import Bins
-from rookery.reports.assess.examples import RULES
 from rookery.reports.assess.objects import Truth
 from rookery.reports.assess.provenance import made_now, predictions_provenance, survey_provenance
 from rookery.reports.assess.redshift_results import Results, make_results, results_document
 from rookery.reports.assess.redshifts import RedshiftAssessment, assess_methods
-from rookery.reports.charts import calibration as panels
-from rookery.reports.charts.redshifts import density, error_histogram, example_shapes
-from rookery.reports.draw import paper
-from rookery.reports.draw import redshift_page as interactive
-from rookery.reports.draw import redshift_paper as figures
-from rookery.reports.draw.stacked_page import stack_figure
-from rookery.reports.draw.stacked_paper import draw_stack
+from rookery.reports.charts.model import Chart
+from rookery.reports.charts.redshifts import (
+    coverage_chart,
+    density_chart,
+    errors_chart,
+    examples_chart,
+    pit_chart,
+    quantiles_chart,
+    trend_chart,
+)
 from rookery.reports.page.folder import refuse_foreign, write_report
 from rookery.reports.page.redshift_tables import csv_tables
 from rookery.reports.page.redshift_values import page_values
@@ -27,8 +29,7 @@ from rookery.surveys.store import Survey
 from rookery_ensembles.bootstrap import REPLICATES, check_bootstrap
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-    from matplotlib.figure import Figure
+    pass
 
 KIND = "redshift_evaluation"
 """The kind of the report, in its ``metrics.json``."""
@@ -106,44 +107,28 @@ def evaluate_redshifts(
             **made_now(),
         },
     }
-    shown, drawn = _draw(results)
-    page = render_page("redshift.html.j2", shown, **page_values(results, document))
-    write_report(report, page, document, drawn, csv_tables(document))
+    charts = _charts(results)
+    page = render_page("redshift.html.j2", charts, **page_values(results, document))
+    write_report(report, page, document, charts, csv_tables(document))
     return results.metrics
 
 
-def _draw(results: Results) -> "tuple[dict[str, go.Figure], dict[str, Figure]]":
-    """Return every figure by its name: for the page, and for a paper."""
-    methods = results.methods
-    cells, errors = density(methods), error_histogram(methods)
+def _charts(results: Results) -> dict[str, Chart]:
+    """Return all charts by their names."""
+    methods, names = results.methods, slugs(trend.name for trend in results.trends)
     notes = [
-        f"σ_MAD {row.scores.metrics['sigma_mad'].value:.5f}, η {row.scores.metrics['eta'].value:.2f} %"
+        f"σ_MAD {row.scores.metrics['sigma_mad'].value:.5f}\nη {row.scores.metrics['eta'].value:.2f} %"
         for row in results.rows[: len(methods)]
     ]
-    stacks = {
-        "pit_quantiles": panels.quantile_stack(results.quantiles),
-        "coverage": panels.coverage_stack(results.coverage),
+    return {
+        "density": density_chart(methods, notes),
+        "errors": errors_chart(methods),
+        "pit": pit_chart(results.pit),
+        "examples": examples_chart(methods, results.examples),
+        "pit_quantiles": quantiles_chart(results.quantiles),
+        "coverage": coverage_chart(results.coverage),
+        **{f"by_{names[trend.name]}": trend_chart(trend) for trend in results.trends},
     }
-    names = slugs(trend.name for trend in results.trends)
-    stacks |= {f"by_{names[trend.name]}": panels.trend_stack(trend) for trend in results.trends}
-    shapes = example_shapes(methods, results.examples)
-    kinds = [kind for kind in RULES if any(shape.example.kind == kind for shape in shapes)]
-    shown = {
-        "density": interactive.density_figure(cells, notes),
-        "errors": interactive.error_figure(errors),
-        "pit": interactive.pit_figure(results.pit),
-        "examples": interactive.examples_figure(shapes, kinds),
-        **{name: stack_figure(stack) for name, stack in stacks.items()},
-    }
-    with paper.paper_style():
-        drawn = {
-            "density": figures.draw_density(cells, notes),
-            "errors": figures.draw_errors(errors),
-            "pit": figures.draw_pit(results.pit),
-            "examples": figures.draw_examples(shapes, kinds),
-            **{name: draw_stack(stack) for name, stack in stacks.items()},
-        }
-    return shown, drawn
 
 
 def _counts(first: RedshiftAssessment) -> list[tuple[str, int]]:

@@ -8,7 +8,7 @@ from rookery.reports.assess.objects import describe_objects, matched_lines
 from rookery.reports.assess.provenance import spoken
 from rookery.reports.assess.redshift_results import Results
 from rookery.reports.assess.rows import LABELS
-from rookery.reports.charts.calibration import label_key
+from rookery.reports.assess.trends import label_key
 from rookery.reports.draw.colours import colour
 from rookery.reports.metric_names import REDSHIFT_COMPARED, REDSHIFT_METRICS, metric
 from rookery.reports.page.class_report import bin_note, metric_cells

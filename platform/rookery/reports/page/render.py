@@ -3,10 +3,10 @@
 import json
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
+from rookery.reports.charts.model import Chart
+from rookery.reports.draw.page import page_figure
 
 _TEMPLATES = "templates"
 
@@ -21,16 +21,16 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def render_page(template: str, figures: "Mapping[str, go.Figure]", **values: Any) -> str:
-    """Fill a page's template; `figures` are drawn where the template has a plot of their name."""
+def render_page(template: str, charts: Mapping[str, Chart], **values: Any) -> str:
+    """Fill a page's template; charts are drawn where the template has a plot of their name."""
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
     folder = files(__package__) / _TEMPLATES
     # "</" would end the script element that the data stand in; "<\/" is the same to JSON.
-    data = json.dumps({name: json.loads(figure.to_json()) for name, figure in figures.items()}).replace(
-        "</", "<\\/"
-    )
+    data = json.dumps(
+        {name: json.loads(page_figure(chart).to_json()) for name, chart in charts.items()}
+    ).replace("</", "<\\/")
     return render(
         template,
         style=Markup((folder / "style.css").read_text(encoding="utf-8")),

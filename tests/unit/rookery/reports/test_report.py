@@ -68,11 +68,11 @@ def report(survey: Survey, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files in place of pictures, which take two seconds to draw; `report` has real ones."""
 
-    def touch(figure: object, folder: Path, name: str) -> None:
+    def touch(chart: object, folder: Path, name: str) -> None:
         for suffix in ("png", "pdf"):
             (folder / f"{name}.{suffix}").touch()
 
-    monkeypatch.setattr("rookery.reports.draw.paper.save_figure", touch)
+    monkeypatch.setattr("rookery.reports.draw.paper.save_chart", touch)
 
 
 class Links(HTMLParser):

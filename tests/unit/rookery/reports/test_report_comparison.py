@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from rookery.reports import Assessment, assess, comparison_html, comparison_table, write_comparison
-from rookery.reports.assess.curves import _thin, _wilson, make_curves, precision_limit, roc_limit
+from rookery.reports.assess.curves import _thin, _wilson, make_curves
+from rookery.reports.charts.classes import precision_limit, roc_limit
 from rookery.reports.metric_names import COMPARED, METRICS, metric
 from rookery.reports.page.comparison import lost_to_average
 from rookery.surveys.store import Survey, write_survey

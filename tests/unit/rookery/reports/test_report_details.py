@@ -18,10 +18,10 @@ from rookery.reports.assess.class_results import details_document, make_details
 from rookery.reports.assess.covariates import covariate_table
 from rookery.reports.assess.curves import make_curves
 from rookery.reports.assess.days import days_curve
-from rookery.reports.charts.against import _is_skewed, binned_stack
-from rookery.reports.draw.paper import paper_style, save_figure
-from rookery.reports.draw.stacked_page import stack_figure
-from rookery.reports.draw.stacked_paper import draw_stack
+from rookery.reports.charts.against import _is_skewed, binned_chart
+from rookery.reports.charts.model import Bars, Line
+from rookery.reports.draw.page import page_figure
+from rookery.reports.draw.paper import save_chart
 from rookery.reports.page.class_report import notices
 from rookery.reports.page.folder import write_report
 from rookery.reports.page.tables import slugs
@@ -59,7 +59,7 @@ def made_up(survey: Survey, names: tuple[str, ...], sharp: float = 2.0, **info: 
     )
 
 
-def touch(figure: object, folder: Path, name: str) -> None:
+def touch(chart: object, folder: Path, name: str) -> None:
     """Make files in place of pictures, which take seconds to draw."""
     for suffix in ("png", "pdf"):
         (folder / f"{name}.{suffix}").touch()
@@ -67,7 +67,7 @@ def touch(figure: object, folder: Path, name: str) -> None:
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rookery.reports.draw.paper.save_figure", touch)
+    monkeypatch.setattr("rookery.reports.draw.paper.save_chart", touch)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def six_classes(tiny_survey: Survey, tmp_path_factory: pytest.TempPathFactory) -
     write_predictions(made_up(tiny_survey, TYPES), folder / "p.parquet")
     bins: dict[str, Any] = {"redshift": [0.0, 0.3, 0.6, 3.0, 4.0], "peak_flux": 2}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rookery.reports.draw.paper.save_figure", touch)
+        patch.setattr("rookery.reports.draw.paper.save_chart", touch)
         evaluate(folder / "p.parquet", tiny_survey, folder / "report", by=["mwebv"], bins=bins, replicates=40)
     return folder / "report"
 
@@ -299,16 +299,17 @@ def test_stacked_panels_are_drawn_with_gaps_where_metrics_are_undefined(tmp_path
     p = np.column_stack([score, 1 - score])
     edges = [0.5, 2, 10, 40, 60, 300]
     binned = binned_scores("peak_snr", values, edges, ("Ia", "non-Ia"), truth, p, replicates=20)
-    stack = binned_stack(binned, "Ia")
-    auc = stack.panels[0].series[1]
+    chart = binned_chart(binned, "Ia")
+    auc = chart.panels[0].marks[1]
+    assert isinstance(auc, Line)
     assert np.isnan(auc.y).tolist() == [False, True, False, False]
-    assert stack.log_x
-    bands = [
-        trace for trace in stack_figure(stack).data if trace.fill == "toself" and trace.legendgroup == "AUC"
-    ]
-    assert [len(band.x) for band in bands] == [2, 4]
-    with paper_style():
-        save_figure(draw_stack(stack), tmp_path, "by")
+    assert chart.panels[0].x.log
+    drawn = page_figure(chart).data
+    counts = [mark for mark in chart.panels[-1].marks if isinstance(mark, Bars)]
+    assert [mark.high[-1] for mark in counts] == [truth[90:].tolist().count(0), 30]
+    around = drawn.index(next(trace for trace in drawn if trace.name == "AUC"))
+    assert [len(band.x) for band in drawn[around - 2 : around]] == [2, 4]
+    save_chart(chart, tmp_path, "by")
     assert (tmp_path / "by.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "by.pdf").read_bytes().startswith(b"%PDF")
 

@@ -23,9 +23,8 @@ from rookery.reports.assess.published import published
 from rookery.reports.assess.redshift_results import Results, make_results
 from rookery.reports.assess.redshifts import assess_methods, method_names
 from rookery.reports.assess.trends import running_trends
-from rookery.reports.charts.redshifts import density, error_histogram, example_shapes
-from rookery.reports.draw.paper import paper_style
-from rookery.reports.draw.redshift_paper import draw_density, draw_errors, draw_examples, draw_pit
+from rookery.reports.charts.redshifts import density_chart, errors_chart, examples_chart, pit_chart
+from rookery.reports.draw.paper import paper_figure, paper_style
 from rookery.reports.metric_names import REDSHIFT_METRICS
 from rookery.reports.page.redshift_values import notices
 from rookery.surveys import Survey, new_galaxy_survey, open_survey, split_survey
@@ -108,7 +107,7 @@ def printed(survey: Survey, net: Path) -> str:
     words = [str(net), str(survey.path), "--report", str(net.parent / "report"), *words, "--replicates", "20"]
     text = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(text):
-        patch.setattr("rookery.reports.draw.paper.save_figure", touch)
+        patch.setattr("rookery.reports.draw.paper.save_chart", touch)
         patch.setattr(sys, "argv", ["rookery", "evaluate", *words])
         patch.setenv("COLUMNS", "80")
         with pytest.raises(SystemExit) as stop:
@@ -122,7 +121,7 @@ def report(printed: str, net: Path) -> Path:
     return net.parent / "report"
 
 
-def touch(figure: object, folder: Path, name: str) -> None:
+def touch(chart: object, folder: Path, name: str) -> None:
     """Make files in place of pictures, which take seconds to draw."""
     for suffix in ("png", "pdf"):
         (folder / f"{name}.{suffix}").touch()
@@ -130,7 +129,7 @@ def touch(figure: object, folder: Path, name: str) -> None:
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rookery.reports.draw.paper.save_figure", touch)
+    monkeypatch.setattr("rookery.reports.draw.paper.save_chart", touch)
 
 
 @pytest.fixture(scope="module")
@@ -307,14 +306,15 @@ def test_figures_of_several_methods_are_drawn(survey: Survey, tmp_path: Path) ->
     methods = [
         assess_redshifts(predictions(spikes(BINS + shift), member=f"m{shift}"), survey) for shift in range(4)
     ]
-    shapes = example_shapes(methods, choose_examples(methods[0]))
+    chosen = [entry for entry in choose_examples(methods[0]) if entry.kind in ("easy", "wrong")]
+    charts = {
+        "density": density_chart(methods, [""] * 4),
+        "errors": errors_chart(methods),
+        "pit": pit_chart(pit_histogram(methods)),
+        "examples": examples_chart(methods, chosen),
+    }
     with paper_style():
-        drawn = {
-            "density": draw_density(density(methods), [""] * 4),
-            "errors": draw_errors(error_histogram(methods)),
-            "pit": draw_pit(pit_histogram(methods)),
-            "examples": draw_examples(shapes, ["easy", "wrong"]),
-        }
+        drawn = {name: paper_figure(chart) for name, chart in charts.items()}
         for name, figure in drawn.items():
             figure.savefig(tmp_path / f"{name}.png", dpi=40)
     assert all((tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in drawn)

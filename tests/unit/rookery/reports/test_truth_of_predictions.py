@@ -134,11 +134,11 @@ def test_terminal_page_and_metrics_say_how_many_objects_matched(
     capsys: pytest.CaptureFixture[str],
     contradict: bool,
 ) -> None:
-    def touch(figure: object, folder: Path, name: str) -> None:
+    def touch(chart: object, folder: Path, name: str) -> None:
         for suffix in ("png", "pdf"):
             (folder / f"{name}.{suffix}").touch()
 
-    monkeypatch.setattr("rookery.reports.draw.paper.save_figure", touch)
+    monkeypatch.setattr("rookery.reports.draw.paper.save_chart", touch)
     monkeypatch.setenv("COLUMNS", "400")
     made = of_redshifts(galaxies)
     made = shifted(made) if contradict else made

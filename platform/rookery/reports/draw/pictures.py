@@ -1,4 +1,4 @@
-"""Galaxies in colour: cutouts as asinh pictures of i, r and g, some of a survey's in one figure."""
+"""Pictures of a survey's objects: example light curves, and galaxies in colour (asinh of i, r and g)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.reports.draw.light_curves import check_figure_path
-from rookery.reports.draw.paper import paper_style
+from rookery.reports.charts.light_curves import light_curves_chart
+from rookery.reports.draw.paper import check_figure_path, empty_figure, paper_figure, paper_style
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_file
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from rookery.surveys import Survey
 
 _SOFTENING = 10.0  # of the asinh stretch (Lupton et al. 2004)
@@ -35,7 +37,28 @@ def colour_picture(image: NDArray[np.floating], bands: Sequence[str]) -> NDArray
     return np.clip(picture, 0.0, 1.0)
 
 
-def draw_cutouts(survey: "Survey", path: Path) -> None:
+def draw_light_curves(survey: "Survey", path: Path) -> None:
+    """Draw a well-observed object of each type into a PNG, PDF or SVG file; at most twelve types.
+
+    Raises
+    ------
+    InputError
+        When the file's kind cannot be drawn, the survey has no typed object, or the file cannot be written.
+    """
+    check_figure_path(path)
+    chart = light_curves_chart(survey)
+    if chart is None:
+        raise fail(survey.path, "has no object of a known type to draw")
+    with paper_style():
+        _save(paper_figure(chart), path, dpi=150)
+
+
+def _save(figure: "Figure", path: Path, dpi: int) -> None:
+    with atomic_file(path) as partial:
+        figure.savefig(partial, dpi=dpi, format=path.suffix[1:].lower())
+
+
+def draw_galaxies(survey: "Survey", path: Path) -> None:
     """Draw the first 32 galaxies of a survey with images into a PNG, PDF or SVG file, by redshift.
 
     Raises
@@ -59,13 +82,9 @@ def draw_pictures(
     groups: Sequence[tuple[str, Sequence[NDArray[np.float64]], Sequence[str]]], path: Path
 ) -> None:
     """Draw groups of pictures below each other: the title of each, its pictures, a label in each."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     heights = [-(-len(pictures) // _COLUMNS) for _, pictures, _ in groups]
     with paper_style():
-        figure = Figure(figsize=(_COLUMNS, sum(heights) + 0.3 * len(groups)))
-        FigureCanvasAgg(figure)
+        figure = empty_figure(_COLUMNS, sum(heights) + 0.3 * len(groups))
         for part, (title, pictures, labels) in zip(
             figure.subfigures(
                 len(groups), 1, height_ratios=[height + 0.3 for height in heights], squeeze=False
@@ -83,5 +102,4 @@ def draw_pictures(
                 axes.imshow(picture, origin="lower", interpolation="nearest")
                 axes.text(0.04, 0.05, label, color="white", fontsize=6.5, transform=axes.transAxes)
                 axes.set_axis_off()
-        with atomic_file(path) as partial:
-            figure.savefig(partial, dpi=120, format=path.suffix[1:].lower())
+        _save(figure, path, dpi=120)
