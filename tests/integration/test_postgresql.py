@@ -15,7 +15,7 @@ from postgresql import PostgreSQL, find
 from processes import wait_for
 from rookery import api
 from rookery.dashboard.storage import open_storage
-from rookery.search.storage.database import DRIVER
+from rookery.search.storage.drivers import DRIVER
 from rookery.search.study import open_study
 from rookery_ensembles import InputError
 

@@ -1,48 +1,35 @@
 """The database of a study: SQLite for one driver, PostgreSQL for several at the same time.
 
-A PostgreSQL database may hold many studies; each has the name that its ``study.yaml`` says. Drivers hold an
-advisory lock of the server for as long as they live: the server frees it when a driver dies, however it does,
-so that others know whose trials to take up.
+A PostgreSQL database may hold many studies; each has the name that its ``study.yaml`` says.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy
-from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from rookery.compute.faults import storage_fault
-from rookery.compute.retry import FOLDER_SECONDS, PATIENCE_SECONDS, causes, keep_trying, reason
+from rookery.compute.retry import reason
 from rookery.extras import missing
+from rookery.search.storage.patient_calls import file_patient, patient
 from rookery.search.storage.sqlite_file import flaws
 from rookery.search.storage.typed_reads import DAMAGE, type_reads
 from rookery_ensembles.errors import InputError, fail
 
-T = TypeVar("T")
-
 ENVIRONMENT = "ROOKERY_STORAGE"
 """Environment variable with the database's URL, password included, which goes before that of study.yaml."""
-DRIVER = "driver"
-"""User attribute of a trial: identity of the driver that runs it."""
-_FILE_AWAY = ("disk I/O error", "unable to open database file")
 _KINDS = ("sqlite", "postgresql")
 # No connection is kept: none is stale when the server comes back, and locks never outlive their use.
-_CONNECTION: dict[str, Any] = {"poolclass": NullPool, "connect_args": {"connect_timeout": 10}}
-_LOCK = sqlalchemy.text("SELECT pg_advisory_lock(:key)")
-_UNLOCK = sqlalchemy.text("SELECT pg_advisory_unlock(:key)")
+CONNECTION: dict[str, Any] = {"poolclass": NullPool, "connect_args": {"connect_timeout": 10}}
 _RETRIED = (
     "create_new_study", "get_study_id_from_name", "get_study_directions", "get_study_user_attrs",
     "set_study_user_attr", "set_study_system_attr", "get_study_system_attrs", "create_new_trial",
@@ -104,7 +91,7 @@ def open_database(url: sqlalchemy.URL) -> RDBStorage:
     kind = url.get_backend_name()
     options: dict[str, Any] = {"connect_args": {"timeout": 60}} if kind == "sqlite" else {}
     if kind == "postgresql":
-        options = dict(_CONNECTION)
+        options = dict(CONNECTION)
     shown = url.database if kind == "sqlite" else url.render_as_string(hide_password=True)
     what = "SQLite database" if kind == "sqlite" else "database of the study"
     try:
@@ -143,7 +130,7 @@ def read_only_storage(url: sqlalchemy.URL) -> RDBStorage | None:
         # Read-only would not do where it can be helped: it cannot roll back what a killed search left.
         how = {"mode": "rw"} if os.access(path.parent, os.W_OK) else {"mode": "ro", "immutable": "1"}
         url = url.set(database=f"file:{quote(str(path.resolve()))}", query={**how, "uri": "true"})
-    options: dict[str, Any] = {"connect_args": {"timeout": 30}} if sqlite else dict(_CONNECTION)
+    options: dict[str, Any] = {"connect_args": {"timeout": 30}} if sqlite else dict(CONNECTION)
     plain = url.render_as_string(hide_password=False)
     try:
         if not _has_study(plain, options, shown):
@@ -202,176 +189,3 @@ def _open_or_make(url: str, options: dict[str, Any]) -> RDBStorage:
                 raise
             time.sleep(0.5)
     raise AssertionError
-
-
-def _may_pass(error: BaseException | None) -> bool:
-    """Whether an error says that the database cannot be reached just now."""
-    return any(
-        isinstance(cause, OperationalError) or getattr(cause, "connection_invalidated", False)
-        for cause in causes(error)
-    )
-
-
-def _file_away(error: BaseException | None) -> bool:
-    """Whether an error says that the file of an SQLite database cannot be reached just now."""
-    return any(
-        isinstance(cause, OperationalError) and any(text in str(cause) for text in _FILE_AWAY)
-        for cause in causes(error)
-    )
-
-
-def patient(
-    call: Callable[..., T],
-    may_pass: Callable[[BaseException | None], bool] = _may_pass,
-    seconds: float = PATIENCE_SECONDS,
-) -> Callable[..., T]:
-    """Return a call of Optuna's that is made again while the database cannot be reached."""
-
-    @wraps(call)
-    def wrapped(*args: Any, **options: Any) -> T:
-        tries = 0
-
-        def once() -> T:
-            nonlocal tries
-            tries += 1
-            try:
-                return call(*args, **options)
-            except UpdateFinishedTrialError:
-                if tries == 1:
-                    raise
-                return True  # type: ignore[return-value]  # told before, but the answer was lost
-
-        return keep_trying(once, may_pass, "the database", seconds)
-
-    return wrapped
-
-
-def file_patient(call: Callable[..., T]) -> Callable[..., T]:
-    """Return a call that is made again while the file of an SQLite database cannot be reached."""
-    return patient(call, _file_away, FOLDER_SECONDS)
-
-
-@contextmanager
-def creation_turn(url: sqlalchemy.URL, study: str) -> Iterator[None]:
-    """Let one driver at a time make a study, by a lock of the PostgreSQL server.
-
-    Raises
-    ------
-    InputError
-        When the server does not answer.
-    """
-    try:
-        connection = _engine(url).connect()
-    except DBAPIError as error:
-        shown = url.render_as_string(hide_password=True)
-        raise fail(shown, f"cannot be used as a database of the study ({reason(error)})") from error
-    with connection:  # its end frees the lock
-        connection.execute(_LOCK, {"key": _key(study, "create")})
-        yield
-
-
-def _engine(url: sqlalchemy.URL) -> sqlalchemy.Engine:
-    return sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", **_CONNECTION)
-
-
-def _key(study: str, what: str) -> int:
-    """Return the number under which the server knows a lock of a study."""
-    return int.from_bytes(hashlib.sha256(f"{study}/{what}".encode()).digest()[:8], "big", signed=True)
-
-
-class DriverLocks:
-    """The drivers that work on one study at the same time, as locks of the PostgreSQL server tell.
-
-    Used by one thread of one driver.
-    """
-
-    def __init__(self, url: sqlalchemy.URL, study: str) -> None:
-        self.me = uuid.uuid4().hex[:12]
-        self._study = study
-        self._engine = _engine(url)
-        self._life: sqlalchemy.Connection | None = None
-        self._looked = 0.0
-        self.heartbeat()
-
-    def heartbeat(self) -> None:
-        """Hold this driver's lock; take it again when the connection was lost. Cheap to call often."""
-        if self._life is not None and time.monotonic() - self._looked < 5:
-            return
-        patient(self._hold)()
-        self._looked = time.monotonic()
-
-    def _hold(self) -> None:
-        try:
-            if self._life is not None:
-                self._life.execute(sqlalchemy.text("SELECT 1"))
-                return
-            life = self._engine.connect()
-            life.execute(_LOCK, {"key": self._key(self.me)})
-            life.execute(sqlalchemy.text("SELECT pg_advisory_lock_shared(:key)"), {"key": self._key("alive")})
-            self._life = life
-        except DBAPIError:
-            self._life = None
-            raise
-
-    def alone(self) -> bool:
-        """Whether no other driver works on the study now."""
-
-        def ask() -> bool:
-            with self._engine.connect() as connection:
-                count = connection.execute(
-                    sqlalchemy.text(
-                        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' "
-                        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-                        "AND ((classid::bigint << 32) | objid::bigint) = :key"
-                    ),
-                    {"key": self._key("alive")},
-                ).scalar_one()
-            return int(count) <= 1
-
-        return patient(ask)()
-
-    def lives(self, driver: str) -> bool:
-        """Whether a driver holds its lock."""
-        if driver == self.me:
-            return True
-
-        def ask() -> bool:
-            with self._engine.connect() as connection:
-                values = {"key": self._key(driver)}
-                got = connection.execute(sqlalchemy.text("SELECT pg_try_advisory_lock(:key)"), values)
-                free = bool(got.scalar_one())
-                if free:
-                    connection.execute(_UNLOCK, values)
-            return not free
-
-        return patient(ask)()
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Let one driver at a time count trials and ask for the next."""
-
-        def take() -> sqlalchemy.Connection:
-            connection = self._engine.connect()
-            connection.execute(_LOCK, {"key": self._key("turn")})
-            return connection
-
-        connection = patient(take)()
-        try:
-            yield
-        finally:
-            try:
-                connection.execute(_UNLOCK, {"key": self._key("turn")})
-                connection.close()
-            except DBAPIError:  # the server went, and the lock with it
-                connection.invalidate()
-                connection.close()
-
-    def leave(self) -> None:
-        """Let go of every lock."""
-        if self._life is not None:
-            self._life.close()
-            self._life = None
-        self._engine.dispose()
-
-    def _key(self, what: str) -> int:
-        return _key(self._study, what)

@@ -9,10 +9,12 @@ from typing import Protocol
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from rookery.search.storage.database import DRIVER, DriverLocks
 from rookery.search.storage.optuna_internals import kept, set_user_attr
+from rookery.search.storage.server_locks import DriverLocks
 from rookery.search.study import Study
 
+DRIVER = "driver"
+"""User attribute of a trial: identity of the driver that runs it."""
 GRACE_SECONDS = 20.0
 """A driver is taken for dead when its lock has been free for so long: a server that restarts frees all."""
 

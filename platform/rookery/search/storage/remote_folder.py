@@ -217,7 +217,8 @@ class RemoteFolder:
     @contextmanager
     def turn(self, storage: str) -> Iterator[None]:
         """Let one first driver at a time make the study; those of one database wait for each other."""
-        from rookery.search.storage.database import creation_turn, parse_storage
+        from rookery.search.storage.database import parse_storage
+        from rookery.search.storage.server_locks import creation_turn
 
         url = parse_storage(storage)
         if url.get_backend_name() != "sqlite":

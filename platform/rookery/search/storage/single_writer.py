@@ -29,7 +29,7 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.dialects.sqlite import Insert, insert
 
-from rookery.search.storage.database import file_patient
+from rookery.search.storage.patient_calls import file_patient
 
 
 @dataclass
