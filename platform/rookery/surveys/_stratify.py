@@ -3,7 +3,26 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+
+_STRATA = 10
+
+
+def strata(kind: str, objects: pd.DataFrame) -> NDArray[np.object_]:
+    """Return what draws of objects shall share out evenly; None where the truth is unknown.
+
+    Of light curves it is the type, of galaxies the tenth of the known redshifts, as text.
+    """
+    if kind == "light_curves":
+        return objects["type"].to_numpy(dtype=object)
+    redshift = objects["redshift"].to_numpy()
+    known = np.isfinite(redshift)
+    found = np.full(len(redshift), None, dtype=object)
+    if known.any():
+        edges = np.quantile(redshift[known], np.linspace(0, 1, _STRATA + 1)[1:-1])
+        found[known] = [f"tenth {rank}" for rank in np.searchsorted(edges, redshift[known])]
+    return found
 
 
 def stratified_order(types: Sequence[str], generator: np.random.Generator) -> NDArray[np.intp]:

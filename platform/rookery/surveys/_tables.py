@@ -23,7 +23,7 @@ def read_table(path: Path) -> pa.Table:
     if not path.is_file():
         raise fail(path, "is missing")
     with _reading(path), bounds.open_parquet(path) as file:
-        _refuse_repeated(file, path)
+        unique_columns(file.schema_arrow.names, path)
         table = file.read()
         table.validate(full=True)  # text that is no UTF-8, which would fail only where it is used
         return table
@@ -35,7 +35,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         raise fail(path, "is missing")
     with _reading(path):
         file = bounds.open_parquet(path, read_dictionary=["object_id", "band"], pre_buffer=False)
-        _refuse_repeated(file, path)
+        unique_columns(file.schema_arrow.names, path)
         return file
 
 
@@ -70,10 +70,11 @@ def _reading(path: Path) -> Iterator[None]:
         raise fail(path, f"is not a readable Parquet file ({error})") from error
 
 
-def _refuse_repeated(file: pq.ParquetFile, path: Path) -> None:
-    names = file.schema_arrow.names
+def unique_columns(names: list[str], where: str | Path) -> list[str]:
+    """Return a table's columns; raises `InputError` when two have one name."""
     if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise fail(path, f"must have one column of each name, but has several {repeated[0]!r}")
+        raise fail(where, f"must have one column of each name, but has several {repeated[0]!r}")
+    return names
 
 
 def require_columns(table: pa.Table, columns: Mapping[str, pa.DataType], where: str | Path) -> None:

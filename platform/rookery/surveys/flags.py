@@ -8,3 +8,5 @@ EDGE = 4
 """The cutout crosses the edge of its frame; pixels beyond it are 0."""
 MISSING_MAGNITUDE = 8
 """A magnitude is missing."""
+FLAGS = {"non_finite": NON_FINITE, "spike": SPIKE, "edge": EDGE, "missing_magnitude": MISSING_MAGNITUDE}
+"""All of them by name, as a survey's provenance counts them."""

@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rookery.surveys import objects as _objects
-from rookery.surveys._document import DOCUMENT, IMAGES, OBJECTS, TRUTH, ImageInfo, seal
+from rookery.surveys._document import DOCUMENT, IMAGES, OBJECTS, ImageInfo
 from rookery.surveys._image_file import ImageFile
-from rookery.surveys.store import check_truth, refuse_existing
+from rookery.surveys.store import refuse_existing, write_tables
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder
 
@@ -76,28 +74,22 @@ class GalaxyWriter:
         given = objects if "type" in objects.columns else objects.assign(type=None)
         frame = _objects.objects_frame(given, where)
         check_magnitudes(frame, self._bands, where)
-        written = [OBJECTS]
         if self._file is not None:
             self._file.finish()
             if self._file.n != len(frame):
                 rule = f"there must be one cutout for each of {len(frame)} objects"
                 raise fail(self._out / IMAGES, f"{rule}, but there are {self._file.n}")
-            written.append(IMAGES)
-        tables = {OBJECTS: _objects.objects_table(frame)}
-        if truth is not None:
-            tables[TRUTH] = pa.Table.from_pandas(truth, preserve_index=False).replace_schema_metadata(None)
-            check_truth(tables[TRUTH], frame["object_id"].tolist(), self._out / TRUTH)
-            written.append(TRUTH)
-        for file_name, table in tables.items():
-            pq.write_table(table, self._folder / file_name, compression="zstd")
-        seal(
+        write_tables(
             self._folder,
+            self._out,
+            frame,
+            truth,
+            written=[] if self._file is None else [IMAGES],
             kind="catalogue" if self._image is None else "images",
             name=self._name,
             bands=self._bands,
             provenance=provenance or {},
             counts={"objects": len(frame), "with_redshift": int(frame["redshift"].notna().sum())},
-            tables=written,
             flux_unit="nanomaggy",
             zero_point=ZERO_POINT,
             time_unit=None,

@@ -11,24 +11,7 @@ from numpy.typing import NDArray
 from rookery_ensembles.errors import fail
 
 _REST = "non-"
-_STRATA = 10
 _SHOWN = 30
-
-
-def strata(kind: str, objects: pd.DataFrame) -> NDArray[np.object_]:
-    """Return what draws of objects shall share out evenly; None where the truth is unknown.
-
-    Of light curves it is the type, of galaxies the tenth of the known redshifts, as text.
-    """
-    if kind == "light_curves":
-        return objects["type"].to_numpy(dtype=object)
-    redshift = objects["redshift"].to_numpy()
-    known = np.isfinite(redshift)
-    found = np.full(len(redshift), None, dtype=object)
-    if known.any():
-        edges = np.quantile(redshift[known], np.linspace(0, 1, _STRATA + 1)[1:-1])
-        found[known] = [f"tenth {rank}" for rank in np.searchsorted(edges, redshift[known])]
-    return found
 
 
 def class_indices(

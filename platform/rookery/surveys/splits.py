@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from rookery.surveys._groups import check_validation, group_codes, group_folds, part_groups, tell_misses
 from rookery.surveys._split_file import ROLES, Split, open_split, split_path, write_split
-from rookery.surveys._stratify import deal, draw, partition
+from rookery.surveys._stratify import deal, draw, partition, strata
 from rookery.surveys._where import matching
-from rookery.surveys.labels import strata
 from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
 
@@ -63,7 +62,7 @@ def split_survey(
         `train_where`, of those that fulfil it.
     train_where
         Conditions that all objects of the training part fulfil, such as ``sim_spectroscopic=1``,
-        on columns of the object table or the truth table; see :func:`rookery.surveys._where.matching`.
+        on columns of the object table or the truth table; see :func:`rookery.surveys.matching`.
     test_where
         Conditions that the test objects fulfil, such as ``deep=0``; without them every labelled
         object outside the training part is a test object.

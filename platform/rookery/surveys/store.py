@@ -209,27 +209,61 @@ def write_survey(
     frame = _objects.objects_frame(objects, path / OBJECTS)
     ids = frame["object_id"].tolist()
     arrays, repeated = _observations.arrays_from_frame(observations, ids, bands, path / OBSERVATIONS)
-    tables = {
-        OBJECTS: _objects.objects_table(frame),
-        OBSERVATIONS: _observations.table_from_arrays(arrays, ids, bands),
-    }
-    if truth is not None:
-        tables[TRUTH] = pa.Table.from_pandas(truth, preserve_index=False).replace_schema_metadata(None)
-        check_truth(tables[TRUTH], ids, path / TRUTH)
     undetected = int((best_snr(arrays.flux, arrays.flux_err, arrays.offsets[:-1]) < DETECTION_SNR).sum())
     warn_undetected(path, undetected, len(frame))
     with atomic_folder(path, replace=replace) as partial:
-        for file_name, table in tables.items():
-            pq.write_table(table, partial / file_name, compression="zstd")
-        seal(
+        table = _observations.table_from_arrays(arrays, ids, bands)
+        pq.write_table(table, partial / OBSERVATIONS, compression="zstd")
+        write_tables(
             partial,
+            path,
+            frame,
+            truth,
+            written=[OBSERVATIONS],
             name=name,
             bands=list(bands),
             provenance={**(provenance or {}), **({"repeated_rows": repeated} if repeated else {})},
             counts=_objects.survey_counts(frame, len(arrays), undetected),
-            tables=tables,
         )
     return open_survey(path)
+
+
+def write_tables(
+    folder: Path,
+    out: Path,
+    objects: pd.DataFrame,
+    truth: pd.DataFrame | None,
+    *,
+    written: Sequence[str],
+    **document: Any,
+) -> None:
+    """Write the object table and the truth of a survey's folder, and the document that seals it.
+
+    Parameters
+    ----------
+    folder, out
+        The folder, and what it will be called, for messages.
+    objects
+        As :func:`rookery.surveys.objects.objects_frame` returns them.
+    truth
+        `object_id` (as in `objects`) and what no network may see.
+    written
+        Files of the folder that are written already.
+    document
+        Keys of ``survey.json``; see :class:`SurveyInfo`.
+
+    Raises
+    ------
+    InputError
+        When the truth has other objects.
+    """
+    tables = {OBJECTS: _objects.objects_table(objects)}
+    if truth is not None:
+        tables[TRUTH] = pa.Table.from_pandas(truth, preserve_index=False).replace_schema_metadata(None)
+        check_truth(tables[TRUTH], objects["object_id"].tolist(), out / TRUTH)
+    for name, table in tables.items():
+        pq.write_table(table, folder / name, compression="zstd")
+    seal(folder, tables=[*tables, *written], **document)
 
 
 def best_snr(

@@ -16,8 +16,7 @@ from rookery.compute.memory import NoDeviceError
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family, Inputs
 from rookery.surveys import Survey, open_split, open_survey
-from rookery.surveys.inner import inner_objects
-from rookery.surveys.train_on import training_rows
+from rookery.surveys.train_on import inner_objects, training_rows
 from rookery.training.job import TrainingJob
 from rookery.training.streaming import gather, place, survey_room
 from rookery.training.target import Target
@@ -170,7 +169,7 @@ def choosing_rows(
     """Return the rows that choose the epoch, and those that are left to train.
 
     Without a `part` the validation objects choose, else the inner part of the training objects; see
-    :func:`rookery.surveys.inner.inner_objects`.
+    :func:`rookery.surveys.train_on.inner_objects`.
     """
     train = rows["train"]
     if part is None:

@@ -22,8 +22,8 @@ from numpy.lib import format as npy
 from rookery.documents import Source
 from rookery.surveys import ingest_catalogue, ingest_headphot_csv
 from rookery.surveys._tables import read_table
+from rookery.surveys.readers._npy import array_of, read_header
 from rookery.surveys.readers._unpacked import unpacked, unpacking
-from rookery.surveys.readers.galaxies._npy_header import array_of, read_header
 from rookery_ensembles import InputError, bounds, read_predictions
 from rookery_ensembles.bounds import FREE_BYTES, VARIABLE, check_growth
 

@@ -40,7 +40,7 @@ from rookery.search.space import find_space, load_space
 from rookery.search.study import open_study
 from rookery.surveys import ingest_catalogue, ingest_cutouts, open_split, open_survey
 from rookery.surveys._document import survey_checksum
-from rookery.surveys.readers._column_map import read_columns
+from rookery.surveys.readers._roles import read_columns
 from rookery.training import train_member
 from rookery.training.checkpoint import load_checkpoint
 from rookery.training.member import open_member, read_card

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rookery_ensembles.bounds import check_growth
-from rookery_ensembles.errors import fail
+from rookery_ensembles.errors import InputError, fail
 
 _BUFFER = 1 << 20
 _ZIP = b"PK\x03\x04"
@@ -39,6 +39,24 @@ class _Counted(io.RawIOBase):
         check_growth(self._where, self._count, self._packed.tell())
         buffer[: len(found)] = found
         return len(found)
+
+
+@contextmanager
+def reading(path: str | Path, kind: str = "") -> Iterator[None]:
+    """Turn whatever a library raises for a damaged file into an error with its name.
+
+    Parameters
+    ----------
+    kind
+        What it was to be read as, for the message, such as ``" as a table"``.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise fail(path, f"cannot be read{kind} ({reason})") from error
 
 
 @contextmanager

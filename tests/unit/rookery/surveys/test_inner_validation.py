@@ -23,8 +23,7 @@ from rookery.search.jobs import trial_jobs
 from rookery.search.space import find_space, load_space
 from rookery.search.study import open_study
 from rookery.surveys import Survey, open_split
-from rookery.surveys.inner import inner_objects
-from rookery.surveys.train_on import TrainOn
+from rookery.surveys.train_on import TrainOn, inner_objects
 from rookery.training import TrainingJob, train
 from rookery.training.data import load_data, predict_rows
 from rookery.training.member import read_card, train_member

@@ -5,9 +5,13 @@ from rookery.surveys.readers.galaxies.catalogue import ingest_catalogue
 from rookery.surveys.readers.galaxies.cubes import ingest_cubes
 from rookery.surveys.readers.galaxies.cutouts import ingest_cutouts
 from rookery.surveys.readers.galaxies.frames import ingest_frames
-from rookery.surveys.readers.galaxies.images import ImageOptions, ImageSettings
 from rookery.surveys.readers.galaxies.mlz import ingest_mlz
-from rookery.surveys.readers.galaxies.settings import CatalogueOptions, CatalogueSettings
+from rookery.surveys.readers.galaxies.settings import (
+    CatalogueOptions,
+    CatalogueSettings,
+    ImageOptions,
+    ImageSettings,
+)
 
 __all__ = [
     "CatalogueOptions",

@@ -1,7 +1,7 @@
 """Named columns -> a survey's objects: magnitudes in AB, redshifts, covariates, and the rules they keep."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.surveys._report import Faults
 from rookery.surveys.flags import MISSING_MAGNITUDE
+from rookery.surveys.ingest import Faults
+from rookery.surveys.readers._tables import OpenTable, column_values
 from rookery.surveys.readers.galaxies._roles import Roles, match_roles
-from rookery.surveys.readers.galaxies._tables import OpenTable, column_values
-from rookery.surveys.readers.galaxies.settings import CatalogueSettings, Wrong
+from rookery.surveys.readers.galaxies.settings import CatalogueSettings
 from rookery_ensembles.errors import InputError, fail
 
 # Peculiar velocities and errors make redshifts slightly negative (the real BOSS sample has -0.0109);
@@ -51,6 +51,12 @@ class Galaxies:
     has_ids: bool
     roles: Mapping[str, str]
 
+    def take(self, rows: NDArray[np.int64]) -> "Galaxies":
+        """Return the galaxies of some rows, which break no rule."""
+        frame = self.frame.iloc[rows].reset_index(drop=True)
+        truth = None if self.truth is None else self.truth.iloc[rows].reset_index(drop=True)
+        return replace(self, frame=frame, truth=truth, wrong={})
+
     def kept(self, faults: Faults) -> NDArray[np.int64]:
         """Return the rows that break no rule; the first one that does is raised, or each is noted.
 
@@ -68,13 +74,32 @@ class Galaxies:
         return keep
 
 
+@dataclass
+class Wrong:
+    """What spoils rows: the first error of each, in the order in which rules are checked."""
+
+    rules: dict[int, str] = field(default_factory=dict)
+
+    def add(self, rows: NDArray[np.bool_], rule: str, values: NDArray[np.float64] | None = None) -> None:
+        """Note a rule that some rows break; `values` are told with it."""
+        for row in np.flatnonzero(rows):
+            told = rule if values is None else f"{rule}, but is {values[row]:g}"
+            self.rules.setdefault(int(row), told)
+
+
 @dataclass(frozen=True)
 class Rows:
     """Where rows come from: the file of each, and its number there."""
 
-    files: Sequence[Path | str]
+    files: Sequence[Path]
     file_index: NDArray[np.int64]
     number: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, files: Sequence[Path], sizes: Sequence[int]) -> "Rows":
+        """Return the rows of files one below the other; `sizes` are their numbers of rows."""
+        numbers = np.concatenate([np.arange(1, size + 1) for size in sizes])
+        return cls(files, np.repeat(np.arange(len(files)), sizes), numbers)
 
     def place(self, row: int) -> str:
         """Return a row's name for messages; rows count from 1."""
@@ -85,7 +110,7 @@ class Rows:
         numbers = [str(number) for number in self.number]
         if len(self.files) == 1:
             return numbers
-        stems = [Path(file).name.split(".")[0] for file in self.files]
+        stems = [file.name.split(".")[0] for file in self.files]
         return [f"{stems[index]}-{number}" for index, number in zip(self.file_index, numbers, strict=True)]
 
 
@@ -107,26 +132,26 @@ def read_galaxies(
     roles = match_roles(settings.mapping, first.names, first.path, need_bands=need_bands)
     text = [] if roles.object_id is None else [roles.object_id]
     frames = [table.read(first.names, text) for table in tables]
-    sizes = [len(frame) for frame in frames]
-    rows = Rows(
-        [table.path for table in tables],
-        np.repeat(np.arange(len(tables)), sizes),
-        np.concatenate([np.arange(1, size + 1) for size in sizes]),
-    )
-    whole = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-    return galaxies_from_columns(whole, roles, settings, rows)
+    return galaxies_from_columns(frames, [table.path for table in tables], roles, settings)
 
 
 def galaxies_from_columns(
-    table: pd.DataFrame, roles: Roles, settings: CatalogueSettings, rows: Rows
+    frames: Sequence[pd.DataFrame], files: Sequence[Path], roles: Roles, settings: CatalogueSettings
 ) -> Galaxies:
     """Turn named columns into objects, not dereddened yet; a broken row is noted, not raised.
+
+    Parameters
+    ----------
+    frames
+        Tables of the same columns, taken one below the other, of `files`.
 
     Raises
     ------
     InputError
         For what no row can mend, such as a unit that does not fit.
     """
+    rows = Rows.of(files, [len(frame) for frame in frames])
+    table = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     wrong = Wrong()
     if roles.object_id is None:
         ids = rows.ids()
@@ -149,7 +174,7 @@ def galaxies_from_columns(
     # A mapped covariate of a band that has no magnitudes may be called like one: it goes before.
     frame = pd.DataFrame({**columns, **covariates, "flags": np.where(absent, float(MISSING_MAGNITUDE), 0.0)})
     if len(rows.files) > 1:
-        frame["source_file"] = [Path(rows.files[index]).name for index in rows.file_index]
+        frame["source_file"] = [rows.files[index].name for index in rows.file_index]
     errors = {
         row: fail(rows.place(row) + (f" (object {ids[row]!r})" if ids[row] else ""), rule)
         for row, rule in wrong.rules.items()

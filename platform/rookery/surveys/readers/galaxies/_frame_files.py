@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.surveys.readers._fits import check_units
-from rookery.surveys.readers._unpacked import unpacked, unpacking
-from rookery.surveys.readers.galaxies._tables import reading
+from rookery.surveys.readers._unpacked import reading, unpacked, unpacking
 from rookery_ensembles.errors import InputError, fail
 
 ENDINGS = (tuple(f"{kind}{packing}" for kind in (".fits", ".fit") for packing in ("", ".gz", ".bz2", ".fz")),)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from rookery.surveys.readers.galaxies._tables import open_table, reading
+from rookery.surveys.readers._tables import open_table
+from rookery.surveys.readers._unpacked import reading
 from rookery_ensembles.errors import fail
 from rookery_ensembles.plain_text import parse_json
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rookery.surveys.band_names import wavelength_order
-from rookery.surveys.bands import EFFECTIVE_WAVELENGTH
+from rookery.surveys.bands import EFFECTIVE_WAVELENGTH, wavelength_order
+from rookery.surveys.readers._roles import missing_column
 from rookery_ensembles.errors import InputError, fail
 
 # Names under which catalogues commonly write a role, in lower case.
@@ -130,7 +130,7 @@ def _mapped(mapping: Mapping[str, str], names: list[str], where: Path) -> dict[s
         elif column in names:
             found[role] = column
         else:
-            raise _missing(role, column, names, where)
+            raise missing_column(role, column, names, where)
     return found
 
 
@@ -143,7 +143,7 @@ def _expanded(role: str, column: str, names: list[str], where: Path) -> dict[str
     # A pattern as open as "{band}" also fits "ra": letters of known bands then go first.
     known = {band: name for band, name in found.items() if band in EFFECTIVE_WAVELENGTH}
     if not found:
-        raise _missing(role, column, names, where)
+        raise missing_column(role, column, names, where)
     return known or found
 
 
@@ -204,7 +204,3 @@ def _photometric(
         if f"{kind}_err" in columns:
             error[band] = columns[f"{kind}_err"]
     return value, error, flux, rest
-
-
-def _missing(role: str, column: str, names: list[str], where: Path) -> InputError:
-    return fail(where, f"must have a column {column!r} for {role}; its columns are {', '.join(names)}")

@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import Unpack
 
-from rookery.surveys._report import Faults, IngestReport, OnError
-from rookery.surveys.readers._unpacked import unpacking
+from rookery.surveys.ingest import IngestReport, OnError, Paths
+from rookery.surveys.readers._tables import open_table
+from rookery.surveys.readers._unpacked import reading, unpacking
 from rookery.surveys.readers.galaxies._catalogue import read_galaxies
-from rookery.surveys.readers.galaxies._tables import open_table, reading, table_files
-from rookery.surveys.readers.galaxies.catalogue import Paths, given_paths, paths_name, write_catalogue
+from rookery.surveys.readers.galaxies._ingest import GalaxyIngest
 from rookery.surveys.readers.galaxies.settings import CatalogueOptions, CatalogueSettings
-from rookery.surveys.store import refuse_existing
 from rookery_ensembles.errors import fail
 
 ENDINGS = ((".csv", ".annz", ".csv.gz", ".annz.gz"), (".txt", ".dat", ".txt.gz", ".dat.gz"))
@@ -42,24 +41,14 @@ def ingest_annz(
     InputError
         As :func:`rookery.surveys.ingest_catalogue`, and for a file without such a header.
     """
-    paths = given_paths(path)
-    settings, faults = CatalogueSettings(**options), Faults(on_error)
-    refuse_existing(Path(out))
-    files = table_files(paths, ENDINGS, what="an ANNZ catalogue")
-    tables = []
+    settings = CatalogueSettings(**options)
+    ingest = GalaxyIngest("annz", path, out, on_error=on_error, name=name)
+    files, tables = ingest.files(ENDINGS, what="an ANNZ catalogue"), []
     for file in files:
         if settings.names is None:
             _require_header(file)
         tables.append(open_table(file, names=settings.names))
-    return write_catalogue(
-        read_galaxies(tables, settings),
-        settings,
-        faults,
-        out=Path(out),
-        name=paths_name(paths, name),
-        reader="annz",
-        files=files,
-    )
+    return ingest.write_catalogue(read_galaxies(tables, settings), settings, files)
 
 
 def _require_header(file: Path) -> None:

@@ -1,20 +1,19 @@
 """Reader for any catalogue of galaxies: FITS, CSV, Parquet, text and structured .npy."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
-import numpy as np
-
-from rookery.surveys._report import Faults, IngestReport, OnError, survey_name
-from rookery.surveys.galaxies import new_galaxy_survey
-from rookery.surveys.readers.galaxies._catalogue import Galaxies, dereddened, read_galaxies
-from rookery.surveys.readers.galaxies._tables import ENDINGS, open_table, table_files
+from rookery.surveys.ingest import IngestReport, OnError, Paths
+from rookery.surveys.readers._tables import open_table
+from rookery.surveys.readers.galaxies._catalogue import read_galaxies
+from rookery.surveys.readers.galaxies._ingest import GalaxyIngest
 from rookery.surveys.readers.galaxies.settings import CatalogueOptions, CatalogueSettings
-from rookery.surveys.store import open_survey, refuse_existing
-from rookery_ensembles.errors import fail
 
-Paths = str | Path | Sequence[str | Path]
+# What a folder of catalogues is searched for: text of any kind only where there is nothing better.
+ENDINGS = (
+    (".fits", ".fit", ".fits.gz", ".fit.gz", ".csv", ".csv.gz", ".csv.zip", ".tsv", ".parquet", ".npy"),
+    (".txt", ".dat", ".ascii", ".cat", ".tbl"),
+)
 
 
 def ingest_catalogue(
@@ -56,87 +55,8 @@ def ingest_catalogue(
         that is no number, a redshift below -0.02), a missing column, an unknown unit, dereddening
         without reddening or coefficient, a damaged file, or an `out` that exists.
     """
-    paths = given_paths(path)
-    settings, faults = CatalogueSettings(**options), Faults(on_error)
-    refuse_existing(Path(out))
-    tables = [
-        open_table(one, names=settings.names) for one in table_files(paths, ENDINGS, what="a catalogue")
-    ]
-    galaxies = read_galaxies(tables, settings)
-    files = [table.path for table in tables]
-    return write_catalogue(
-        galaxies,
-        settings,
-        faults,
-        out=Path(out),
-        name=paths_name(paths, name),
-        reader="catalogue",
-        files=files,
-    )
-
-
-def given_paths(path: Paths) -> list[Path]:
-    """Return one path or several as a list, not empty."""
-    paths = [Path(path)] if isinstance(path, (str, Path)) else [Path(one) for one in path]
-    if not paths:
-        raise fail("path", "must be at least one file or folder, but is none")
-    return paths
-
-
-def paths_name(paths: Sequence[Path], name: str | None) -> str:
-    """Return a survey's name: the one given, else that of its file, or of the folder of several."""
-    return survey_name(paths[0] if len(paths) == 1 else paths[0].resolve().parent, name)
-
-
-def write_catalogue(
-    galaxies: Galaxies,
-    settings: CatalogueSettings,
-    faults: Faults,
-    *,
-    out: Path,
-    name: str,
-    reader: str,
-    files: Sequence[Path],
-    **notes: Any,
-) -> IngestReport:
-    """Write the objects that break no rule as a survey without images.
-
-    Raises
-    ------
-    InputError
-        For the first broken row, unless `faults` leaves it out, or when none is left.
-    """
-    galaxies = dereddened(galaxies, settings, files[0])
-    keep = galaxies.kept(faults)
-    with new_galaxy_survey(out, name=name, bands=galaxies.bands) as writer:
-        writer.finish(
-            objects=galaxies.frame.iloc[keep].reset_index(drop=True),
-            truth=None if galaxies.truth is None else galaxies.truth.iloc[keep].reset_index(drop=True),
-            provenance={
-                "reader": reader,
-                "source": files[0].name if len(files) == 1 else files[0].parent.name,
-                "files": [file.name for file in files][:1000],
-                **galaxy_notes(galaxies, settings),
-                "objects_read": len(keep),
-                "objects_skipped": len(faults.errors),
-                "skipped": faults.errors[:1000],
-                **notes,
-            },
-        )
-    return IngestReport(open_survey(out, verify=False), len(keep), len(faults.errors), 0, faults.errors)
-
-
-def galaxy_notes(galaxies: Galaxies, settings: CatalogueSettings) -> Mapping[str, Any]:
-    """Return what a survey's provenance says of its catalogue."""
-    photometry = settings.photometry
-    flux = {band for band in galaxies.bands if f"flux_{band}" in galaxies.roles}
-    return {
-        "columns": dict(galaxies.roles),
-        "ids": "column" if galaxies.has_ids else "row numbers",
-        "units": {band: photometry.unit_of(band, is_flux=band in flux) for band in galaxies.bands},
-        "offsets": dict(photometry.offsets),
-        "dereddened": (
-            {band: photometry.coefficient(band) for band in galaxies.bands} if photometry.deredden else False
-        ),
-        "without_some_magnitude": int(np.count_nonzero(galaxies.frame["flags"])),
-    }
+    settings = CatalogueSettings(**options)
+    ingest = GalaxyIngest("catalogue", path, out, on_error=on_error, name=name)
+    files = ingest.files(ENDINGS, what="a catalogue")
+    galaxies = read_galaxies([open_table(file, names=settings.names) for file in files], settings)
+    return ingest.write_catalogue(galaxies, settings, files)

@@ -7,22 +7,12 @@ from typing import Any, Unpack
 import numpy as np
 import pandas as pd
 
-from rookery.surveys._report import Faults, IngestReport, OnError
-from rookery.surveys.readers.galaxies._catalogue import Galaxies, Rows, galaxies_from_columns
-from rookery.surveys.readers.galaxies._npy import ArrayHeader, array_headers
-from rookery.surveys.readers.galaxies._roles import match_roles
-from rookery.surveys.readers.galaxies._tables import column_values, structured_columns, table_files
-from rookery.surveys.readers.galaxies.catalogue import Paths, given_paths, paths_name
-from rookery.surveys.readers.galaxies.images import (
-    ImageBlock,
-    ImageOptions,
-    ImageSettings,
-    joined,
-    own_settings,
-    read_catalogue,
-    write_images,
-)
-from rookery.surveys.store import refuse_existing
+from rookery.surveys.ingest import IngestReport, OnError, Paths
+from rookery.surveys.readers._npy import ArrayHeader, array_headers
+from rookery.surveys.readers._tables import column_values, structured_columns
+from rookery.surveys.readers.galaxies._ingest import GalaxyIngest, ImageBlock
+from rookery.surveys.readers.galaxies._join import labelled
+from rookery.surveys.readers.galaxies.settings import ImageOptions, ImageSettings
 from rookery_ensembles.errors import fail
 
 ENDINGS = ((".npz",), (".npy",))
@@ -62,37 +52,30 @@ def ingest_cubes(
         For the first cutout or row that breaks a rule, another size or number of bands, labels or
         a catalogue of another length, a damaged file, or an array of Python objects.
     """
-    paths = given_paths(path)
-    settings, faults = ImageSettings(**options), Faults(on_error)
-    refuse_existing(Path(out))
-    files = table_files(paths, ENDINGS, what="a cube")
+    settings = ImageSettings(**options)
+    ingest = GalaxyIngest("cubes", path, out, on_error=on_error, name=name)
+    files = ingest.files(ENDINGS, what="a cube")
     cubes, tables = [], []
     for file in files:
         arrays = array_headers(file)
         cubes.append(_cube(arrays, cube, file))
         tables.append(_label_table(arrays, cubes[-1], labels))
         settings.to_bands_first(np.empty((0, *cubes[-1].shape[1:])), cubes[-1].place)
-    own = _own_galaxies(cubes, tables, settings)
-    galaxies = joined(own, read_catalogue(settings, list(tables[0].columns)), settings, paths[0])
+    _require_same_labels(files, tables)
+    own, galaxies = labelled(tables, files, settings, ingest.paths[0])
     starts = np.cumsum([0, *(one.shape[0] for one in cubes)])
 
     def place(row: int) -> str:
         file = int(np.searchsorted(starts, row, side="right")) - 1
         return f"{cubes[file].place}, image {row - starts[file] + 1} (object {own.frame['object_id'][row]!r})"
 
-    return write_images(
+    return ingest.write_images(
         galaxies,
         _blocks(cubes, settings),
         settings,
-        faults,
-        out=Path(out),
-        name=paths_name(paths, name),
-        place=place,
-        provenance={
-            "reader": "cubes",
-            "source": paths[0].name,
-            "files": [file.name for file in files][:1000],
-        },
+        place,
+        source=ingest.paths[0].name,
+        files=[file.name for file in files][:1000],
     )
 
 
@@ -140,21 +123,12 @@ def _plain(values: Any) -> Any:
     )
 
 
-def _own_galaxies(cubes: list[ArrayHeader], tables: list[pd.DataFrame], settings: ImageSettings) -> Galaxies:
+def _require_same_labels(files: list[Path], tables: list[pd.DataFrame]) -> None:
     names = list(tables[0].columns)
-    for cube, table in zip(cubes, tables, strict=True):
+    for file, table in zip(files, tables, strict=True):
         if list(table.columns) != names:
             odd = sorted(set(table.columns) ^ set(names)) or names
-            raise fail(cube.path, f"must have the labels of {cubes[0].path}, but they differ in {odd[0]!r}")
-    sizes = [len(table) for table in tables]
-    rows = Rows(
-        [cube.path for cube in cubes],
-        np.repeat(np.arange(len(cubes)), sizes),
-        np.concatenate([np.arange(1, size + 1) for size in sizes]),
-    )
-    mapped = own_settings(settings, names)
-    roles = match_roles(mapped.mapping, names, cubes[0].path, need_bands=False)
-    return galaxies_from_columns(pd.concat(tables, ignore_index=True), roles, mapped, rows)
+            raise fail(file, f"must have the labels of {files[0]}, but they differ in {odd[0]!r}")
 
 
 def _blocks(cubes: list[ArrayHeader], settings: ImageSettings) -> Iterator[ImageBlock]:

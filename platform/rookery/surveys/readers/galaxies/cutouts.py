@@ -1,26 +1,22 @@
 """Reader for cutouts with a file per galaxy (``.npy`` or FITS) and a manifest."""
 
+import io
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rookery.surveys._report import Faults, IngestReport, OnError, survey_name
-from rookery.surveys.readers.galaxies._catalogue import Rows, galaxies_from_columns
-from rookery.surveys.readers.galaxies._cutout_file import read_cutout
+from rookery.surveys.ingest import IngestReport, OnError
+from rookery.surveys.readers._fits import check_units
+from rookery.surveys.readers._npy import array_of
+from rookery.surveys.readers._unpacked import reading, unpacked
+from rookery.surveys.readers.galaxies._ingest import GalaxyIngest, ImageBlock
+from rookery.surveys.readers.galaxies._join import labelled
 from rookery.surveys.readers.galaxies._manifest import Manifest, find_manifest, read_manifest
-from rookery.surveys.readers.galaxies._roles import match_roles
-from rookery.surveys.readers.galaxies.images import (
-    ImageBlock,
-    ImageOptions,
-    ImageSettings,
-    joined,
-    own_settings,
-    read_catalogue,
-    write_images,
-)
-from rookery.surveys.store import refuse_existing
+from rookery.surveys.readers.galaxies.settings import ImageOptions, ImageSettings
 from rookery_ensembles.errors import InputError, fail
 
 _ENDINGS = (".npy", ".fits", ".fit", ".fits.gz", ".fit.gz", ".fits.fz")
@@ -64,9 +60,9 @@ def ingest_cutouts(
         For the first file or row that breaks a rule, files and manifest of different number, or a catalogue
         with other objects.
     """
-    place = Path(path)
-    settings, faults = ImageSettings(**options), Faults(on_error)
-    refuse_existing(Path(out))
+    place, settings = Path(path), ImageSettings(**options)
+    folder = place if place.is_dir() else place.parent
+    ingest = GalaxyIngest("cutouts", folder, out, on_error=on_error, name=name)
     found = read_manifest(find_manifest(place, manifest), path_column=path_column, names=settings.names)
     files = [found.file(row) for row in range(len(found.paths))]
     surplus = _surplus(found, files, settings)
@@ -74,27 +70,17 @@ def ingest_cutouts(
         rule = (
             f"names {len(files)} cutouts, but {len(surplus)} more lie beside it, the first {surplus[0].name}"
         )
-        faults.add("surplus", fail(found.path, rule))
-    names = list(found.table.columns)
-    mapped = own_settings(settings, names)
-    n = len(files)
-    rows = Rows([found.path], np.zeros(n, dtype=np.int64), np.arange(1, n + 1))
-    own = galaxies_from_columns(
-        found.table, match_roles(mapped.mapping, names, found.path, need_bands=False), mapped, rows
-    )
-    galaxies = joined(own, read_catalogue(settings, names), settings, found.path)
-    report = write_images(
+        ingest.faults.add("surplus", fail(found.path, rule))
+    own, galaxies = labelled([found.table], [found.path], settings, found.path)
+    return ingest.write_images(
         galaxies,
         _blocks(found, files, settings),
         settings,
-        faults,
-        out=Path(out),
-        name=survey_name(place if place.is_dir() else place.parent, name),
-        place=lambda row: f"{files[row] or found.path} (object {own.frame['object_id'][row]!r})",
-        provenance={"reader": "cutouts", "source": place.name, "manifest": found.path.name},
+        lambda row: f"{files[row] or found.path} (object {own.frame['object_id'][row]!r})",
         n_ignored=len(surplus),
+        source=place.name,
+        manifest=found.path.name,
     )
-    return report
 
 
 def _surplus(manifest: Manifest, files: list[Path | None], settings: ImageSettings) -> list[Path]:
@@ -123,7 +109,45 @@ def _blocks(manifest: Manifest, files: list[Path | None], settings: ImageSetting
                 if file is None:
                     rule = f"names {manifest.paths[row]!r}, but there is no such file"
                     raise fail(f"{manifest.path}, row {row + 1}", rule)
-                images[local] = read_cutout(file, settings)
+                images[local] = _read_cutout(file, settings)
             except InputError as error:
                 wrong[local] = error
         yield ImageBlock(images, np.zeros(len(rows), dtype=np.int64), wrong)
+
+
+def _read_cutout(path: Path, settings: ImageSettings) -> NDArray[np.float32]:
+    """Return a cutout (bands, rows, columns).
+
+    A FITS file holds one image of three dimensions, or as many images of two as there are bands.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged, or is of another size or number of bands.
+    """
+    with reading(path):
+        content = unpacked(path)
+        array = _from_fits(path, content) if content[:6] == b"SIMPLE" else array_of(content)
+    if array.dtype.kind not in "fiu":
+        raise fail(path, f"must hold numbers, but has type {array.dtype}")
+    if array.ndim != 3:
+        raise fail(path, f"must have rows, columns and bands, but has the shape {array.shape}")
+    return np.array(settings.to_bands_first(array, str(path)), dtype=np.float32, order="C")
+
+
+def _from_fits(path: Path, content: bytes) -> NDArray[Any]:
+    from astropy.io import fits
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with fits.open(io.BytesIO(content), memmap=False) as units:
+            check_units(units, path, len(content))
+            images = [np.asarray(unit.data) for unit in units if unit.is_image and unit.data is not None]
+    if not images:
+        raise fail(path, "must hold an image, but holds none")
+    if images[0].ndim == 3:
+        return images[0]
+    flat = [image for image in images if image.ndim == 2]
+    if len({image.shape for image in flat}) != 1:
+        raise fail(path, f"its images must have one size, but have {[image.shape for image in images]}")
+    return np.stack(flat)

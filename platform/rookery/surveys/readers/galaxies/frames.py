@@ -6,22 +6,14 @@ from pathlib import Path
 from typing import Unpack
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rookery.surveys._report import Faults, IngestReport, OnError
+from rookery.surveys.ingest import Faults, IngestReport, OnError, Paths
 from rookery.surveys.readers.galaxies._catalogue import Galaxies, dereddened
 from rookery.surveys.readers.galaxies._frame_files import ENDINGS, PixelCache, Plane, find_planes
+from rookery.surveys.readers.galaxies._ingest import GalaxyIngest, ImageBlock
+from rookery.surveys.readers.galaxies._join import read_catalogue
 from rookery.surveys.readers.galaxies._stamps import Coverage, Resample, cut, find_coverage
-from rookery.surveys.readers.galaxies._tables import table_files
-from rookery.surveys.readers.galaxies.catalogue import Paths, given_paths, paths_name
-from rookery.surveys.readers.galaxies.images import (
-    ImageBlock,
-    ImageOptions,
-    ImageSettings,
-    read_catalogue,
-    write_images,
-)
-from rookery.surveys.store import refuse_existing
+from rookery.surveys.readers.galaxies.settings import ImageOptions, ImageSettings
 from rookery_ensembles.errors import fail
 
 _BLOCK = 64
@@ -65,9 +57,8 @@ def ingest_frames(
         For the first object or row that breaks a rule, a damaged frame, one without WCS, band
         or known unit, and a band without a frame.
     """
-    paths = given_paths(path)
-    settings, faults = ImageSettings(**options), Faults(on_error)
-    refuse_existing(Path(out))
+    settings = ImageSettings(**options)
+    ingest = GalaxyIngest("frames", path, out, on_error=on_error, name=name)
     if resample not in ("auto", "never", "always"):
         raise fail("resample", f"must be auto, never or always, but is {resample!r}")
     for band in frames or {}:
@@ -79,29 +70,23 @@ def ingest_frames(
     where = str(settings.catalogue)
     galaxies = _with_positions(dereddened(catalogue, settings, where), where)
     bands = list(settings.bands)
-    files = table_files(paths, ENDINGS, what="a FITS frame")
+    files = ingest.files(ENDINGS, what="a FITS frame")
     planes = find_planes(files, bands, frames or {}, any_unit=settings.zero_point is not None)
-    galaxies, coverage = _covered(galaxies, planes, bands, faults, where)
+    galaxies, coverage = _covered(galaxies, planes, bands, ingest.faults, where)
     reference = bands.index("r") if "r" in bands else len(bands) // 2
     settings = replace(settings, pixel_scale=_pixel_scale(planes, bands[reference], settings))
     order = np.argsort(coverage.plane[:, reference], kind="stable")
-    galaxies, coverage = _taken(galaxies, order), Coverage(coverage.plane[order], coverage.pixel[order])
+    galaxies, coverage = galaxies.take(order), Coverage(coverage.plane[order], coverage.pixel[order])
     ids = galaxies.frame["object_id"].to_numpy()
-    return write_images(
+    return ingest.write_images(
         galaxies,
         _blocks(planes, coverage, reference, settings, resample),
         settings,
-        faults,
-        out=Path(out),
-        name=paths_name(paths, name),
-        place=lambda row: f"{planes[coverage.plane[row, reference]].path} (object {ids[row]!r})",
-        provenance={
-            "reader": "frames",
-            "source": paths[0].name,
-            "files": [file.name for file in files][:1000],
-            "reference_band": bands[reference],
-            "resample": resample,
-        },
+        lambda row: f"{planes[coverage.plane[row, reference]].path} (object {ids[row]!r})",
+        source=ingest.paths[0].name,
+        files=[file.name for file in files][:1000],
+        reference_band=bands[reference],
+        resample=resample,
     )
 
 
@@ -136,12 +121,7 @@ def _covered(
         wrong[row] = fail(f"{where} (object {galaxies.frame['object_id'].iloc[row]!r})", rule)
     keep = replace(galaxies, wrong=wrong).kept(faults)
     local = np.searchsorted(good, keep)
-    return _taken(galaxies, keep), Coverage(coverage.plane[local], coverage.pixel[local])
-
-
-def _taken(galaxies: Galaxies, rows: NDArray[np.int64]) -> Galaxies:
-    truth = None if galaxies.truth is None else galaxies.truth.iloc[rows].reset_index(drop=True)
-    return replace(galaxies, frame=galaxies.frame.iloc[rows].reset_index(drop=True), truth=truth, wrong={})
+    return galaxies.take(keep), Coverage(coverage.plane[local], coverage.pixel[local])
 
 
 def _pixel_scale(planes: Sequence[Plane], band: str, settings: ImageSettings) -> float:

@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-from rookery.surveys._report import Faults, IngestReport, OnError
 from rookery.surveys.bands import EFFECTIVE_WAVELENGTH
+from rookery.surveys.ingest import IngestReport, OnError, Paths
+from rookery.surveys.readers._tables import OpenTable, open_table
 from rookery.surveys.readers.galaxies._catalogue import read_galaxies
-from rookery.surveys.readers.galaxies._tables import OpenTable, open_table, table_files
-from rookery.surveys.readers.galaxies.catalogue import Paths, given_paths, paths_name, write_catalogue
+from rookery.surveys.readers.galaxies._ingest import GalaxyIngest
 from rookery.surveys.readers.galaxies.settings import CatalogueOptions, CatalogueSettings
-from rookery.surveys.store import refuse_existing
 
 ENDINGS = (
     (".train", ".test", ".mlz", ".train.gz", ".test.gz", ".mlz.gz"),
@@ -52,24 +51,14 @@ def ingest_mlz(
     InputError
         As :func:`rookery.surveys.ingest_catalogue`, and for a header that does not fit the rows.
     """
-    paths = given_paths(path)
-    settings, faults = CatalogueSettings(**options), Faults(on_error)
-    refuse_existing(Path(out))
-    files = table_files(paths, ENDINGS, what="an MLZ catalogue")
+    settings = CatalogueSettings(**options)
+    ingest = GalaxyIngest("mlz", path, out, on_error=on_error, name=name)
+    files = ingest.files(ENDINGS, what="an MLZ catalogue")
     headers: dict[str, str] = {}
     tables = [_open(file, settings, headers) for file in files]
     usual = _usual_roles(tables[0].names)
     mapped = replace(settings, columns={**usual, **settings.mapping}, columns_file=None)
-    return write_catalogue(
-        read_galaxies(tables, mapped),
-        mapped,
-        faults,
-        out=Path(out),
-        name=paths_name(paths, name),
-        reader="mlz",
-        files=files,
-        headers=headers,
-    )
+    return ingest.write_catalogue(read_galaxies(tables, mapped), mapped, files, headers=headers)
 
 
 def _open(file: Path, settings: CatalogueSettings, headers: dict[str, str]) -> OpenTable:

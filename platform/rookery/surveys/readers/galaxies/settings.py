@@ -1,15 +1,15 @@
-"""How to read a catalogue of galaxies: the options that all readers share."""
+"""How to read catalogues and images of galaxies: the options that all readers share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.surveys.readers._column_map import read_columns
+from rookery.surveys.readers._roles import read_columns
 from rookery.surveys.readers.galaxies.photometry import Photometry
 from rookery_ensembles.errors import fail
 
@@ -90,14 +90,90 @@ class CatalogueSettings:
         return np.where(gone, np.nan, values)
 
 
-@dataclass
-class Wrong:
-    """What spoils rows: the first error of each, in the order in which rules are checked."""
+class ImageOptions(CatalogueOptions, total=False):
+    """Keyword arguments of the readers of images; see :class:`ImageSettings`."""
 
-    rules: dict[int, str] = field(default_factory=dict)
+    catalogue: str | Path | None
+    bands: Sequence[str]
+    size: int
+    pixel_scale: float | None
+    dtype: Literal["float16", "float32"]
+    zero_point: float | None
+    spike_ratio: float | None
+    saturation: float | None
 
-    def add(self, rows: NDArray[np.bool_], rule: str, values: NDArray[np.float64] | None = None) -> None:
-        """Note a rule that some rows break; `values` are told with it."""
-        for row in np.flatnonzero(rows):
-            told = rule if values is None else f"{rule}, but is {values[row]:g}"
-            self.rules.setdefault(int(row), told)
+
+@dataclass(frozen=True)
+class ImageSettings(CatalogueSettings):
+    """Options of a reader of images, checked.
+
+    Raises
+    ------
+    InputError
+        As :class:`CatalogueSettings`, and for numbers out of range.
+    """
+
+    catalogue: str | Path | None = None
+    """A table of the galaxies (magnitudes, redshifts, ...), read with the same roles and units."""
+    bands: Sequence[str] = ("u", "g", "r", "i", "z")
+    """The images' bands, in their order."""
+    size: int = 64
+    """Rows and columns of a cutout."""
+    pixel_scale: float | None = None
+    """Arcseconds along a pixel's side; by default the frames', or SDSS's 0.396."""
+    dtype: Literal["float16", "float32"] = "float16"
+    """Type of the pixels in the store."""
+    zero_point: float | None = None
+    """AB magnitude of pixel value 1, by default 22.5: nanomaggies, to which pixels are converted."""
+    spike_ratio: float | None = 4.0
+    """How many times the median of its neighbours a pixel may reach; None leaves spikes alone."""
+    saturation: float | None = None
+    """Largest pixel in nanomaggies; larger ones are clipped. Half precision's limit is 65504."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.bands or len(set(self.bands)) < len(self.bands):
+            raise fail("bands", f"must be unique, but are {', '.join(self.bands) or 'none'}")
+        if self.size < 1:
+            raise fail("size", f"must be at least 1 pixel, but is {self.size}")
+        if self.dtype not in ("float16", "float32"):
+            raise fail("dtype", f"must be float16 or float32, but is {self.dtype!r}")
+        if self.zero_point is not None and not np.isfinite(self.zero_point):
+            raise fail("zero_point", f"must be a finite magnitude, but is {self.zero_point!r}")
+        for name, value in (("pixel_scale", self.pixel_scale), ("saturation", self.saturation)):
+            if value is not None and not (np.isfinite(value) and value > 0):
+                raise fail(name, f"must be a positive number, but is {value!r}")
+        if self.spike_ratio is not None and not self.spike_ratio > 1:
+            raise fail("spike_ratio", f"must be greater than 1, but is {self.spike_ratio!r}")
+
+    @property
+    def limit(self) -> float:
+        """Largest pixel that is kept, in nanomaggies."""
+        largest = float(np.finfo(self.dtype).max)
+        return largest if self.saturation is None else min(self.saturation, largest)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Bands, rows and columns of a cutout."""
+        return len(self.bands), self.size, self.size
+
+    def to_bands_first(self, image: NDArray[Any], where: str) -> NDArray[Any]:
+        """Return one cutout or several with bands before rows and columns, whichever way they came.
+
+        Raises
+        ------
+        InputError
+            When neither way gives the expected bands and size.
+        """
+        n_bands, size, _ = self.shape
+        last, first = (size, size, n_bands), (n_bands, size, size)
+        if image.shape[-3:] == first:
+            return image
+        if image.shape[-3:] == last:
+            return np.moveaxis(image, -1, -3)
+        found = " x ".join(map(str, image.shape[-3:])) or "one value"
+        raise fail(
+            where,
+            f"a cutout must have {size} x {size} pixels in {n_bands} bands ({', '.join(self.bands)}), "
+            f"but is {found}; --size and --bands say what is expected",
+        )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from rookery.surveys._document import ZERO_POINT
-from rookery.surveys.readers.light_curves._columnar import is_parquet
+from rookery.surveys.readers._blocks import is_parquet
 from rookery_ensembles.errors import fail
 
 # AB magnitude of one unit: m = -2.5 log10(f / 3631 Jy), Oke & Gunn 1983.

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.surveys._document import ZERO_POINT
-from rookery.surveys._report import Faults
-from rookery.surveys._stream import Rows
-from rookery.surveys.readers.light_curves._columnar import Block
+from rookery.surveys.ingest import Faults
+from rookery.surveys.readers._blocks import Block
+from rookery.surveys.readers.light_curves._stream import Rows
 from rookery_ensembles.errors import fail
 
 

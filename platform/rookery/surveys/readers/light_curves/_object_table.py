@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.surveys._stream import SurveyStream
-from rookery.surveys.readers.light_curves._snana_columns import plain_column
+from rookery.surveys.readers.light_curves._stream import SurveyStream
 from rookery.surveys.readers.light_curves._types import types_of
 from rookery_ensembles.errors import InputError, fail
 
@@ -92,11 +91,11 @@ def object_table(
             rule = f"object ids must be unique, but {name!r} is also that of row {other + 1}"
             wrong.setdefault(row, fail(f"{path}, row {row + 1}", rule))
     frame = pd.DataFrame({"object_id": np.array(ids, dtype=object), "type": types})
-    frame["redshift"] = _first_defined(table, redshift_columns, undefined, path)
+    frame["redshift"] = first_defined(table, redshift_columns, undefined, path)
     frame["source_file"] = path.name.removesuffix(".gz").removesuffix(".zip")
     taken = {id_column}
     for name, columns in covariates.items():
-        values = _first_defined(table, columns, None if name == "dec" else undefined, path)
+        values = first_defined(table, columns, None if name == "dec" else undefined, path)
         taken |= set(columns)
         if not np.isnan(values).all():
             frame[name] = values
@@ -107,17 +106,37 @@ def object_table(
     return ObjectTable(ids, frame, pd.DataFrame(truth), wrong)
 
 
-def _first_defined(
-    table: pd.DataFrame, columns: Sequence[str], undefined: float | None, path: Path
+def first_defined(
+    table: pd.DataFrame, columns: Sequence[str], undefined: float | None, where: Path | None = None
 ) -> NDArray[np.float64]:
+    """Return for each row the first of some columns that is a number and not `undefined`, else NaN.
+
+    Parameters
+    ----------
+    where
+        The table's file: a column that is no numbers is then an error, and else has nothing to say.
+
+    Raises
+    ------
+    InputError
+        For such a column.
+    """
     values = np.full(len(table), np.nan)
     for name in (name for name in columns if name in table.columns):
-        column = table[name]
         try:
-            numbers = pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
+            numbers = pd.to_numeric(table[name], errors="coerce" if where is None else "raise")
         except (ValueError, TypeError) as error:
-            raise fail(path, f"column {name!r} must be numbers ({error})") from error
+            raise fail(str(where), f"column {name!r} must be numbers ({error})") from error
+        found = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
         if undefined is not None:
-            numbers = np.where(numbers == undefined, np.nan, numbers)
-        values = np.where(np.isnan(values), numbers, values)
+            found = np.where(found == undefined, np.nan, found)
+        values = np.where(np.isnan(values), found, values)
     return values
+
+
+def plain_column(column: pd.Series) -> pd.Series:
+    """Return numbers as float64, and anything else as text with None where missing."""
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    values = [None if missing else str(value) for value, missing in zip(column, column.isna(), strict=True)]
+    return pd.Series(values, dtype=object)

@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rookery.surveys.readers.light_curves import _snana_tables as rules
+from rookery.surveys.readers.light_curves._object_table import first_defined, plain_column
+from rookery.surveys.readers.light_curves._snana_text import UNDEFINED
 from rookery.surveys.readers.light_curves._types import types_of
 from rookery_ensembles.errors import fail
-
-_UNDEFINED = -9.0
 
 
 def object_ids(head: pd.DataFrame, where: Path) -> list[str]:
@@ -54,21 +54,16 @@ def types(
     return found, wrong
 
 
-def redshifts(head: pd.DataFrame) -> NDArray[np.float64]:
-    """Return true redshifts by the rule of ``_snana_tables.redshift``."""
-    if any(name in head.columns for name in rules.SIMULATED_REDSHIFTS):
-        return _first_defined(head, rules.SIMULATED_REDSHIFTS)
-    if "REDSHIFT_SPEC" in head.columns:
-        return _first_defined(head, ("REDSHIFT_SPEC",))
-    return _first_defined(head, rules.MEASURED_REDSHIFTS)
-
-
 def objects_frame(
     head: pd.DataFrame, ids: list[str], kinds: NDArray[np.object_], source: str
 ) -> pd.DataFrame:
     """Return identity, truth and covariates; a covariate that is nowhere defined is left out."""
     covariates = pd.DataFrame(
-        {name: _first_defined(head, keys) for name, keys in rules.COVARIATES.items()}, dtype=np.float64
+        {
+            name: _finite(first_defined(head, keys, rules.undefined_of(name)))
+            for name, keys in rules.COVARIATES.items()
+        },
+        dtype=np.float64,
     )
     if "host_photo_z_err" in covariates:
         errors = covariates["host_photo_z_err"]
@@ -76,7 +71,7 @@ def objects_frame(
     identity = {
         "object_id": np.array(ids, dtype=object),
         "type": kinds,
-        "redshift": redshifts(head),
+        "redshift": _finite(first_defined(head, rules.redshift_keys(head.columns), UNDEFINED)),
         "source_file": source,
     }
     frame = pd.DataFrame(identity)
@@ -92,14 +87,6 @@ def truth_frame(head: pd.DataFrame, ids: list[str]) -> pd.DataFrame:
     return rules.with_template(pd.DataFrame(columns))
 
 
-def plain_column(column: pd.Series) -> pd.Series:
-    """Return numbers as float64, and anything else as text with None where missing."""
-    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-        return pd.Series(column.to_numpy(dtype=np.float64, na_value=np.nan))
-    values = [None if missing else str(value) for value, missing in zip(column, column.isna(), strict=True)]
-    return pd.Series(values, dtype=object)
-
-
 def check_zero_point(columns: Mapping[str, NDArray[np.generic]], where: str | Path) -> None:
     """Refuse a table whose own column says that its fluxes have another zero point than FLUXCAL's."""
     for name in rules.FLUX_ZERO_POINTS:
@@ -107,12 +94,5 @@ def check_zero_point(columns: Mapping[str, NDArray[np.generic]], where: str | Pa
             rules.check_zero_points(name, columns[name], where)
 
 
-def _first_defined(head: pd.DataFrame, keys: tuple[str, ...]) -> NDArray[np.float64]:
-    """Return for each object the first of the columns that is a number and not SNANA's "undefined"."""
-    values = np.full(len(head), np.nan)
-    for key in (key for key in keys if key in head.columns):
-        numbers = pd.to_numeric(head[key], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        if key not in rules.NEVER_UNDEFINED:
-            numbers = np.where(numbers == _UNDEFINED, np.nan, numbers)
-        values = np.where(np.isnan(values), numbers, values)
-    return np.where(np.abs(values) < np.inf, values, np.nan)
+def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.isfinite(values), values, np.nan)

@@ -1,6 +1,6 @@
 """Pairs of a HEAD and a PHOT table, FITS or CSV: the objects of several pairs, and the rows of each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,22 +8,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.surveys._stream import Rows, SurveyStream
+from rookery.surveys.ingest import IngestReport
 from rookery.surveys.readers.light_curves import _snana_columns as columns
-from rookery.surveys.readers.light_curves._snana_pointers import SEPARATOR
+from rookery.surveys.readers.light_curves._ingest import LightCurveIngest
+from rookery.surveys.readers.light_curves._object_table import plain_column
+from rookery.surveys.readers.light_curves._snana_text import UNDEFINED
+from rookery.surveys.readers.light_curves._stream import Rows, SurveyStream, streaming
 from rookery_ensembles.errors import fail
 
-_UNDEFINED = -9.0
 COMPRESSED = ("", ".gz")
+# SNANA ends each object's rows with one in which the date is this.
+SEPARATOR = -777.0
 
 
 class Heads:
     """The objects of a survey that is being read from HEAD tables, numbered as they come."""
 
-    def __init__(self, stream: SurveyStream, type_map: Mapping[str, str], type_column: str | None) -> None:
-        self._stream = stream
-        self._type_map = type_map
-        self._type_column = type_column
+    def __init__(self, stream: SurveyStream, ingest: LightCurveIngest) -> None:
+        self._stream, self._types, self.type_column = stream, ingest.types, ingest.type_column
         self._place_of: dict[str, str] = {}
         self._objects: list[pd.DataFrame] = []
         self._truth: list[pd.DataFrame] = []
@@ -48,7 +50,7 @@ class Heads:
             Names a row of `phot` for messages.
         """
         ids = columns.object_ids(head, head_path)
-        kinds, wrong = columns.types(head, self._type_map, self._type_column, head_path)
+        kinds, wrong = columns.types(head, self._types, self.type_column, head_path)
         first = self._n_objects
         self._n_objects += len(head)
         self._objects.append(columns.objects_frame(head, ids, kinds, plain_name(head_path)))
@@ -70,7 +72,7 @@ class Heads:
             return empty.assign(type=None), empty
         objects = pd.concat(self._objects, ignore_index=True)
         truth = pd.concat(self._truth, ignore_index=True)
-        return objects, truth.apply(columns.plain_column).assign(object_id=objects["object_id"])
+        return objects, truth.apply(plain_column).assign(object_id=objects["object_id"])
 
     def _add_rows(
         self, phot: Mapping[str, NDArray[Any]], owner: NDArray[np.int32], first: int, ids: list[str],
@@ -86,7 +88,7 @@ class Heads:
             owner + np.int32(first), dates, codes.astype(np.int32), names, flux, flux_err,
             lambda row: f"{place(row)} (object {ids[owner[row]]!r})",
         )  # fmt: skip
-        undefined = (flux == _UNDEFINED) & (flux_err == _UNDEFINED)
+        undefined = (flux == UNDEFINED) & (flux_err == UNDEFINED)
         owned = (owner >= 0) & (dates != SEPARATOR)
         self.undefined_rows += int((owned & undefined).sum())
         chosen = owned & ~undefined
@@ -96,6 +98,24 @@ class Heads:
             rule = "has no observations (rows whose flux and error are -9 hold no measurement)"
             self._stream.reject(first + int(row), fail(where, rule))
         self._stream.add(rows.take(chosen))
+
+
+def ingest_pairs(
+    ingest: LightCurveIngest, heads: Sequence[Path], add_pair: Callable[[Path, Heads], None]
+) -> IngestReport:
+    """Read pairs of files into a survey; `add_pair` reads the pair of one HEAD file."""
+    with streaming(ingest) as stream:
+        found = Heads(stream, ingest)
+        for head in heads:
+            with ingest.faults.noting(head):
+                add_pair(head, found)
+        n_read = stream.finish(
+            *found.tables(),
+            source=ingest.path.name,
+            files=[head.name for head in heads][:1000],
+            rows_without_measurement=found.undefined_rows,
+        )
+    return ingest.report(n_read)
 
 
 def phot_columns(found: Mapping[str, NDArray[Any]], where: Path) -> dict[str, NDArray[Any]]:

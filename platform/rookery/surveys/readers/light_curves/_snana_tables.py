@@ -1,7 +1,7 @@
 """Light curves read from SNANA files -> the tables of a survey, truth kept apart from covariates."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.surveys.band_names import wavelength_order
-from rookery.surveys.readers.light_curves._snana_text import LightCurve
+from rookery.surveys.bands import wavelength_order
+from rookery.surveys.readers.light_curves._snana_text import UNDEFINED, LightCurve
 from rookery.surveys.readers.light_curves._types import type_of
 from rookery_ensembles.errors import fail
 
@@ -33,8 +33,6 @@ COVARIATES: Mapping[str, tuple[str, ...]] = {
     "host_photo_z": _PHOTO_Z,
     "host_photo_z_err": tuple(f"{key}_ERR" for key in _PHOTO_Z),
 }
-# -9 degrees is a declination like any other.
-NEVER_UNDEFINED = ("DECL", "DEC")
 # Keys beside SIM_* that tell what only a spectrograph or a fit of the whole light curve knows.
 _TRUTH_KEYS = {
     "SNTYPE",
@@ -83,26 +81,33 @@ def object_type(curve: LightCurve, type_map: Mapping[str, str], type_column: str
     return None
 
 
-def redshift(curve: LightCurve) -> float:
-    """Return the true redshift: simulated, else spectroscopic, else NaN.
+def redshift_keys(known: Container[str]) -> tuple[str, ...]:
+    """Return the keys, or columns, that tell the true redshift: simulated, else spectroscopic.
 
     Where a file has REDSHIFT_SPEC, its REDSHIFT_HELIO and _FINAL hold the host's photometric
     redshift for objects without a spectrum, so they count only in files that lack that key.
     """
-    if any(key in curve.header for key in SIMULATED_REDSHIFTS):
-        return curve.number(*SIMULATED_REDSHIFTS)
-    if "REDSHIFT_SPEC" in curve.header:
-        return curve.number("REDSHIFT_SPEC")
-    return curve.number(*MEASURED_REDSHIFTS)
+    if any(key in known for key in SIMULATED_REDSHIFTS):
+        return SIMULATED_REDSHIFTS
+    return ("REDSHIFT_SPEC",) if "REDSHIFT_SPEC" in known else MEASURED_REDSHIFTS
+
+
+def redshift(curve: LightCurve) -> float:
+    """Return the true redshift that a file tells, or NaN."""
+    return curve.number(*redshift_keys(curve.header))
+
+
+def undefined_of(covariate: str) -> float | None:
+    """Return the number that means "unknown" in a covariate; -9 degrees are a declination like any other."""
+    return None if covariate == "dec" else UNDEFINED
 
 
 def objects_table(
     curves: Sequence[LightCurve], names: Sequence[str], types: Sequence[str | None]
 ) -> pd.DataFrame:
     """Return identity, truth and covariates; a covariate that no file has is left out."""
-    undefined = dict.fromkeys(NEVER_UNDEFINED)
     columns = {
-        name: [curve.number(*keys, undefined=undefined.get(keys[0], -9.0)) for curve in curves]
+        name: [curve.number(*keys, undefined=undefined_of(name)) for curve in curves]
         for name, keys in COVARIATES.items()
     }
     # In a header the error stands behind the value: "0.3276 +- 0.0334".

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.surveys._report import Faults
-from rookery.surveys.band_names import BandAliases
+from rookery.surveys.bands import BandAliases
+from rookery.surveys.ingest import Faults
 from rookery_ensembles.errors import fail
 
 _MARKS = re.compile(rb"^[ \t]*(?:SNID|VARLIST|OBS):", re.MULTILINE)
 _ENDS = ("END:", "END_PHOTOMETRY:")
 # SNANA writes -9 for "undefined": a row with both flux and error -9 holds no measurement.
-_UNDEFINED = -9.0
+UNDEFINED = -9.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class LightCurve:
     flux_err: NDArray[np.float64]
     n_undefined: int
 
-    def number(self, *keys: str, undefined: float | None = _UNDEFINED) -> float:
+    def number(self, *keys: str, undefined: float | None = UNDEFINED) -> float:
         """Return the first of `keys` that the header has, or NaN where none is there or it is undefined."""
         for key in keys:
             if key in self.header:
@@ -69,7 +69,7 @@ class LightCurve:
                 value = (
                     _float(rest.split()[0], f"{self.where}, line {line}", key)
                     if sign and rest.split()
-                    else _UNDEFINED
+                    else UNDEFINED
                 )
                 return value if value > 0 else float("nan")
         return float("nan")
@@ -101,7 +101,7 @@ def parse_light_curve(
     where
         Its name, for messages.
     band_aliases
-        Band as written -> band in the survey; see :class:`rookery.surveys.band_names.BandAliases`.
+        Band as written -> band in the survey; see :class:`rookery.surveys.bands.BandAliases`.
     faults
         Where broken rows are counted that are to be left out; by default they are refused.
 
@@ -119,9 +119,9 @@ def parse_light_curve(
     mjd, flux, flux_err = (
         _column(scan, columns[name], name, where) for name in ("MJD", "FLUXCAL", "FLUXCALERR")
     )
-    defined = ~((flux == _UNDEFINED) & (flux_err == _UNDEFINED))
+    defined = ~((flux == UNDEFINED) & (flux_err == UNDEFINED))
     defined = _good_rows(scan, mjd, flux, flux_err, defined, where, faults)
-    n_undefined = int(((flux == _UNDEFINED) & (flux_err == _UNDEFINED)).sum())
+    n_undefined = int(((flux == UNDEFINED) & (flux_err == UNDEFINED)).sum())
     aliases = band_aliases if isinstance(band_aliases, BandAliases) else BandAliases(band_aliases)
     declared = aliases.declared(scan.header.get("FILTERS", (0, ""))[1])
     band = [aliases[row[columns["BAND"]]] for row in scan.rows]

@@ -4,25 +4,20 @@ Columns are named as in SNANA's FITS tables; rows find their object by SNID inst
 (Moeller & de Boissiere 2020, MNRAS 491, 4277).
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.surveys._dates import Dates, TimeUnit
-from rookery.surveys._report import Faults, IngestReport, RowOnError, survey_name
-from rookery.surveys._stream import SurveyStream
-from rookery.surveys.readers.light_curves import _snana_columns, _snana_heads
-from rookery.surveys.readers.light_curves import _snana_tables as rules
-from rookery.surveys.readers.light_curves._columnar import column_names, read_table
-from rookery.surveys.readers.light_curves._snana_pointers import SEPARATOR
-from rookery.surveys.readers.light_curves._types import TypeMap, text_map
-from rookery.surveys.store import open_survey, refuse_existing
-from rookery_ensembles.errors import InputError, fail
-from rookery_ensembles.files import atomic_folder
+from rookery.surveys.ingest import IngestReport, RowOnError
+from rookery.surveys.readers._blocks import column_names, read_table
+from rookery.surveys.readers.light_curves import _snana_heads as pairs
+from rookery.surveys.readers.light_curves._ingest import LightCurveIngest, LightCurveOptions
+from rookery.surveys.readers.light_curves._snana_columns import object_ids
+from rookery.surveys.readers.light_curves._snana_tables import DEFAULT_TYPES
+from rookery_ensembles.errors import fail
 
 
 def ingest_headphot_csv(
@@ -30,11 +25,8 @@ def ingest_headphot_csv(
     out: str | Path,
     *,
     on_error: RowOnError = "stop",
-    band_aliases: Mapping[str, str] | None = None,
-    type_map: TypeMap | None = None,
-    type_column: str | None = None,
-    time_unit: TimeUnit = "mjd",
     name: str | None = None,
+    **options: Unpack[LightCurveOptions],
 ) -> IngestReport:
     """Read HEAD and PHOT CSV files, plain or gzipped, into a survey folder.
 
@@ -46,7 +38,7 @@ def ingest_headphot_csv(
     ----------
     path
         A HEAD file, or a folder with ``*HEAD*.csv`` in it or its subfolders.
-    out, on_error, band_aliases, type_map, type_column, time_unit, name
+    out, on_error, name, options
         As for :func:`rookery.surveys.ingest_snana_fits`.
 
     Raises
@@ -54,43 +46,22 @@ def ingest_headphot_csv(
     InputError
         As for :func:`rookery.surveys.ingest_snana_fits`.
     """
-    path, out = Path(path), Path(out)
-    faults, dates = Faults(on_error, rows=True), Dates(time_unit, path)
-    refuse_existing(out)
-    if not path.exists():
-        raise fail(path, "must be a HEAD file or a folder, but does not exist")
-    heads = _snana_heads.heads_in(path, (".csv",)) if path.is_dir() else [path]
-    with atomic_folder(out) as partial:
-        stream = SurveyStream(partial, path, faults=faults, dates=dates, band_aliases=band_aliases or {})
-        found = _snana_heads.Heads(stream, {**rules.DEFAULT_TYPES, **text_map(type_map)}, type_column)
-        for head in heads:
-            try:
-                _add_pair(head, found, type_column)
-            except InputError as error:
-                faults.add(head, error)
-        objects, truth = found.tables()
-        n_read = stream.finish(
-            objects,
-            truth,
-            name=survey_name(path, name),
-            out=out,
-            provenance={
-                "reader": "headphot-csv",
-                "source": path.name,
-                "files": [head.name for head in heads][:1000],
-                "rows_without_measurement": found.undefined_rows,
-            },
-        )
-    return IngestReport(open_survey(out), n_read, len(faults.errors), 0, faults.errors, faults.dropped)
+    ingest = LightCurveIngest(
+        "headphot-csv", path, out, on_error=on_error, name=name, types=DEFAULT_TYPES, **options
+    )
+    if not ingest.path.exists():
+        raise fail(ingest.path, "must be a HEAD file or a folder, but does not exist")
+    heads = pairs.heads_in(ingest.path, (".csv",)) if ingest.path.is_dir() else [ingest.path]
+    return pairs.ingest_pairs(ingest, heads, _add_pair)
 
 
-def _add_pair(head_path: Path, found: _snana_heads.Heads, type_column: str | None) -> None:
-    labels = [type_column] if type_column else []
+def _add_pair(head_path: Path, found: pairs.Heads) -> None:
+    labels = [found.type_column] if found.type_column else []
     head = read_table(head_path, ["SNID", *labels]).to_pandas()
     if not len(head):
         raise fail(head_path, "must have an object, but has none")
-    ids = _snana_columns.object_ids(head, head_path)
-    phot_path = _snana_heads.partner(head_path)
+    ids = object_ids(head, head_path)
+    phot_path = pairs.partner(head_path)
     if "SNID" not in (names := column_names(phot_path)):
         raise fail(phot_path, f"must have a column SNID; its columns are {', '.join(names)}")
     table = read_table(phot_path, ["SNID", "BAND", "FLT"])
@@ -100,7 +71,7 @@ def _add_pair(head_path: Path, found: _snana_heads.Heads, type_column: str | Non
         else table[name].to_numpy()
         for name in table.column_names
     }  # fmt: skip
-    columns = _snana_heads.phot_columns(found_columns, phot_path)
+    columns = pairs.phot_columns(found_columns, phot_path)
     owner = _owners(found_columns["SNID"], columns["MJD"], ids, head_path, phot_path)
     if "NOBS" in head:
         _check_counts(head["NOBS"], owner, ids, head_path, phot_path)
@@ -115,7 +86,7 @@ def _owners(
     codes, names = pd.factorize(np.asarray(snid, object))
     of_name = [number.get(str(name).strip(), -1) for name in names]
     owner = np.array([*of_name, -1], np.int32)[codes]
-    separator = mjd == SEPARATOR
+    separator = mjd == pairs.SEPARATOR
     if (orphan := (owner < 0) & ~separator).any():
         row = int(orphan.argmax())
         rule = f"SNID must be one of {head_path.name}"

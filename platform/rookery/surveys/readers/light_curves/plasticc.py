@@ -6,19 +6,17 @@ The format and the classes: The PLAsTiCC team 2018, arXiv:1810.00001; Kessler et
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
-from rookery.surveys._dates import Dates, TimeUnit
-from rookery.surveys._report import Faults, IngestReport, RowOnError, survey_name
-from rookery.surveys._stream import SurveyStream
-from rookery.surveys.readers.light_curves._columnar import column_names, read_blocks, read_table
+from rookery.surveys.ingest import IngestReport, RowOnError
+from rookery.surveys.readers._blocks import Block, column_names, read_blocks, read_table
+from rookery.surveys.readers.light_curves._ingest import LightCurveIngest, LightCurveOptions
 from rookery.surveys.readers.light_curves._long_rows import Fluxes, ObjectIndex
 from rookery.surveys.readers.light_curves._object_table import ObjectTable, object_table
-from rookery.surveys.readers.light_curves._types import TypeMap, text_map
-from rookery.surveys.store import open_survey, refuse_existing
+from rookery.surveys.readers.light_curves._stream import streaming
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import atomic_folder
 
 TYPES: Mapping[str, str] = {
     "90": "Ia", "67": "91bg", "52": "Iax", "42": "II", "62": "Ibc", "95": "SLSN", "15": "TDE", "64": "KN",
@@ -45,11 +43,8 @@ def ingest_plasticc(
     *,
     metadata: str | Path | None = None,
     on_error: RowOnError = "stop",
-    band_aliases: Mapping[str, str] | None = None,
-    type_map: TypeMap | None = None,
-    type_column: str | None = None,
-    time_unit: TimeUnit = "mjd",
     name: str | None = None,
+    **options: Unpack[LightCurveOptions],
 ) -> IngestReport:
     """Read PLAsTiCC's CSV tables (plain, gzipped or zipped) into a survey folder.
 
@@ -72,60 +67,49 @@ def ingest_plasticc(
         At the first broken object: ``"stop"`` and write nothing, or ``"skip"`` it, log it, and go
         on; ``"skip-row"`` leaves its broken rows out alone, and counts them. A file
         that cannot be read always stops.
-    band_aliases
-        Added to 0 u, 1 g, 2 r, 3 i, 4 z, 5 y.
-    type_map
-        Added to the classes of the challenge (90 Ia, 67 91bg, 52 Iax, 42 II, ...).
-    type_column
-        Column that tells the type; `true_target`, else `target`, without it.
-    time_unit, name
-        As for :func:`rookery.surveys.ingest_snana`.
+    name, options
+        As for :func:`rookery.surveys.ingest_snana`. The bands are 0 u, 1 g, 2 r, 3 i, 4 z, 5 y; the types
+        are the classes of the challenge (90 Ia, 67 91bg, 52 Iax, 42 II, ...), told by `true_target`, else
+        `target`, without `type_column`.
 
     Raises
     ------
     InputError
         For the first broken object or row, a file that lacks a column, or an `out` that exists.
     """
-    path, out = Path(path), Path(out)
-    faults, dates = Faults(on_error, rows=True), Dates(time_unit, path)
-    refuse_existing(out)
-    files, described = _files(path, None if metadata is None else Path(metadata))
-    objects = _objects(described, {**TYPES, **text_map(type_map)}, type_column)
-    with atomic_folder(out) as partial:
-        # A name without an entry would pass as a band of its own.
-        aliases = {**BANDS, **(band_aliases or {})}
-        stream = SurveyStream(partial, path, faults=faults, dates=dates, band_aliases=aliases)
+    ingest = LightCurveIngest(
+        "plasticc", path, out, on_error=on_error, name=name, types=TYPES, bands=BANDS, **options
+    )
+    files, described = _files(ingest.path, None if metadata is None else Path(metadata))
+    objects = _objects(described, ingest.types, ingest.type_column)
+    with streaming(ingest) as stream:
         objects.reject_wrong(stream)
-        index, fluxes = ObjectIndex(objects.ids, faults), Fluxes(_ROLES)
+        index, fluxes = ObjectIndex(objects.ids, ingest.faults), Fluxes(_ROLES)
         for file in files:
             for block in read_blocks(file, ("object_id", "passband"), fluxes.number_columns()):
-                codes, names = block.text["passband"]
-                unknown = [code for code, band in enumerate(names) if band and band not in aliases]
-                if (wrong := np.isin(codes, unknown)).any():
-                    row = int(wrong.argmax())
-                    known = ", ".join(f"{code} ({band})" for code, band in aliases.items())
-                    raise fail(
-                        block.place(row), f"passband must be one of {known}, but is {names[codes[row]]}"
-                    )
+                _check_bands(block, ingest.band_aliases)
                 numbers = index.numbers(block, "object_id")
                 stream.add(fluxes.rows(block, numbers, index.ids))
         n_read = stream.finish(
             objects.frame,
             objects.truth,
-            name=survey_name(path, name),
-            out=out,
-            provenance={
-                "reader": "plasticc",
-                "simulated": True,
-                "source": path.name,
-                "metadata": described.name,
-                "files": [file.name for file in files],
-                "rows_without_measurement": fluxes.unmeasured,
-            },
+            simulated=True,
+            source=ingest.path.name,
+            metadata=described.name,
+            files=[file.name for file in files],
+            rows_without_measurement=fluxes.unmeasured,
         )
-    return IngestReport(
-        open_survey(out, verify=False), n_read, len(faults.errors), 0, faults.errors, faults.dropped
-    )
+    return ingest.report(n_read)
+
+
+def _check_bands(block: Block, known: Mapping[str, str]) -> None:
+    """Refuse a passband that is none of PLAsTiCC's: as a name of its own it would pass as a band."""
+    codes, names = block.text["passband"]
+    unknown = [code for code, band in enumerate(names) if band and band not in known]
+    if (wrong := np.isin(codes, unknown)).any():
+        row = int(wrong.argmax())
+        told = ", ".join(f"{code} ({band})" for code, band in known.items())
+        raise fail(block.place(row), f"passband must be one of {told}, but is {names[codes[row]]}")
 
 
 def _objects(path: Path, type_map: Mapping[str, str], type_column: str | None) -> ObjectTable:

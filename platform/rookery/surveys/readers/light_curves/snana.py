@@ -1,35 +1,31 @@
 """Reader for light curves in SNANA's ascii format: a folder of files, or a tar archive of one."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
-from rookery.surveys._dates import Dates, TimeUnit
-from rookery.surveys._report import Faults, IngestReport, RowOnError, survey_name
-from rookery.surveys.band_names import BandAliases
+from rookery.surveys.bands import BandAliases
+from rookery.surveys.ingest import IngestReport, RowOnError
 from rookery.surveys.readers.light_curves import _snana_tables as tables
+from rookery.surveys.readers.light_curves._ingest import LightCurveIngest, LightCurveOptions
 from rookery.surveys.readers.light_curves._snana_files import SourceFile, source_files
 from rookery.surveys.readers.light_curves._snana_text import LightCurve, parse_light_curve
-from rookery.surveys.readers.light_curves._types import TypeMap, text_map
-from rookery.surveys.store import Survey, refuse_existing, write_survey
-from rookery_ensembles.errors import InputError, fail
+from rookery.surveys.store import write_survey
+from rookery_ensembles.errors import fail
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
-class _Reading:
-    """What has been read so far."""
+class _Found:
+    """One light curve, the base name of its file, and its type."""
 
-    curves: list[LightCurve] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    types: list[str | None] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    n_ignored: int = 0
-    first_with: dict[str, str] = field(default_factory=dict)
+    curve: LightCurve
+    file: str
+    type: str | None
 
 
 def ingest_snana(
@@ -37,11 +33,8 @@ def ingest_snana(
     out: str | Path,
     *,
     on_error: RowOnError = "stop",
-    band_aliases: Mapping[str, str] | None = None,
-    type_map: TypeMap | None = None,
-    type_column: str | None = None,
-    time_unit: TimeUnit = "mjd",
     name: str | None = None,
+    **options: Unpack[LightCurveOptions],
 ) -> IngestReport:
     """Read SNANA ascii light curves into a survey folder.
 
@@ -59,18 +52,13 @@ def ingest_snana(
     on_error
         At the first broken file: ``"stop"`` and write nothing, or ``"skip"`` it, log it, and go on;
         ``"skip-row"`` leaves broken rows out alone, and counts them.
-    band_aliases
-        Band as written -> band in the survey. Without an entry, a prefix up to "-" or "/" is
-        dropped ("DES-g" -> "g").
-    type_map
-        SNTYPE code -> type, added to (and overriding) the challenge's: 1 Ia, 2 II, 3 Ibc, 21 IIn,
-        22 IIP, 23 IIL, 32 Ib, 33 Ic. Used where SIM_COMMENT tells no type; codes <= 0 mean unknown.
-    type_column
-        Header key that tells the type (a code of `type_map`, or a name) instead of these.
-    time_unit
-        ``"mjd"``, or ``"jd"`` where all dates are Julian Dates; the two never mix in one survey.
     name
         The survey's name; the source's without it.
+    options
+        See :class:`rookery.surveys.readers.light_curves.LightCurveOptions`. The types known are the
+        challenge's SNTYPE: 1 Ia, 2 II, 3 Ibc, 21 IIn, 22 IIP, 23 IIL, 32 Ib, 33 Ic, used where SIM_COMMENT
+        tells no type; codes <= 0 mean unknown. `type_column` is a header key (a code of the types, or
+        a name) that tells instead of both.
 
     Raises
     ------
@@ -78,59 +66,48 @@ def ingest_snana(
         For the first broken file (``on_error="stop"``), a damaged archive, no light curve at all,
         or an `out` that exists.
     """
-    path, out = Path(path), Path(out)
-    faults, dates = Faults(on_error, rows=True), Dates(time_unit, path)
-    refuse_existing(out)
-    types = {**tables.DEFAULT_TYPES, **text_map(type_map)}
-    reading, aliases = _Reading(errors=faults.errors), BandAliases(band_aliases or {})
-    for source in source_files(path):
-        try:
-            _take(source, reading, aliases, types, type_column, faults)
-        except InputError as error:
-            faults.add(source.where, error)
-    if not reading.curves:
-        skipped = (
-            f", and {len(reading.errors)} broken, the first being {reading.errors[0]}"
-            if reading.errors
-            else ""
-        )
+    ingest = LightCurveIngest(
+        "snana", path, out, on_error=on_error, name=name, types=tables.DEFAULT_TYPES, **options
+    )
+    found: dict[str, _Found] = {}
+    n_ignored, aliases = 0, BandAliases(ingest.band_aliases)
+    for source in source_files(ingest.path):
+        with ingest.faults.noting(source.where):
+            if source.error is not None:
+                raise source.error
+            if source.text is None:
+                logger.debug("%s: has no SNID, VARLIST or OBS: ignored", source.where)
+                n_ignored += 1
+            else:
+                _take(source, source.text, found, aliases, ingest)
+    errors = ingest.faults.errors
+    if not found:
+        skipped = f", and {len(errors)} broken, the first being {errors[0]}" if errors else ""
         raise fail(
-            path, f"must hold a readable SNANA light curve, but has {reading.n_ignored} other files{skipped}"
+            ingest.path, f"must hold a readable SNANA light curve, but has {n_ignored} other files{skipped}"
         )
-    reading.curves = [_in_mjd(curve, dates) for curve in reading.curves]
-    dates.finish()
-    _check_zero_points(path, reading.curves)
-    survey = _write(path, out, survey_name(path, name), reading, faults)
-    n_read, errors = len(reading.curves), reading.errors
-    return IngestReport(survey, n_read, len(errors), reading.n_ignored, errors, faults.dropped)
+    for one in found.values():
+        one.curve = _in_mjd(one.curve, ingest)
+    ingest.dates.finish()
+    _check_zero_points(ingest.path, [one.curve for one in found.values()])
+    # One order whatever the archive's: the same files give the same checksum.
+    _write(ingest, sorted(found.values(), key=lambda one: (one.file, one.curve.object_id)), n_ignored)
+    return ingest.report(len(found), n_ignored=n_ignored)
 
 
 def _take(
-    source: SourceFile,
-    reading: _Reading,
-    band_aliases: BandAliases,
-    type_map: Mapping[str, str],
-    type_column: str | None,
-    faults: Faults,
+    source: SourceFile, text: str, found: dict[str, _Found], aliases: BandAliases, ingest: LightCurveIngest
 ) -> None:
-    if source.error is not None:
-        raise source.error
-    if source.text is None:
-        logger.debug("%s: has no SNID, VARLIST or OBS: ignored", source.where)
-        reading.n_ignored += 1
-        return
-    curve = parse_light_curve(source.text, source.where, band_aliases, faults)
-    kind = tables.object_type(curve, type_map, type_column)
-    if (other := reading.first_with.get(curve.object_id)) is not None:
-        raise fail(source.where, f"SNID must be unique, but {curve.object_id!r} is also that of {other}")
-    reading.first_with[curve.object_id] = source.where
-    reading.curves.append(curve)
-    reading.names.append(source.name)
-    reading.types.append(kind)
+    curve = parse_light_curve(text, source.where, aliases, ingest.faults)
+    kind = tables.object_type(curve, ingest.types, ingest.type_column)
+    if (other := found.get(curve.object_id)) is not None:
+        rule = f"SNID must be unique, but {curve.object_id!r} is also that of {other.curve.where}"
+        raise fail(source.where, rule)
+    found[curve.object_id] = _Found(curve, source.name, kind)
 
 
-def _in_mjd(curve: LightCurve, dates: Dates) -> LightCurve:
-    return replace(curve, mjd=dates.to_mjd(curve.mjd, lambda _: curve.where))
+def _in_mjd(curve: LightCurve, ingest: LightCurveIngest) -> LightCurve:
+    return replace(curve, mjd=ingest.dates.to_mjd(curve.mjd, lambda _: curve.where))
 
 
 def _check_zero_points(path: Path, curves: list[LightCurve]) -> None:
@@ -141,36 +118,29 @@ def _check_zero_points(path: Path, curves: list[LightCurve]) -> None:
             tables.check_zero_points(key, np.array(values), path)
 
 
-def _write(path: Path, out: Path, name: str, reading: _Reading, faults: Faults) -> Survey:
-    # One order whatever the archive's: the same files give the same checksum.
-    order = sorted(
-        range(len(reading.curves)), key=lambda index: (reading.names[index], reading.curves[index].object_id)
-    )
-    curves = [reading.curves[index] for index in order]
-    objects = tables.objects_table(
-        curves, [reading.names[index] for index in order], [reading.types[index] for index in order]
-    )
+def _write(ingest: LightCurveIngest, found: list[_Found], n_ignored: int) -> None:
+    curves, errors = [one.curve for one in found], ingest.faults.errors
     undefined = sum(curve.n_undefined for curve in curves)
     if undefined:
-        logger.warning("%s: left out %d rows whose flux and error are -9 (no measurement)", path, undefined)
-    provenance = {
-        "reader": "snana",
-        "source": path.name,
-        "objects_read": len(curves),
-        "objects_skipped": len(reading.errors),
-        "files_read": len(curves),
-        "files_ignored": reading.n_ignored,
-        "files_skipped": len(reading.errors),
-        "skipped": reading.errors,
-        "rows_without_measurement": undefined,
-        **faults.notes(),
-    }
-    return write_survey(
-        out,
-        name=name,
+        text = "%s: left out %d rows whose flux and error are -9 (no measurement)"
+        logger.warning(text, ingest.path, undefined)
+    write_survey(
+        ingest.out,
+        name=ingest.name,
         bands=tables.bands_of(curves),
-        objects=objects,
+        objects=tables.objects_table(curves, [one.file for one in found], [one.type for one in found]),
         observations=tables.observations_table(curves),
         truth=tables.truth_table(curves),
-        provenance=provenance,
+        provenance={
+            "reader": ingest.reader,
+            "source": ingest.path.name,
+            "objects_read": len(curves),
+            "objects_skipped": len(errors),
+            "files_read": len(curves),
+            "files_ignored": n_ignored,
+            "files_skipped": len(errors),
+            "skipped": errors,
+            "rows_without_measurement": undefined,
+            **ingest.faults.notes(),
+        },
     )

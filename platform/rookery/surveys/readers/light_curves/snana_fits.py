@@ -4,23 +4,19 @@ The format (SNANA manual, "FITS" data format): a version is a folder with a ``.L
 files; each HEAD file names its PHOT file, and its columns PTROBS_MIN and PTROBS_MAX the rows.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from rookery.surveys._dates import Dates, TimeUnit
-from rookery.surveys._report import Faults, IngestReport, RowOnError, survey_name
-from rookery.surveys._stream import SurveyStream
+from rookery.surveys.ingest import IngestReport, RowOnError
 from rookery.surveys.readers._fits import read_fits
 from rookery.surveys.readers.light_curves import _snana_heads as pairs
-from rookery.surveys.readers.light_curves import _snana_tables as rules
-from rookery.surveys.readers.light_curves._snana_pointers import owners
-from rookery.surveys.readers.light_curves._types import TypeMap, text_map
-from rookery.surveys.store import open_survey, refuse_existing
-from rookery_ensembles.errors import InputError, fail
-from rookery_ensembles.files import atomic_folder
+from rookery.surveys.readers.light_curves._ingest import LightCurveIngest, LightCurveOptions
+from rookery.surveys.readers.light_curves._snana_tables import DEFAULT_TYPES
+from rookery_ensembles.errors import fail
 
 _ENDINGS = (".fits", ".fit")
 
@@ -30,11 +26,8 @@ def ingest_snana_fits(
     out: str | Path,
     *,
     on_error: RowOnError = "stop",
-    band_aliases: Mapping[str, str] | None = None,
-    type_map: TypeMap | None = None,
-    type_column: str | None = None,
-    time_unit: TimeUnit = "mjd",
     name: str | None = None,
+    **options: Unpack[LightCurveOptions],
 ) -> IngestReport:
     """Read SNANA HEAD and PHOT FITS files, plain or gzipped, into a survey folder.
 
@@ -55,10 +48,8 @@ def ingest_snana_fits(
     on_error
         At the first broken object: ``"stop"`` and write nothing, or ``"skip"`` it, log it, and go
         on. A pair of files that cannot be read, or whose pointers are wrong, is skipped whole.
-    band_aliases, type_map, time_unit, name
-        As for :func:`rookery.surveys.ingest_snana`.
-    type_column
-        Column that tells the type (a code of `type_map`, or a name). Without it SIM_TYPE_NAME,
+    name, options
+        As for :func:`rookery.surveys.ingest_snana`. Without `type_column` SIM_TYPE_NAME tells the type,
         where that says nothing SIM_TYPE_INDEX, and else SNTYPE.
 
     Raises
@@ -67,32 +58,10 @@ def ingest_snana_fits(
         For the first broken object or file (``on_error="stop"``), no object at all, dates that
         mix MJD and JD, or an `out` that exists.
     """
-    path, out = Path(path), Path(out)
-    faults, dates = Faults(on_error, rows=True), Dates(time_unit, path)
-    refuse_existing(out)
-    heads = head_files(path)
-    with atomic_folder(out) as partial:
-        stream = SurveyStream(partial, path, faults=faults, dates=dates, band_aliases=band_aliases or {})
-        found = pairs.Heads(stream, {**rules.DEFAULT_TYPES, **text_map(type_map)}, type_column)
-        for head in heads:
-            try:
-                _add_pair(head, found)
-            except InputError as error:
-                faults.add(head, error)
-        objects, truth = found.tables()
-        n_read = stream.finish(
-            objects,
-            truth,
-            name=survey_name(path, name),
-            out=out,
-            provenance={
-                "reader": "snana-fits",
-                "source": path.name,
-                "files": [head.name for head in heads][:1000],
-                "rows_without_measurement": found.undefined_rows,
-            },
-        )
-    return IngestReport(open_survey(out), n_read, len(faults.errors), 0, faults.errors, faults.dropped)
+    ingest = LightCurveIngest(
+        "snana-fits", path, out, on_error=on_error, name=name, types=DEFAULT_TYPES, **options
+    )
+    return pairs.ingest_pairs(ingest, head_files(ingest.path), _add_pair)
 
 
 def head_files(path: Path) -> list[Path]:
@@ -131,7 +100,83 @@ def _add_pair(head_path: Path, found: pairs.Heads) -> None:
         stated = {key: np.array([value]) for key, value in table.header.items()}
         pairs.columns.check_zero_point(stated, table.path)
     columns = pairs.phot_columns(phot.columns, phot_path)
-    owner = owners(head.columns, columns["MJD"].astype(np.float64), head_path, phot_path)
+    owner = _owners(head.columns, columns["MJD"].astype(np.float64), head_path, phot_path)
     found.add(
         pd.DataFrame(head.columns), head_path, columns, owner, lambda row: f"{phot_path}, row {row + 1}"
     )
+
+
+def _owners(
+    head: dict[str, NDArray[Any]], mjd: NDArray[np.float64], head_path: Path, phot_path: Path
+) -> NDArray[np.int32]:
+    """Return for each PHOT row the HEAD row that owns it, -1 for separators.
+
+    PTROBS_MIN and PTROBS_MAX count rows from 1 and include both ends; an object without
+    observations has PTROBS_MAX < PTROBS_MIN, or both 0 or negative.
+
+    Raises
+    ------
+    InputError
+        When pointers lie outside the table, overlap, take in a separator, disagree with NOBS, or
+        leave a row that is no separator to nobody: the two tables do not belong together.
+    """
+    for name in ("PTROBS_MIN", "PTROBS_MAX"):
+        if name not in head or head[name].dtype.kind not in "iu":
+            raise fail(head_path, f"must have a column {name} of whole numbers")
+    first, last = (head[name].astype(np.int64) for name in ("PTROBS_MIN", "PTROBS_MAX"))
+    has_rows = last >= np.maximum(first, 1)
+    _check_range(first, last, has_rows, len(mjd), head_path, phot_path)
+    if "NOBS" in head and head["NOBS"].dtype.kind in "iu":
+        _check_counts(head["NOBS"].astype(np.int64), np.where(has_rows, last - first + 1, 0), head_path)
+    owner = np.full(len(mjd), -1, np.int32)
+    order = np.flatnonzero(has_rows)
+    for row in order[np.argsort(first[order], kind="stable")]:
+        owner[first[row] - 1 : last[row]] = row
+    separator = mjd == pairs.SEPARATOR
+    if (wrong := (owner >= 0) & separator).any():
+        row = int(wrong.argmax())
+        rule = f"pointers must not take in a separator (MJD {pairs.SEPARATOR:g})"
+        one = owner[row]
+        found = f"PTROBS {first[one]} to {last[one]} takes in row {row + 1} of {phot_path.name}"
+        raise fail(f"{head_path}, row {one + 1}", f"{rule}, but {found}")
+    if (orphan := (owner < 0) & ~separator).any():
+        row = int(orphan.argmax())
+        rule = (
+            f"every row but separators (MJD {pairs.SEPARATOR:g}) must belong to an object of {head_path.name}"
+        )
+        raise fail(f"{phot_path}, row {row + 1}", f"{rule}, but {int(orphan.sum())} rows belong to none")
+    return owner
+
+
+def _check_range(
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+    has_rows: NDArray[np.bool_],
+    rows: int,
+    head_path: Path,
+    phot_path: Path,
+) -> None:
+    outside = has_rows & ((first < 1) | (last > rows))
+    if outside.any():
+        row = int(outside.argmax())
+        rule = f"pointers must lie within the {rows} rows of {phot_path.name}"
+        raise fail(f"{head_path}, row {row + 1}", f"{rule}, but PTROBS is {first[row]} to {last[row]}")
+    order = np.flatnonzero(has_rows)
+    order = order[np.argsort(first[order], kind="stable")]
+    overlap = first[order[1:]] <= last[order[:-1]]
+    if overlap.any():
+        one, other = order[int(overlap.argmax())], order[int(overlap.argmax()) + 1]
+        rule = "pointers of two objects must not overlap"
+        found = f"PTROBS {first[one]} to {last[one]} (row {one + 1}) and {first[other]} to {last[other]} do"
+        raise fail(f"{head_path}, row {other + 1}", f"{rule}, but {found}")
+
+
+def _check_counts(promised: NDArray[np.int64], found: NDArray[np.int64], head_path: Path) -> None:
+    wrong = np.maximum(promised, 0) != found
+    if wrong.any():
+        row = int(wrong.argmax())
+        rule = "PTROBS_MIN to PTROBS_MAX must be NOBS rows"
+        raise fail(
+            f"{head_path}, row {row + 1}",
+            f"{rule}, but NOBS is {promised[row]} and the pointers take in {found[row]}",
+        )

@@ -3,23 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
 
-from rookery.surveys._dates import Dates, TimeUnit
 from rookery.surveys._document import ZERO_POINT
-from rookery.surveys._report import Faults, IngestReport, RowOnError, survey_name
-from rookery.surveys._stream import SurveyStream
-from rookery.surveys.readers._column_map import COVARIATE_ROLES, ColumnMap, match_columns, read_columns
-from rookery.surveys.readers.light_curves._columnar import column_names, read_blocks, read_table
+from rookery.surveys.ingest import IngestReport, RowOnError
+from rookery.surveys.readers._blocks import column_names, read_blocks, read_table
+from rookery.surveys.readers._roles import read_columns
 from rookery.surveys.readers.light_curves._flux_units import told_unit, zero_point_of
+from rookery.surveys.readers.light_curves._ingest import LightCurveIngest, LightCurveOptions
 from rookery.surveys.readers.light_curves._long_rows import Fluxes, Gathered, ObjectIndex, checked_zero_point
 from rookery.surveys.readers.light_curves._object_table import ObjectTable, object_table
-from rookery.surveys.readers.light_curves._types import TypeMap, text_map
-from rookery.surveys.store import open_survey, refuse_existing
+from rookery.surveys.readers.light_curves._roles import COVARIATE_ROLES, ColumnMap, match_columns
+from rookery.surveys.readers.light_curves._stream import SurveyStream, streaming
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import atomic_folder
 
 _ENDINGS = (".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz", ".csv.zip")
 
@@ -34,11 +33,8 @@ def ingest_table(
     zero_point: float | None = None,
     flux_unit: str | None = None,
     on_error: RowOnError = "stop",
-    band_aliases: Mapping[str, str] | None = None,
-    type_map: TypeMap | None = None,
-    type_column: str | None = None,
-    time_unit: TimeUnit = "mjd",
     name: str | None = None,
+    **options: Unpack[LightCurveOptions],
 ) -> IngestReport:
     """Read a long table (an observation a row) into a survey folder, as a stream.
 
@@ -77,13 +73,10 @@ def ingest_table(
         At the first broken object: ``"stop"`` and write nothing, or ``"skip"`` it, log it, and go
         on; ``"skip-row"`` leaves its broken rows out alone, and counts them. A file
         that cannot be read always stops.
-    band_aliases, time_unit, name
-        As for :func:`rookery.surveys.ingest_snana`.
-    type_map
-        Code or name -> type. With a map every label must be in it; without one names are types as
-        they stand, and codes an error.
-    type_column
-        The same as ``columns={"type": ...}``.
+    name, options
+        As for :func:`rookery.surveys.ingest_snana`. With a `type_map` every label must be in it; without one
+        names are types as they stand, and codes an error. `type_column` is the same as
+        ``columns={"type": ...}``.
 
     Raises
     ------
@@ -91,57 +84,45 @@ def ingest_table(
         For the first broken object or row, a column that is missing, zero points that differ, or
         an `out` that exists.
     """
-    path, out = Path(path), Path(out)
-    faults, dates = Faults(on_error, rows=True), Dates(time_unit, path)
-    refuse_existing(out)
+    ingest = LightCurveIngest("table", path, out, on_error=on_error, name=name, **options)
     mapping = {**(read_columns(Path(columns_file)) if columns_file is not None else {}), **(columns or {})}
-    if type_column is not None:
-        mapping["type"] = type_column
+    if ingest.type_column is not None:
+        mapping["type"] = ingest.type_column
     object_path = None if objects is None else Path(objects)
-    files = _files(path, object_path)
+    files = _files(ingest.path, object_path)
     known = None if object_path is None else column_names(_existing(object_path))
     found = match_columns(mapping, column_names(files[0]), known, files[0], object_path)
     if (zero_point is not None or flux_unit is not None) and (
         "zero_point" in found.rows or "mag" in found.rows
     ):
         other = "a zero point per row" if "zero_point" in found.rows else "magnitudes"
-        raise fail(path, f"a zero point for all fluxes and {other} exclude each other")
+        raise fail(ingest.path, f"a zero point for all fluxes and {other} exclude each other")
     used, flux = _flux_unit(found, files[0], flux_unit, zero_point)
-    fluxes = Fluxes(found.rows, checked_zero_point(used, path), found.witness)
-    types = text_map(type_map)
-    with atomic_folder(out) as partial:
-        stream = SurveyStream(partial, path, faults=faults, dates=dates, band_aliases=band_aliases or {})
+    fluxes = Fluxes(found.rows, checked_zero_point(used, ingest.path), found.witness)
+    roles = {"object_id": found.object_id[0], **found.rows, **found.objects}
+    with streaming(ingest) as stream:
         if object_path is not None:
-            table = _read_objects(object_path, found, types)
+            table = _read_objects(object_path, found, ingest.types)
             table.reject_wrong(stream)
-            index = ObjectIndex(table.ids, faults)
-            _add_rows(stream, files, found, fluxes, index, None)
+            _add_rows(stream, files, found, fluxes, ObjectIndex(table.ids, ingest.faults), None)
         else:
-            index = ObjectIndex(None, faults)
-            gathered = _gathered(found)
+            index, gathered = ObjectIndex(None, ingest.faults), _gathered(found)
             _add_rows(stream, files, found, fluxes, index, gathered)
-            table = _gathered_table(gathered, index, path, types)
+            table = _gathered_table(gathered, index, ingest.path, ingest.types)
             table.reject_wrong(stream)
         n_read = stream.finish(
             table.frame,
             table.truth if len(table.truth.columns) > 1 else None,
-            name=survey_name(path, name),
-            out=out,
-            provenance={
-                "reader": "table",
-                "source": path.name,
-                "objects": None if object_path is None else object_path.name,
-                "files": [file.name for file in files][:1000],
-                "columns": {"object_id": found.object_id[0], **found.rows, **found.objects},
-                "zero_point": "per row" if "zero_point" in found.rows else fluxes.zero_point,
-                "flux": flux,
-                "time_unit": time_unit,
-                "rows_without_measurement": fluxes.unmeasured,
-            },
+            source=ingest.path.name,
+            objects=None if object_path is None else object_path.name,
+            files=[file.name for file in files][:1000],
+            columns=roles,
+            zero_point="per row" if "zero_point" in found.rows else fluxes.zero_point,
+            flux=flux,
+            time_unit=options.get("time_unit", "mjd"),
+            rows_without_measurement=fluxes.unmeasured,
         )
-    roles = {"object_id": found.object_id[0], **found.rows, **found.objects}
-    survey, errors = open_survey(out, verify=False), faults.errors
-    return IngestReport(survey, n_read, len(errors), 0, errors, faults.dropped, roles, flux)
+    return ingest.report(n_read, columns=roles, flux=flux)
 
 
 def _flux_unit(

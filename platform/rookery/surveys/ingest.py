@@ -1,17 +1,19 @@
-"""What every ingest reports, and how it treats broken input."""
+"""What every reader does around its own format: where it reads and writes, broken input, the report."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from rookery.surveys.store import Survey
+from rookery.surveys.store import Survey, open_survey, refuse_existing
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.shown import short_repr
 
 logger = logging.getLogger(__name__)
 
+Paths = str | Path | Sequence[str | Path]
 OnError = Literal["stop", "skip"]
 RowOnError = Literal["stop", "skip", "skip-row"]
 """Of light curves a single row may be left out too."""
@@ -87,6 +89,14 @@ class Faults:
             self.errors.append(str(error))
             logger.warning("skipped: %s", error)
 
+    @contextmanager
+    def noting(self, key: object) -> Iterator[None]:
+        """Take what is raised inside as the error of a `key`, as :meth:`add` does."""
+        try:
+            yield
+        except InputError as error:
+            self.add(key, error)
+
     def drop_rows(self, rule: str, rows: int, first: InputError) -> None:
         """Count rows that break a rule and are left out."""
         if rule not in self.dropped:
@@ -103,6 +113,45 @@ class Faults:
         )
 
 
-def survey_name(path: Path, name: str | None) -> str:
-    """Return a survey's name: the one given, else the source's up to its first dot."""
-    return name or path.name.split(".")[0] or "survey"
+class Ingest:
+    """One ingest, from the paths given to the report.
+
+    Attributes
+    ----------
+    reader
+        The reader's name, as on the command line.
+    paths
+        What is read: files or folders, at least one.
+    out
+        The survey folder to make, which must not exist.
+    name
+        The survey's name: the one given, else that of its file, or of the folder of several, up to the first
+        dot.
+    faults
+        How broken input is treated.
+    """
+
+    def __init__(
+        self, reader: str, path: Paths, out: str | Path, faults: Faults, name: str | None = None
+    ) -> None:
+        self.reader, self.out, self.faults = reader, Path(out), faults
+        self.paths = [Path(path)] if isinstance(path, (str, Path)) else [Path(one) for one in path]
+        if not self.paths:
+            raise fail("path", "must be at least one file or folder, but is none")
+        source = self.paths[0] if len(self.paths) == 1 else self.paths[0].resolve().parent
+        self.name = name or source.name.split(".")[0] or "survey"
+        refuse_existing(self.out)
+
+    def report(
+        self,
+        n_read: int,
+        *,
+        n_ignored: int = 0,
+        columns: Mapping[str, str] | None = None,
+        flux: str = "",
+    ) -> IngestReport:
+        """Open the survey, which is written, and say what was done; see :class:`IngestReport`."""
+        survey, errors = open_survey(self.out, verify=False), self.faults.errors
+        return IngestReport(
+            survey, n_read, len(errors), n_ignored, errors, self.faults.dropped, columns or {}, flux
+        )

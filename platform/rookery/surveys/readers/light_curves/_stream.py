@@ -1,6 +1,7 @@
 """A survey written from blocks of observations in any order, in memory that does not grow with them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rookery.surveys import objects as _objects
-from rookery.surveys._dates import Dates
-from rookery.surveys._document import OBJECTS, OBSERVATIONS, TRUTH, seal
-from rookery.surveys._report import Faults
+from rookery.surveys._document import OBJECTS, OBSERVATIONS
 from rookery.surveys._spool import RECORD, Spool, sort_records
-from rookery.surveys.band_names import BandIndex
-from rookery.surveys.store import DETECTION_SNR, best_snr, check_truth, warn_undetected
+from rookery.surveys.bands import BandIndex
+from rookery.surveys.readers.light_curves._ingest import LightCurveIngest
+from rookery.surveys.store import DETECTION_SNR, best_snr, warn_undetected, write_tables
 from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.files import atomic_folder
 
 _LARGEST = float(np.finfo(np.float32).max)  # the store keeps fluxes in single precision
 _LEAST = float(np.finfo(np.float32).tiny)
@@ -77,14 +78,10 @@ class _Totals:
 class SurveyStream:
     """Takes rows block by block, then writes a survey's tables into a folder."""
 
-    def __init__(
-        self, folder: Path, source: Path, *, faults: Faults, dates: Dates, band_aliases: Mapping[str, str]
-    ) -> None:
-        self._folder = folder
-        self._source = source
-        self._faults = faults
-        self._dates = dates
-        self._bands = BandIndex(band_aliases, source)
+    def __init__(self, folder: Path, ingest: LightCurveIngest) -> None:
+        self._folder, self._ingest = folder, ingest
+        self._faults, self._dates = ingest.faults, ingest.dates
+        self._bands = BandIndex(ingest.band_aliases, ingest.path)
         self._spool = Spool(folder / "spool")
         self._rejected: set[int] = set()
 
@@ -137,15 +134,7 @@ class SurveyStream:
         records["flux"], records["flux_err"] = rows.flux[good], rows.flux_err[good]
         self._spool.add(records)
 
-    def finish(
-        self,
-        objects: pd.DataFrame,
-        truth: pd.DataFrame | None,
-        *,
-        name: str,
-        out: Path,
-        provenance: Mapping[str, Any],
-    ) -> int:
+    def finish(self, objects: pd.DataFrame, truth: pd.DataFrame | None, /, **notes: Any) -> int:
         """Write the tables and the document; return the number of objects.
 
         Parameters
@@ -153,8 +142,8 @@ class SurveyStream:
         objects, truth
             As for :func:`rookery.surveys.store.write_survey`, in the order of the objects' numbers.
             Objects without a row, and rejected ones, are left out.
-        out
-            Where the survey will be, for messages.
+        notes
+            What the survey's provenance says beside reader, numbers and errors.
 
         Raises
         ------
@@ -168,24 +157,23 @@ class SurveyStream:
         kept = np.concatenate([np.zeros(0, np.int64), *totals.kept])
         if not len(kept):
             first = f", the first error being {self._faults.errors[0]}" if self._faults.errors else ""
-            raise fail(self._source, f"must hold a readable light curve, but has none{first}")
+            raise fail(self._ingest.path, f"must hold a readable light curve, but has none{first}")
+        out = self._ingest.out
         frame = _objects.objects_frame(objects.iloc[kept].reset_index(drop=True), out / OBJECTS)
-        tables = {OBJECTS: _objects.objects_table(frame)}
-        if truth is not None:
-            chosen = truth.iloc[kept]
-            tables[TRUTH] = pa.Table.from_pandas(chosen, preserve_index=False).replace_schema_metadata(None)
-            check_truth(tables[TRUTH], frame["object_id"].tolist(), out / TRUTH)
-        for file_name, table in tables.items():
-            pq.write_table(table, self._folder / file_name, compression="zstd")
-        (self._folder / "spool").rmdir()
         warn_undetected(out, totals.undetected, len(frame))
+        (self._folder / "spool").rmdir()
         without_rows = len(objects) - len(kept) - len(self._rejected)
-        seal(
+        write_tables(
             self._folder,
-            name=name,
+            out,
+            frame,
+            None if truth is None else truth.iloc[kept],
+            written=[OBSERVATIONS],
+            name=self._ingest.name,
             bands=bands,
             provenance={
-                **provenance,
+                "reader": self._ingest.reader,
+                **notes,
                 "objects_read": len(kept),
                 "objects_skipped": len(self._faults.errors),
                 "objects_without_observations": without_rows,
@@ -194,7 +182,6 @@ class SurveyStream:
                 **self._faults.notes(),
             },
             counts=_objects.survey_counts(frame, totals.observations, totals.undetected),
-            tables=[*tables, OBSERVATIONS],
         )
         return len(kept)
 
@@ -232,3 +219,10 @@ class SurveyStream:
                 totals.repeated += repeated
                 totals.undetected += int((snr < DETECTION_SNR).sum())
         return totals
+
+
+@contextmanager
+def streaming(ingest: LightCurveIngest) -> Iterator[SurveyStream]:
+    """Yield a stream into an ingest's survey folder, which appears whole at the end or not at all."""
+    with atomic_folder(ingest.out) as partial:
+        yield SurveyStream(partial, ingest)

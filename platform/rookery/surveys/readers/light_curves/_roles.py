@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rookery_ensembles.errors import InputError, fail
-from rookery_ensembles.plain_text import YamlText
+from rookery.surveys.readers._roles import missing_column
+from rookery_ensembles.errors import InputError
 
 ROW_ROLES = ("mjd", "band", "flux", "flux_err", "mag", "mag_err", "zero_point")
 COVARIATE_ROLES = ("ra", "dec", "mwebv", "host_photo_z", "host_photo_z_err", "deep")
@@ -34,27 +34,6 @@ class ColumnMap:
     rows: Mapping[str, str]
     objects: Mapping[str, str]
     witness: str | None
-
-
-def read_columns(path: Path) -> dict[str, str]:
-    """Read a YAML file with a line ``ROLE: COLUMN`` for each role.
-
-    Raises
-    ------
-    InputError
-        When it is unreadable or holds anything else.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise fail(path, f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    document = YamlText(text, path).data
-    if not isinstance(document, dict):
-        raise fail(path, f"must be lines of ROLE: COLUMN, but holds {document!r}")
-    for role, column in document.items():
-        if not isinstance(role, str) or not isinstance(column, (str, int)) or isinstance(column, bool):
-            raise fail(path, f"must be lines of ROLE: COLUMN, but holds {role!r}: {column!r}")
-    return {role: str(column) for role, column in document.items()}
 
 
 def match_columns(
@@ -124,5 +103,4 @@ def _check_rows(found: dict[str, str], mapping: Mapping[str, str], names: list[s
 
 
 def _missing(role: str, column: str, names: list[str], where: Path) -> InputError:
-    rule = f"must have a column {column!r} for {role}; its columns are {', '.join(names)}"
-    return fail(where, f"{rule}. Map one with --column {role}=NAME")
+    return missing_column(role, column, names, where, f". Map one with --column {role}=NAME")

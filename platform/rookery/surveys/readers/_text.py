@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from rookery.surveys._tables import unique_columns
 from rookery_ensembles.errors import fail
 
 _NULLS = ["", "NA", "N/A", "NaN", "nan", "-nan", "null", "NULL", "None", "--", "masked"]
@@ -98,10 +99,7 @@ def text_layout(
         raise fail(
             where, f"{what} {len(found)} columns ({', '.join(found[:40])}), but the rows have {width}{hint}"
         )
-    repeated = [name for name in found if found.count(name) > 1]
-    if repeated:
-        raise fail(where, f"must have one column of each name, but has several {repeated[0]!r}")
-    return TextLayout(found, delimiter, skip)
+    return TextLayout(unique_columns(found, where), delimiter, skip)
 
 
 def parse_text(

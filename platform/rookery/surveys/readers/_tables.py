@@ -1,7 +1,6 @@
 """A table of galaxies in any format -> named columns: FITS, Parquet, CSV, blanks, structured .npy."""
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rookery.surveys._tables import unique_columns
 from rookery.surveys.readers._fits import read_fits
-from rookery.surveys.readers._unpacked import unpacked
-from rookery.surveys.readers.galaxies._npy_header import array_of
-from rookery.surveys.readers.galaxies._text import Resolve, TextLayout, parse_text, text_layout
+from rookery.surveys.readers._npy import array_of
+from rookery.surveys.readers._text import Resolve, TextLayout, parse_text, text_layout
+from rookery.surveys.readers._unpacked import reading, unpacked
 from rookery_ensembles.bounds import open_parquet
-from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.errors import fail
 
-# What a folder of catalogues is searched for: text of any kind only where there is nothing better.
-ENDINGS = (
-    (".fits", ".fit", ".fits.gz", ".fit.gz", ".csv", ".csv.gz", ".csv.zip", ".tsv", ".parquet", ".npy"),
-    (".txt", ".dat", ".ascii", ".cat", ".tbl"),
-)
 _NPY = b"\x93NUMPY"
 
 
@@ -68,7 +63,7 @@ def open_table(
     Parameters
     ----------
     names, resolve
-        As for :func:`rookery.surveys.readers.galaxies._text.text_layout`; for text alone.
+        As for :func:`rookery.surveys.readers._text.text_layout`; for text alone.
 
     Raises
     ------
@@ -82,7 +77,7 @@ def open_table(
             magic = stream.read(6)
         if magic[:4] == b"PAR1":
             parquet = open_parquet(path, pre_buffer=False)
-            return OpenTable(path, _unique(list(parquet.schema_arrow.names), path), parquet)
+            return OpenTable(path, unique_columns(list(parquet.schema_arrow.names), path), parquet)
         content = unpacked(path)
         if content[:6] == b"SIMPLE":
             columns = read_fits(path).columns
@@ -116,59 +111,6 @@ def structured_columns(array: NDArray[Any], where: str | Path) -> dict[str, NDAr
         elif values.ndim == 1 and values.dtype.kind in "iufbSU":
             columns[name] = values
     return columns
-
-
-@contextmanager
-def reading(path: str | Path) -> Iterator[None]:
-    """Turn whatever a library raises for a damaged file into an error with its name."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise fail(path, f"cannot be read ({reason})") from error
-
-
-def table_files(paths: Sequence[Path], endings: Sequence[tuple[str, ...]], *, what: str) -> list[Path]:
-    """Return the files that paths mean: files as they stand, of folders all with a fitting ending.
-
-    Parameters
-    ----------
-    endings
-        Of a folder the first of these groups counts that some file in it has.
-
-    Raises
-    ------
-    InputError
-        For a path that does not exist, a folder without such a file, or no path.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            entries = [
-                one for one in sorted(path.iterdir()) if one.is_file() and not one.name.startswith(".")
-            ]
-            groups = [[one for one in entries if one.name.lower().endswith(group)] for group in endings]
-            inside = next((group for group in groups if group), None)
-            if inside is None:
-                told = ", ".join(ending for group in endings for ending in group)
-                raise fail(path, f"must hold {what} ({told}), but holds none")
-            found += inside
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise fail(path, f"must be {what} or a folder of them, but does not exist")
-    if not found:
-        raise InputError(f"no path to {what} is given")
-    return found
-
-
-def _unique(names: list[str], path: Path) -> list[str]:
-    repeated = [name for name in names if names.count(name) > 1]
-    if repeated:
-        raise fail(path, f"must have one column of each name, but has several {repeated[0]!r}")
-    return names
 
 
 def _from_arrow(column: pa.ChunkedArray, as_text: bool) -> Any:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.surveys._report import WholeSurveyError
+from rookery.surveys.ingest import WholeSurveyError
 from rookery_ensembles.errors import fail
 
 TimeUnit = Literal["mjd", "jd"]

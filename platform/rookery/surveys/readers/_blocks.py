@@ -1,7 +1,5 @@
 """CSV and Parquet files read in blocks: plain, gzipped or in a zip, told by their first bytes."""
 
-import zipfile
-import zlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,15 +13,12 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rookery.surveys.readers._unpacked import unpacking
+from rookery.surveys._tables import unique_columns
+from rookery.surveys.readers._unpacked import reading, unpacking
 from rookery_ensembles.bounds import open_parquet
-from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.errors import fail
 
-# What the libraries raise for damaged files; ArrowInvalid and UnicodeDecodeError are ValueErrors.
-_DAMAGE = (
-    OSError, EOFError, ValueError, TypeError, LookupError, RuntimeError, NotImplementedError, MemoryError,
-    OverflowError, zipfile.BadZipFile, zlib.error, pa.ArrowException,
-)  # fmt: skip
+_KIND = " as a table"
 _BLOCK_BYTES = 1 << 23
 _PARQUET_ROWS = 1 << 18
 TEXT = pa.dictionary(pa.int32(), pa.string())
@@ -67,22 +62,19 @@ def column_names(path: Path) -> list[str]:
     InputError
         When the file is missing or unreadable, or two columns have one name.
     """
-    with _reading(path):
+    with reading(path, _KIND):
         if is_parquet(path):
             names = list(pq.read_schema(path).names)
         else:
             with _open(path) as stream, _csv_reader(path, stream) as reader:
                 names = list(reader.schema.names)
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise fail(path, f"must have one column of each name, but has several {repeated[0]!r}")
-    return names
+    return unique_columns(names, path)
 
 
 def read_table(path: Path, text: Collection[str]) -> pa.Table:
     """Return a whole file, the columns `text` as text and all others as their values look."""
     names = column_names(path)
-    with _reading(path):
+    with reading(path, _KIND):
         if is_parquet(path):
             with open_parquet(path) as file:
                 table = file.read(use_threads=False)
@@ -112,7 +104,7 @@ def read_blocks(path: Path, text: Collection[str], numbers: Collection[str]) -> 
     for name in wanted:
         if name not in names:
             raise fail(path, f"must have a column {name!r}; its columns are {', '.join(names)}")
-    with _reading(path):
+    with reading(path, _KIND):
         first_row = 1
         for batch in _batches(path, wanted, text):
             if len(batch):
@@ -141,18 +133,6 @@ def _csv_reader(
 
 def _delimiter(path: Path) -> pacsv.ParseOptions:
     return pacsv.ParseOptions(delimiter="\t" if ".tsv" in path.name.lower() else ",")
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turn whatever a library raises for a damaged file into an error with its name."""
-    try:
-        yield
-    except InputError:
-        raise
-    except _DAMAGE as error:
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise fail(path, f"cannot be read as a table ({reason})") from error
 
 
 def _magic(path: Path) -> bytes:
