@@ -1,39 +1,28 @@
 """Outputs that are either whole or absent: write under a temporary name, then rename.
 
 A temporary name, ``.NAME.partial-TOKEN`` beside ``NAME``, is locked (flock) by the process that writes it
-for as long as it lives, and the next output of that name sweeps those whose maker is gone. A folder is
-replaced in one step (Linux's renameat2 with RENAME_EXCHANGE): whoever dies, whenever, leaves the old folder
-or the new one, whole. Where a file system cannot exchange names, the old folder is called
-``.NAME.retired-TOKEN`` for a moment; after a death in that moment there is none called ``NAME``, and the
-next output of that name gives the old folder its name back first. Files, folders and the folders that hold
-their names are flushed to the disk (fsync) before and after the rename.
+for as long as it lives, and the next output of that name sweeps those whose maker is gone. How a
+folder is replaced stands in `_replace.py`. Files, folders and the folders that hold their names are flushed
+to the disk (fsync) before and after the rename.
 """
 
-import ctypes
-import errno
 import fcntl
 import hashlib
 import os
-import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
+from rookery_ensembles._replace import flush, locked, recover, remove, take_name, this_host
 from rookery_ensembles.errors import fail
 
-_MARK, _RETIRED = ".partial-", ".retired-"
+_MARK = ".partial-"
 _STALE_SECONDS = 86_400.0
 """Age of what another machine left behind; what this one left is told by its lock."""
 _LONGEST_PART, _LONGEST_NAME = 255, 200
 """Bytes of a name in a path as file systems allow them, and of an output, whose temporary name is longer."""
-_CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.ENOLCK)
-"""What a file system answers that lacks an operation."""
-_TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
-"""What it answers where a folder of that name is there."""
 
 
 def check_name(path: Path | str) -> None:
@@ -72,9 +61,9 @@ def atomic_file(target: str | Path) -> Iterator[Path]:
     target = Path(target)
     with _writing(target), _claimed(target, _new_file) as partial:
         yield partial
-        _flush(partial)
+        flush(partial)
         partial.replace(target)
-        _flush(target.parent)
+        flush(target.parent)
 
 
 @contextmanager
@@ -98,7 +87,7 @@ def atomic_folder(target: str | Path, *, replace: bool = False) -> Iterator[Path
     with _writing(target):
         if target.is_symlink():  # the folder is replaced, not the link to it
             target = target.resolve()
-        _recover(target)
+        recover(target)
         if target.exists() and not replace:
             raise fail(target, "must not exist yet: it is never overwritten unasked")
         if target.is_file():
@@ -106,10 +95,10 @@ def atomic_folder(target: str | Path, *, replace: bool = False) -> Iterator[Path
         with _claimed(target, os.mkdir) as partial:
             yield partial
             for entry in partial.rglob("*"):
-                _flush(entry)
-            _flush(partial)
-            _take_name(partial, target, replace)
-            _flush(target.parent)
+                flush(entry)
+            flush(partial)
+            take_name(partial, target, replace)
+            flush(target.parent)
 
 
 def sweep(folder: Path, name: str = "", *, alone: bool = False) -> None:
@@ -128,9 +117,9 @@ def sweep(folder: Path, name: str = "", *, alone: bool = False) -> None:
         if not (is_partial(entry) and entry.name.startswith(f".{name}{_MARK}" if name else ".")):
             continue
         # Another process may sweep too; another user's files are left to them.
-        with suppress(FileNotFoundError, PermissionError), _locked(entry) as free:
+        with suppress(FileNotFoundError, PermissionError), locked(entry) as free:
             if free and (alone or _ours(entry) or time.time() - _changed(entry) > _STALE_SECONDS):
-                _remove(entry)
+                remove(entry)
 
 
 def write_text(target: str | Path, text: str) -> None:
@@ -152,12 +141,12 @@ def write_new_bytes(target: str | Path, content: bytes) -> bool:
     target = Path(target)
     with _writing(target), _claimed(target, _new_file) as partial:
         partial.write_bytes(content)
-        _flush(partial)
+        flush(partial)
         try:
             os.link(partial, target)
         except FileExistsError:
             return False
-        _flush(target.parent)
+        flush(target.parent)
     return True
 
 
@@ -194,12 +183,12 @@ def _claimed(target: Path, make: Callable[[Path], None]) -> Iterator[Path]:
         os.close(lock)
         # A read-only disk makes even this fail; the cause is told above.
         with suppress(OSError):
-            _remove(partial)
+            remove(partial)
 
 
 def _new_partial(target: Path, make: Callable[[Path], None]) -> tuple[Path, int | None]:
     """Make a temporary file or folder; return it with its lock, None when another process has swept it."""
-    partial = target.with_name(f".{target.name}{_MARK}{_host()}{uuid4().hex[:8]}")
+    partial = target.with_name(f".{target.name}{_MARK}{this_host()}{uuid4().hex[:8]}")
     make(partial)
     try:
         lock = os.open(partial, os.O_RDONLY)
@@ -225,133 +214,13 @@ def _make_folders(folder: Path) -> None:
         folder = folder.parent
     for one in reversed(missing):
         one.mkdir(exist_ok=True)
-        _flush(one.parent)
-
-
-def _take_name(partial: Path, target: Path, replace: bool) -> None:
-    """Give `partial` the name of `target`; a former one is then called as `partial` was, or deleted."""
-    while True:
-        if not target.exists():
-            try:
-                partial.rename(target)
-                return
-            except OSError as error:
-                if not (error.errno in _TAKEN and replace):
-                    raise
-        try:
-            _exchange(partial, target)
-            return
-        except FileNotFoundError:
-            continue  # another process is just replacing it
-        except OSError as error:
-            if error.errno not in _CANNOT:
-                raise
-        if _retire(partial, target):
-            return
-        time.sleep(0.01)
-
-
-def _exchange(one: Path, other: Path) -> None:
-    """Exchange the names of two folders in one step; raises OSError where that cannot be."""
-    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if renameat2 is None:
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    if renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(other))
-
-
-def _retire(partial: Path, target: Path) -> bool:
-    """Move `target` away, and `partial` to its name; return whether no other process came between."""
-    retired = target.with_name(f".{target.name}{_RETIRED}{_host()}{uuid4().hex[:8]}")
-    with suppress(FileNotFoundError), _locked(target) as free:
-        if not free:
-            return False
-        target.rename(retired)
-        try:
-            partial.rename(target)
-        except OSError as error:
-            if error.errno in _TAKEN:  # another process's is there already
-                _remove(retired)
-                return False
-            retired.rename(target)
-            raise
-        _remove(retired)
-        return True
-    return False
-
-
-def _recover(target: Path) -> None:
-    """Give a folder its name back that a process retired and died before it had replaced it."""
-    if not target.parent.is_dir():
-        return
-    for retired in target.parent.iterdir():
-        if not retired.name.startswith(f".{target.name}{_RETIRED}"):
-            continue
-        with suppress(FileNotFoundError), _locked(retired) as free:
-            if free and target.exists():
-                _remove(retired)
-            elif free:
-                try:
-                    retired.rename(target)
-                except OSError as error:
-                    if error.errno not in _TAKEN:
-                        raise
-                    _remove(retired)  # another process's is there by now
-                _flush(target.parent)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    """Yield whether no live process holds a file or folder; if so, this one does meanwhile."""
-    lock = os.open(path, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        except OSError as error:
-            if error.errno not in _CANNOT:
-                raise
-        yield True
-    finally:
-        os.close(lock)
-
-
-@cache
-def _host() -> str:
-    """Return 8 hexadecimal digits for this machine since it was started: where its locks are known."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    text = boot.read_text() if boot.is_file() else socket.gethostname()
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+        flush(one.parent)
 
 
 def _ours(partial: Path) -> bool:
-    return partial.name.rpartition(_MARK)[2].startswith(_host())
+    return partial.name.rpartition(_MARK)[2].startswith(this_host())
 
 
 def _changed(path: Path) -> float:
     """Return when a file, or anything in a folder, was last written."""
     return max(one.stat().st_mtime for one in (path, *path.rglob("*")))
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file, or a folder's names, are on the disk, where a power cut cannot undo them."""
-    stream = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(stream)
-    except OSError as error:
-        # Some network file systems flush no folders: their servers do.
-        if error.errno not in _CANNOT or not path.is_dir():
-            raise
-    finally:
-        os.close(stream)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from rookery_ensembles import InputError, files
+from rookery_ensembles import InputError, _replace
 from rookery_ensembles.files import atomic_file, atomic_folder, sha256, write_text
 
 DISK_FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -71,7 +71,7 @@ def test_the_former_folder_stays_when_the_new_one_cannot_take_its_name(
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", fail_for_the_new_one)
-    monkeypatch.setattr(files, "_exchange", fail_for_the_new_one if exchanges else cannot_exchange)
+    monkeypatch.setattr(_replace, "_exchange", fail_for_the_new_one if exchanges else cannot_exchange)
     with (
         pytest.raises(InputError, match="No space left"),
         atomic_folder(tmp_path / "out", replace=True) as partial,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rookery_ensembles import InputError, files
+from rookery_ensembles import InputError, _replace
 from rookery_ensembles.files import atomic_file, atomic_folder, check_name, sweep, write_text
 
 # Replaces a bundle again and again in children, each of which is killed at another of its steps: before or
@@ -18,7 +18,7 @@ from rookery_ensembles.files import atomic_file, atomic_folder, check_name, swee
 KILLED_AT_EVERY_STEP = """
 import fcntl, os, signal, sys
 from pathlib import Path
-from rookery_ensembles import BundleMember, InputError, files, load_bundle, write_bundle
+from rookery_ensembles import BundleMember, InputError, _replace, load_bundle, write_bundle
 
 folder, exchanges = Path(sys.argv[1]), sys.argv[2] == "exchange"
 member = folder / "member"
@@ -34,7 +34,7 @@ def cannot(one, other):
     raise OSError(22, "Invalid argument")
 
 if not exchanges:
-    files._exchange = cannot
+    _replace._exchange = cannot
 write(0)
 
 def counted(function, left):
@@ -54,7 +54,7 @@ def dies_at(step):
     if child == 0:
         left = [step]
         for module, names in ((os, ("fsync", "mkdir", "unlink", "rmdir", "rename", "replace", "link")),
-                              (files, ("_exchange",)), (fcntl, ("flock",))):
+                              (_replace, ("_exchange",)), (fcntl, ("flock",))):
             for name in names:
                 setattr(module, name, counted(getattr(module, name), left))
         write(step)
@@ -83,7 +83,7 @@ def can_exchange(folder: Path) -> bool:
     (folder / "a").mkdir()
     (folder / "b").mkdir()
     try:
-        files._exchange(folder / "a", folder / "b")
+        _replace._exchange(folder / "a", folder / "b")
     except OSError as error:
         return error.errno not in (errno.EINVAL, errno.ENOSYS)
     finally:
@@ -182,11 +182,11 @@ def test_two_processes_at_one_output_never_sweep_each_other(tmp_path: Path) -> N
 WRITER = """
 import sys
 from pathlib import Path
-from rookery_ensembles import files
+from rookery_ensembles import _replace, files
 if sys.argv[3] == "retire":
     def cannot(one, other):
         raise OSError(22, "Invalid argument")
-    files._exchange = cannot
+    _replace._exchange = cannot
 for _ in range(40):
     with files.atomic_folder(sys.argv[1], replace=True) as partial:
         for name in "abc":
