@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -200,15 +199,9 @@ def baseline(
     from rookery.surveys.train_on import TrainOn
     from rookery_ensembles.predictions import check_predictions_path
 
-    def session() -> AbstractContextManager[Any]:
-        from rookery.compute.session import ray_session
-
-        return ray_session(address)
-
     check_predictions_path(out)
     run_baseline = baselines.configure(
         name,
-        session,
         address=address,
         processes=processes,
         model_path=model_path,

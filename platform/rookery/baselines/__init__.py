@@ -8,12 +8,11 @@ import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from rookery.baselines._workers import Workers
+from rookery.compute.pool import RayPool
 from rookery_ensembles.errors import fail
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from rookery.surveys.train_on import TrainOn
     from rookery_ensembles.predictions import Predictions
 
-__all__ = ["Baseline", "Workers", "configure", "load", "names"]
+__all__ = ["Baseline", "configure", "load", "names"]
 
 
 class Baseline(Protocol):
@@ -90,7 +89,6 @@ def load(name: str) -> Baseline:
 
 def configure(
     name: str,
-    session: Callable[[], AbstractContextManager[Any]],
     *,
     address: str | None = None,
     processes: int | None = None,
@@ -102,10 +100,8 @@ def configure(
     ----------
     name
         The baseline's name.
-    session
-        Connects to Ray (at `address`, where one is given) while it is entered.
     address, processes
-        See :class:`rookery.baselines._workers.Workers`.
+        See :class:`rookery.compute.pool.RayPool`.
     **options
         Options of the baseline's own.
 
@@ -122,5 +118,5 @@ def configure(
             raise fail(f"baseline {name!r}", f"takes no `{option}`")
     chosen = {option: value for option, value in options.items() if value is not None}
     if "workers" in taken:
-        chosen["workers"] = Workers(session, processes, cluster=address is not None)
+        chosen["workers"] = RayPool(address, processes)
     return functools.partial(run, **chosen)

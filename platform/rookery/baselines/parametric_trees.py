@@ -27,7 +27,7 @@ from rookery.baselines._bazin_features import bazin_feature_names, bazin_feature
 from rookery.baselines._padding import Padded, block_curves, block_rows
 from rookery.baselines._redshift import redshift_features, redshift_of
 from rookery.baselines._trees import make_task, predict_with_trees
-from rookery.baselines._workers import Workers
+from rookery.compute.pool import RayPool
 from rookery.surveys.train_on import TrainOn
 from rookery_ensembles.predictions import Predictions
 
@@ -53,7 +53,7 @@ def run_baseline(
     redshift: str | None = None,
     role: str = "test",
     train_on: TrainOn | None = None,
-    workers: Workers | None = None,
+    workers: RayPool | None = None,
 ) -> Predictions:
     """Fit all light curves, train on the labelled objects but those of `role`, and predict these.
 
@@ -72,7 +72,7 @@ def run_baseline(
     task = make_task(survey, split, classes, role, train_on)
     if redshift is not None:
         redshift_of(survey, redshift)  # refused before the fits, not after
-    features, names, peak = parametric_features(survey, workers or Workers())
+    features, names, peak = parametric_features(survey, workers or RayPool(processes=0))
     if redshift is not None:
         half = [column for column, text in enumerate(names) if text.startswith("half_")]
         features = np.hstack([features, redshift_features(survey, redshift, peak, features[:, half])[0]])
@@ -80,7 +80,7 @@ def run_baseline(
 
 
 def parametric_features(
-    survey: "Survey", workers: Workers
+    survey: "Survey", workers: RayPool
 ) -> tuple[NDArray[np.float64], list[str], NDArray[np.float64]]:
     """Fit every light curve; fits that fail are counted in the log, and their features are NaN.
 
@@ -95,7 +95,7 @@ def parametric_features(
     rows = block_rows(survey)
     fit = functools.partial(_fit_block, n_bands=len(survey.bands))
     curves = (block_curves(survey, block) for block in rows)
-    found = workers.map(fit, curves, n_objects=len(survey), alone_below=_ALONE_BELOW)
+    found = workers.map(fit, curves, small=len(survey) < _ALONE_BELOW)
     for block, (values, peaks, failures) in zip(rows, found, strict=True):
         features[block], peak[block] = values, peaks
         failed += failures

@@ -22,7 +22,7 @@ from rookery.baselines._redshift import redshift_features, redshift_of
 from rookery.baselines._salt2_block import SaltBlock, fit_block, salt_feature_names
 from rookery.baselines._salt2_model import filter_names, find_model, load_source
 from rookery.baselines._trees import make_task, predict_with_trees
-from rookery.baselines._workers import Workers
+from rookery.compute.pool import RayPool
 from rookery.extras import missing
 from rookery.surveys.train_on import TrainOn
 from rookery_ensembles.predictions import Predictions
@@ -51,7 +51,7 @@ def run_baseline(
     redshift: str | None = None,
     role: str = "test",
     train_on: TrainOn | None = None,
-    workers: Workers | None = None,
+    workers: RayPool | None = None,
     model_path: str | Path | None = None,
     filters: str | None = None,
 ) -> Predictions:
@@ -80,7 +80,7 @@ def run_baseline(
         raise missing("salt2-trees", "simulate", error.name or "sncosmo") from error
     load_source(str(model))  # unreadable files are refused here, not in a worker
     task = make_task(survey, split, classes, role, train_on)
-    features, _, peak = salt_features(survey, workers or Workers(), model, chosen, redshift)
+    features, _, peak = salt_features(survey, workers or RayPool(processes=0), model, chosen, redshift)
     if redshift is not None:
         no_days = np.empty((len(survey), 0))
         features = np.hstack([features, redshift_features(survey, redshift, peak, no_days)[0]])
@@ -88,7 +88,7 @@ def run_baseline(
 
 
 def salt_features(
-    survey: "Survey", workers: Workers, model: Path, filters: tuple[str, ...], redshift: str | None = None
+    survey: "Survey", workers: RayPool, model: Path, filters: tuple[str, ...], redshift: str | None = None
 ) -> tuple[NDArray[np.float64], list[str], NDArray[np.float64]]:
     """Fit every light curve; fits that fail are counted in the log, and their features are NaN.
 
@@ -110,7 +110,7 @@ def salt_features(
         fit_block, model=str(model.absolute()), filters=filters, zero_point=survey.info.zero_point
     )
     blocks = (SaltBlock(block_curves(survey, row), z[row], sigma[row], mwebv[row]) for row in rows)
-    found = workers.map(fit, blocks, n_objects=len(survey), alone_below=_ALONE_BELOW)
+    found = workers.map(fit, blocks, small=len(survey) < _ALONE_BELOW)
     failed = 0
     for block, (values, failures) in zip(rows, found, strict=True):
         features[block] = values

@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 
 from rookery import api, baselines
-from rookery.baselines import Workers
 from rookery.baselines._bazin import bazin, fit_bazin
 from rookery.baselines._bazin_features import bazin_feature_names
 from rookery.baselines._least_squares import least_squares
 from rookery.baselines._padding import block_curves, block_rows
 from rookery.baselines._redshift import distance_modulus
 from rookery.baselines.parametric_trees import parametric_features
+from rookery.compute.pool import RayPool
 from rookery.surveys.splits import open_split, split_survey
 from rookery.surveys.store import Survey, write_survey
 from rookery_ensembles.errors import InputError
@@ -49,7 +49,7 @@ def bazin_rows(
 
 
 def features_of(survey: Survey) -> dict[str, np.ndarray]:
-    values, names, _ = parametric_features(survey, Workers())
+    values, names, _ = parametric_features(survey, RayPool(processes=0))
     assert not np.isinf(values).any()
     return {name: values[:, i] for i, name in enumerate(names)}
 
@@ -205,7 +205,7 @@ def test_every_feature_has_a_name_for_any_bands(tmp_path: Path) -> None:
         {"object_id": "o0", "mjd": [1.0, 5.0], "band": "w", "flux": [1.0, 2.0], "flux_err": 1.0}
     )
     survey = write_survey(tmp_path / "s", name="s", bands=["w"], objects=objects, observations=rows)
-    values, names, _ = parametric_features(survey, Workers())
+    values, names, _ = parametric_features(survey, RayPool(processes=0))
     assert values.shape == (1, len(names))
 
 
@@ -303,27 +303,7 @@ def test_impossible_workers_are_refused(labelled: Survey, tmp_path: Path) -> Non
 def test_ray_and_this_process_give_the_same_features(
     labelled: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rookery.compute.session import ray_session
-
     monkeypatch.setattr("rookery.baselines._padding._MAX_OBJECTS", 7)  # several blocks
-    alone = parametric_features(labelled, Workers())[0]
-    on_ray = parametric_features(labelled, Workers(lambda: ray_session(None), processes=2))[0]
+    alone = parametric_features(labelled, RayPool(processes=0))[0]
+    on_ray = parametric_features(labelled, RayPool(processes=2))[0]
     np.testing.assert_array_equal(alone, on_ray)
-
-
-@pytest.mark.slow
-@pytest.mark.ray
-def test_error_of_a_worker_is_the_users_error() -> None:
-    from rookery.compute.session import ray_session
-
-    workers = Workers(lambda: ray_session(None), processes=2)
-    with pytest.raises(InputError, match="takes no -2"):
-        list(workers.map(refuse_negative, [1, -2, 3], n_objects=3, alone_below=0))
-    squares = workers.map(refuse_negative, range(20), n_objects=20, alone_below=0)
-    assert list(squares) == list(range(20))
-
-
-def refuse_negative(value: int) -> int:
-    if value < 0:
-        raise InputError(f"takes no {value}")
-    return value

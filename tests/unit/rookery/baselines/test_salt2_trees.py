@@ -9,8 +9,8 @@ import pytest
 from rookery import baselines
 from rookery.baselines._salt2_fit import Curve, fit_salt, make_model
 from rookery.baselines._salt2_model import filter_names, find_model, load_filter, load_source
-from rookery.baselines._workers import Workers
 from rookery.baselines.salt2_trees import salt_features
+from rookery.compute.pool import RayPool
 from rookery.surveys.splits import open_split, split_survey
 from rookery.surveys.store import Survey, write_survey
 from rookery_ensembles.errors import InputError
@@ -161,7 +161,7 @@ def small_survey(folder: Path, model: Path, n: int) -> Survey:
 
 def test_bad_light_curves_give_features_and_are_counted(stand_in: Path, tmp_path: Path) -> None:
     survey = small_survey(tmp_path / "s", stand_in, 4)
-    features, names, x0 = salt_features(survey, Workers(), stand_in, FILTERS, "photo_z")
+    features, names, x0 = salt_features(survey, RayPool(processes=0), stand_in, FILTERS, "photo_z")
     assert features.shape == (4, len(names))
     assert not np.isinf(features).any()
     column = {name: features[:, i] for i, name in enumerate(names)}

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -147,16 +145,3 @@ def test_figure_is_drawn_and_its_kind_is_checked_first(tmp_path):
     made = api.simulate_galaxies(tmp_path / "out", n=8, size=32, figure=tmp_path / "figure.png")
     assert len(made) == 8
     assert (tmp_path / "figure.png").stat().st_size > 5000
-
-
-@pytest.mark.slow
-def test_a_worker_that_fails_is_reported_with_its_last_words():
-    worker = "rookery.surveys.simulators.galaxies.worker"
-    task = json.dumps(
-        {"plan": {"n": 1, "seed": 0, "stripe82_fraction": 0.0, "size": 64}, "folder": "/nowhere"}
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", worker, task], input="0\n", text=True, capture_output=True, check=False
-    )
-    assert done.returncode == 1
-    assert "/nowhere" in done.stderr

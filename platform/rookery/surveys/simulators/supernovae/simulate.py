@@ -83,7 +83,7 @@ def simulate_supernovae(
         raise fail(where, f"0 <= deep_fraction <= 1 must hold, but it is {deep_fraction}")
     refuse_existing(Path(out), replace=replace)
     plan = Plan(survey, n, seed, 0.5 if deep_fraction is None else deep_fraction)
-    return _write(out, plan, simulate(plan, processes), name or f"simulated-{survey}", replace=replace)
+    return _write(out, plan, list(simulate(plan, processes)), name or f"simulated-{survey}", replace=replace)
 
 
 def _write(out: str | Path, plan: "Plan", chunks: "list[Sample]", name: str, *, replace: bool) -> Survey:
