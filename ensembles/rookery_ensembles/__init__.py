@@ -7,14 +7,14 @@ deep-learning library. The way of the data::
     candidates = [CandidateMember(id, folder, configuration, read_predictions(file)), ...]
     choice = choose(candidates)                      # bagged greedy selection, then a calibration
     unseen = out_of_fold(candidates, choice)         # cross-validated: every object by what never saw it
-    bundle = write_bundle(target, members=choice.members, calibration=choice.calibration,
-                          class_names=choice.class_names, bin_edges=choice.bin_edges,
-                          scores=choice.scores, provenance={})
+    bundle = write_bundle(folder, target=choice.target, members=choice.members,
+                          calibration=choice.calibration, scores=choice.scores, provenance={})
     values_nk = bundle.combine(values_mnk)           # the members' predictions for new objects
 
-All this serves class probabilities and redshift PDFs alike. Array names end in their axes: m
-members, n objects, k classes or redshift bins. Input that breaks a rule raises `InputError`, whose
-message names the file, the row or key, the rule and the value found.
+All this serves class probabilities and redshift PDFs alike: a `Target` (`Classes` or `RedshiftBins`)
+knows what is particular to each, and a `Metric` what a number that judges predictions means. Array names
+end in their axes: m members, n objects, k classes or redshift bins. Input that breaks a rule raises
+`InputError`, whose message names the file, the row or key, the rule and the value found.
 """
 
 from rookery_ensembles.binned import Binned, binned_scores, quantile_edges
@@ -23,10 +23,12 @@ from rookery_ensembles.build import CandidateMember, EnsembleChoice, choose
 from rookery_ensembles.bundle import Bundle, BundleMember, load_bundle, write_bundle
 from rookery_ensembles.calibrate import TemperatureCalibration
 from rookery_ensembles.calibrate_pdf import Calibration, PdfCalibration
+from rookery_ensembles.classes import Classes
 from rookery_ensembles.combine import average
 from rookery_ensembles.crossfit import out_of_fold
 from rookery_ensembles.crossfit_pit import PitTest, crossfit_pit_test
 from rookery_ensembles.errors import InputError
+from rookery_ensembles.metric import METRICS, Metric
 from rookery_ensembles.metrics import classification_metrics, reliability_curve
 from rookery_ensembles.photoz_metrics import (
     narrowest,
@@ -47,21 +49,26 @@ from rookery_ensembles.predictions import (
     write_predictions,
 )
 from rookery_ensembles.priors import PriorEstimate, correct_probabilities, estimate_fractions
+from rookery_ensembles.redshift_bins import RedshiftBins
 from rookery_ensembles.schema import PriorCorrection
 from rookery_ensembles.scoring import prediction_metrics
 from rookery_ensembles.select import GreedySelection, bagged_selection, greedy_selection
+from rookery_ensembles.target import Target
 from rookery_ensembles.weighted import WeightedSample
 
 __all__ = [
+    "METRICS",
     "Binned",
     "Bundle",
     "BundleMember",
     "Calibration",
     "CandidateMember",
+    "Classes",
     "EnsembleChoice",
     "Estimate",
     "GreedySelection",
     "InputError",
+    "Metric",
     "PdfCalibration",
     "PhotozSample",
     "PitTest",
@@ -70,8 +77,10 @@ __all__ = [
     "Predictions",
     "PriorCorrection",
     "PriorEstimate",
+    "RedshiftBins",
     "Scores",
     "Stack",
+    "Target",
     "TemperatureCalibration",
     "WeightedSample",
     "average",

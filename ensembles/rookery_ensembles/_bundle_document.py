@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import yaml
 
 from rookery_ensembles._documents import Fields
-from rookery_ensembles.calibrate_pdf import Calibration, PdfCalibration, read_calibration
+from rookery_ensembles.calibrate_pdf import Calibration, read_calibration
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail
 from rookery_ensembles.plain_text import YamlText
 from rookery_ensembles.probabilities import check_weights
-from rookery_ensembles.schema import check_columns
+from rookery_ensembles.target import KEYS, Target, read_target, to_dict
 
 MEMBER_FILES = ("weights.safetensors", "config.yaml", "card.json")
 
@@ -21,9 +21,7 @@ _FORMAT = 1
 _POOLINGS = ("linear",)
 _KEYS = (
     "format",
-    "kind",
-    "class_names",
-    "bin_edges",
+    *KEYS,
     "bands",
     "members",
     "pooling",
@@ -52,9 +50,7 @@ class MemberEntry:
 class BundleDocument:
     """The content of ``ensemble.yaml``; see `rookery_ensembles.bundle.Bundle` for its fields."""
 
-    kind: str
-    class_names: tuple[str, ...] | None
-    bin_edges: tuple[float, ...] | None
+    target: Target
     members: tuple[MemberEntry, ...]
     pooling: str
     calibration: Calibration | None
@@ -66,16 +62,14 @@ class BundleDocument:
 
     def check(self, where: str) -> None:
         """Raise InputError, beginning with `where`, unless every rule of the document holds."""
-        check_columns(self.kind, self.class_names, self.bin_edges, where)
+        self.target.check(where)
         if self.pooling not in _POOLINGS:
             raise fail(
                 where, f"the pooling must be one of {', '.join(_POOLINGS)}, but found {self.pooling!r}"
             )
-        if isinstance(self.calibration, PdfCalibration) and self.bin_edges is None:
-            rule = "class probabilities must have a `temperature` or no calibration"
-            raise fail(where, f"{rule}, but found one of redshift PDFs")
+        self.target.check_calibration(self.calibration, where)
         if self.class_fractions is not None:
-            _check_class_fractions(self.class_fractions, self.class_names, f"{where}, key `class_fractions`")
+            _check_class_fractions(self.class_fractions, self.target.names, f"{where}, key `class_fractions`")
         if self.bands is not None and (not self.bands or len(set(self.bands)) < len(self.bands)):
             found = ", ".join(self.bands) or "none"
             raise fail(where, f"`bands` must be at least one name, each once, but found {found}")
@@ -98,11 +92,9 @@ class BundleDocument:
 
     def to_text(self, where: str) -> str:
         """Return the YAML text, with its digest on the last line."""
-        key = "bin_edges" if self.class_names is None else "class_names"
         document: dict[str, object] = {
             "format": _FORMAT,
-            "kind": self.kind,
-            key: list(self.class_names or self.bin_edges or ()),
+            **to_dict(self.target),
             **({} if self.bands is None else {"bands": list(self.bands)}),
             "members": [
                 {"id": member.id, "weight": float(member.weight), "digests": dict(member.digests)}
@@ -141,9 +133,7 @@ class BundleDocument:
         if (version := fields.take("format", int)) != _FORMAT:
             raise fail(fields.place("format"), f"must be {_FORMAT}, but found {version}")
         document = cls(
-            kind=fields.take("kind", str),
-            class_names=fields.get_list("class_names", str),
-            bin_edges=fields.get_list("bin_edges", float),
+            target=read_target(fields, where),
             members=_read_members(fields),
             pooling=fields.section("pooling", ("method",)).take("method", str),
             calibration=_read_calibration(fields),
@@ -163,11 +153,9 @@ def _digest_line(body: bytes) -> bytes:
     return f"{_DIGEST_KEY}: {hashlib.sha256(body).hexdigest()}\n".encode()
 
 
-def _check_class_fractions(
-    fractions: Mapping[str, float], class_names: tuple[str, ...] | None, where: str
-) -> None:
-    if class_names is None or set(fractions) != set(class_names):
-        rule = f"must name the classes {', '.join(class_names or ()) or '(redshift PDFs have none)'}"
+def _check_class_fractions(fractions: Mapping[str, float], class_names: tuple[str, ...], where: str) -> None:
+    if not class_names or set(fractions) != set(class_names):
+        rule = f"must name the classes {', '.join(class_names) or '(redshift PDFs have none)'}"
         raise fail(where, f"{rule}, but names {', '.join(fractions)}")
     total = sum(fractions.values())
     if not (all(value >= 0 for value in fractions.values()) and abs(total - 1) <= 1e-6):

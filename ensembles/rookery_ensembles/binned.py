@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from rookery_ensembles.bootstrap import REPLICATES, Sample, Scores, bootstrap_scores
 from rookery_ensembles.edges import bin_positions, check_edges
 from rookery_ensembles.errors import fail
-from rookery_ensembles.metrics import FloatArray
-from rookery_ensembles.weighted import WeightedSample
+from rookery_ensembles.weighted import FloatArray, WeightedSample
 
 __all__ = [
     "MAX_BINS",

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.errors import fail
-from rookery_ensembles.metrics import FloatArray
-from rookery_ensembles.weighted import WeightedSample
+from rookery_ensembles.metric import METRICS
+from rookery_ensembles.weighted import FloatArray, WeightedSample
 
 LEVELS = (0.68, 0.95)
 """Probabilities of the intervals that are given."""
@@ -23,10 +23,6 @@ REPLICATES = 300
 _BLOCK = 500_000
 # An interval from fewer defined replicates than this part of all is none.
 _DEFINED = 0.5
-
-# Sums of distances to which chance adds in every part: replicates lie above the value by what the
-# value lies above the truth. Their spread is right, their place is not.
-_DISTANCES = ("ece", "pit_ks", "pit_cvm", "pit_ad")
 
 Interval = tuple[float, float]
 
@@ -218,7 +214,9 @@ def _estimate(key: str, value: float, drawn_r: FloatArray | None, levels: Sequen
     if drawn_r is None:
         return Estimate(value)
     shift, least = 0.0, -np.inf
-    if key in _DISTANCES and not np.isnan(value):
+    known = METRICS.get(key)
+    if known is not None and known.is_distance and not np.isnan(value):
+        # Replicates of a distance lie above it by what it lies above the truth: their spread is right.
         shift, least = float(np.nanmedian(drawn_r)) - value, 0.0
     intervals = {}
     for level in levels:

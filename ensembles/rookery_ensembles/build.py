@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.bundle import BundleMember
-from rookery_ensembles.calibrate_pdf import Calibration, calibrated
+from rookery_ensembles.calibrate_pdf import Calibration
 from rookery_ensembles.candidates import CandidateMember, pool_candidates
 from rookery_ensembles.combine import average
 from rookery_ensembles.likelihood_table import LikelihoodTable
-from rookery_ensembles.metrics import log_loss
 from rookery_ensembles.probabilities import LOG_FLOOR
 from rookery_ensembles.schema import PredictionInfo, Predictions
-from rookery_ensembles.scoring import bin_log_loss, prediction_metrics
+from rookery_ensembles.scoring import prediction_metrics
 from rookery_ensembles.shown import short_repr
+from rookery_ensembles.target import Target
 
 __all__ = ["CandidateMember", "EnsembleChoice", "choose"]
 
@@ -28,8 +28,8 @@ class EnsembleChoice:
 
     Parameters
     ----------
-    class_names, bin_edges
-        What the ensemble predicts: classes, or redshifts on bins. One of the two is None.
+    target
+        What the ensemble predicts.
     members
         The chosen members with their weights, as `write_bundle` takes them.
     calibration
@@ -56,8 +56,7 @@ class EnsembleChoice:
         How it was chosen, as in `choose`.
     """
 
-    class_names: tuple[str, ...] | None
-    bin_edges: tuple[float, ...] | None
+    target: Target
     members: tuple[BundleMember, ...]
     calibration: Calibration
     scores: Mapping[str, Mapping[str, float]]
@@ -81,7 +80,7 @@ class EnsembleChoice:
         InputError
             When the values break their rules.
         """
-        return calibrated(self.calibration, values_nk, self.bin_edges)
+        return self.target.calibrate(self.calibration, values_nk)
 
 
 def choose(
@@ -139,12 +138,9 @@ def choose(
     weights_m = table.select(bags=bags)
     selected_nk = average(stack.values, weights_m)
     calibration = table.fit_calibration(selected_nk[table.rows], sharpen=sharpen)
-    names = stack.class_names
-    fractions = np.bincount(table.index_n, minlength=len(names or ())) / len(table.index_n)
     member_weights = pool.member_weights(weights_m)
     return EnsembleChoice(
-        class_names=names,
-        bin_edges=stack.bin_edges,
+        target=stack.target,
         members=tuple(
             BundleMember(member.id, member.folder, member_weights[member.id])
             for members in pool.groups.values()
@@ -156,12 +152,12 @@ def choose(
             "best_member": score(stack.values[best].astype(np.float64)),
             "average": score(average(stack.values)),
             "selected": score(selected_nk),
-            "selected_calibrated": score(calibrated(calibration, selected_nk, stack.bin_edges)),
+            "selected_calibrated": score(stack.target.calibrate(calibration, selected_nk)),
         },
         best_group=stack.members[best],
         best_member=pool.groups[stack.members[best]][0].id,
         losses=dict(zip(stack.members, losses_m.tolist(), strict=True)),
-        class_fractions=None if names is None else dict(zip(names, fractions.tolist(), strict=True)),
+        class_fractions=stack.target.fractions(table.index_n),
         bags=bags,
         sharpen=sharpen,
     )
@@ -170,13 +166,9 @@ def choose(
 def _score(table: LikelihoodTable, values_nk: NDArray[Any], positive: str) -> dict[str, float]:
     """Return the metrics of pooled values, one row for each object of the table's pool."""
     stack = table.pool.stack
-    info = PredictionInfo(stack.kind, stack.class_names, stack.bin_edges, bundle="pool")
+    info = PredictionInfo(stack.target, bundle="pool")
     metrics = prediction_metrics(Predictions(info, stack.object_id, stack.truth, values_nk), positive)
     if table.weight_n is not None:
-        values, index, weight = values_nk[table.rows], table.index_n, table.weight_n
-        metrics["weighted_log_loss"] = (
-            log_loss(values, index, weight)
-            if stack.bin_edges is None
-            else bin_log_loss(values, index, stack.bin_edges, weight)
-        )
+        loss = stack.target.log_loss(values_nk[table.rows], table.index_n, table.weight_n)
+        metrics["weighted_log_loss"] = loss
     return metrics

@@ -22,14 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles._bundle_document import MEMBER_FILES, BundleDocument, MemberEntry
-from rookery_ensembles.calibrate_pdf import Calibration, calibrated
+from rookery_ensembles.calibrate_pdf import Calibration
 from rookery_ensembles.combine import average
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, sha256
-from rookery_ensembles.probabilities import normalised
-from rookery_ensembles.schema import KINDS, count_columns
 from rookery_ensembles.shown import short_repr
+from rookery_ensembles.target import Target
 
 __all__ = ["MEMBER_FILES", "Bundle", "BundleMember", "load_bundle", "write_bundle"]
 
@@ -65,8 +64,8 @@ class Bundle:
     ----------
     path
         Its folder.
-    kind, class_names, bin_edges
-        What it predicts, as in `PredictionInfo`.
+    target
+        What it predicts.
     members
         Its members, whose folders are the bundle's own.
     pooling
@@ -88,9 +87,7 @@ class Bundle:
     """
 
     path: Path
-    kind: str
-    class_names: tuple[str, ...] | None
-    bin_edges: tuple[float, ...] | None
+    target: Target
     members: tuple[BundleMember, ...]
     pooling: str
     calibration: Calibration | None
@@ -132,22 +129,19 @@ class Bundle:
             rule = f"there must be one array for each of {len(self.members)} members"
             raise fail(where, f"{rule}, but found {len(values_mnk)}")
         pooled = average(values_mnk, [member.weight for member in self.members])
-        k = count_columns(self.class_names, self.bin_edges)
+        k = self.target.n_columns
         if pooled.shape[1:] != (k,):
             raise fail(where, f"the members' arrays must be objects by {k} columns, but are {pooled.shape}")
-        widths = None if self.bin_edges is None else np.diff(self.bin_edges)
-        pooled = normalised(pooled, where, bin_widths=widths)
-        return calibrated(self.calibration, pooled, self.bin_edges)
+        return self.target.calibrate(self.calibration, self.target.normalised(pooled, where))
 
 
 def write_bundle(
-    target: str | Path,
+    path: str | Path,
     *,
+    target: Target,
     members: Sequence[BundleMember],
     scores: Mapping[str, Mapping[str, float]],
     provenance: Mapping[str, object],
-    class_names: Sequence[str] | None = None,
-    bin_edges: Sequence[float] | None = None,
     bands: Sequence[str] | None = None,
     pooling: str = "linear",
     calibration: Calibration | None = None,
@@ -159,14 +153,14 @@ def write_bundle(
 
     Parameters
     ----------
-    target
+    path
         The bundle's folder; it must not exist yet, unless `replace` is true.
+    target
+        What the ensemble predicts.
     members
         The members and their weights, which sum to 1.
     scores, provenance
         As in `Bundle`; plain values only (text, numbers, lists, mappings).
-    class_names, bin_edges
-        What the ensemble predicts: exactly one of the two.
     bands
         Bands that the members saw in training, where they saw any.
     pooling, calibration, class_fractions, domain
@@ -176,18 +170,16 @@ def write_bundle(
 
     Returns
     -------
-    The bundle, as loaded from `target`.
+    The bundle, as loaded from `path`.
 
     Raises
     ------
     InputError
-        When a member's file is missing, an argument breaks a rule, or `target` cannot be written.
+        When a member's file is missing, an argument breaks a rule, or `path` cannot be written.
     """
-    where = str(target)
+    where = str(path)
     document = BundleDocument(
-        kind=KINDS[0] if class_names is not None else KINDS[1],
-        class_names=None if class_names is None else tuple(str(name) for name in class_names),
-        bin_edges=None if bin_edges is None else tuple(float(edge) for edge in bin_edges),
+        target=target,
         members=tuple(MemberEntry(str(m.id), float(m.weight), _digests(m)) for m in members),
         pooling=pooling,
         calibration=calibration,
@@ -199,14 +191,14 @@ def write_bundle(
     )
     document.check(where)
     text = document.to_text(where)
-    with atomic_folder(target, replace=replace) as partial:
+    with atomic_folder(path, replace=replace) as partial:
         for member in members:
             folder = partial / _MEMBERS / member.id
             folder.mkdir(parents=True)
             for name in MEMBER_FILES:
                 shutil.copyfile(member.folder / name, folder / name)
         (partial / _DOCUMENT).write_text(text, encoding="utf-8", newline="\n")
-    return load_bundle(target)
+    return load_bundle(path)
 
 
 def load_bundle(path: str | Path) -> Bundle:
@@ -229,9 +221,7 @@ def load_bundle(path: str | Path) -> Bundle:
     )
     return Bundle(
         path=path,
-        kind=document.kind,
-        class_names=document.class_names,
-        bin_edges=document.bin_edges,
+        target=document.target,
         members=members,
         pooling=document.pooling,
         calibration=document.calibration,

@@ -17,7 +17,7 @@ from rookery_ensembles.probabilities import (
     check_sample_weight,
     check_truth_index,
 )
-from rookery_ensembles.redshift_pdf import FloatArray, bin_masses, cdf_of_masses
+from rookery_ensembles.redshift_pdf import FloatArray, cdf_of_masses
 
 BETA_RANGE = (0.05, 20.0)
 _METHOD = "temperature_beta"
@@ -183,17 +183,6 @@ def read_calibration(document: object, where: str) -> Calibration:
     if isinstance(document, dict) and document.get("method") == _METHOD:
         return PdfCalibration.from_dict(document, where)
     return TemperatureCalibration.from_dict(document, where)
-
-
-def calibrated(
-    calibration: Calibration | None, values_nk: NDArray[Any], bin_edges: tuple[float, ...] | None
-) -> FloatArray:
-    """Return calibrated class probabilities, or densities on redshift bins where there are edges."""
-    if calibration is None:
-        return np.asarray(values_nk, dtype=np.float64)
-    if bin_edges is None:
-        return calibration.apply(values_nk)
-    return calibration.apply(bin_masses(values_nk, bin_edges)) / np.diff(bin_edges)
 
 
 def _check_range(name: str, value: float, where: str) -> None:

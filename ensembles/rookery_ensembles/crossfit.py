@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.build import EnsembleChoice
-from rookery_ensembles.calibrate_pdf import calibrated
 from rookery_ensembles.candidates import CandidateMember, Pool, pool_candidates
 from rookery_ensembles.combine import average
 from rookery_ensembles.errors import fail
@@ -61,16 +60,10 @@ def out_of_fold(
         calibration = part.table.fit_calibration(
             part.pooled(part.table.rows[part.elsewhere]), part.elsewhere, sharpen=choice.sharpen
         )
-        values[part.here] = calibrated(calibration, part.pooled(part.here), stack.bin_edges)
+        values[part.here] = stack.target.calibrate(calibration, part.pooled(part.here))
     first = candidates[0].validation.info
     info = PredictionInfo(
-        stack.kind,
-        stack.class_names,
-        stack.bin_edges,
-        bundle=name,
-        role=first.role,
-        survey=first.survey,
-        version=first.version,
+        stack.target, bundle=name, role=first.role, survey=first.survey, version=first.version
     )
     return Predictions(info, stack.object_id, stack.truth, values)
 

@@ -12,7 +12,7 @@ from rookery_ensembles.candidates import CandidateMember
 from rookery_ensembles.crossfit import cross_fit
 from rookery_ensembles.errors import fail
 from rookery_ensembles.photoz_sample import PitSample
-from rookery_ensembles.redshift_pdf import bin_indices, bin_masses, cdf_of_masses
+from rookery_ensembles.redshift_pdf import bin_masses, cdf_of_masses
 from rookery_ensembles.schema import Predictions
 
 Statistics = dict[str, float]
@@ -84,9 +84,9 @@ def crossfit_pit_test(
         As `out_of_fold` does, or where the predictions are no redshift PDFs.
     """
     stack, parts = cross_fit(candidates, choice, None)
-    if stack.bin_edges is None or found.truth is None:
+    if not stack.target.has_pdfs or found.truth is None:
         raise fail("predictions", "must be redshift PDFs of objects whose redshift is known")
-    edges = np.asarray(stack.bin_edges)
+    edges = np.asarray(stack.target.edges)
     rng, rows = np.random.default_rng(seed), parts[0].table.rows
     fold_n = np.empty(len(found.object_id), dtype=np.intp)
     true_cdf = cdf_of_masses(bin_masses(found.values, edges))
@@ -108,7 +108,7 @@ def crossfit_pit_test(
 
     some = np.sort(rng.permutation(len(rows))[:most])
     truth = np.asarray(found.truth, dtype=np.float64)[rows[some]]
-    k = bin_indices(truth, stack.bin_edges)
+    k = stack.target.index(truth)
     measured = refitted(some, k, (truth - edges[k]) / (edges[k + 1] - edges[k]))
     drawn: dict[str, list[float]] = {name: [] for name in measured}
     for _ in range(replicates):

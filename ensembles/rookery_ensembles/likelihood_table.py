@@ -6,14 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles.calibrate import TemperatureCalibration
-from rookery_ensembles.calibrate_pdf import Calibration, PdfCalibration
+from rookery_ensembles.calibrate_pdf import Calibration
 from rookery_ensembles.candidates import Pool
 from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import check_sample_weight
-from rookery_ensembles.redshift_pdf import bin_masses
-from rookery_ensembles.scoring import true_columns
-from rookery_ensembles.select import bagged_selection, likelihoods, select_by_likelihood
+from rookery_ensembles.select import bagged_selection, select_by_likelihood
 
 
 class LikelihoodTable:
@@ -45,11 +42,11 @@ class LikelihoodTable:
 
     def __init__(self, pool: Pool, sample_weight: Mapping[str, float] | None = None) -> None:
         stack = pool.stack
-        truth_kind = "class" if stack.bin_edges is None else "redshift in a bin"
-        rule = f"must hold predictions of objects with a known {truth_kind}"
+        target = stack.target
+        rule = f"must hold predictions of objects with a known {target.truth_name}"
         if stack.truth is None:
             raise fail("candidates", f"{rule}, but found no truth")
-        column = true_columns(stack.truth, stack.class_names, stack.bin_edges)
+        column = target.index(stack.truth)
         self.pool = pool
         self.rows = np.flatnonzero(column >= 0)
         if not self.rows.size:
@@ -57,8 +54,11 @@ class LikelihoodTable:
         self.index_n = column[self.rows]
         self.weight_n = _weights(sample_weight, stack.object_id[self.rows].tolist())
         # One member at a time: a copy of the whole stack may be large.
-        self.likelihood_mn = np.concatenate(
-            [likelihoods([values[self.rows]], self.index_n, stack.bin_edges) for values in stack.values]
+        self.likelihood_mn = np.stack(
+            [
+                target.likelihood(values[self.rows], self.index_n, f"predictions of {name}")
+                for name, values in zip(stack.members, stack.values, strict=True)
+            ]
         )
 
     def select(self, chosen: NDArray[np.bool_] | None = None, *, bags: int) -> NDArray[np.float64]:
@@ -73,14 +73,11 @@ class LikelihoodTable:
     def fit_calibration(
         self, values_nk: NDArray[Any], chosen: NDArray[np.bool_] | None = None, *, sharpen: bool
     ) -> Calibration:
-        """Fit the calibration of the kind to the chosen objects' pooled values, a row for each of them."""
+        """Fit the target's calibration to the chosen objects' pooled values, a row for each of them."""
         index, weight = self.index_n, self.weight_n
         if chosen is not None:
             index, weight = index[chosen], None if weight is None else weight[chosen]
-        edges = self.pool.stack.bin_edges
-        if edges is None:
-            return TemperatureCalibration.fit(values_nk, index, weight, sharpen=sharpen)
-        return PdfCalibration.fit(bin_masses(values_nk, edges), index, weight, sharpen=sharpen)
+        return self.pool.stack.target.fit_calibration(values_nk, index, weight, sharpen=sharpen)
 
 
 def _weights(given: Mapping[str, float] | None, object_id: Sequence[str]) -> NDArray[np.float64] | None:

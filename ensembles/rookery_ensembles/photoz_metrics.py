@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from rookery_ensembles.binned import Binned, binned_samples, quantile_edges
 from rookery_ensembles.bootstrap import LEVELS, REPLICATES, Estimate, Scores, bootstrap_scores
 from rookery_ensembles.errors import fail
+from rookery_ensembles.metric import REDSHIFT_METRICS
 from rookery_ensembles.photoz_sample import PhotozSample, PointSample
 from rookery_ensembles.redshift_pdf import Edges, FloatArray, pdf_std, redshifts
 
@@ -75,11 +76,11 @@ def photoz_metrics(
         When no redshift is known, or PDFs, edges or redshifts are invalid.
     """
     sample = known_sample(pdf_nk, bin_edges, z_spec, point=point)
+    weighting = sample.weighting()
     found = {"n": float(len(sample))}
-    for key, value in sample.metrics().items():
-        found[key] = float(value[0])
-        if key == "pit_ks" and unseen:
-            found["pit_ks_pvalue"] = ks_pvalue(found[key], len(sample))
+    for metric in REDSHIFT_METRICS:
+        if metric.weighable or unseen:
+            found[metric.name] = float(metric.compute(weighting)[0])
     return found
 
 
@@ -110,13 +111,14 @@ def photoz_scores(
     """
     sample = known_sample(pdf_nk, bin_edges, z_spec, point=point)
     scores = bootstrap_scores(sample, replicates=replicates, seed=seed, levels=levels)
-    metrics: dict[str, Estimate] = {}
-    for key, estimate in scores.metrics.items():
-        metrics[key] = estimate
-        if key == "pit_ks":
-            none = dict.fromkeys(estimate.intervals, (np.nan, np.nan))
-            pvalue = ks_pvalue(estimate.value, len(sample)) if unseen else np.nan
-            metrics["pit_ks_pvalue"] = Estimate(pvalue, none)
+    none = dict.fromkeys(levels if replicates else (), (np.nan, np.nan))
+    weighting = sample.weighting()
+    metrics = {
+        metric.name: scores.metrics[metric.name]
+        if metric.weighable
+        else Estimate(float(metric.compute(weighting)[0]) if unseen else np.nan, none)
+        for metric in REDSHIFT_METRICS
+    }
     return Scores(scores.n, metrics)
 
 
@@ -204,13 +206,6 @@ def known_sample(
     truth = redshifts(z_spec, len(pdf_nk))
     known = _require_known(truth)
     return PhotozSample(pdf_nk if known.all() else pdf_nk[known], bin_edges, truth[known], point=point)
-
-
-def ks_pvalue(distance: float, n: int) -> float:
-    """Return the probability of a Kolmogorov-Smirnov distance of `n` even values, or a larger one."""
-    from scipy.stats import kstwo
-
-    return float(np.clip(kstwo.sf(distance, n), 0.0, 1.0))
 
 
 def _known_points(

@@ -5,6 +5,7 @@ bootstrap replicate, a metric is that of the resampled objects. PDFs are read on
 leave a few numbers per object. Arrays end in their axes: r weightings, n objects, k bins.
 """
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.edges import bin_positions
 from rookery_ensembles.errors import fail
+from rookery_ensembles.metric import POINT_METRICS, REDSHIFT_METRICS, names, weighted
 from rookery_ensembles.probabilities import LOG_FLOOR
 from rookery_ensembles.redshift_pdf import (
     Edges,
@@ -29,13 +31,14 @@ from rookery_ensembles.redshift_pdf import (
 
 POINTS = ("mean", "median", "mode")
 """Point estimates of a PDF."""
-POINT_KEYS = ("bias", "sigma_mad", "eta")
+POINT_KEYS = names(POINT_METRICS)
 """What `PointSample.metrics` returns."""
 LEVELS = (0.5, 0.68, 0.95)
 """Probabilities of the credible intervals whose coverage is told."""
 OUTLIER = 0.05
 """An outlier has |dz| beyond this; eta is their percentage."""
 _MAD = 1.4826
+_POINT_COLUMNS = ("dz", "outlier")
 _COLUMNS = ("crps", "log_likelihood", "cde_loss", *(f"coverage_{100 * x:.0f}" for x in LEVELS), "sharpness")
 # PDFs that are worked on at a time: about 30 megabytes an array at 180 bins.
 _BLOCK = 20_000
@@ -54,23 +57,21 @@ class PointSample:
         dz = (z_phot - z_spec) / (1 + z_spec)
         self._order = np.argsort(dz, kind="stable")
         self._ranked = dz[self._order]
-        self._columns_nc = np.column_stack([dz, 100.0 * (np.abs(dz) > OUTLIER)])
+        self.columns_nc = np.column_stack([dz, 100.0 * (np.abs(dz) > OUTLIER)])
 
     def __len__(self) -> int:
         """Return N."""
         return len(self._ranked)
 
     def metrics(self, weight_rn: FloatArray | None = None) -> dict[str, FloatArray]:
-        """Return each of `POINT_KEYS` under every weighting, (R,); NaN where nothing has weight.
+        """Return each of `POINT_METRICS` under every weighting, (R,); NaN where nothing has weight.
 
         Without weights every object counts once, and R is 1.
         """
-        weight = as_weights(weight_rn, len(self))
-        with np.errstate(invalid="ignore"):
-            bias, eta = (weight @ self._columns_nc).T / weight.sum(axis=1)
-        return {"bias": bias, "sigma_mad": self._sigma_mad(weight), "eta": eta}
+        return weighted(POINT_METRICS, Weighting(self, as_weights(weight_rn, len(self))))
 
-    def _sigma_mad(self, weight_rn: FloatArray) -> FloatArray:
+    def sigma_mad(self, weight_rn: FloatArray) -> FloatArray:
+        """Return (R,) 1.4826 times the weighted median distance of dz from its weighted median."""
         weight = weight_rn[:, self._order]
         centre = weighted_median(self._ranked, weight)
         found = np.empty(len(weight))
@@ -120,23 +121,61 @@ class PhotozSample:
             for start in range(0, len(z), _BLOCK)
         ]
         self.z_spec = z
-        self.z_phot, self.pit, self._columns_nc = (
-            np.concatenate(parts) for parts in zip(*blocks, strict=True)
-        )
+        self.z_phot, self.pit, columns_nc = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
         self._points = PointSample(self.z_phot, z)
-        self._pits = PitSample(self.pit)
+        self.columns_nc = np.hstack([self._points.columns_nc, columns_nc])
+        self.pits = PitSample(self.pit)
 
     def __len__(self) -> int:
         """Return N."""
         return len(self.pit)
 
     def metrics(self, weight_rn: FloatArray | None = None) -> dict[str, FloatArray]:
-        """Return every metric of `photoz_metrics` but `n` and the p-value under every weighting, (R,)."""
-        weight = as_weights(weight_rn, len(self))
+        """Return each of `REDSHIFT_METRICS` but the p-value under every weighting, (R,)."""
+        return weighted(REDSHIFT_METRICS, self.weighting(weight_rn))
+
+    def weighting(self, weight_rn: FloatArray | None = None) -> "Weighting":
+        """Return the objects under weights; without, every object counts once."""
+        return Weighting(self, as_weights(weight_rn, len(self)))
+
+    def sigma_mad(self, weight_rn: FloatArray) -> FloatArray:
+        """Return (R,) that of the point estimates."""
+        return self._points.sigma_mad(weight_rn)
+
+
+class Weighting:
+    """A sample under R weightings: what several metrics share is worked out once.
+
+    Of a `PointSample` only the metrics of point estimates are defined.
+    """
+
+    def __init__(self, sample: PointSample | PhotozSample, weight_rn: FloatArray) -> None:
+        self._sample, self._weight = sample, weight_rn
+
+    @cached_property
+    def means(self) -> dict[str, FloatArray]:
+        """Weighted means (R,) of the sample's columns."""
         with np.errstate(invalid="ignore"):
-            columns = dict(zip(_COLUMNS, (weight @ self._columns_nc).T / weight.sum(axis=1), strict=True))
-        first = {key: columns.pop(key) for key in ("crps", "log_likelihood", "cde_loss")}
-        return {**self._points.metrics(weight), **first, **self._pits.metrics(weight), **columns}
+            means = (self._weight @ self._sample.columns_nc).T / self._weight.sum(axis=1)
+        return dict(zip((*_POINT_COLUMNS, *_COLUMNS), means, strict=False))
+
+    @property
+    def sigma_mad(self) -> FloatArray:
+        """(R,) that of the point estimates."""
+        return self._sample.sigma_mad(self._weight)
+
+    @cached_property
+    def pit(self) -> dict[str, FloatArray]:
+        """Distances (R,) of the PIT from the even distribution, as `PitSample.metrics` returns them."""
+        assert isinstance(self._sample, PhotozSample)
+        return self._sample.pits.metrics(self._weight)
+
+    @property
+    def pit_ks_pvalue(self) -> FloatArray:
+        """(R,) probability of such a Kolmogorov-Smirnov distance of N even values, or a larger one."""
+        from scipy.stats import kstwo
+
+        return np.asarray(np.clip(kstwo.sf(self.pit["pit_ks"], len(self._sample)), 0.0, 1.0))
 
 
 class PitSample:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rookery_ensembles.bounds import open_parquet
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_file, check_name
-from rookery_ensembles.schema import KINDS, ROLES, PredictionInfo, Predictions, check_predictions
+from rookery_ensembles.schema import ROLES, PredictionInfo, Predictions, check_predictions
 from rookery_ensembles.stack import Stack, average_starts, pool_folds, stack_members
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 __all__ = [
-    "KINDS",
     "ROLES",
     "PredictionInfo",
     "Predictions",
@@ -72,12 +71,12 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
     check_predictions_path(path)
     checked = check_predictions(predictions, str(path))
     info, n = checked.info, len(checked.object_id)
+    target = info.target
     truth = [None] * n if checked.truth is None else checked.truth
-    truth_type = pa.string() if info.class_names is not None else pa.float64()
     columns = {
         "object_id": pa.array(checked.object_id, type=pa.string()),
-        "truth": pa.array(truth, type=truth_type, from_pandas=True),
-        info.column: pa.FixedSizeListArray.from_arrays(pa.array(checked.values.ravel()), info.n_columns),
+        "truth": pa.array(truth, type=pa.type_for_alias(target.truth_type), from_pandas=True),
+        target.column: pa.FixedSizeListArray.from_arrays(pa.array(checked.values.ravel()), target.n_columns),
     }
     if checked.out_of_domain is not None:
         columns[_FLAG] = pa.array(checked.out_of_domain)
@@ -89,7 +88,7 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
             compression="zstd",
             use_dictionary=["truth"],
             # Sorting the floats' bytes by significance: smaller files, and three times faster to read.
-            column_encoding={f"{info.column}.list.element": "BYTE_STREAM_SPLIT"},
+            column_encoding={f"{target.column}.list.element": "BYTE_STREAM_SPLIT"},
             write_page_checksum=True,
         )
 
@@ -109,13 +108,14 @@ def read_predictions(path: str | Path) -> Predictions:
     where = str(path)
     with _opened(path) as file:
         info = _read_info(file.schema_arrow, where)
+        column = info.target.column
         flagged = [_FLAG] if _FLAG in file.schema_arrow.names else []
-        table = file.read(columns=["object_id", "truth", info.column, *flagged])
-    values = table[info.column].combine_chunks()
+        table = file.read(columns=["object_id", "truth", column, *flagged])
+    values = table[column].combine_chunks()
     cells = values.flatten()
     for name, nulls in (
         ("object_id", table["object_id"].null_count),
-        (info.column, values.null_count + cells.null_count),
+        (column, values.null_count + cells.null_count),
         *((name, table[name].null_count) for name in flagged),
     ):
         if nulls:
@@ -124,7 +124,7 @@ def read_predictions(path: str | Path) -> Predictions:
         info=info,
         object_id=table["object_id"].to_numpy(),
         truth=table["truth"].to_numpy(),
-        values=cells.to_numpy(zero_copy_only=True).reshape(-1, info.n_columns),
+        values=cells.to_numpy(zero_copy_only=True).reshape(-1, info.target.n_columns),
         out_of_domain=table[_FLAG].to_numpy() if flagged else None,
     )
     return check_predictions(found, where)
@@ -165,11 +165,11 @@ def _read_info(schema: "pa.Schema", where: str) -> PredictionInfo:
     if metadata is None:
         raise fail(where, "the schema's metadata must have the key `rookery`; these are no predictions")
     info = PredictionInfo.from_json(metadata, f"{where}, metadata `rookery`")
-    text = (pa.string(), pa.large_string())
+    text, truth = (pa.string(), pa.large_string()), pa.type_for_alias(info.target.truth_type)
     accepted = {
         "object_id": text,
-        "truth": text if info.class_names is not None else (pa.float64(),),
-        info.column: (pa.list_(pa.float32(), info.n_columns),),
+        "truth": text if truth in text else (truth,),
+        info.target.column: (pa.list_(pa.float32(), info.target.n_columns),),
     }
     if _FLAG in schema.names:
         accepted[_FLAG] = (pa.bool_(),)

@@ -69,6 +69,33 @@ def as_probabilities(values_nk: NDArray[Any], where: str = "probability") -> NDA
     return normalised(np.asarray(values_nk, dtype=np.float64), where)
 
 
+def true_likelihood(
+    values_nk: NDArray[Any],
+    truth_index_n: NDArray[Any],
+    where: str,
+    bin_widths: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """Return (N,) probabilities of the true columns.
+
+    Parameters
+    ----------
+    values_nk, where, bin_widths
+        As in `normalised`: probabilities, or densities where there are widths.
+    truth_index_n
+        (N,) positions of the true columns.
+
+    Raises
+    ------
+    InputError
+        When the values or positions break their rules.
+    """
+    n, k = np.shape(values_nk)
+    index = check_truth_index(truth_index_n, n, k)
+    checked = normalised(np.asarray(values_nk), where, bin_widths=bin_widths)
+    widths = np.ones(k) if bin_widths is None else bin_widths
+    return np.asarray(checked[np.arange(n), index] * widths[index], dtype=np.float64)
+
+
 def check_weights(weights_m: Sequence[float] | NDArray[Any], n: int, where: str) -> NDArray[np.float64]:
     """Return `n` weights in double precision.
 

@@ -2,9 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,10 +11,9 @@ from numpy.typing import NDArray
 from rookery_ensembles._documents import Fields
 from rookery_ensembles.errors import fail
 from rookery_ensembles.plain_text import parse_json
-from rookery_ensembles.probabilities import class_indices, normalised
 from rookery_ensembles.shown import short_repr
+from rookery_ensembles.target import KEYS, Target, read_target, to_dict
 
-KINDS = ("class_probability", "redshift_pdf")
 ROLES = ("train", "validation", "test", "unlabelled")
 SINCE = ("detection", "peak")
 
@@ -55,12 +52,8 @@ class PredictionInfo:
 
     Parameters
     ----------
-    kind
-        ``"class_probability"`` or ``"redshift_pdf"``.
-    class_names
-        Names of the K classes, in the order of the columns; for class probabilities only.
-    bin_edges
-        The K+1 increasing edges of the redshift bins; for redshift PDFs only.
+    target
+        What is predicted: `Classes`, or `RedshiftBins`.
     member, bundle
         What made the predictions: one network, or an ensemble. Exactly one of the two is given.
     role
@@ -83,9 +76,7 @@ class PredictionInfo:
         has a test of the PDFs a plain p-value. None where it is not known.
     """
 
-    kind: str
-    class_names: tuple[str, ...] | None = None
-    bin_edges: tuple[float, ...] | None = None
+    target: Target
     member: str | None = None
     bundle: str | None = None
     role: str | None = None
@@ -99,28 +90,13 @@ class PredictionInfo:
     unseen: bool | None = None
 
     @property
-    def n_columns(self) -> int:
-        """K, the number of classes or of redshift bins."""
-        return count_columns(self.class_names, self.bin_edges)
-
-    @property
-    def column(self) -> str:
-        """Name of the values' column in a file: ``"probability"`` or ``"pdf"``."""
-        return "probability" if self.kind == "class_probability" else "pdf"
-
-    @property
-    def bin_widths(self) -> NDArray[np.float64] | None:
-        """(K,) widths of the redshift bins, or None for class probabilities."""
-        return None if self.bin_edges is None else np.diff(self.bin_edges)
-
-    @property
     def maker(self) -> str:
         """Name of the member or bundle that made the predictions."""
         return self.member or self.bundle or "nameless"
 
     def check(self, where: str) -> None:
         """Raise InputError, beginning with `where`, unless every rule of this class holds."""
-        check_columns(self.kind, self.class_names, self.bin_edges, where)
+        self.target.check(where)
         if (self.member is None) == (self.bundle is None):
             found = f"member={self.member!r} and bundle={self.bundle!r}"
             raise fail(where, f"exactly one of `member` and `bundle` must be given, but found {found}")
@@ -131,7 +107,7 @@ class PredictionInfo:
         if self.prior_correction is not None:
             record = self.prior_correction
             sizes = [len(x) for x in (record.training, record.estimated, record.low, record.high)]
-            if set(sizes) != {len(self.class_names or ())}:
+            if set(sizes) != {len(self.target.names)}:
                 rule = "`prior_correction` must hold one fraction for each of the class names"
                 listed = ", ".join(map(str, sizes))
                 raise fail(where, f"{rule}, but its training, estimated, low and high hold {listed}")
@@ -145,7 +121,8 @@ class PredictionInfo:
 
     def to_json(self) -> str:
         """Return the JSON object that a file carries; absent fields are left out."""
-        return json.dumps({key: value for key, value in asdict(self).items() if value is not None})
+        others = {key: value for key, value in asdict(self).items() if key != "target" and value is not None}
+        return json.dumps(to_dict(self.target) | others)
 
     @classmethod
     def from_json(cls, text: bytes, where: str) -> "PredictionInfo":
@@ -156,11 +133,10 @@ class PredictionInfo:
         InputError
             Beginning with `where`: when the text is no JSON object, or breaks a rule of this class.
         """
-        given = Fields(parse_json(text, where), where, [field.name for field in fields(cls)])
+        known = [*KEYS, *(field.name for field in fields(cls) if field.name != "target")]
+        given = Fields(parse_json(text, where), where, known)
         info = cls(
-            kind=given.take("kind", str),
-            class_names=given.get_list("class_names", str),
-            bin_edges=given.get_list("bin_edges", float),
+            target=read_target(given, where),
             member=given.get("member", str),
             bundle=given.get("bundle", str),
             role=given.get("role", str),
@@ -197,7 +173,7 @@ class Predictions:
         None when no object's truth is known.
     values
         (N, K) float32: probabilities that sum to 1, or densities per unit redshift that
-        integrate to 1 over ``info.bin_edges``.
+        integrate to 1 over the bins of ``info.target``.
     out_of_domain
         (N,) whether an object lies outside of what the networks were trained on; None where nobody looked.
     """
@@ -221,8 +197,7 @@ class Predictions:
                     ) from error
         truth: Any = self.truth
         if isinstance(truth, (list, tuple)):
-            named = self.info.class_names is not None
-            object.__setattr__(self, "truth", np.array(truth, dtype=object if named else np.float64))
+            object.__setattr__(self, "truth", np.array(truth, dtype=self.info.target.truth_dtype))
 
 
 def require_predictions(value: object, where: str, *, shapes_too: bool = True) -> Predictions:
@@ -262,11 +237,11 @@ def check_predictions(predictions: Predictions, where: str) -> Predictions:
     info.check(where)
     object_id = _check_object_ids(np.asarray(predictions.object_id), where)
     values = np.asarray(predictions.values, dtype=np.float32)
-    expected = (len(object_id), info.n_columns)
+    expected = (len(object_id), info.target.n_columns)
     if values.shape != expected:
-        rule = f"`{info.column}` must hold {expected[1]} values for each of {expected[0]} objects"
+        rule = f"`{info.target.column}` must hold {expected[1]} values for each of {expected[0]} objects"
         raise fail(where, f"{rule}, but has the shape {values.shape}")
-    values = normalised(values, where, object_id=object_id, bin_widths=info.bin_widths)
+    values = info.target.normalised(values, where, object_id)
     truth = _check_truth(info, predictions.truth, len(object_id), where)
     flag = _check_flag(predictions.out_of_domain, len(object_id), where)
     return Predictions(info=info, object_id=object_id, truth=truth, values=values, out_of_domain=flag)
@@ -280,39 +255,6 @@ def _check_flag(flag: NDArray[Any] | None, n: int, where: str) -> NDArray[np.boo
         rule = f"`out_of_domain` must hold true or false for each of {n} objects"
         raise fail(where, f"{rule}, but has the shape {found.shape} and the type {found.dtype}")
     return found
-
-
-def count_columns(class_names: Sequence[str] | None, bin_edges: Sequence[float] | None) -> int:
-    """Return K, the number of classes or of redshift bins; 0 when neither is given."""
-    if class_names is not None:
-        return len(class_names)
-    return len(bin_edges) - 1 if bin_edges is not None else 0
-
-
-def check_columns(
-    kind: str, class_names: Sequence[str] | None, bin_edges: Sequence[float] | None, where: str
-) -> None:
-    """Raise InputError unless `kind` is known and has its own, valid description of columns.
-
-    Class probabilities have at least two different, non-empty class names and no bin edges;
-    redshift PDFs have at least two finite, increasing bin edges and no class names.
-    """
-    if kind not in KINDS:
-        raise fail(where, f"`kind` must be one of {', '.join(KINDS)}, but found {kind!r}")
-    needed, other = ("class_names", "bin_edges") if kind == KINDS[0] else ("bin_edges", "class_names")
-    given = {"class_names": class_names, "bin_edges": bin_edges}
-    if given[needed] is None or given[other] is not None:
-        raise fail(where, f"`{kind}` must come with `{needed}` and without `{other}`")
-    if class_names is not None:
-        if len(class_names) < 2 or len(set(class_names)) < len(class_names) or "" in class_names:
-            rule = "`class_names` must be two or more different, non-empty names"
-            raise fail(where, f"{rule}, but found {', '.join(map(repr, class_names))}")
-    elif bin_edges is not None:
-        if len(bin_edges) < 2:
-            raise fail(where, f"`bin_edges` must hold at least two edges, but holds {len(bin_edges)}")
-        for i, (low, high) in enumerate(pairwise(bin_edges)):
-            if not (math.isfinite(low) and math.isfinite(high) and low < high):
-                raise fail(where, f"`bin_edges` must be finite and increase, but found {low}, {high} at {i}")
 
 
 def _check_object_ids(object_id: NDArray[Any], where: str) -> NDArray[np.str_]:
@@ -335,12 +277,4 @@ def _check_truth(info: PredictionInfo, truth: NDArray[Any] | None, n: int, where
         raise fail(
             where, f"`truth` must hold one value for each of {n} objects, but has the shape {np.shape(truth)}"
         )
-    if info.class_names is not None:
-        indices = class_indices(truth, info.class_names, f"{where}, `truth`")
-        names = np.array([*info.class_names, None], dtype=object)
-        return None if (indices < 0).all() else names[indices]
-    redshift = np.asarray(truth, dtype=np.float64)
-    if np.isinf(redshift).any():
-        row = int(np.flatnonzero(np.isinf(redshift))[0])
-        raise fail(f"{where}, row {row}", f"`truth` must be a finite redshift, but found {redshift[row]}")
-    return None if np.isnan(redshift).all() else redshift
+    return info.target.check_truth(truth, where)

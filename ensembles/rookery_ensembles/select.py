@@ -13,12 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.errors import fail
-from rookery_ensembles.probabilities import (
-    LOG_FLOOR,
-    check_sample_weight,
-    check_truth_index,
-    normalised,
-)
+from rookery_ensembles.probabilities import LOG_FLOOR, check_sample_weight, true_likelihood
 
 # A smaller drop of the loss is rounding, not progress.
 _LEAST_GAIN = 1e-12
@@ -66,44 +61,16 @@ def greedy_selection(
     InputError
         When there is no member, or probabilities or truth break their rules.
     """
-    likelihood_mn = likelihoods(values_mnk, truth_index_n)
-    return select_by_likelihood(likelihood_mn, max_picks=max_picks, patience=patience)
-
-
-def likelihoods(
-    values_mnk: NDArray[Any] | Sequence[NDArray[Any]],
-    truth_index_n: Sequence[int] | NDArray[Any],
-    bin_edges: Sequence[float] | None = None,
-) -> NDArray[np.float64]:
-    """Return the probability (M, N) that each member gives to each object's true class or redshift bin.
-
-    Parameters
-    ----------
-    values_mnk
-        M arrays (N, K): class probabilities, or densities where `bin_edges` are given.
-    truth_index_n
-        (N,) columns of the true classes or bins.
-    bin_edges
-        K + 1 edges of the redshift bins.
-
-    Raises
-    ------
-    InputError
-        When there is no member, or probabilities, PDFs or truth break their rules.
-    """
     if len(values_mnk) == 0:
         raise fail("members", "there must be at least one to select from, but found none")
-    n, k = np.shape(values_mnk[0])
-    index = check_truth_index(truth_index_n, n, k)
-    widths = np.ones(k) if bin_edges is None else np.diff(bin_edges)
-    likelihood_mn = np.empty((len(values_mnk), n))
+    shape = np.shape(values_mnk[0])
+    likelihood_mn = np.empty((len(values_mnk), len(values_mnk[0])))
     for i, values in enumerate(values_mnk):
-        if np.shape(values) != (n, k):
-            rule = f"all members must have the shape of the first, {(n, k)}"
+        if np.shape(values) != shape:
+            rule = f"all members must have the shape of the first, {shape}"
             raise fail("members", f"{rule}, but member {i} has {np.shape(values)}")
-        checked = normalised(np.asarray(values), f"member {i}", bin_widths=widths if bin_edges else None)
-        likelihood_mn[i] = checked[np.arange(n), index] * widths[index]
-    return likelihood_mn
+        likelihood_mn[i] = true_likelihood(values, np.asarray(truth_index_n), f"member {i}")
+    return select_by_likelihood(likelihood_mn, max_picks=max_picks, patience=patience)
 
 
 def select_by_likelihood(

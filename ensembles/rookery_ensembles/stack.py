@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rookery_ensembles.errors import fail
 from rookery_ensembles.schema import PredictionInfo, Predictions, require_predictions
 from rookery_ensembles.shown import short_repr
+from rookery_ensembles.target import KEYS, Target, to_dict
 
 
 @short_repr
@@ -21,8 +22,8 @@ class Stack:
     ----------
     members
         M names.
-    kind, class_names, bin_edges
-        As in `PredictionInfo`; the same for all members.
+    target
+        What is predicted; the same for all members.
     object_id, truth
         (N,) as in `Predictions`.
     values
@@ -30,9 +31,7 @@ class Stack:
     """
 
     members: tuple[str, ...]
-    kind: str
-    class_names: tuple[str, ...] | None
-    bin_edges: tuple[float, ...] | None
+    target: Target
     object_id: NDArray[np.str_]
     truth: NDArray[Any] | None
     values: NDArray[np.float32]
@@ -68,8 +67,7 @@ def stack_members(predictions: Sequence[Predictions]) -> Stack:
             own = member.truth[rows]
             truth = own if truth is None else truth
             _require_same_truth(truth, own, first.object_id, where)
-    columns = (info.kind, info.class_names, info.bin_edges)
-    return Stack(tuple(names), *columns, first.object_id, truth, values)
+    return Stack(tuple(names), info.target, first.object_id, truth, values)
 
 
 def average_starts(starts: Sequence[Predictions]) -> Predictions:
@@ -131,8 +129,12 @@ def pool_folds(folds: Sequence[Predictions]) -> Predictions:
 def _require_same_columns(
     expected: PredictionInfo, info: PredictionInfo, where: str, also: Sequence[str] = ()
 ) -> None:
-    for key in ("kind", "class_names", "bin_edges", *also):
-        wanted, found = getattr(expected, key), getattr(info, key)
+    told = [
+        dict.fromkeys(KEYS) | to_dict(each.target) | {key: getattr(each, key) for key in also}
+        for each in (expected, info)
+    ]
+    for key in told[0]:
+        wanted, found = (each[key] for each in told)
         if wanted != found:
             rule = f"`{key}` must equal that of {expected.maker}, {wanted!r:.200}"
             raise fail(where, f"{rule}, but found {found!r:.200}")

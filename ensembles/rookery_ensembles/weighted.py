@@ -6,29 +6,21 @@ sums, no sorting. Arrays end in their axes: r weightings, n objects, k classes.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles.metrics import FloatArray
+from rookery_ensembles.metric import CLASS_METRICS, weighted
 from rookery_ensembles.probabilities import LOG_FLOOR, as_probabilities, check_truth_index
 
-METRIC_KEYS = (
-    "accuracy",
-    "auc",
-    "average_precision",
-    "recall_at_precision_0.95",
-    "recall_at_precision_0.98",
-    "log_loss",
-    "brier",
-    "ece",
-)
-"""What `WeightedSample.metrics` returns, as `classification_metrics` does beside `n`."""
+FloatArray = NDArray[np.float64]
+
 CLASS_KEYS = ("precision", "recall", "f1", "auc")
 """What `WeightedSample.class_metrics` returns besides counts."""
-RECALL_PRECISIONS = (0.95, 0.98)
 N_CALIBRATION_BINS = 15
+_COLUMNS = ("right", "loss", "squares")
 
 
 class RankedScores:
@@ -118,45 +110,31 @@ class WeightedSample:
         n, k = len(probability), len(self.class_names)
         self.truth = check_truth_index(truth_index, n, k)
         self.predicted = probability.argmax(axis=1)
+        self.n_bins = n_bins
         self._probability = probability
         self._positive = self.class_names.index(positive) if positive in self.class_names else None
         self._ranked: dict[int, RankedScores] = {}
-        self._columns_nc = np.column_stack([self.predicted == self.truth, self._loss(), self._brier()])
-        self._gap_nb = self._calibration_gaps(n_bins)
-        self._cell_nc = np.zeros((n, k * k))
-        self._cell_nc[np.arange(n), self.truth * k + self.predicted] = 1.0
 
     def __len__(self) -> int:
         """Return N."""
         return len(self.truth)
 
+    @property
+    def chosen(self) -> int:
+        """Position of the class that one-sided metrics are about: `positive`, or else the second."""
+        return 1 if self._positive is None else self._positive
+
+    @property
+    def has_positive(self) -> bool:
+        """Whether `positive` is one of the classes, so that an object can be of it."""
+        return self._positive is not None
+
     def metrics(self, weight_rn: FloatArray | None = None) -> dict[str, FloatArray]:
-        """Return each of `METRIC_KEYS` under every weighting, (R,); NaN where undefined.
+        """Return each of `CLASS_METRICS` under every weighting, (R,); NaN where undefined.
 
         Without weights every object counts once, and R is 1.
         """
-        weight = self._weights(weight_rn)
-        total = weight.sum(axis=1)
-        right, loss, squares = (_ratio(column, total) for column in (weight @ self._columns_nc).T)
-        chosen = 1 if self._positive is None else self._positive
-        hits, misses = self._curves(chosen, weight)
-        binary = len(self.class_names) == 2
-        auc = roc_auc_r(hits, misses) if binary else _mean_defined(self._aucs(weight))
-        if self._positive is None:  # no object can be of a class that is none of these
-            hits, misses = np.zeros_like(hits), misses + hits
-        recalls = {
-            f"recall_at_precision_{precision}": recall_at_precision_r(hits, misses, precision)
-            for precision in RECALL_PRECISIONS
-        }
-        return {
-            "accuracy": right,
-            "auc": auc,
-            "average_precision": average_precision_r(hits, misses),
-            **recalls,
-            "log_loss": loss,
-            "brier": squares,
-            "ece": _ratio(np.abs(weight @ self._gap_nb).sum(axis=1), total),
-        }
+        return weighted(CLASS_METRICS, Weighting(self, self._weights(weight_rn)))
 
     def confusion(self, weight_rn: FloatArray | None = None) -> FloatArray:
         """Return (R, K, K) weights of the objects by true (row) and most probable class (column)."""
@@ -179,7 +157,7 @@ class WeightedSample:
             "precision": _ratio(right, assigned),
             "recall": _ratio(right, true),
             "f1": _ratio(2 * right, true + assigned),
-            "auc": self._aucs(weight),
+            "auc": self.aucs(weight),
         }
 
     def purity_efficiency(
@@ -189,47 +167,99 @@ class WeightedSample:
 
         Purity is NaN where nothing is selected; efficiency where no object is of the class.
         """
-        chosen = 1 if self._positive is None else self._positive
         weight = self._weights(weight_rn)
-        outcome = self.truth == chosen
-        selected_nt = (self._probability[:, chosen, None] >= threshold_t).astype(np.float64)
+        outcome = self.truth == self.chosen
+        selected_nt = (self._probability[:, self.chosen, None] >= threshold_t).astype(np.float64)
         hits = weight @ (selected_nt * outcome[:, None])
         return _ratio(hits, weight @ selected_nt), _ratio(hits, (weight @ outcome)[:, None])
 
-    def _weights(self, weight_rn: FloatArray | None) -> FloatArray:
-        return np.ones((1, len(self))) if weight_rn is None else np.asarray(weight_rn, dtype=np.float64)
-
-    def _curves(self, chosen: int, weight_rn: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def curves(self, chosen: int, weight_rn: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the weights (R, T) of objects of a class, and of others, by falling thresholds."""
         if chosen not in self._ranked:
             self._ranked[chosen] = RankedScores(self._probability[:, chosen], self.truth == chosen)
         return self._ranked[chosen].curves(weight_rn)
 
-    def _aucs(self, weight_rn: FloatArray) -> FloatArray:
+    def aucs(self, weight_rn: FloatArray) -> FloatArray:
         """Return each class's one-versus-rest area, (R, K)."""
-        found = [roc_auc_r(*self._curves(chosen, weight_rn)) for chosen in range(len(self.class_names))]
+        found = [roc_auc_r(*self.curves(chosen, weight_rn)) for chosen in range(len(self.class_names))]
         return np.stack(found, axis=1)
 
-    def _loss(self) -> FloatArray:
-        likelihood = self._probability[np.arange(len(self)), self.truth]
-        loss: FloatArray = -np.log(np.maximum(likelihood, LOG_FLOOR))
-        return loss
-
-    def _brier(self) -> FloatArray:
+    @cached_property
+    def columns_nc(self) -> FloatArray:
+        """(N, 3): whether the predicted class is right, its log-loss and its squared distance."""
         k = len(self.class_names)
+        likelihood = self._probability[np.arange(len(self)), self.truth]
         squares: FloatArray = np.sum((self._probability - np.eye(k)[self.truth]) ** 2, axis=1)
-        return squares / 2 if k == 2 else squares
+        loss = -np.log(np.maximum(likelihood, LOG_FLOOR))
+        return np.column_stack([self.predicted == self.truth, loss, squares / 2 if k == 2 else squares])
 
-    def _calibration_gaps(self, n_bins: int) -> FloatArray:
-        """Return (N, B): in an object's bin its probability less its outcome, elsewhere 0."""
+    @cached_property
+    def calibration_gaps(self) -> FloatArray:
+        """(N, B): in an object's bin its probability less its outcome, elsewhere 0."""
         if len(self.class_names) == 2:
-            chosen = 1 if self._positive is None else self._positive
-            score, outcome = self._probability[:, chosen], self.truth == chosen
+            score, outcome = self._probability[:, self.chosen], self.truth == self.chosen
         else:
             score, outcome = self._probability.max(axis=1), self.predicted == self.truth
-        gaps = np.zeros((len(self), n_bins))
-        bin_n = np.minimum((score * n_bins).astype(np.intp), n_bins - 1)
+        gaps = np.zeros((len(self), self.n_bins))
+        bin_n = np.minimum((score * self.n_bins).astype(np.intp), self.n_bins - 1)
         gaps[np.arange(len(self)), bin_n] = score - outcome
         return gaps
+
+    @cached_property
+    def _cell_nc(self) -> FloatArray:
+        k = len(self.class_names)
+        cells = np.zeros((len(self), k * k))
+        cells[np.arange(len(self)), self.truth * k + self.predicted] = 1.0
+        return cells
+
+    def _weights(self, weight_rn: FloatArray | None) -> FloatArray:
+        return np.ones((1, len(self))) if weight_rn is None else np.asarray(weight_rn, dtype=np.float64)
+
+
+class Weighting:
+    """A sample under R weightings: what several metrics share is worked out once."""
+
+    def __init__(self, sample: WeightedSample, weight_rn: FloatArray) -> None:
+        self._sample, self._weight = sample, weight_rn
+        self._total = weight_rn.sum(axis=1)
+
+    @cached_property
+    def means(self) -> dict[str, FloatArray]:
+        """Weighted means (R,) of the sample's columns."""
+        sums = (self._weight @ self._sample.columns_nc).T
+        return {name: _ratio(column, self._total) for name, column in zip(_COLUMNS, sums, strict=True)}
+
+    @cached_property
+    def auc(self) -> FloatArray:
+        """(R,) area of two classes; of more the mean over those of which it is defined."""
+        if len(self._sample.class_names) == 2:
+            return roc_auc_r(*self._curves)
+        return _mean_defined(self._sample.aucs(self._weight))
+
+    @property
+    def average_precision(self) -> FloatArray:
+        """(R,) of the positive class."""
+        return average_precision_r(*self._one_sided)
+
+    def recall_at_precision(self, precision: float) -> FloatArray:
+        """Return (R,) largest recalls of the positive class at a precision."""
+        return recall_at_precision_r(*self._one_sided, precision)
+
+    @property
+    def calibration_error(self) -> FloatArray:
+        """(R,) mean distances of the reliability curve from the diagonal."""
+        return _ratio(np.abs(self._weight @ self._sample.calibration_gaps).sum(axis=1), self._total)
+
+    @cached_property
+    def _curves(self) -> tuple[FloatArray, FloatArray]:
+        return self._sample.curves(self._sample.chosen, self._weight)
+
+    @cached_property
+    def _one_sided(self) -> tuple[FloatArray, FloatArray]:
+        hits, misses = self._curves
+        if self._sample.has_positive:
+            return hits, misses
+        return np.zeros_like(hits), misses + hits  # no object can be of a class that is none of these
 
 
 def _ratio(above: FloatArray, below: FloatArray, empty: float = np.nan) -> FloatArray:

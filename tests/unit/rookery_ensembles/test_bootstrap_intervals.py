@@ -8,8 +8,11 @@ from scipy.stats import norm
 
 from rookery_ensembles import InputError, WeightedSample, bootstrap_scores, classification_metrics
 from rookery_ensembles.bootstrap import bootstrap_purity_efficiency, bootstrap_weights
-from rookery_ensembles.weighted import CLASS_KEYS, METRIC_KEYS
+from rookery_ensembles.metric import CLASS_METRICS
+from rookery_ensembles.metric import names as names_of
+from rookery_ensembles.weighted import CLASS_KEYS
 
+METRIC_KEYS = names_of(CLASS_METRICS)
 BINARY = ("Ia", "non-Ia")
 THREE = ("Ia", "Ibc", "II")
 
@@ -40,11 +43,12 @@ def test_weights_of_one_give_the_metrics_of_the_whole_sample(
     n: int, names: tuple[str, ...], positive: str, seed: int
 ) -> None:
     truth, p = drawn_sample(n, names, seed)
-    found = WeightedSample(names, truth, p, positive).metrics()
+    sample = WeightedSample(names, truth, p, positive)
+    found = sample.metrics(np.array([[1.0], [3.0]]) * np.ones((1, n)))
     expected = classification_metrics(names, named(truth, names), p, positive)
     assert tuple(found) == METRIC_KEYS
     for key in METRIC_KEYS:
-        np.testing.assert_allclose(found[key], [expected[key]], atol=1e-12, err_msg=key)
+        np.testing.assert_allclose(found[key], [expected[key]] * 2, atol=1e-12, err_msg=key)
 
 
 @settings(max_examples=40)

@@ -40,7 +40,7 @@ from rookery_ensembles import (
     write_predictions,
 )
 from rookery_ensembles.bundle import BundleMember
-from rookery_ensembles.weighted import METRIC_KEYS
+from rookery_ensembles.metric import CLASS_METRICS, names as names_of
 
 TYPES = ("Ia", "IIP", "IIL", "IIn", "Ib", "Ic")
 

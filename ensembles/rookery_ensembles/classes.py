@@ -1,0 +1,180 @@
+"""Classes of objects, of which a network predicts the probabilities."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles.calibrate import TemperatureCalibration
+from rookery_ensembles.calibrate_pdf import Calibration
+from rookery_ensembles.errors import fail
+from rookery_ensembles.metric import CLASS_METRICS, Metric
+from rookery_ensembles.metrics import accuracy, classification_metrics, log_loss
+from rookery_ensembles.object_types import class_of_types, spoken_types
+from rookery_ensembles.probabilities import Floating, class_indices, normalised, true_likelihood
+from rookery_ensembles.shown import short_repr
+from rookery_ensembles.weighted import WeightedSample
+
+FloatArray = NDArray[np.float64]
+Weights = NDArray[np.float64] | None
+
+
+@short_repr
+@dataclass(frozen=True)
+class Classes:
+    """K classes, in the order of the columns; see `rookery_ensembles.target` for what a target tells.
+
+    Parameters
+    ----------
+    names
+        Of the classes. One may be ``non-X``: it takes every type of a survey that has no class of its own.
+    """
+
+    names: tuple[str, ...]
+
+    kind: ClassVar[str] = "class_probability"
+    key: ClassVar[str] = "class_names"
+    spoken: ClassVar[str] = "class probabilities"
+    truth_name: ClassVar[str] = "class"
+    column: ClassVar[str] = "probability"
+    truth_column: ClassVar[str] = "type"
+    truth_type: ClassVar[str] = "string"
+    truth_dtype: ClassVar[type] = object
+    has_pdfs: ClassVar[bool] = False
+    edges: ClassVar[tuple[float, ...]] = ()
+    calibrations: ClassVar[tuple[type, ...]] = (TemperatureCalibration,)
+    metrics: ClassVar[tuple[Metric, ...]] = CLASS_METRICS
+    each_epoch: ClassVar[tuple[str, ...]] = ("log_loss", "accuracy")
+
+    def __post_init__(self) -> None:
+        """Keep names as a tuple."""
+        object.__setattr__(self, "names", tuple(str(name) for name in self.names))
+
+    @property
+    def n_columns(self) -> int:
+        """K."""
+        return len(self.names)
+
+    def check(self, where: str) -> None:
+        """Raise InputError unless there are two or more different, non-empty names."""
+        names = self.names
+        if len(names) < 2 or len(set(names)) < len(names) or "" in names:
+            rule = "`class_names` must be two or more different, non-empty names"
+            raise fail(where, f"{rule}, but found {', '.join(map(repr, names))}")
+
+    def index(self, truth_n: Sequence[Any] | NDArray[Any], where: str = "truth") -> NDArray[np.intp]:
+        """Return (N,) columns of the true classes, -1 where unknown; InputError for what is no class."""
+        return class_indices(truth_n, self.names, where)
+
+    def truth_of(self, types: Sequence[Any] | NDArray[Any], where: str = "object types") -> NDArray[Any]:
+        """Return (N,) classes of a survey's types, None where unknown; InputError for one that fits none."""
+        return np.array([*self.names, None], dtype=object)[class_of_types(types, self.names, where)]
+
+    def check_truth(self, truth_n: NDArray[Any], where: str) -> NDArray[Any] | None:
+        """Return truths as predictions hold them, None where none is known; InputError for no class."""
+        index = self.index(truth_n, f"{where}, `truth`")
+        return None if (index < 0).all() else np.array([*self.names, None], dtype=object)[index]
+
+    def contradicts(self, one_n: NDArray[Any], other_n: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return (N,) whether two truths of an object, both known, differ."""
+        return np.asarray(one_n != other_n)
+
+    def check_survey(self, index_n: NDArray[np.intp], types: Any, where: str) -> None:
+        """Refuse a class that no object of a survey with known types is of."""
+        absent = [name for number, name in enumerate(self.names) if not (index_n == number).any()]
+        if absent and types.notna().any():
+            rule = f"no object is of the class {' or '.join(absent)}; its types are {spoken_types(types)}"
+            raise fail(where, rule)
+
+    def check_role(self, index_n: NDArray[np.intp], objects: Any, role: str, where: str) -> None:
+        """Refuse objects to learn from whose type is unknown."""
+        if unknown := int((index_n < 0).sum()):
+            raise fail(where, f"every object of role {role} needs a type, but {unknown} have none")
+
+    def check_training(self, index_n: NDArray[np.intp], where: str) -> None:
+        """Refuse classes without a training object."""
+        missing = sorted(set(range(self.n_columns)) - set(index_n.tolist()))
+        if missing:
+            names = ", ".join(self.names[number] for number in missing)
+            raise fail(where, f"every class needs training objects, but there are none of {names}")
+
+    def normalised(
+        self, values_nk: NDArray[Floating], where: str, object_id: NDArray[Any] | None = None
+    ) -> NDArray[Floating]:
+        """Return probabilities that sum to 1; see `rookery_ensembles.probabilities.normalised`."""
+        return normalised(values_nk, where, object_id=object_id)
+
+    def from_probabilities(self, probability_nk: NDArray[Floating]) -> NDArray[Floating]:
+        """Return a network's probabilities as predictions hold them: unchanged."""
+        return probability_nk
+
+    def likelihood(
+        self, values_nk: NDArray[Any], index_n: NDArray[Any], where: str = "probability"
+    ) -> FloatArray:
+        """Return (N,) probabilities of the true classes."""
+        return true_likelihood(values_nk, index_n, where)
+
+    def log_loss(self, values_nk: NDArray[Any], index_n: NDArray[np.intp], weight_n: Weights = None) -> float:
+        """Return the mean of -ln of the true class's probability, in nats."""
+        return log_loss(values_nk, index_n, weight_n)
+
+    def score(
+        self,
+        values_nk: NDArray[Any],
+        truth_n: NDArray[Any] | None,
+        *,
+        positive: str = "Ia",
+        unseen: bool = False,
+    ) -> dict[str, float]:
+        """Return `classification_metrics`."""
+        truth = [None] * len(values_nk) if truth_n is None else truth_n
+        return classification_metrics(self.names, truth, values_nk, positive)
+
+    def score_epoch(
+        self,
+        probability_nk: NDArray[Any],
+        index_n: NDArray[np.intp],
+        truth_n: NDArray[Any],
+        weight_n: Weights = None,
+    ) -> dict[str, float]:
+        """Return what a network is judged by after an epoch: the metrics of `each_epoch`."""
+        return {
+            "log_loss": log_loss(probability_nk, index_n, weight_n),
+            "accuracy": accuracy(probability_nk, index_n, weight_n),
+        }
+
+    def sample(
+        self, values_nk: NDArray[Any], truth_n: NDArray[Any], *, positive: str = "Ia"
+    ) -> WeightedSample:
+        """Return objects of known class, ready to be scored under any weights."""
+        return WeightedSample(self.names, self.index(truth_n), values_nk, positive)
+
+    def fit_calibration(
+        self,
+        values_nk: NDArray[Any],
+        index_n: NDArray[Any],
+        weight_n: Weights = None,
+        *,
+        sharpen: bool = True,
+    ) -> Calibration:
+        """Return the calibration of pooled probabilities: a temperature."""
+        return TemperatureCalibration.fit(values_nk, index_n, weight_n, sharpen=sharpen)
+
+    def calibrate(self, calibration: Calibration | None, values_nk: NDArray[Any]) -> FloatArray:
+        """Return calibrated probabilities."""
+        return (
+            np.asarray(values_nk, dtype=np.float64) if calibration is None else calibration.apply(values_nk)
+        )
+
+    def check_calibration(self, calibration: Calibration | None, where: str) -> None:
+        """Refuse a calibration of redshift PDFs."""
+        if calibration is not None and not isinstance(calibration, self.calibrations):
+            rule = "class probabilities must have a `temperature` or no calibration"
+            raise fail(where, f"{rule}, but found one of redshift PDFs")
+
+    def fractions(self, index_n: NDArray[np.intp]) -> dict[str, float] | None:
+        """Return the fraction of objects in each class."""
+        counts = np.bincount(index_n, minlength=self.n_columns) / len(index_n)
+        return dict(zip(self.names, counts.tolist(), strict=True))

@@ -1,0 +1,226 @@
+"""Every metric, declared once: its name in files, its words, which way is better, and how it is computed.
+
+A metric is computed of a *weighting*: N objects of known truth under R weightings at once (see
+`rookery_ensembles.weighted.Weighting` and `rookery_ensembles.photoz_sample.Weighting`), so that a bootstrap
+costs one pass. A new metric is one entry here; samples, tables, pages and campaigns list what stands here.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that says how good predictions are.
+
+    Parameters
+    ----------
+    name
+        Its key in files, such as ``metrics.json``.
+    label, short
+        What a table of one column, and a crowded table, call it.
+    meaning
+        One line for people who do not use it daily.
+    compute
+        Takes a weighting of N objects and returns the metric under each of its R weightings, (R,); NaN
+        where undefined.
+    better
+        Which way is better; or the value that is best, where neither the highest nor the lowest is.
+    unit
+        What it is counted in; empty for a fraction or a bare number.
+    digits
+        Digits after the point.
+    is_distance
+        Whether it is a sum of distances, to which chance adds in every part: bootstrap replicates then
+        lie above the value by what the value lies above the truth.
+    weighable
+        Whether it is defined under weights, so that it has bootstrap intervals.
+    """
+
+    name: str
+    label: str
+    short: str
+    meaning: str
+    compute: Callable[[Any], NDArray[np.float64]]
+    better: Literal["higher", "lower"] | float = "higher"
+    unit: str = ""
+    digits: int = 4
+    is_distance: bool = False
+    weighable: bool = True
+
+    @property
+    def goal(self) -> float | None:
+        """The best value, where neither the highest nor the lowest is."""
+        return None if isinstance(self.better, str) else self.better
+
+    def format(self, value: float) -> str:
+        """Return the value as text; a dash where it is undefined."""
+        return "–" if math.isnan(value) else f"{value:.{self.digits}f}"
+
+    @property
+    def arrow(self) -> str:
+        """Which way is better, as a sign: up, down, or towards a value."""
+        if self.goal is not None:
+            return f"→{self.goal:g}".replace("0.", ".")
+        return "↑" if self.better == "higher" else "↓"
+
+    @property
+    def wish(self) -> str:
+        """Which way is better, as a sentence."""
+        if self.goal is not None:
+            return f"{self.goal:g} is best."
+        return "Higher is better." if self.better == "higher" else "Lower is better."
+
+    def loss(self, value: float) -> float:
+        """Return a number that is the lower the better the value is."""
+        if self.goal is not None:
+            return abs(value - self.goal)
+        return -value if self.better == "higher" else value
+
+    def best(self, values: Sequence[float]) -> str | None:
+        """Return the best of the defined values as text, or None without one."""
+        defined = [value for value in values if not math.isnan(value)]
+        return self.format(min(defined, key=self.loss)) if defined else None
+
+
+CLASS_METRICS = (
+    Metric(
+        "accuracy", "Accuracy", "Accuracy",
+        "Fraction of objects whose most probable class is the true one.",
+        lambda w: w.means["right"],
+    ),
+    Metric(
+        "auc", "ROC AUC", "AUC",
+        "Chance that an object of the class gets a higher probability than one that is not of it "
+        "(mean over classes when there are more than two).",
+        lambda w: w.auc,
+    ),
+    Metric(
+        "average_precision", "Average precision", "Av. prec.",
+        "Area under the precision-recall curve: mean purity over all efficiencies.",
+        lambda w: w.average_precision,
+    ),
+    Metric(
+        "recall_at_precision_0.95", "Recall at precision ≥\N{NO-BREAK SPACE}0.95", "Recall@.95",
+        "Largest fraction of the class that can be found while at least 95 % of what is selected is right.",
+        lambda w: w.recall_at_precision(0.95), digits=3,
+    ),
+    Metric(
+        "recall_at_precision_0.98", "Recall at precision ≥\N{NO-BREAK SPACE}0.98", "Recall@.98",
+        "Largest fraction of the class that can be found while at least 98 % of what is selected is right.",
+        lambda w: w.recall_at_precision(0.98), digits=3,
+    ),
+    Metric(
+        "log_loss", "Log-loss", "Log-loss",
+        "Mean of −ln p(true class), in nats: the price of confident mistakes. Selection minimises it.",
+        lambda w: w.means["loss"], "lower", "nats",
+    ),
+    Metric(
+        "brier", "Brier score", "Brier",
+        "Mean squared distance between the probabilities and the truth.",
+        lambda w: w.means["squares"], "lower",
+    ),
+    Metric(
+        "ece", "Expected calibration error", "ECE",
+        "Mean distance between predicted probability and observed frequency, over bins of probability.",
+        lambda w: w.calibration_error, "lower", is_distance=True,
+    ),
+)  # fmt: skip
+"""Metrics of class probabilities, in the order of files and tables."""
+
+POINT_METRICS = (
+    Metric(
+        "bias", "Bias", "Bias",
+        "Mean of Δz = (z_phot − z_spec) / (1 + z_spec).",
+        lambda w: w.means["dz"], 0.0, digits=5,
+    ),
+    Metric(
+        "sigma_mad", "σ_MAD", "σ_MAD",
+        "1.4826 times the median distance of Δz from its median: the scatter, blind to outliers.",
+        lambda w: w.sigma_mad, "lower", digits=5,
+    ),
+    Metric(
+        "eta", "η (%)", "η (%)",
+        "Percentage of outliers: objects with |Δz| > 0.05.",
+        lambda w: w.means["outlier"], "lower", "%", digits=2,
+    ),
+)  # fmt: skip
+"""Metrics of point estimates of redshifts."""
+
+REDSHIFT_METRICS = (
+    *POINT_METRICS,
+    Metric(
+        "crps", "CRPS", "CRPS",
+        "Mean integral of (CDF − step at z_spec)², in redshift: rewards PDFs that are right and narrow.",
+        lambda w: w.means["crps"], "lower", "redshift", digits=5,
+    ),
+    Metric(
+        "log_likelihood", "Log-likelihood", "ln L",
+        "Mean natural logarithm of the PDF at z_spec.",
+        lambda w: w.means["log_likelihood"], unit="nats per unit redshift", digits=3,
+    ),
+    Metric(
+        "cde_loss", "CDE loss", "CDE loss",
+        "Mean integral of PDF², less twice the PDF at z_spec (Izbicki & Lee 2017).",
+        lambda w: w.means["cde_loss"], "lower", "per unit redshift", digits=3,
+    ),
+    Metric(
+        "pit_ks", "PIT Kolmogorov-Smirnov", "PIT KS",
+        "Largest distance between the distribution of the CDF at z_spec and the even one.",
+        lambda w: w.pit["pit_ks"], "lower", is_distance=True,
+    ),
+    Metric(
+        "pit_ks_pvalue", "PIT KS p-value", "KS p",
+        "How often calibrated PDFs would be at least as far off; absent if they were fitted to.",
+        lambda w: w.pit_ks_pvalue, weighable=False,
+    ),
+    Metric(
+        "pit_cvm", "PIT Cramér-von Mises", "PIT CvM",
+        "Squared distance of the same distributions, times the objects; 1/6 on average if calibrated.",
+        lambda w: w.pit["pit_cvm"], "lower", digits=3, is_distance=True,
+    ),
+    Metric(
+        "pit_ad", "PIT Anderson-Darling", "PIT AD",
+        "The same with more weight on the ends; 1 on average if calibrated.",
+        lambda w: w.pit["pit_ad"], "lower", digits=2, is_distance=True,
+    ),
+    Metric(
+        "coverage_50", "Coverage, 50 % intervals", "Cov@50",
+        "Fraction of objects whose z_spec lies in the central 50 % of the PDF.",
+        lambda w: w.means["coverage_50"], 0.5, digits=3,
+    ),
+    Metric(
+        "coverage_68", "Coverage, 68 % intervals", "Cov@68",
+        "Fraction of objects whose z_spec lies in the central 68 % of the PDF.",
+        lambda w: w.means["coverage_68"], 0.68, digits=3,
+    ),
+    Metric(
+        "coverage_95", "Coverage, 95 % intervals", "Cov@95",
+        "Fraction of objects whose z_spec lies in the central 95 % of the PDF.",
+        lambda w: w.means["coverage_95"], 0.95, digits=3,
+    ),
+    Metric(
+        "sharpness", "Sharpness", "Sharpness",
+        "Mean standard deviation of the PDFs; good only where they are calibrated.",
+        lambda w: w.means["sharpness"], "lower", "redshift",
+    ),
+)  # fmt: skip
+"""Metrics of redshift PDFs, in the order of files and tables."""
+
+METRICS = {entry.name: entry for entry in (*CLASS_METRICS, *REDSHIFT_METRICS)}
+"""Every metric by its name."""
+
+
+def names(metrics: Sequence[Metric]) -> tuple[str, ...]:
+    """Return the names of metrics, in their order."""
+    return tuple(entry.name for entry in metrics)
+
+
+def weighted(metrics: Sequence[Metric], weighting: Any) -> dict[str, NDArray[np.float64]]:
+    """Return those metrics that are defined under weights, each (R,), of a weighting of objects."""
+    return {entry.name: entry.compute(weighting) for entry in metrics if entry.weighable}
