@@ -23,7 +23,7 @@ from tabulated import COLUMNS, EPOCHS, SPACE, TABLE
 from rookery.search.ask_tell import open_ask_tell
 from rookery.search.creation import create_or_open_study
 from rookery.search.study import EarlierStudy, SplitReference, Study, StudyDocument, SurveyReference
-from rookery.surveys.redshift_bins import RedshiftBins
+from rookery.surveys.equal_bins import EqualBins
 
 BUDGETS = (60, 120, 240, 480)
 """Epochs at which the table is printed; the last one ends a search."""
@@ -90,7 +90,7 @@ def ours(values: Values, seed: int, warm_start: tuple[EarlierStudy, ...] = ()) -
         split=SplitReference(name="half", digest="", folds=0),
         **DEFAULTS,
         execution="actor",
-        redshift_bins=RedshiftBins(),
+        redshift_bins=EqualBins(),
         seed=seed,
         space=SPACE,
         warm_start=warm_start,

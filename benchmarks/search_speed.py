@@ -84,10 +84,10 @@ def rookery(folder: Path, trials: int, sampler: str, times: Times) -> None:
             "parameters": {"learning_rate": number, "weight_decay": number},
         }
     )
-    from rookery.surveys.redshift_bins import redshift_bins
+    from rookery.surveys.equal_bins import equal_bins
 
     study = create_or_open_study(
-        folder / "study", space, survey, "half", redshift_bins=redshift_bins((0, 0.5, 20)),
+        folder / "study", space, survey, "half", target=equal_bins((0, 0.5, 20)),
         sampler=sampler, pruner="none",
     )  # fmt: skip
     trial_module.run_trial = _nothing

@@ -32,6 +32,7 @@ from rookery.training.data import load_data, predict_rows
 from rookery.training.validation import prepare_validation
 from rookery_ensembles import (
     CandidateMember,
+    Classes,
     PredictionInfo,
     Predictions,
     average,
@@ -124,7 +125,7 @@ def train_one(survey, split, number, configuration_values, seed):
 def predictions(found, number, truth, names):
     """Return validation predictions as a candidate for an ensemble."""
     info = PredictionInfo(
-        "class_probability", CLASSES, member=f"{number:02d}", role="validation", configuration=f"{number:02d}"
+        Classes(CLASSES), member=f"{number:02d}", role="validation", configuration=f"{number:02d}"
     )
     values = Predictions(info, names["validation"], truth["validation"], found.validation)
     return CandidateMember(f"{number:02d}", Path("unused"), f"{number:02d}", values)

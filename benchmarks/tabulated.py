@@ -25,7 +25,7 @@ from rookery.search.parameters import FixedParameter
 from rookery.search.samplers import grid
 from rookery.search.space import SearchSpace
 from rookery.surveys import open_survey, split_survey
-from rookery.surveys.redshift_bins import RedshiftBins
+from rookery.surveys.equal_bins import EqualBins
 from rookery.surveys.simulators.galaxies.simulate import simulate_galaxies
 from rookery.training import TrainingJob
 from rookery.training.data import load_data
@@ -82,7 +82,7 @@ def main(scratch: Path, out: Path = TABLE) -> None:
                 survey=str(place),
                 survey_checksum=survey.checksum,
                 split="half",
-                redshift_bins=RedshiftBins(number=60),
+                redshift_bins=EqualBins(number=60),
                 seed=SEED * 1_000_003 + number,
             )
             configuration = family.configure(job.configuration)

@@ -27,7 +27,7 @@ from rookery.search.driver import run_search
 from rookery.search.earlier_studies import take_trials
 from rookery.search.study import EarlierStudy, EarlierTrial
 from rookery.surveys import open_survey
-from rookery.surveys.redshift_bins import RedshiftBins
+from rookery.surveys.equal_bins import EqualBins
 
 TRIALS = 40
 Scored = NDArray[np.float64]
@@ -53,7 +53,7 @@ def real_study(survey: str, split: str) -> EarlierStudy:
     with tempfile.TemporaryDirectory(prefix="rookery-bench-") as scratch:
         study = create_or_open_study(
             Path(scratch) / "study", SPACE, open_survey(survey), split,
-            redshift_bins=RedshiftBins(), sampler="random", pruner="none", seed=3,
+            target=EqualBins().target, sampler="random", pruner="none", seed=3,
         )  # fmt: skip
         run_search(study, n_trials=TRIALS)
         return take_trials(str(study.path), study, SPACE, load_family(SPACE.family))

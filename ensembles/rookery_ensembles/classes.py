@@ -47,6 +47,17 @@ class Classes:
     calibrations: ClassVar[tuple[type, ...]] = (TemperatureCalibration,)
     metrics: ClassVar[tuple[Metric, ...]] = CLASS_METRICS
     each_epoch: ClassVar[tuple[str, ...]] = ("log_loss", "accuracy")
+    published: ClassVar[tuple[str, ...]] = (
+        *("accuracy", "recall_at_precision_0.95", "recall_at_precision_0.98"),
+        *("auc", "log_loss"),
+    )
+    compared: ClassVar[tuple[str, ...]] = (
+        *("accuracy", "auc", "log_loss", "brier", "ece"),
+        *("recall_at_precision_0.95", "recall_at_precision_0.98"),
+    )
+    headline: ClassVar[tuple[str, ...]] = tuple(name for name in compared if name != "brier")
+    brief: ClassVar[tuple[str, ...]] = ("accuracy", "auc", "recall_at_precision_0.98", "log_loss")
+    decisive: ClassVar[str] = "log_loss"
 
     def __post_init__(self) -> None:
         """Keep names as a tuple."""
@@ -68,7 +79,7 @@ class Classes:
         """Return (N,) columns of the true classes, -1 where unknown; InputError for what is no class."""
         return class_indices(truth_n, self.names, where)
 
-    def truth_of(self, types: Sequence[Any] | NDArray[Any], where: str = "object types") -> NDArray[Any]:
+    def truth_of(self, types: Any, where: str = "object types") -> NDArray[Any]:
         """Return (N,) classes of a survey's types, None where unknown; InputError for one that fits none."""
         return np.array([*self.names, None], dtype=object)[class_of_types(types, self.names, where)]
 

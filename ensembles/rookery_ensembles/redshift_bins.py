@@ -53,6 +53,14 @@ class RedshiftBins:
     calibrations: ClassVar[tuple[type, ...]] = (PdfCalibration, TemperatureCalibration)
     metrics: ClassVar[tuple[Metric, ...]] = REDSHIFT_METRICS
     each_epoch: ClassVar[tuple[str, ...]] = ("log_loss", "crps", "bias", "sigma_mad", "eta")
+    published: ClassVar[tuple[str, ...]] = ("bias", "sigma_mad", "eta", "crps", "pit_ks")
+    compared: ClassVar[tuple[str, ...]] = (
+        *("bias", "sigma_mad", "eta", "crps", "log_likelihood", "pit_ks"),
+        "coverage_68",
+    )
+    headline: ClassVar[tuple[str, ...]] = tuple(name for name in compared if name != "log_likelihood")
+    brief: ClassVar[tuple[str, ...]] = compared[:-1]
+    decisive: ClassVar[str] = "crps"
 
     def __post_init__(self) -> None:
         """Keep edges as a tuple of numbers."""
@@ -85,7 +93,7 @@ class RedshiftBins:
         """Return (N,) columns of the true redshifts, -1 where unknown or outside of all bins."""
         return bin_indices(np.asarray(truth_n, dtype=np.float64), self.edges)
 
-    def truth_of(self, redshift: Sequence[Any] | NDArray[Any], where: str = "redshifts") -> NDArray[Any]:
+    def truth_of(self, redshift: Any, where: str = "redshifts") -> NDArray[Any]:
         """Return (N,) a survey's redshifts, NaN where unknown."""
         return np.asarray(redshift, dtype=np.float64)
 

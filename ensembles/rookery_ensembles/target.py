@@ -2,8 +2,11 @@
 
 A target tells its `kind` in files, the `column` of the predicted values and their number `n_columns`, the
 `key` of the metadata that names the columns, the `truth_column` of a survey that holds the truth, which
-`metrics` and `calibrations` apply, and which metrics training reports `each_epoch`. Its methods turn truth
-into columns, check it, normalise, score and calibrate. Nothing else asks of which kind predictions are.
+`metrics` and `calibrations` apply. Of the metrics it lists the names of those that training reports
+`each_epoch`, that papers show (`published`), that stand in a comparison of methods (`compared`), at the head
+of a report (`headline`) and in narrow tables (`brief`), and the one that says who wins (`decisive`). Its
+methods turn truth into columns, check it, normalise, score and calibrate. Nothing else asks of which kind
+predictions are.
 """
 
 from rookery_ensembles._documents import Fields

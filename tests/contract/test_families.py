@@ -21,7 +21,7 @@ from rookery.networks.configuration import LATER, TrainingConfiguration, configu
 from rookery.networks.family import Family, Inputs, family_names, load_family
 from rookery.search.space import SearchSpace, find_space, load_space
 from rookery.surveys import Survey, open_split
-from rookery.surveys.redshift_bins import RedshiftBins
+from rookery.surveys.equal_bins import EqualBins
 from rookery.training import TrainingJob
 from rookery.training.data import load_data, predict_rows
 from rookery.training.loop import train
@@ -80,7 +80,7 @@ class Case:
             survey=str(self.survey.path),
             survey_checksum=self.survey.checksum,
             class_names=None if of_redshifts else ("Ia", "non-Ia"),
-            redshift_bins=RedshiftBins(low=0, high=0.4, number=3) if of_redshifts else None,
+            redshift_bins=EqualBins(low=0, high=0.4, number=3) if of_redshifts else None,
         )
         return job.model_copy(update={"configuration": configuration.model_dump()})
 

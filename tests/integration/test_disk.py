@@ -10,7 +10,14 @@ import pytest
 from disks import fill, mount, mounted
 from rookery.search.study import open_study
 from rookery.surveys import open_survey, split_survey
-from rookery_ensembles import InputError, PredictionInfo, Predictions, read_predictions, write_predictions
+from rookery_ensembles import (
+    Classes,
+    InputError,
+    PredictionInfo,
+    Predictions,
+    read_predictions,
+    write_predictions,
+)
 from rookery_ensembles.files import atomic_folder, write_text
 
 
@@ -22,7 +29,7 @@ def disk(tmp_path):
 
 
 def predictions(n):
-    info = PredictionInfo(kind="class_probability", class_names=("Ia", "non-Ia"), member="m")
+    info = PredictionInfo(Classes(("Ia", "non-Ia")), member="m")
     ids = np.array([f"object-{i}" for i in range(n)])
     return Predictions(info, ids, None, np.full((n, 2), 0.5, np.float32))
 

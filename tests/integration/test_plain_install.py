@@ -18,6 +18,7 @@ from rookery.clusters import probe
 from rookery.search.creation import create_or_open_study
 from rookery.search.space import find_space, load_space
 from rookery.surveys import Survey
+from rookery_ensembles import Classes
 
 LINES = {
     "split": ("{survey} again --train-fraction 0.5", None),
@@ -56,6 +57,7 @@ class Plain(PathFinder):
         return None if name.split(".")[0] in blocked else super().find_spec(name, *rest)
 sys.meta_path = [Plain if finder is PathFinder else finder for finder in sys.meta_path]
 from rookery import cli
+from rookery_ensembles import Classes
 told = {}
 for verb, words in json.loads(sys.argv[2]).items():
     sys.argv = ["rookery", *verb.split(), *words.split()]
@@ -84,7 +86,9 @@ def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
 def told(tiny_survey: Survey, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, str]]:
     folder = tmp_path_factory.mktemp("plain")
     space = load_space(find_space("pelican"))
-    study = create_or_open_study(folder / "study", space, tiny_survey, "half", class_names=("Ia", "non-Ia"))
+    study = create_or_open_study(
+        folder / "study", space, tiny_survey, "half", target=Classes(("Ia", "non-Ia"))
+    )
     own = shutil.copytree(tiny_survey.path, folder / "survey")  # it gets a split that no other test shall see
     places = {"survey": own, "study": study.path}
     blocked = [module for modules in extras.MODULES.values() for module in modules]

@@ -96,8 +96,8 @@ def test_every_galaxy_has_an_out_of_fold_pdf_that_is_better_than_knowing_nothing
 
 def test_the_bundle_predicts_another_survey_and_is_judged_beside_b16(study, galaxies, tmp_path):
     made = api.predict(study[0] / "ensemble", galaxies.path, tmp_path / "all.parquet")
-    assert made.info.kind == "redshift_pdf"
-    assert made.info.bin_edges[-1] == 0.5
+    assert made.info.target.kind == "redshift_pdf"
+    assert made.info.target.edges[-1] == 0.5
     baseline = api.baseline("b16", galaxies.path, "cv", tmp_path / "b16.parquet", bins=(0.0, 0.5, 25))
     assert len(baseline.object_id) == 900
     unseen = study[0] / "ensemble-out-of-fold.parquet"

@@ -99,7 +99,7 @@ def evaluate(
 
     if (bundle is None) != (not days):
         raise fail(predictions, "a curve against days needs both a bundle and days, but only one was given")
-    if read_info(predictions).kind == "redshift_pdf":
+    if read_info(predictions).target.has_pdfs:
         if partial or bundle is not None or days:
             raise fail(predictions, "holds redshift PDFs, which have no partial light curves, bundle or days")
         return evaluate_redshifts(

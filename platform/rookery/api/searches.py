@@ -93,21 +93,19 @@ def search(
     from rookery.search.driver import planning_folder, run_search
     from rookery.search.space import find_space, load_space
     from rookery.surveys import open_survey
-    from rookery.surveys.redshift_bins import redshift_bins
+    from rookery.training.target import chosen_target
 
     path = find_space(space)
     loaded = load_space(path)
     family = load_family(loaded.family)
     loaded = load_space(path, family.configuration).fix(dict(fixed or {}), family.configuration)
-    classifies = family.prediction_kind == "class_probability"
     with planning_folder(study) if dry_run else nullcontext(study) as folder:
         opened = create_or_open_study(
             folder,
             loaded,
             open_survey(survey),
             split,
-            class_names=tuple(class_names) if classifies else None,
-            redshift_bins=None if classifies else redshift_bins(bins),
+            target=chosen_target(family.prediction_kind, class_names, bins),
             starts=starts,
             keep=keep,
             inner_validation=inner_validation,

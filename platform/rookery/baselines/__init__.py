@@ -52,7 +52,7 @@ class Baseline(Protocol):
         name
             Name that the predictions carry: their member is ``baseline-<name>``.
         classes
-            Class names, in the order of the columns; see :func:`rookery.surveys.labels.class_indices`.
+            Class names, in the order of the columns; see :class:`rookery_ensembles.Classes`.
         seed
             Seed of everything random.
         redshift

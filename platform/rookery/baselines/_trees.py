@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 import rookery
 from rookery.baselines._rounds import Round, plan_rounds
-from rookery.surveys.labels import class_indices
 from rookery.surveys.splits import Split
 from rookery.surveys.store import Survey
 from rookery.surveys.train_on import TrainOn
+from rookery_ensembles import Classes
 from rookery_ensembles.errors import fail
 from rookery_ensembles.predictions import PredictionInfo, Predictions, write_predictions
 
@@ -59,7 +59,8 @@ def make_task(
     InputError
         When there is nobody to predict, or no two classes to train on, or the role is unknown.
     """
-    label = class_indices(survey.objects["type"], classes, survey.path)
+    target = Classes(tuple(classes))
+    label = target.index(target.truth_of(survey.objects["type"], str(survey.path)))
     rounds, found_role = plan_rounds(survey, split, role, train_on)
     kept = [Round(each.train[label[each.train] >= 0], each.predicted, each.fold) for each in rounds]
     for each in kept:
@@ -101,8 +102,7 @@ def predict_with_trees(
     rows = rows[order]
     predictions = Predictions(
         info=PredictionInfo(
-            kind="class_probability",
-            class_names=task.classes,
+            target=Classes(task.classes),
             member=f"baseline-{name}",
             role=task.role,
             survey=survey.checksum,

@@ -25,7 +25,7 @@ from rookery.baselines._local_linear import NEIGHBOURS, Floats, LocalFits, local
 from rookery.baselines._photometry import colour_features, dereddened
 from rookery.baselines._redshift_task import RedshiftTask, redshift_task
 from rookery.baselines._rounds import Round
-from rookery.surveys.redshift_bins import redshift_bins
+from rookery.surveys.equal_bins import equal_bins
 from rookery.surveys.train_on import TrainOn
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_file
@@ -95,7 +95,8 @@ def run_baseline(
     if neighbours < _POINTS_PER_COEFFICIENT * (n_bands + 1):
         least = _POINTS_PER_COEFFICIENT * (n_bands + 1)
         raise fail(f"baseline {name!r}", f"`neighbours` must be at least {least}, but is {neighbours}")
-    edges = redshift_bins(bins).edges()
+    target = equal_bins(bins)
+    edges = target.edges
     task = redshift_task(survey, split, role, _LEAST, train_on)
     magnitude = dereddened(survey) if deredden else survey.magnitudes()
     if not np.isfinite(magnitude).any():
@@ -106,8 +107,7 @@ def run_baseline(
     sigma = np.maximum(estimates["delta_z"].to_numpy(), _NARROWEST * width)
     predictions = Predictions(
         info=PredictionInfo(
-            kind="redshift_pdf",
-            bin_edges=edges,
+            target=target,
             member=f"baseline-{name}",
             role=task.role,
             survey=survey.checksum,

@@ -9,16 +9,13 @@ from typing import Any
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from rookery.documents import Document
-from rookery.reports.metric_names import METRICS, REDSHIFT_METRICS
 from rookery.search.parameters import Scalar
 from rookery.search.space import Objective
-from rookery.surveys.redshift_bins import RedshiftBins
+from rookery.surveys.equal_bins import EqualBins
 from rookery.surveys.train_on import TrainOn
 from rookery.training.job import KeptEpoch
+from rookery_ensembles import METRICS
 
-METRIC_NAMES = tuple(metric.key for metric in (*METRICS, *REDSHIFT_METRICS))
-CLASS_COLUMNS = ("accuracy", "recall_at_precision_0.95", "recall_at_precision_0.98", "auc", "log_loss")
-REDSHIFT_COLUMNS = ("bias", "sigma_mad", "eta", "crps", "pit_ks")
 Values = dict[str, Scalar]
 
 
@@ -70,7 +67,7 @@ class Defaults(Document):
     """Family of networks."""
     classes: tuple[str, ...] = Field(default=("Ia", "non-Ia"), min_length=2)
     """Classes to tell apart, where the family does; `non-X` takes every other type."""
-    bins: RedshiftBins = RedshiftBins()
+    bins: EqualBins = EqualBins()
     """Bins of redshift, where the family predicts redshifts."""
     positive: str = "Ia"
     """Class whose recall at fixed precision is reported."""
@@ -233,8 +230,8 @@ class TableDocument(Document):
     @classmethod
     def _known(cls, columns: tuple[str, ...] | None) -> tuple[str, ...] | None:
         for name in columns or ():
-            if name not in METRIC_NAMES:
-                raise ValueError(f"must be metrics ({', '.join(METRIC_NAMES)}), but found {name!r}")
+            if name not in METRICS:
+                raise ValueError(f"must be metrics ({', '.join(METRICS)}), but found {name!r}")
         return columns
 
 
@@ -252,8 +249,8 @@ class PublishedRow(Document):
     @classmethod
     def _known(cls, values: dict[str, float]) -> dict[str, float]:
         for name, value in values.items():
-            if name not in METRIC_NAMES:
-                raise ValueError(f"must be metrics ({', '.join(METRIC_NAMES)}), but found {name!r}")
+            if name not in METRICS:
+                raise ValueError(f"must be metrics ({', '.join(METRICS)}), but found {name!r}")
             if not math.isfinite(value):
                 raise ValueError(f"`{name}` must be a finite number, but is {value}")
         return values

@@ -10,8 +10,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from rookery.campaigns.document import (
-    CLASS_COLUMNS,
-    REDSHIFT_COLUMNS,
     CampaignDocument,
     ExperimentDocument,
     RowDocument,
@@ -20,7 +18,8 @@ from rookery.campaigns.document import (
 from rookery.documents import Source, explain
 from rookery.networks.family import Family, load_family
 from rookery.training.job import inner_part
-from rookery.training.target import Target, make_target
+from rookery.training.target import chosen_target
+from rookery_ensembles import Target
 from rookery_ensembles.errors import InputError, fail
 
 Key = tuple[str | int, ...]
@@ -40,23 +39,13 @@ class Campaign:
     @property
     def target(self) -> Target:
         """What the networks' outputs mean: the classes of the file, or its bins of redshift."""
-        return make_target(**self.outputs)
+        defaults = self.document.defaults
+        return chosen_target(self.family.prediction_kind, defaults.classes, defaults.bins.limits)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Metrics that the table shows."""
-        classifies = self.target.class_names is not None
-        return self.document.table.columns or (CLASS_COLUMNS if classifies else REDSHIFT_COLUMNS)
-
-    @property
-    def outputs(self) -> dict[str, Any]:
-        """The same as a training job's `class_names` or `redshift_bins`."""
-        defaults = self.document.defaults
-        classifies = self.family.prediction_kind == "class_probability"
-        return {
-            "class_names": defaults.classes if classifies else None,
-            "redshift_bins": None if classifies else defaults.bins,
-        }
+        return self.document.table.columns or self.target.published
 
     def row(self, name: str) -> RowDocument:
         """Return the row called `name`."""
@@ -309,7 +298,7 @@ def _check_table(source: Source, document: CampaignDocument) -> None:
 def _check_widths(campaign: Campaign) -> None:
     """Refuse to remove the widest PDFs where there are none."""
     for position, row in enumerate(campaign.document.rows):
-        if row.without_widest is not None and campaign.target.bin_edges is None:
+        if row.without_widest is not None and not campaign.target.has_pdfs:
             rule = "is about PDFs of redshift, but this campaign's networks predict classes"
             raise campaign.source.error(("rows", position, "without_widest"), rule)
 

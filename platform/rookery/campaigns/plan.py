@@ -15,6 +15,7 @@ from rookery.documents import Document
 from rookery.networks.configuration import configuration_hash
 from rookery.training.job import TrainingJob
 from rookery.training.member import CARD, CONFIG, WEIGHTS, read_card
+from rookery.training.target import target_fields
 
 VALIDATION, TEST = "predictions-validation.parquet", "predictions-test.parquet"
 
@@ -129,7 +130,7 @@ def training_job(
         # Members of one seed start alike in every fold.
         seed=seed,
         **rule,
-        **campaign.outputs,
+        **target_fields(campaign.target),
         **objective,
     )
 
@@ -300,8 +301,7 @@ def _network_rows(campaign: Campaign) -> Iterator[tuple[str, ExperimentDocument,
 
 def _outputs(campaign: Campaign) -> Any:
     """Return what a digest holds of the outputs: the classes, or the bins of redshift."""
-    defaults = campaign.document.defaults
-    return campaign.target.class_names or defaults.bins.model_dump()
+    return campaign.target.names or campaign.document.defaults.bins.model_dump()
 
 
 def _split_facts(ground: Ground) -> str:

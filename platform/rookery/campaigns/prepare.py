@@ -225,7 +225,7 @@ def _ground(
     if experiment.test_where:
         rows = rows[matching(test_survey, experiment.test_where, "test_where")[rows]]
     defaults = campaign.document.defaults
-    truth = campaign.target.truth(test_survey.objects)
+    truth = campaign.target.truth_of(test_survey.objects[campaign.target.truth_column])
     rows = rows[pd.notna(truth)[rows]]
     if not len(rows):
         rule = f"{test_survey.path} has no test object of known truth"

@@ -223,8 +223,7 @@ def _run_baseline(campaign: Campaign, folders: Folders, task: BaselineTask, verb
 
 def _bins(campaign: Campaign) -> dict[str, Any]:
     """Return the option that tells a baseline of redshifts its bins."""
-    bins = campaign.document.defaults.bins
-    return {"bins": (bins.low, bins.high, bins.number)} if campaign.target.bin_edges is not None else {}
+    return {"bins": campaign.document.defaults.bins.limits} if campaign.target.has_pdfs else {}
 
 
 def _missing(

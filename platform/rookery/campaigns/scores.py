@@ -23,6 +23,7 @@ from rookery.shift.domain import training_domain
 from rookery.training.member import DEGRADED, presumed_fractions
 from rookery_ensembles import (
     CandidateMember,
+    PredictionInfo,
     Predictions,
     average,
     choose,
@@ -34,6 +35,7 @@ from rookery_ensembles import (
     write_bundle,
 )
 from rookery_ensembles.errors import fail
+from rookery_ensembles.predictions import read_info
 
 
 @dataclass(frozen=True)
@@ -158,8 +160,7 @@ class _Scorer:
         bundle = write_bundle(
             self.folders.ensembles / self.name / slug(row.name),
             members=choice.members,
-            class_names=choice.class_names,
-            bin_edges=choice.bin_edges,
+            target=choice.target,
             calibration=choice.calibration,
             scores=choice.scores,
             class_fractions=presumed_fractions(choice),
@@ -179,14 +180,9 @@ class _Scorer:
             return out_of_fold(candidates, choice, name=bundle.path.name)
         stack = stack_members([read_predictions(self._test_file(member.id)) for member in choice.members])
         values = choice.calibrate(average(stack.values, [m.weight for m in choice.members]))
-        first = read_predictions(self._test_file(choice.members[0].id))
-        info = first.info.__class__(
-            kind=first.info.kind,
-            class_names=first.info.class_names,
-            bin_edges=first.info.bin_edges,
-            bundle=bundle.path.name,
-            survey=first.info.survey,
-            unseen=first.info.unseen,
+        first = read_info(self._test_file(choice.members[0].id))
+        info = PredictionInfo(
+            choice.target, bundle=bundle.path.name, survey=first.survey, unseen=first.unseen
         )
         return Predictions(info, stack.object_id, stack.truth, values.astype(np.float32))
 
@@ -254,10 +250,9 @@ class _Scorer:
 
     def _kept(self, row: RowDocument, predictions: Predictions) -> NDArray[np.bool_]:
         """Mark the objects that a row is judged on: all, or those without the widest PDFs."""
-        edges = predictions.info.bin_edges
-        if row.without_widest is None or edges is None:
+        if row.without_widest is None:
             return np.ones(len(predictions.object_id), dtype=bool)
-        return narrowest(predictions.values, edges, 1 - row.without_widest)
+        return narrowest(predictions.values, predictions.info.target.edges, 1 - row.without_widest)
 
     def _bins(self, bins: Bins | None) -> list[tuple[str, NDArray[np.bool_]]]:
         """Mark the test objects of each bin, all of them first."""

@@ -88,8 +88,7 @@ def predict_elsewhere(member: Path, survey: Path, out: Path, device: str) -> Non
         bundle = write_bundle(
             Path(scratch) / card.member,
             members=[BundleMember(card.member, member, 1.0)],
-            class_names=card.class_names,
-            bin_edges=card.target.bin_edges,
+            target=card.target,
             scores={},
             provenance={"survey": card.survey},
         )

@@ -13,10 +13,8 @@ from statistics import mean, stdev
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles import PhotozSample, Predictions, prediction_metrics
-from rookery_ensembles.bootstrap import Sample, bootstrap_weights
-from rookery_ensembles.probabilities import class_indices
-from rookery_ensembles.weighted import WeightedSample
+from rookery_ensembles import Predictions, prediction_metrics
+from rookery_ensembles.bootstrap import bootstrap_weights
 
 LEVEL = 0.95
 """Probability of the interval of a difference."""
@@ -97,7 +95,8 @@ def judge(
     ]
     drawn: dict[str, NDArray[np.float64]] = {}
     for each, position in predictions if replicates else ():
-        sample = _sample(each, positive)
+        assert each.truth is not None
+        sample = each.info.target.sample(each.values, each.truth, positive=positive)
         blocks = [sample.metrics(weight[:, position]) for weight in bootstrap_weights(n, replicates, seed)]
         for key in blocks[0]:
             found = np.concatenate([block[key] for block in blocks])
@@ -120,13 +119,3 @@ def differences(one: Judged, other: Judged, seed: int) -> dict[str, Difference]:
         value = one.metrics[key] - other.metrics[key]
         found[key] = Difference(value, float(ends[0]), float(ends[1]))
     return found
-
-
-def _sample(predictions: Predictions, positive: str) -> Sample:
-    """Return predictions as a sample that is scored under many weightings at once."""
-    info, truth = predictions.info, predictions.truth
-    assert truth is not None
-    if info.bin_edges is not None:
-        return PhotozSample(predictions.values, info.bin_edges, truth)
-    names = info.class_names or ()
-    return WeightedSample(names, class_indices(truth, names), predictions.values, positive)

@@ -337,9 +337,8 @@ def predict(
         what += f"; {int(outside.sum())} outside of what the networks were trained on (out_of_domain)"
     _say(f"{out}: {len(predictions.object_id)} objects{what}")
     if (record := predictions.info.prior_correction) is not None:
-        fractions = zip(
-            predictions.info.class_names or (), record.estimated, record.low, record.high, strict=True
-        )
+        names = predictions.info.target.names
+        fractions = zip(names, record.estimated, record.low, record.high, strict=True)
         found = ", ".join(f"{name} {x:.3f} ({low:.3f} to {high:.3f})" for name, x, low, high in fractions)
         _say(f"Class fractions of {record.n_objects} objects: {found}")
 

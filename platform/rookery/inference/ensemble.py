@@ -177,8 +177,8 @@ def build_ensemble(
         Class whose recall at fixed precision is reported.
     """
     check_name(out)
-    classes = study.document.class_names
-    if classes is not None and positive not in classes:
+    classes = study.document.target.names
+    if classes and positive not in classes:
         names = ", ".join(classes)
         raise fail(study.path, f"the positive class must be one of {names}, but is {positive}")
     candidates = study_candidates(study)
@@ -204,8 +204,7 @@ def build_ensemble(
     bundle = write_bundle(
         out,
         members=choice.members,
-        class_names=choice.class_names,
-        bin_edges=choice.bin_edges,
+        target=choice.target,
         calibration=choice.calibration,
         scores=choice.scores,
         class_fractions=presumed_fractions(choice),
@@ -228,7 +227,7 @@ def build_ensemble(
     if unseen is not None:
         write_predictions(unseen, out_of_fold_path(out))
     tests: Mapping[str, PitTest] = {}
-    if unseen is not None and unseen.truth is not None and choice.bin_edges is not None:
+    if unseen is not None and unseen.truth is not None and choice.target.has_pdfs:
         tests = crossfit_pit_test(candidates, choice, unseen)
     return StudyEnsemble(bundle, choice, test_predictions, test_scores, unseen, tests)
 

@@ -16,12 +16,11 @@ import rookery
 from rookery.inference import priors
 from rookery.inference.domain import check_bands, mark_domain
 from rookery.surveys import Survey, open_survey
-from rookery.surveys.labels import class_indices
 from rookery.surveys.partial import Since, check_days, reference_dates, truncate
 from rookery.training.arithmetic import arithmetic
 from rookery.training.data import find_device, predict_rows
 from rookery.training.member import Member, open_member
-from rookery_ensembles import Bundle, PredictionInfo, Predictions, load_bundle, write_predictions
+from rookery_ensembles import Bundle, PredictionInfo, Predictions, Target, load_bundle, write_predictions
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.predictions import check_predictions_path
 
@@ -155,9 +154,7 @@ def _predict(
     values_mnk = [_member_values(member, survey, device) for member in members]
     return Predictions(
         info=PredictionInfo(
-            kind=bundle.kind,
-            class_names=bundle.class_names,
-            bin_edges=bundle.bin_edges,
+            target=bundle.target,
             bundle=bundle.path.resolve().name,
             configuration=bundle.digest[:12],
             survey=survey.checksum,
@@ -165,7 +162,7 @@ def _predict(
             unseen=bundle.provenance.get("survey", survey.checksum) != survey.checksum or None,
         ),
         object_id=survey.objects["object_id"].to_numpy().astype(str),
-        truth=_truth(bundle, survey),
+        truth=_truth(bundle.target, survey),
         values=bundle.combine(values_mnk).astype(np.float32),
     )
 
@@ -178,19 +175,14 @@ def _member_values(member: Member, survey: Survey, device: torch.device) -> NDAr
     rows = torch.arange(len(survey))  # each is seen once: nothing is gained by moving them all first
     with arithmetic(member.configuration.precision, device):
         found = predict_rows(member.network, member.family, inputs, rows)
-    return member.card.target.values(found)
+    return member.card.target.from_probabilities(found)
 
 
-def _truth(bundle: Bundle, survey: Survey) -> NDArray[Any] | None:
-    """Return every object's redshift, or its class as the bundle names it; None where unknown."""
-    names = bundle.class_names
-    if names is None:
-        return survey.objects["redshift"].to_numpy()
-    types = survey.objects["type"].tolist()
+def _truth(target: Target, survey: Survey) -> NDArray[Any] | None:
+    """Return every object's redshift, or its class as the ensemble names it; None where none is known."""
     try:
-        index = class_indices(types, names)
+        truth = target.truth_of(survey.objects[target.truth_column])
     except InputError:
         logger.warning("%s: its types are not those of the ensemble; predictions have no truth", survey.path)
         return None
-    truth = np.array([*names, None], dtype=object)[index]
-    return truth if (index >= 0).any() else None
+    return target.check_truth(truth, str(survey.path))

@@ -15,14 +15,13 @@ from rookery_ensembles.errors import fail
 
 def training_fractions(bundle: Bundle) -> list[float]:
     """Return the class fractions at which a bundle is calibrated; raises InputError when it has none."""
-    if bundle.class_names is None:
-        raise fail(
-            bundle.path / "ensemble.yaml", "class fractions need class probabilities, but found redshift PDFs"
-        )
+    if not bundle.target.names:
+        found = f"class fractions need class probabilities, but found {bundle.target.spoken}"
+        raise fail(bundle.path / "ensemble.yaml", found)
     if bundle.class_fractions is None:
         rule = "`class_fractions` is missing: a bundle made before they were kept cannot correct priors"
         raise fail(bundle.path / "ensemble.yaml", f"{rule}; `rookery ensemble --overwrite` makes a new one")
-    return [bundle.class_fractions[name] for name in bundle.class_names]
+    return [bundle.class_fractions[name] for name in bundle.target.names]
 
 
 def objects_to_classify(survey: Survey, split: str) -> NDArray[np.str_]:

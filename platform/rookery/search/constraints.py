@@ -43,7 +43,7 @@ class Constraints:
         from rookery.networks.cost import count_parameters, training_memory
 
         configuration = self._family.configure(dict(values))
-        bands, outputs = len(self._survey.bands), self._document.target.n_outputs
+        bands, outputs = len(self._survey.bands), self._document.target.n_columns
         if name == "parameters":
             return count_parameters(self._family, configuration, bands, outputs)
         inputs = self._family.encode(self._few, configuration, self._survey.bands)

@@ -23,10 +23,11 @@ from rookery.search.study import OPTUNA_NAME, Execution, Study, StudyDocument, o
 from rookery.shift.options import ImportanceWeighting
 from rookery.shift.weights import warn_if_few
 from rookery.surveys import Survey, open_split
-from rookery.surveys.redshift_bins import RedshiftBins
 from rookery.training.data import choosing_rows, role_rows
 from rookery.training.job import KeptEpoch, inner_part
+from rookery.training.target import target_fields
 from rookery.training.validation import check_shift, shift_weights
+from rookery_ensembles import Target
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_file, check_name, is_partial, sha256, write_new_text
 
@@ -39,8 +40,7 @@ def create_or_open_study(
     survey: Survey,
     split: str,
     *,
-    class_names: tuple[str, ...] | None = None,
-    redshift_bins: RedshiftBins | None = None,
+    target: Target,
     starts: int = 1,
     keep: KeptEpoch = "best",
     inner_validation: float | None = None,
@@ -82,8 +82,7 @@ def create_or_open_study(
         "family": space.family,
         "survey": {"path": str(survey.path.absolute()), "checksum": survey.checksum},
         "split": {"name": split, "digest": sha256(split_file), "folds": opened.n_folds},
-        "class_names": class_names,
-        "redshift_bins": redshift_bins,
+        **target_fields(target),
         "starts": starts,
         "keep": keep,
         "inner_validation": inner_part(inner_validation, keep, opened.n_folds),
@@ -211,7 +210,7 @@ def _with_trials(wanted: StudyDocument) -> StudyDocument:
 def _check_metric(document: StudyDocument) -> None:
     space, target = document.space, document.target
     metric = space.objective.metric
-    names = [f"validation_{name}" for name in target.metric_names]
+    names = [f"validation_{name}" for name in target.each_epoch]
     where = f"search space of `{document.family}`"
     for other in space.beside:
         if other.quantity.startswith("validation_") and other.quantity not in names:

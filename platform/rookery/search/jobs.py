@@ -6,6 +6,7 @@ from typing import Any
 
 from rookery.search.study import Study
 from rookery.training import TrainingJob
+from rookery.training.target import target_fields
 
 
 def trial_jobs(study: Study, trial: int, values: dict[str, Any]) -> list[TrainingJob]:
@@ -20,8 +21,7 @@ def trial_jobs(study: Study, trial: int, values: dict[str, Any]) -> list[Trainin
             survey_checksum=document.survey.checksum,
             split=document.split.name,
             fold=fold,
-            class_names=document.class_names,
-            redshift_bins=document.redshift_bins,
+            **target_fields(document.target),
             metric=objective.metric,
             direction=objective.direction,
             shift=objective.shift,

@@ -20,10 +20,11 @@ from rookery.search.samplers import Sampler
 from rookery.search.space import SearchSpace
 from rookery.search.storage.remote_folder import RemoteFolder, is_url, open_remote_folder
 from rookery.shift.options import ImportanceWeighting
-from rookery.surveys.redshift_bins import RedshiftBins
+from rookery.surveys.equal_bins import EqualBins
 from rookery.training.job import KeptEpoch
 from rookery.training.member import Card, read_card
-from rookery.training.target import Target, make_target
+from rookery.training.target import make_target
+from rookery_ensembles import Target
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import sweep
 from rookery_ensembles.shown import short_repr
@@ -81,7 +82,7 @@ class StudyDocument(Document):
     survey: SurveyReference
     split: SplitReference
     class_names: tuple[str, ...] | None = Field(default=None, min_length=2)
-    redshift_bins: RedshiftBins | None = None
+    redshift_bins: EqualBins | None = None
     starts: int = Field(default=1, ge=1, le=100)
     """Networks of each trial and fold, which differ by their random start; their PDFs are averaged."""
     keep: KeptEpoch = "best"

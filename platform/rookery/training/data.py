@@ -19,7 +19,8 @@ from rookery.surveys import Survey, open_split, open_survey
 from rookery.surveys.train_on import inner_objects, training_rows
 from rookery.training.job import TrainingJob
 from rookery.training.streaming import gather, place, survey_room
-from rookery.training.target import Target
+from rookery.training.target import survey_index
+from rookery_ensembles import Target
 from rookery_ensembles.errors import fail
 
 
@@ -105,7 +106,7 @@ def load_data(
     target, rows = role_rows(survey, job.split, job.fold, job.target, family)
     if job.train_on is not None:
         rows["train"] = training_rows(survey, rows["train"], job.train_on, job.fold)
-        job.target.check_training(f"{survey.path}, `train_on`", target[rows["train"]])
+        job.target.check_training(target[rows["train"]], f"{survey.path}, `train_on`")
     rows |= choosing_rows(survey, job.split, rows, job.inner_validation)
     inputs = family.encode(survey, configuration, survey.bands)
     copied = family.copies(survey, configuration, survey.bands, rows, job.seed % 2**32)
@@ -145,7 +146,7 @@ def role_rows(
     if survey.info.kind not in family.survey_kinds:
         found = f"but this one holds {survey.info.kind}"
         raise fail(survey.path, f"`{family.name}` learns from {' or '.join(family.survey_kinds)}, {found}")
-    index_n = target.index(survey)
+    index_n = survey_index(target, survey)
     split = open_split(survey, split_name)
     validation = split.indices("validation") if fold is None else split.indices("train", fold=fold)
     train = np.setdiff1d(split.indices("train"), validation)
@@ -158,8 +159,8 @@ def role_rows(
     for role in ("train", "validation"):
         if len(rows[role]) == 0:
             raise fail(where, f"has no object to take for the {role} role")
-        target.check(where, survey.objects.iloc[rows[role]], index_n[rows[role]], role)
-    target.check_training(where, index_n[rows["train"]])
+        target.check_role(index_n[rows[role]], survey.objects.iloc[rows[role]], role, where)
+    target.check_training(index_n[rows["train"]], where)
     return index_n, rows
 
 

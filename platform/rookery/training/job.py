@@ -10,9 +10,10 @@ from pydantic import Field
 
 from rookery.documents import Document
 from rookery.shift.options import Shift, objective_name
-from rookery.surveys.redshift_bins import RedshiftBins
+from rookery.surveys.equal_bins import EqualBins
 from rookery.surveys.train_on import TrainOn
-from rookery.training.target import Target, make_target
+from rookery.training.target import make_target
+from rookery_ensembles import Target
 
 KeptEpoch = Literal["best", "last"]
 INNER_VALIDATION = 0.1
@@ -53,7 +54,7 @@ class TrainingJob(Document):
     """Which of the objects that could train do; None for all."""
     class_names: tuple[str, ...] | None = None
     """Classes in the order of the outputs; or else:"""
-    redshift_bins: RedshiftBins | None = None
+    redshift_bins: EqualBins | None = None
     """Bins of redshift."""
     metric: str = "validation_log_loss"
     """With `keep` best, the epoch with the best value of this metric gives the weights."""

@@ -84,7 +84,7 @@ def train(
     progress = resume or Progress()
     device = data.target_n.device
     torch.manual_seed(job.seed % _SEEDS)
-    network = family.build(configuration, len(data.survey.bands), data.target.n_outputs).to(device)
+    network = family.build(configuration, len(data.survey.bands), data.target.n_columns).to(device)
     family.fit_scale(network, data.inputs, data.rows["train"].to(place_of(data.inputs)))
     network = team.prepare(network, device)
     optimizer = torch.optim.AdamW(

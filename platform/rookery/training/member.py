@@ -29,7 +29,7 @@ from rookery.documents import Document, Source, build, dump
 from rookery.networks.configuration import TrainingConfiguration, configuration_hash
 from rookery.networks.cost import blueprint
 from rookery.networks.family import Family, family_names, load_family
-from rookery.surveys.redshift_bins import RedshiftBins
+from rookery.surveys.equal_bins import EqualBins
 from rookery.surveys.train_on import TrainOn
 from rookery.training.arithmetic import Arithmetic, arithmetic, arithmetic_now
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
@@ -37,9 +37,10 @@ from rookery.training.data import TrainingData, find_device, load_data, predict_
 from rookery.training.job import KeptEpoch, TrainingJob
 from rookery.training.loop import ALONE, train
 from rookery.training.progress import Metrics, Progress, Report
-from rookery.training.target import Target, make_target
+from rookery.training.target import make_target, target_fields
 from rookery.training.team import Team
 from rookery.training.validation import prepare_validation
+from rookery_ensembles import Target
 from rookery_ensembles.build import EnsembleChoice
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_folder, sha256
@@ -58,7 +59,7 @@ class Card(Document):
     configuration: str
     """Hash of family and hyperparameters."""
     class_names: tuple[str, ...] | None = Field(default=None, max_length=10_000)
-    redshift_bins: RedshiftBins | None = None
+    redshift_bins: EqualBins | None = None
     bands: tuple[str, ...] = Field(max_length=1000)
     """Bands in the order of the network's channels."""
     survey: str
@@ -161,7 +162,7 @@ def train_member(
         return _finished(folder, job, digest)
     place = find_device(device, gpus)
     data = load_data(job, family, configuration, place)
-    shape = blueprint(family, configuration, len(data.survey.bands), data.target.n_outputs)  # refuses a giant
+    shape = blueprint(family, configuration, len(data.survey.bands), data.target.n_columns)  # refuses a giant
 
     def keep(progress: Progress) -> None:
         if team.leads:
@@ -194,8 +195,7 @@ def _finished(folder: Path, job: TrainingJob, configuration: str) -> Card:
         ("configuration", configuration),
         ("survey", job.survey_checksum),
         ("split", job.split),
-        ("class_names", job.class_names),
-        ("redshift_bins", job.redshift_bins),
+        *target_fields(job.target).items(),
         ("fold", job.fold),
         ("train_on", job.train_on),
         ("seed", job.seed),
@@ -247,12 +247,12 @@ def presumed_fractions(choice: EnsembleChoice) -> Mapping[str, float] | None:
     fractions of the validation objects.
     """
     found = [(member.weight, read_card(member.folder).training_fractions) for member in choice.members]
-    if choice.class_names is None or any(fractions is None for _, fractions in found):
+    if any(fractions is None for _, fractions in found):
         return choice.class_fractions
     total = sum(weight for weight, _ in found)
     return {
         name: sum(weight * fractions[name] for weight, fractions in found if fractions) / total
-        for name in choice.class_names
+        for name in choice.target.names
     }
 
 
@@ -275,13 +275,13 @@ def open_member(folder: str | Path, device: str | torch.device = "cpu") -> Membe
     if (folder / WEIGHTS).is_file():
         verify_file(folder, card, WEIGHTS)
     try:
-        shape = blueprint(family, configuration, len(card.bands), card.target.n_outputs)
+        shape = blueprint(family, configuration, len(card.bands), card.target.n_columns)
     except InputError as error:
         raise fail(folder / CONFIG, str(error)) from error
     try:
         _check_weights(folder / WEIGHTS, shape)
         # Now the network is known to be no larger than the file.
-        network = family.build(configuration, len(card.bands), card.target.n_outputs)
+        network = family.build(configuration, len(card.bands), card.target.n_columns)
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())
@@ -331,7 +331,7 @@ class _Trained:
                 write_predictions(self._predictions(role, card), folder / f"predictions-{role}.parquet")
         if judging.degraded is not None:
             degraded = judging.predict_degraded(self.network)
-            values = self.data.target.values(degraded)
+            values = self.data.target.from_probabilities(degraded)
             found = replace(self._predictions("validation", card), values=values)
             write_predictions(found, folder / DEGRADED)
         made = sorted(folder.glob("predictions-*.parquet"))
@@ -347,8 +347,7 @@ class _Trained:
             member=job.member,
             family=self.family.name,
             configuration=configuration_hash(self.family.name, self.configuration),
-            class_names=job.class_names,
-            redshift_bins=job.redshift_bins,
+            **target_fields(job.target),
             bands=self.data.survey.bands,
             survey=job.survey_checksum,
             split=job.split,
@@ -381,20 +380,13 @@ class _Trained:
         )
 
     def _training_fractions(self) -> dict[str, float] | None:
-        names = self.job.class_names
-        if names is None:
-            return None
-        index = self.data.target_n[self.data.rows["train"]]
-        counts = torch.bincount(index, minlength=len(names)).tolist()
-        return {name: count / len(index) for name, count in zip(names, counts, strict=True)}
+        return self.data.target.fractions(self.data.target_n[self.data.rows["train"]].cpu().numpy())
 
     def _predictions(self, role: str, card: Card) -> Predictions:
         rows, target = self.data.rows[role], self.data.target
         objects = self.data.survey.objects.iloc[rows.cpu().numpy()]
         info = PredictionInfo(
-            kind=self.family.prediction_kind,
-            class_names=target.class_names,
-            bin_edges=target.bin_edges,
+            target=target,
             member=self.job.member,
             role=role,
             unseen=role == "test" or None,
@@ -406,8 +398,8 @@ class _Trained:
         return Predictions(
             info=info,
             object_id=objects["object_id"].to_numpy().astype(str),
-            truth=target.truth(objects),
-            values=target.values(predict_rows(self.network, self.family, self.data.inputs, rows)),
+            truth=target.truth_of(objects[target.truth_column]),
+            values=target.from_probabilities(predict_rows(self.network, self.family, self.data.inputs, rows)),
         )
 
 

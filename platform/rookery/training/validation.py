@@ -60,18 +60,16 @@ class Validation:
         """Return the target's metrics as `validation_*`, and under a shift as `validation_*_shift` too."""
         rows = self.rows
         index = self.data.target_n[rows].cpu().numpy()
-        target, truth = (
-            self.data.target,
-            self.data.target.truth(self.data.survey.objects.iloc[rows.cpu().numpy()]),
-        )
+        target = self.data.target
+        truth = target.truth_of(self.data.survey.objects[target.truth_column].iloc[rows.cpu().numpy()])
         probability = predict_rows(network, self.family, self.data.inputs, rows)
-        plain = target.metrics(probability, index, truth)
+        plain = target.score_epoch(probability, index, truth)
         found = {f"validation_{name}": value for name, value in plain.items()}
         if self.weight is None and self.degraded is None:
             return found
         if self.degraded is not None:
             probability = self.predict_degraded(network)
-        shifted = target.metrics(probability, index, truth, self.weight)
+        shifted = target.score_epoch(probability, index, truth, self.weight)
         return found | {f"validation_{name}_shift": value for name, value in shifted.items()}
 
     def predict_degraded(self, network: nn.Module) -> NDArray[np.float32]:

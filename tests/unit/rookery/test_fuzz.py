@@ -107,7 +107,7 @@ def ground(
     make_trials(study, card.value)
     members = [BundleMember("0000", study / "members" / "0000", 1.0)]
     write_bundle(
-        ground / "bundle", members=members, class_names=job.class_names, scores={"all": {"log_loss": 0.5}},
+        ground / "bundle", members=members, target=job.target, scores={"all": {"log_loss": 0.5}},
         provenance={"study": "x"}, bands=card.bands,
     )  # fmt: skip
     campaign = ground / "campaign"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from rookery_ensembles import PredictionInfo, Predictions
+from rookery_ensembles import Classes, PredictionInfo, Predictions
 
 CLASSES = ("Ia", "non-Ia")
 MakePredictions = Callable[..., Predictions]
@@ -27,7 +27,7 @@ def make_predictions() -> MakePredictions:
         ids = [f"SN{i}" for i in range(len(p_ia))] if object_id is None else object_id
         first = np.array(p_ia, dtype=np.float32)
         return Predictions(
-            info=PredictionInfo("class_probability", CLASSES, **{"member": "0001", **info}),
+            info=PredictionInfo(Classes(CLASSES), **{"member": "0001", **info}),
             object_id=np.array(ids),
             truth=None if truth is None else np.array(truth, dtype=object),
             values=np.stack([first, 1 - first], axis=1),

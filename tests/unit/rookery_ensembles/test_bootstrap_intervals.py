@@ -9,10 +9,9 @@ from scipy.stats import norm
 from rookery_ensembles import InputError, WeightedSample, bootstrap_scores, classification_metrics
 from rookery_ensembles.bootstrap import bootstrap_purity_efficiency, bootstrap_weights
 from rookery_ensembles.metric import CLASS_METRICS
-from rookery_ensembles.metric import names as names_of
 from rookery_ensembles.weighted import CLASS_KEYS
 
-METRIC_KEYS = names_of(CLASS_METRICS)
+METRIC_KEYS = tuple(metric.name for metric in CLASS_METRICS)
 BINARY = ("Ia", "non-Ia")
 THREE = ("Ia", "Ibc", "II")
 

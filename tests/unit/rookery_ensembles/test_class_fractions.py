@@ -200,7 +200,7 @@ def test_a_bundle_keeps_its_class_fractions_and_an_old_one_has_none(candidates, 
     choice = choose(candidates)
     assert choice.class_fractions == {"Ia": 0.5, "non-Ia": 0.5}
     terms = {"members": choice.members, "scores": choice.scores, "provenance": {}}
-    terms["class_names"] = choice.class_names
+    terms["target"] = choice.target
     old = write_bundle(tmp_path / "old", **terms)
     assert old.class_fractions is None
     new = write_bundle(tmp_path / "new", class_fractions=choice.class_fractions, **terms)

@@ -7,9 +7,11 @@ import pytest
 
 from rookery_ensembles import (
     CandidateMember,
+    Classes,
     InputError,
     PredictionInfo,
     Predictions,
+    RedshiftBins,
     choose,
     crossfit_pit_test,
     out_of_fold,
@@ -32,8 +34,7 @@ def study(seed: int, n: int, shift: float = 0.0) -> list[CandidateMember]:
     for fold in range(FOLDS):
         rows = np.arange(fold, n, FOLDS)
         info = PredictionInfo(
-            "redshift_pdf",
-            bin_edges=tuple(EDGES.tolist()),
+            RedshiftBins(tuple(EDGES.tolist())),
             member=f"m{fold}",
             role="validation",
             survey="s",
@@ -77,7 +78,7 @@ def test_there_is_no_pvalue_where_something_was_fitted_to_the_objects_or_nobody_
     assert "pit_ks_pvalue" not in prediction_metrics(out_of_fold(members, choice))
     whole = members[0].validation
     assert "pit_ks_pvalue" not in prediction_metrics(whole)
-    info = PredictionInfo("redshift_pdf", bin_edges=whole.info.bin_edges, member="m", unseen=True)
+    info = PredictionInfo(RedshiftBins(whole.info.target.edges), member="m", unseen=True)
     test = Predictions(info, whole.object_id, whole.truth, whole.values)
     assert 0 < prediction_metrics(test)["pit_ks_pvalue"] <= 1
 
@@ -89,7 +90,7 @@ def test_classes_have_no_pit() -> None:
     members = []
     for fold in range(2):
         rows = slice(fold * 20, fold * 20 + 20)
-        info = PredictionInfo("class_probability", ("a", "b"), member=f"m{fold}", survey="s", fold=fold)
+        info = PredictionInfo(Classes(("a", "b")), member=f"m{fold}", survey="s", fold=fold)
         predictions = Predictions(info, ids[rows], truth[rows], values[rows])
         members.append(CandidateMember(f"m{fold}", Path("m"), "c", predictions))
     choice = choose(members, positive="a", bags=0)

@@ -28,7 +28,7 @@ for name in ("weights.safetensors", "config.yaml", "card.json"):
 
 def write(made):
     write_bundle(folder / "bundle", members=[BundleMember("0001", member, 1.0)], scores={},
-                 provenance={"made": made}, class_names=["Ia", "non-Ia"], replace=True)
+                 provenance={"made": made}, target=Classes(["Ia", "non-Ia"]), replace=True)
 
 def cannot(one, other):
     raise OSError(22, "Invalid argument")

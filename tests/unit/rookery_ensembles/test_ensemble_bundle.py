@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from rookery_ensembles import (
     Bundle,
     BundleMember,
+    Classes,
     InputError,
     PdfCalibration,
+    RedshiftBins,
     TemperatureCalibration,
     load_bundle,
     write_bundle,
@@ -33,7 +35,7 @@ def build(tmp_path: Path, make_member) -> Callable[..., Bundle]:
     def build(**changes: Any) -> Bundle:
         arguments: dict[str, Any] = {
             "members": members,
-            "class_names": CLASSES,
+            "target": Classes(CLASSES),
             "calibration": TemperatureCalibration(2.0),
             "scores": {"selected": {"log_loss": np.float64(0.25), "auc": float("nan")}},
             "provenance": {"study": "runs/x", "picks": ["b", "a", "b"], "rookery": "0.1.0"},
@@ -56,7 +58,7 @@ def rewrite_document(bundle: Path, change: Callable[[dict[str, Any]], object]) -
 def test_a_bundle_comes_back_as_it_was_written(build, tmp_path: Path) -> None:
     build()
     bundle = load_bundle(tmp_path / "bundle")
-    assert (bundle.kind, bundle.class_names, bundle.bin_edges) == ("class_probability", CLASSES, None)
+    assert bundle.target == Classes(CLASSES)
     assert [(member.id, member.weight) for member in bundle.members] == [("0003-f0", 0.25), ("7", 0.75)]
     assert bundle.member_folders() == [tmp_path / "bundle" / "members" / name for name in ("0003-f0", "7")]
     assert bundle.pooling == "linear"
@@ -94,8 +96,8 @@ def test_members_are_pooled_by_weight_and_then_calibrated(build) -> None:
 
 
 def test_redshift_pdfs_are_pooled_too(build) -> None:
-    bundle = build(class_names=None, bin_edges=(0.0, 0.5, 1.0), calibration=None)
-    assert load_bundle(bundle.path).bin_edges == (0.0, 0.5, 1.0)
+    bundle = build(target=RedshiftBins((0.0, 0.5, 1.0)), calibration=None)
+    assert load_bundle(bundle.path).target == RedshiftBins((0.0, 0.5, 1.0))
     values = np.array([[[2.0, 0.0]], [[0.0, 2.0]]])
     np.testing.assert_allclose(bundle.combine(values), [[0.5, 1.5]])
 
@@ -112,7 +114,7 @@ def test_redshift_pdfs_are_pooled_too(build) -> None:
     ],
 )
 def test_a_bundle_of_redshift_pdfs_keeps_either_calibration(build, calibration, expected) -> None:
-    path = build(class_names=None, bin_edges=(0.0, 0.5, 0.75), calibration=calibration).path
+    path = build(target=RedshiftBins((0.0, 0.5, 0.75)), calibration=calibration).path
     bundle = load_bundle(path)
     assert bundle.calibration == calibration
     values = np.array([[[2.0, 0.0]], [[0.0, 4.0]]])
@@ -133,7 +135,7 @@ def test_a_bundle_of_redshift_pdfs_keeps_either_calibration(build, calibration, 
     ],
 )
 def test_a_forged_calibration_of_redshift_pdfs_is_refused(build, change, message: str) -> None:
-    path = build(class_names=None, bin_edges=(0.0, 0.5, 1.0), calibration=PdfCalibration(a=2.0)).path
+    path = build(target=RedshiftBins((0.0, 0.5, 1.0)), calibration=PdfCalibration(a=2.0)).path
     rewrite_document(path, lambda document: document["calibration"].update(change))
     with pytest.raises(InputError, match=message):
         load_bundle(path)
@@ -156,8 +158,8 @@ def test_predictions_that_do_not_fit_the_bundle_are_refused(build, values: np.nd
     ("changes", "message"),
     [
         ({"members": []}, "at least one member"),
-        ({"class_names": None}, "must come with `bin_edges`"),
-        ({"class_names": ("Ia",)}, "two or more"),
+        ({"target": RedshiftBins((0.0,))}, "at least two edges"),
+        ({"target": Classes(("Ia",))}, "two or more"),
         ({"pooling": "magic"}, "must be one of linear, but found 'magic'"),
         ({"provenance": {"path": Path("x")}}, "`provenance` must hold plain values"),
         ({"calibration": PdfCalibration(a=2.0)}, "class probabilities must have a `temperature`"),
@@ -193,7 +195,9 @@ def test_a_member_that_lacks_a_file_is_named(build, tmp_path: Path) -> None:
 def finished(tmp_path_factory: pytest.TempPathFactory, make_member) -> Path:
     parent = tmp_path_factory.mktemp("finished")
     members = [BundleMember("a", make_member(parent, "a"), 1.0)]
-    write_bundle(parent / "bundle", members=members, class_names=CLASSES, scores={}, provenance={"by": "ö"})
+    write_bundle(
+        parent / "bundle", members=members, target=Classes(CLASSES), scores={}, provenance={"by": "ö"}
+    )
     return parent / "bundle"
 
 
@@ -210,7 +214,7 @@ def test_an_altered_byte_in_any_file_is_refused(finished: Path, data: st.DataObj
             load_bundle(finished)
     finally:
         file.write_bytes(original)
-    assert load_bundle(finished).class_names == CLASSES
+    assert load_bundle(finished).target == Classes(CLASSES)
 
 
 @pytest.mark.parametrize("missing", ["ensemble.yaml", "members/7/weights.safetensors"])

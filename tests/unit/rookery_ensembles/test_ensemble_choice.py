@@ -121,7 +121,7 @@ def test_a_choice_becomes_a_bundle(holdout, tmp_path: Path) -> None:
     write_bundle(
         tmp_path / "bundle",
         members=choice.members,
-        class_names=choice.class_names,
+        target=choice.target,
         calibration=choice.calibration,
         scores=choice.scores,
         provenance={"losses": dict(choice.losses)},

@@ -13,6 +13,7 @@ from rookery_ensembles import (
     InputError,
     PredictionInfo,
     Predictions,
+    RedshiftBins,
     choose,
     load_bundle,
     out_of_fold,
@@ -33,7 +34,7 @@ def network(seed: int, noise: float, n: int = N) -> Predictions:
     z = np.random.default_rng(0).uniform(0.1, 0.3, n)
     mean = z + noise * np.random.default_rng(seed).normal(size=n)
     pdf = gaussian_pdf(mean, np.full(n, noise), np.array(EDGES))
-    info = PredictionInfo("redshift_pdf", bin_edges=EDGES, member="m", role="validation", survey="s")
+    info = PredictionInfo(RedshiftBins(EDGES), member="m", role="validation", survey="s")
     return Predictions(info, np.array([f"g{i:04d}" for i in range(n)]), z, pdf.astype(np.float32))
 
 
@@ -67,7 +68,7 @@ def honest(candidates, choice) -> Predictions:
 
 
 def test_redshift_pdfs_are_chosen_by_the_likelihood_of_their_bins(choice) -> None:
-    assert (choice.class_names, choice.bin_edges, choice.class_fractions) == (None, EDGES, None)
+    assert (choice.target, choice.class_fractions) == (RedshiftBins(EDGES), None)
     assert min(choice.losses, key=choice.losses.get) == choice.best_group == "c0"
     loss = {name: row["log_loss"] for name, row in choice.scores.items()}
     assert loss["selected"] < loss["best_member"] == pytest.approx(choice.losses["c0"])
@@ -133,7 +134,11 @@ def test_one_member_is_chosen_whole_and_combining_it_changes_nothing(candidates,
     assert choice.weights == {member.id: 1.0}
     assert choice.scores["best_member"] == choice.scores["average"] == choice.scores["selected"]
     bundle = write_bundle(
-        tmp_path / "b", members=choice.members, bin_edges=EDGES, scores=choice.scores, provenance={}
+        tmp_path / "b",
+        members=choice.members,
+        target=RedshiftBins(EDGES),
+        scores=choice.scores,
+        provenance={},
     )
     np.testing.assert_allclose(bundle.combine([whole.values]), whole.values, rtol=1e-6)
 
@@ -142,14 +147,14 @@ def test_a_choice_becomes_a_bundle_that_calibrates_the_same(choice, tmp_path: Pa
     write_bundle(
         tmp_path / "bundle",
         members=choice.members,
-        bin_edges=choice.bin_edges,
+        target=choice.target,
         calibration=choice.calibration,
         scores=choice.scores,
         provenance={},
         bands=("u", "g", "r", "i", "z"),
     )
     bundle = load_bundle(tmp_path / "bundle")
-    assert (bundle.kind, bundle.bin_edges, bundle.calibration) == ("redshift_pdf", EDGES, choice.calibration)
+    assert (bundle.target, bundle.calibration) == (RedshiftBins(EDGES), choice.calibration)
     values = [network(i, 0.02, n=20).values for i in range(len(bundle.members))]
     pooled = sum(member.weight * v.astype(float) for member, v in zip(bundle.members, values, strict=True))
     found = bundle.combine(values)
@@ -168,7 +173,7 @@ def test_objects_that_count_more_decide_more(candidates) -> None:
 
 def test_every_object_is_predicted_by_what_never_saw_it(candidates, choice, honest) -> None:
     assert honest.info == PredictionInfo(
-        "redshift_pdf", bin_edges=EDGES, bundle="out_of_fold", role="validation", survey="s"
+        RedshiftBins(EDGES), bundle="out_of_fold", role="validation", survey="s"
     )
     whole = network(0, 0.02)
     np.testing.assert_array_equal(honest.object_id, whole.object_id)
@@ -212,7 +217,7 @@ def test_out_of_fold_serves_class_probabilities_too(make_predictions, tmp_path: 
     choice = choose(members)
     honest = out_of_fold(members, choice)
     assert honest.object_id.tolist() == ids.tolist()
-    assert honest.info.class_names == choice.class_names
+    assert honest.info.target == choice.target
     assert prediction_metrics(honest)["log_loss"] < choice.scores["best_member"]["log_loss"]
 
 

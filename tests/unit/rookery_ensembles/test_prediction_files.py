@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery_ensembles import InputError, PredictionInfo, Predictions, read_predictions, write_predictions
+from rookery_ensembles import (
+    Classes,
+    InputError,
+    PredictionInfo,
+    Predictions,
+    RedshiftBins,
+    read_predictions,
+    write_predictions,
+)
 
 PRINTABLE = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=12)
 
@@ -34,11 +42,11 @@ def any_predictions(draw: st.DrawFn) -> Predictions:
     origin = draw(st.sampled_from([{"member": "0007-f2", "fold": 2}, {"bundle": "ensemble"}]))
     if draw(st.booleans()):
         names = tuple(draw(st.lists(PRINTABLE, min_size=k, max_size=k, unique=True)))
-        info = PredictionInfo("class_probability", class_names=names, role="test", **origin)
+        info = PredictionInfo(Classes(names), role="test", **origin)
         truth = np.array([*names, None], dtype=object)[[0, *rng.integers(-1, k, n - 1)]]
         return Predictions(info, np.array(ids), truth, mass.astype(np.float32))
     edges = np.cumsum(rng.uniform(0.01, 1.0, k + 1))
-    info = PredictionInfo("redshift_pdf", bin_edges=tuple(edges.tolist()), survey="5f", **origin)
+    info = PredictionInfo(RedshiftBins(tuple(edges.tolist())), survey="5f", **origin)
     redshift = np.where(rng.random(n) < 0.3, np.nan, rng.uniform(0, 1, n))
     redshift[0] = 0.1
     return Predictions(info, np.array(ids), redshift, (mass / np.diff(edges)).astype(np.float32))
@@ -116,14 +124,12 @@ def test_invalid_arrays_are_refused_and_leave_no_file(make_predictions, tmp_path
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "magic"}, "`kind` must be one of class_probability, redshift_pdf, but found 'magic'"),
-        ({"kind": "redshift_pdf"}, "must come with `bin_edges` and without `class_names`"),
-        ({"class_names": ("Ia", "Ia")}, "two or more different"),
+        ({"target": Classes(("Ia", "Ia"))}, "two or more different"),
         ({"bundle": "b"}, "exactly one of `member` and `bundle`"),
         ({"member": None}, "exactly one of `member` and `bundle`"),
         ({"role": "exam"}, "train, validation, test, unlabelled, but found 'exam'"),
         ({"fold": -1}, "`fold` must be 0 or more"),
-        ({"kind": "redshift_pdf", "class_names": None, "bin_edges": (0.0, 0.2, 0.2)}, "increase.* at 1"),
+        ({"target": RedshiftBins((0.0, 0.2, 0.2))}, "increase.* at 1"),
     ],
 )
 def test_invalid_information_is_refused(make_predictions, tmp_path: Path, change, message) -> None:
@@ -135,7 +141,7 @@ def test_invalid_information_is_refused(make_predictions, tmp_path: Path, change
 
 
 def test_a_pdf_must_integrate_to_one_over_its_bins(tmp_path: Path) -> None:
-    info = PredictionInfo("redshift_pdf", bin_edges=(0.0, 0.1, 0.4), member="0001")
+    info = PredictionInfo(RedshiftBins((0.0, 0.1, 0.4)), member="0001")
     mass_instead_of_density = np.array([[0.5, 0.5]], dtype=np.float32)
     predictions = Predictions(info, np.array(["G1"]), np.array([0.2]), mass_instead_of_density)
     with pytest.raises(InputError, match=r"row 0 \(object G1\): the PDF must integrate to 1 .* 0\.2$"):
@@ -143,7 +149,7 @@ def test_a_pdf_must_integrate_to_one_over_its_bins(tmp_path: Path) -> None:
 
 
 def test_an_infinite_redshift_is_refused(tmp_path: Path) -> None:
-    info = PredictionInfo("redshift_pdf", bin_edges=(0.0, 0.5, 1.0), member="0001")
+    info = PredictionInfo(RedshiftBins((0.0, 0.5, 1.0)), member="0001")
     predictions = Predictions(info, np.array(["G1"]), np.array([np.inf]), np.ones((1, 2), np.float32))
     with pytest.raises(InputError, match="row 0: `truth` must be a finite redshift, but found inf"):
         write_predictions(predictions, tmp_path / "p.parquet")
@@ -255,6 +261,16 @@ def test_duplicate_objects_and_nan_in_a_foreign_file_are_refused(written) -> Non
             '{"kind": "class_probability", "classes": []}',
             "unknown key `classes`; the keys are kind, class_names",
         ),
+        ('{"kind": "magic"}', "`kind` must be one of class_probability, redshift_pdf, but found 'magic'"),
+        (
+            '{"kind": "redshift_pdf", "class_names": ["a", "b"]}',
+            "must come with `bin_edges` and without `class_names`",
+        ),
+        (
+            '{"kind": "class_probability", "class_names": ["a", "b"], "bin_edges": [0, 1]}',
+            "must come with `class_names` and without `bin_edges`",
+        ),
+        ('{"kind": "class_probability", "class_names": ["a", "a"]}', "two or more different"),
         ('{"kind": "class_probability", "class_names": "Ia"}', "key `class_names`: must be a list"),
         ('{"kind": "class_probability", "class_names": ["Ia", 1]}', r"`class_names`\[1\]: must be text"),
         (

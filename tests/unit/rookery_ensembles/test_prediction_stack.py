@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rookery_ensembles import InputError, pool_folds, stack_members
+from rookery_ensembles import Classes, InputError, pool_folds, stack_members
 
 
 def test_objects_are_aligned_by_their_identifiers(make_predictions) -> None:
@@ -42,7 +42,7 @@ def test_members_that_do_not_fit_together_are_refused(make_predictions, second, 
 
 def test_members_of_other_classes_are_refused(make_predictions) -> None:
     other = make_predictions(member="m2")
-    other = replace(other, info=replace(other.info, class_names=("non-Ia", "Ia")))
+    other = replace(other, info=replace(other.info, target=Classes(("non-Ia", "Ia"))))
     with pytest.raises(InputError, match=r"m2: `class_names` must equal that of 0001"):
         stack_members([make_predictions(), other])
 

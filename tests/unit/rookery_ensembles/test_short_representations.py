@@ -3,9 +3,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rookery_ensembles import CandidateMember, InputError, PredictionInfo, Predictions, choose, stack_members
+from rookery_ensembles import (
+    CandidateMember,
+    Classes,
+    InputError,
+    PredictionInfo,
+    Predictions,
+    choose,
+    stack_members,
+)
 
-INFO = PredictionInfo("class_probability", class_names=("Ia", "non-Ia"), member="m")
+INFO = PredictionInfo(Classes(("Ia", "non-Ia")), member="m")
 
 
 def from_lists(n: int = 400) -> Predictions:

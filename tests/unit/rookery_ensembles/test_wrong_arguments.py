@@ -9,6 +9,7 @@ import pytest
 
 from rookery_ensembles import (
     CandidateMember,
+    Classes,
     InputError,
     PredictionInfo,
     Predictions,
@@ -18,7 +19,7 @@ from rookery_ensembles import (
     write_predictions,
 )
 
-INFO = PredictionInfo("class_probability", class_names=("Ia", "non-Ia"), member="m")
+INFO = PredictionInfo(Classes(("Ia", "non-Ia")), member="m")
 VALUES = [[0.6, 0.4], [0.2, 0.8]]
 
 

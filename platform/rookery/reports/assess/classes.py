@@ -17,7 +17,6 @@ from rookery.reports.assess.objects import (
     restrict,
     survey_rows,
 )
-from rookery.surveys.labels import class_indices
 from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metrics import classification_metrics
@@ -68,7 +67,7 @@ class Assessment:
     restriction: str
     positive: str
     row: NDArray[np.intp]
-    truth_index: NDArray[np.int64]
+    truth_index: NDArray[np.intp]
     probability: NDArray[np.float64]
     metrics: dict[str, float]
     n_untyped: int
@@ -79,7 +78,7 @@ class Assessment:
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the K classes."""
-        return self.info.class_names or ()
+        return self.info.target.names
 
     @property
     def score(self) -> NDArray[np.float64]:
@@ -115,7 +114,7 @@ def assess(
     predictions
         A Parquet file of class probabilities, or what was read from one.
     survey
-        The survey whose types are the truth; see :func:`rookery.surveys.labels.class_indices`
+        The survey whose types are the truth; see :class:`rookery_ensembles.Classes`
         for how types become classes. Objects of unknown type are left out, and counted.
     split, role
         Restrict the objects to a role of one of the survey's splits; the role is ``"test"``
@@ -139,15 +138,16 @@ def assess(
     read, source, known = opened(predictions, survey)
     where = where or source
     check_kind(read.info, "class_probability", where)
-    class_names = read.info.class_names or ()
+    target = read.info.target
+    class_names = target.names
     if positive not in class_names:
         listed = ", ".join(class_names)
         raise fail(where, f"`positive` must be one of its classes {listed}, but is {positive!r}")
     check_survey(read.info, known, where)
     rows = survey_rows(read.object_id, known, where)
     inside, n_missing, restriction = restrict(rows, known, split, role, where)
-    index = class_indices(known.objects["type"], class_names, known.path)[rows]
-    types = np.array([*class_names, None], dtype=object)[index]
+    types = target.truth_of(known.objects[target.truth_column], str(known.path))[rows]
+    index = target.index(types)
     matched = match(
         read, rows, types, known, where, truth=truth, predicted=int(inside.sum()), n_missing=n_missing
     )

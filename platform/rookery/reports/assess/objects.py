@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.surveys.labels import class_indices
 from rookery.surveys.splits import open_split
 from rookery.surveys.store import Survey, open_survey
 from rookery_ensembles.errors import fail
@@ -18,8 +17,6 @@ from rookery_ensembles.schema import PredictionInfo
 
 Truth = Literal["agree", "survey"]
 """What to do where the predictions' own truth contradicts the survey's: refuse, or judge by the survey's."""
-_TOLERANCE = 1e-5
-"""Redshifts may differ by so much times 1 + z: rounding to float32 or five digits is no contradiction."""
 _SHOWN = 3
 
 
@@ -77,8 +74,8 @@ def opened(
 
 def check_kind(info: PredictionInfo, kind: str, where: str) -> None:
     """Raise InputError unless predictions are of a kind."""
-    if info.kind != kind:
-        raise fail(where, f"must be of the kind {kind!r} to be assessed, but is of {info.kind!r}")
+    if info.target.kind != kind:
+        raise fail(where, f"must be of the kind {kind!r} to be assessed, but is of {info.target.kind!r}")
 
 
 def check_survey(info: PredictionInfo, survey: Survey, where: str) -> None:
@@ -164,12 +161,7 @@ def match(
     n = len(rows)
     own_n = np.full(n, None) if predictions.truth is None else np.asarray(predictions.truth)
     compared = np.asarray(pd.notna(own_n) & pd.notna(truth_n))
-    if predictions.info.class_names is None:
-        own_n = own_n.astype(np.float64)
-        differ = np.abs(own_n - truth_n) > _TOLERANCE * (1 + np.abs(truth_n))
-    else:
-        differ = own_n != truth_n
-    wrong = np.flatnonzero(compared & differ)
+    wrong = np.flatnonzero(compared & predictions.info.target.contradicts(own_n, truth_n))
     if wrong.size and truth == "agree":
         raise fail(where, _contradiction(predictions, own_n, truth_n, wrong, int(compared.sum()), survey))
     return Matched(n, len(survey), predicted + n_missing, predicted, int(compared.sum()), len(wrong))
@@ -178,11 +170,8 @@ def match(
 def check_truth(predictions: Predictions, survey: Survey, where: str) -> None:
     """Raise InputError unless the predictions' own truth is that of the survey; see :func:`match`."""
     rows = survey_rows(predictions.object_id, survey, where)
-    names = predictions.info.class_names
-    truth_n: NDArray[Any] = survey.objects["redshift"].to_numpy(np.float64)[rows]
-    if names is not None:
-        index = class_indices(survey.objects["type"], names, survey.path)[rows]
-        truth_n = np.array([*names, None], dtype=object)[index]
+    target = predictions.info.target
+    truth_n = target.truth_of(survey.objects[target.truth_column], str(survey.path))[rows]
     match(predictions, rows, truth_n, survey, where, truth="agree", predicted=len(rows), n_missing=0)
 
 

@@ -87,7 +87,7 @@ class RedshiftAssessment:
     @property
     def edges(self) -> tuple[float, ...]:
         """The K + 1 edges of the redshift bins."""
-        return self.info.bin_edges or ()
+        return self.info.target.edges
 
     @cached_property
     def sample(self) -> PhotozSample:

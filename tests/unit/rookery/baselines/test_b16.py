@@ -50,7 +50,9 @@ def test_every_training_object_is_predicted_from_the_other_folds(tmp_path):
     assert (found.info.role, found.info.member) == ("validation", "baseline-b16")
     np.testing.assert_array_equal(found.truth, frame["redshift"])
     np.testing.assert_allclose(table["z_phot"], frame["redshift"], atol=1e-9)
-    np.testing.assert_allclose(z_mean(found.values, found.info.bin_edges), frame["redshift"], atol=0.4 / 180)
+    np.testing.assert_allclose(
+        z_mean(found.values, found.info.target.edges), frame["redshift"], atol=0.4 / 180
+    )
     assert set(table["fold"]) == {0, 1, 2, 3}
 
 
@@ -68,7 +70,7 @@ def test_test_objects_are_predicted_from_all_that_train(tmp_path):
     survey = write(tmp_path / "survey", frame, train_fraction=0.5)
     predictions = api.baseline("b16", survey.path, "s", tmp_path / "b16.parquet", bins=(0, 0.5, 50))
     assert (predictions.info.role, len(predictions.object_id)) == ("test", 200)
-    assert predictions.info.bin_edges == pytest.approx(np.linspace(0, 0.5, 51))
+    assert predictions.info.target.edges == pytest.approx(np.linspace(0, 0.5, 51))
     table = estimates(tmp_path)
     assert (table["fold"] == -1).all()
     merged = table.merge(frame, on="object_id")

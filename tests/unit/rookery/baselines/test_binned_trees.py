@@ -11,12 +11,12 @@ from rookery import api, baselines
 from rookery.baselines._trees import make_task
 from rookery.baselines.binned_trees import N_BINS, binned_features
 from rookery.shift.copies import copied_view, redshifted_copies
-from rookery.surveys.labels import class_indices
 from rookery.surveys.splits import open_split, split_survey
 from rookery.surveys.store import Survey, write_survey
 from rookery.surveys.train_on import TrainOn, training_rows
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.metrics import classification_metrics
+from rookery_ensembles.object_types import class_of_types
 from rookery_ensembles.predictions import read_predictions
 
 
@@ -87,7 +87,7 @@ def test_baseline_tells_classes_of_different_shape_apart(labelled: Survey, tmp_p
     assert list(written.object_id) == list(labelled.objects["object_id"][split.indices("test")])
     np.testing.assert_array_equal(written.values, predictions.values)
     assert set(written.truth) == {"Ia", "non-Ia"}
-    assert classification_metrics(written.info.class_names, written.truth, written.values)["auc"] > 0.9
+    assert classification_metrics(written.info.target.names, written.truth, written.values)["auc"] > 0.9
 
 
 def test_baseline_is_the_same_with_the_same_seed(labelled: Survey, tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_every_object_of_folds_is_predicted_from_the_others(labelled: Survey, tm
     run = baselines.load("binned-trees")
     found = run(labelled, split, tmp_path / "p.parquet")
     assert (found.info.role, len(found.object_id)) == ("validation", 120)
-    assert classification_metrics(found.info.class_names, found.truth, found.values)["auc"] > 0.9
+    assert classification_metrics(found.info.target.names, found.truth, found.values)["auc"] > 0.9
     held = split.indices("train", 1)
     role = split.role.copy()
     role[held] = "test"
@@ -162,7 +162,7 @@ def test_trees_train_on_the_very_copies_of_the_networks(labelled: Survey, tmp_pa
         for number, options in enumerate(({}, {"copies": 4, "redshifting": False}))
     )
     assert (plain.values != copied.values).any()
-    assert classification_metrics(copied.info.class_names, copied.truth, copied.values)["auc"] > 0.9
+    assert classification_metrics(copied.info.target.names, copied.truth, copied.values)["auc"] > 0.9
     with pytest.raises(InputError, match="'parametric-trees': takes no `copies`"):
         api.baseline("parametric-trees", labelled.path, "half", tmp_path / "x.parquet", copies=4)
     with pytest.raises(InputError, match="copies and copy_dimming must be at least 0, but are -1 and 0"):
@@ -175,18 +175,18 @@ def test_unknown_baseline_lists_those_that_exist() -> None:
 
 
 def test_types_without_a_class_of_their_own_belong_to_the_rest() -> None:
-    found = class_indices(["II", "Ia", None, "Ibc", np.nan], ("Ia", "non-Ia"))
+    found = class_of_types(["II", "Ia", None, "Ibc", np.nan], ("Ia", "non-Ia"))
     assert found.tolist() == [1, 0, -1, 1, -1]
-    assert class_indices(pd.Series(["Ia", None]), ("non-Ia", "Ia")).tolist() == [1, -1]
+    assert class_of_types(pd.Series(["Ia", None]), ("non-Ia", "Ia")).tolist() == [1, -1]
 
 
 def test_own_class_goes_before_the_rest() -> None:
-    assert class_indices(["II", "Ia", "Ibc"], ("Ia", "II", "non-Ia")).tolist() == [1, 0, 2]
+    assert class_of_types(["II", "Ia", "Ibc"], ("Ia", "II", "non-Ia")).tolist() == [1, 0, 2]
 
 
 def test_type_that_fits_no_class_is_refused_with_both_lists() -> None:
     with pytest.raises(InputError, match=r"one of the classes Ia, II, .*but found Ib, Ic"):
-        class_indices(["Ic", "Ia", "Ib"], ("Ia", "II"))
+        class_of_types(["Ic", "Ia", "Ib"], ("Ia", "II"))
 
 
 @pytest.mark.parametrize(
@@ -198,11 +198,11 @@ def test_type_that_fits_no_class_is_refused_with_both_lists() -> None:
 )
 def test_ambiguous_classes_are_refused(classes: tuple[str, ...], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        class_indices(["Ia"], classes)
+        class_of_types(["Ia"], classes)
 
 
 @given(st.lists(st.sampled_from(["Ia", "II", "Ibc", None])))
 def test_every_known_type_has_exactly_one_class(types: list[str | None]) -> None:
-    found = class_indices(types, ("Ia", "non-Ia"))
+    found = class_of_types(types, ("Ia", "non-Ia"))
     assert found.dtype == np.int64
     assert found.tolist() == [-1 if kind is None else int(kind != "Ia") for kind in types]

@@ -235,7 +235,7 @@ def test_baseline_tells_classes_apart_and_repeats_itself(
     first, second = (run(labelled, split, tmp_path / f"{i}.parquet", redshift=redshift) for i in range(2))
     np.testing.assert_array_equal(first.values, second.values)
     assert first.info.member == "baseline-parametric-trees"
-    assert classification_metrics(first.info.class_names, first.truth, first.values)["auc"] > 0.95
+    assert classification_metrics(first.info.target.names, first.truth, first.values)["auc"] > 0.95
 
 
 @pytest.mark.parametrize("name", ["binned-trees", "parametric-trees"])

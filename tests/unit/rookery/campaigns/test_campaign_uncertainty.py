@@ -7,7 +7,7 @@ import pytest
 
 from rookery.campaigns.scores import mean_of
 from rookery.campaigns.uncertainty import Judged, differences, judge
-from rookery_ensembles import PredictionInfo, Predictions, prediction_metrics
+from rookery_ensembles import Classes, PredictionInfo, Predictions, prediction_metrics
 
 N = 800
 CLASSES = ("Ia", "non-Ia")
@@ -21,7 +21,7 @@ def classifier(skill: float, seed: int, noise_seed: int = 0) -> Predictions:
     own = np.random.default_rng([seed, 7]).normal(size=N) * 0.3
     p = 1 / (1 + np.exp(-(skill * np.where(is_ia, 1, -1) + shared + own)))
     return Predictions(
-        info=PredictionInfo(kind="class_probability", class_names=CLASSES, member=f"m{seed}"),
+        info=PredictionInfo(Classes(CLASSES), member=f"m{seed}"),
         object_id=np.array([f"o{row:04}" for row in range(N)]),
         truth=np.where(is_ia, "Ia", "non-Ia").astype(object),
         values=np.column_stack([p, 1 - p]).astype(np.float32),

@@ -18,7 +18,7 @@ def bundle(make_job, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return write_bundle(
         folder / "bundle",
         members=[BundleMember("0000", folder / "0000", 1.0)],
-        class_names=job.class_names,
+        target=job.target,
         bands=["g", "r", "i", "z"],
         scores={},
         provenance={},
@@ -65,7 +65,7 @@ def test_a_survey_of_foreign_bands_alone_is_refused(bundle, tiny_survey, tmp_pat
 
 def test_a_bundle_written_before_bundles_told_their_bands_still_predicts(bundle, tiny_survey, tmp_path):
     old = write_bundle(
-        tmp_path / "old", members=bundle.members, class_names=bundle.class_names, scores={}, provenance={}
+        tmp_path / "old", members=bundle.members, target=bundle.target, scores={}, provenance={}
     )
     assert old.bands is None
     assert predict_survey(old.path, tiny_survey.path, tmp_path / "all.parquet").values.shape[1] == 2

@@ -21,7 +21,7 @@ from rookery.search.worker import FINISHED, TrialPlan, run_plan
 from rookery.shift.domain import object_features, training_domain
 from rookery.surveys import Survey, new_galaxy_survey, open_split, open_survey, split_survey, write_survey
 from rookery.surveys.view import SurveyView
-from rookery_ensembles import Bundle, InputError, load_bundle, read_predictions, write_bundle
+from rookery_ensembles import Bundle, Classes, InputError, load_bundle, read_predictions, write_bundle
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.files import sha256
 
@@ -93,7 +93,9 @@ def bundle(
         }
     )
     folder = tmp_path_factory.mktemp("study")
-    study = create_or_open_study(folder / "study", space, tiny_survey, "half", class_names=("Ia", "non-Ia"))
+    study = create_or_open_study(
+        folder / "study", space, tiny_survey, "half", target=Classes(("Ia", "non-Ia"))
+    )
     ask_tell = open_ask_tell(study, n_trials=1)
     plan = ask_tell.suggest("a")
     sent: list[dict] = []
@@ -219,7 +221,7 @@ def test_a_band_that_training_objects_lacked_may_be_missing(
     used = write_bundle(
         tmp_path / "seen",
         members=bundle.members,
-        class_names=bundle.class_names,
+        target=bundle.target,
         bands=bundle.bands,
         domain=dataclasses.replace(bundle.domain, unobserved=part, missing=missing),
         scores={},
@@ -235,7 +237,7 @@ def test_an_older_bundle_flags_nothing_and_says_so(
     old = write_bundle(
         tmp_path / "old",
         members=bundle.members,
-        class_names=bundle.class_names,
+        target=bundle.target,
         bands=bundle.bands,
         scores={},
         provenance={},

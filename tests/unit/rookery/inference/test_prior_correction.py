@@ -3,14 +3,17 @@ from pathlib import Path
 import pytest
 
 from rookery.inference.priors import training_fractions
-from rookery_ensembles import BundleMember, InputError, write_bundle
+from rookery_ensembles import BundleMember, Classes, InputError, RedshiftBins, write_bundle
 
 
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"bin_edges": (0.0, 0.2, 0.4)}, "class fractions need class probabilities, but found redshift PDFs"),
-        ({"class_names": ("Ia", "non-Ia")}, "`class_fractions` is missing"),
+        (
+            {"target": RedshiftBins((0.0, 0.2, 0.4))},
+            "class fractions need class probabilities, but found redshift PDFs",
+        ),
+        ({"target": Classes(("Ia", "non-Ia"))}, "`class_fractions` is missing"),
     ],
 )
 def test_a_bundle_without_class_fractions_cannot_correct_them(tmp_path: Path, columns, message: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from rookery.reports import assess, evaluate
 from rookery.surveys.splits import split_survey
 from rookery.surveys.store import Survey, write_survey
+from rookery_ensembles import Classes, RedshiftBins
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.predictions import PredictionInfo, Predictions, write_predictions
 
@@ -34,7 +35,7 @@ def make_survey(folder: Path, types: list[str | None], provenance: dict | None =
 
 
 def predict(survey: Survey | None, scores: list[float], **info: object) -> Predictions:
-    fields = {"kind": "class_probability", "class_names": ("Ia", "non-Ia"), "member": "0003"} | info
+    fields = {"target": Classes(("Ia", "non-Ia")), "member": "0003"} | info
     positive = np.array(scores, dtype=np.float32)
     return Predictions(
         info=PredictionInfo(**fields, survey=None if survey is None else survey.checksum),
@@ -260,7 +261,7 @@ def stranger(predictions: Predictions) -> Predictions:
 
 
 def redshifts(predictions: Predictions) -> Predictions:
-    info = PredictionInfo(kind="redshift_pdf", bin_edges=(0.0, 0.5, 1.0), member="z")
+    info = PredictionInfo(RedshiftBins((0.0, 0.5, 1.0)), member="z")
     return replace(predictions, info=info)
 
 
@@ -314,7 +315,7 @@ def test_sample_of_one_class_is_reported_with_a_notice(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("no_pictures")
 def test_more_than_two_classes_are_reported(tmp_path: Path) -> None:
     survey = make_survey(tmp_path / "s", ["Ia", "II", "Ibc", "II"])
-    info = PredictionInfo(kind="class_probability", class_names=("II", "Ia", "Ibc"), bundle="three")
+    info = PredictionInfo(Classes(("II", "Ia", "Ibc")), bundle="three")
     values = np.array([[0.2, 0.7, 0.1], [0.8, 0.1, 0.1], [0.3, 0.5, 0.2], [0.6, 0.2, 0.2]], dtype=np.float32)
     predictions = Predictions(info, np.array(["o0", "o1", "o2", "o3"]), None, values)
     write_predictions(predictions, tmp_path / "p.parquet")

@@ -15,6 +15,7 @@ from rookery.reports.charts.classes import precision_limit, roc_limit
 from rookery.reports.metric_names import COMPARED, METRICS, metric
 from rookery.reports.page.comparison import lost_to_average
 from rookery.surveys.store import Survey, write_survey
+from rookery_ensembles import Classes
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.metrics import classification_metrics
 from rookery_ensembles.predictions import PredictionInfo, Predictions
@@ -51,7 +52,7 @@ def assessment(survey: Survey, name: str, noise: float, n: int = 40, **options: 
     rng = np.random.default_rng(0)
     logit = np.where(np.arange(n) % 2, 2.0, -2.0) + noise * rng.normal(size=n)
     score = (1 / (1 + np.exp(-logit))).astype(np.float32)
-    info = PredictionInfo(kind="class_probability", class_names=("Ia", "non-Ia"), member=name)
+    info = PredictionInfo(Classes(("Ia", "non-Ia")), member=name)
     values = np.column_stack([score, 1 - score])
     predictions = Predictions(info, np.array([f"o{i}" for i in range(n)]), None, values)
     return assess(predictions, survey, name=name, **options)

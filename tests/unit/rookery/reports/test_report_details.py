@@ -29,6 +29,7 @@ from rookery.surveys import Survey, object_properties, open_split
 from rookery.training import TrainingJob, train_member
 from rookery_ensembles import (
     Bundle,
+    Classes,
     InputError,
     PredictionInfo,
     Predictions,
@@ -40,8 +41,9 @@ from rookery_ensembles import (
     write_predictions,
 )
 from rookery_ensembles.bundle import BundleMember
-from rookery_ensembles.metric import CLASS_METRICS, names as names_of
+from rookery_ensembles.metric import CLASS_METRICS
 
+METRIC_KEYS = tuple(metric.name for metric in CLASS_METRICS)
 TYPES = ("Ia", "IIP", "IIL", "IIn", "Ib", "Ic")
 
 
@@ -52,7 +54,7 @@ def made_up(survey: Survey, names: tuple[str, ...], sharp: float = 2.0, **info: 
     truth = np.array([names.index(kind) if kind in names else len(names) - 1 for kind in types])
     logit = rng.normal(size=(len(survey), len(names))) + sharp * np.eye(len(names))[truth]
     p = np.exp(logit) / np.exp(logit).sum(axis=1, keepdims=True)
-    fields = {"kind": "class_probability", "class_names": names, "member": "guess"} | info
+    fields = {"target": Classes(names), "member": "guess"} | info
     described = PredictionInfo(**fields, survey=survey.checksum)
     return Predictions(
         described, survey.objects["object_id"].to_numpy().astype(str), None, p.astype(np.float32)
@@ -93,7 +95,7 @@ def bundle(make_job: Callable[..., TrainingJob], tmp_path_factory: pytest.TempPa
     folder = tmp_path_factory.mktemp("bundles")
     train_member(make_job(), folder / "0000", folder / "checkpoint", lambda *_: None)
     members = [BundleMember("0000", folder / "0000", 1.0)]
-    write_bundle(folder / "b", members=members, class_names=("Ia", "non-Ia"), scores={}, provenance={})
+    write_bundle(folder / "b", members=members, target=Classes(("Ia", "non-Ia")), scores={}, provenance={})
     return load_bundle(folder / "b")
 
 
@@ -287,7 +289,7 @@ def test_predictions_of_no_sensible_day_are_refused(
     tiny_survey: Survey, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        PredictionInfo("class_probability", class_names=("Ia", "non-Ia"), member="m", **changes).check("p")
+        PredictionInfo(Classes(("Ia", "non-Ia")), member="m", **changes).check("p")
     assert assess(made_up(tiny_survey, ("Ia", "non-Ia")), tiny_survey).info.days is None
 
 

@@ -28,7 +28,14 @@ from rookery.reports.draw.paper import paper_figure, paper_style
 from rookery.reports.metric_names import REDSHIFT_METRICS
 from rookery.reports.page.redshift_values import notices
 from rookery.surveys import Survey, new_galaxy_survey, open_survey, split_survey
-from rookery_ensembles import InputError, PredictionInfo, Predictions, write_predictions
+from rookery_ensembles import (
+    Classes,
+    InputError,
+    PredictionInfo,
+    Predictions,
+    RedshiftBins,
+    write_predictions,
+)
 from rookery_ensembles.photoz_metrics import photoz_metrics
 from rookery_ensembles.redshift_pdf import bin_centres
 
@@ -67,7 +74,7 @@ def spikes(bins: np.ndarray) -> np.ndarray:
 
 
 def predictions(pdf: np.ndarray, survey: Survey | None = None, **info: Any) -> Predictions:
-    fields = {"kind": "redshift_pdf", "bin_edges": tuple(EDGES), "member": "0007"} | info
+    fields = {"target": RedshiftBins(tuple(EDGES)), "member": "0007"} | info
     described = PredictionInfo(**fields, survey=None if survey is None else survey.checksum)
     return Predictions(described, np.array([f"g{i}" for i in range(len(pdf))]), None, pdf)
 
@@ -196,7 +203,7 @@ def test_ratio_of_scatters_is_known_and_drawn_in_pairs(survey: Survey) -> None:
     for name, factor in (("one", 1), ("two", 2)):
         pdf = np.zeros((n, 600), np.float32)
         pdf[np.arange(n), truth + factor * error] = 1000.0
-        read = predictions(pdf, member=name, bin_edges=tuple(edges))
+        read = predictions(pdf, member=name, target=RedshiftBins(tuple(edges)))
         made.append(assess_redshifts(read, survey))
     one = make_results(made, replicates=60, seed=0).ratios[0]
     assert (one.key, one.method) == ("all", "two")
@@ -381,7 +388,7 @@ def stranger(found: Predictions) -> Predictions:
 
 
 def classes(found: Predictions) -> Predictions:
-    info = PredictionInfo(kind="class_probability", class_names=("Ia", "II"), member="c")
+    info = PredictionInfo(Classes(("Ia", "II")), member="c")
     return replace(found, info=info, values=np.full((N, 2), 0.5, np.float32))
 
 

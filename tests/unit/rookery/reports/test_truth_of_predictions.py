@@ -12,8 +12,15 @@ import pytest
 from rookery import api, cli
 from rookery.reports import assess, assess_redshifts
 from rookery.surveys import Survey, new_galaxy_survey, open_survey, split_survey
-from rookery.surveys.labels import class_indices
-from rookery_ensembles import InputError, PredictionInfo, Predictions, write_predictions
+from rookery_ensembles import (
+    Classes,
+    InputError,
+    PredictionInfo,
+    Predictions,
+    RedshiftBins,
+    write_predictions,
+)
+from rookery_ensembles.object_types import class_of_types
 
 CLASSES = ("Ia", "non-Ia")
 EDGES = tuple(np.linspace(0, 0.4, 41).tolist())
@@ -21,9 +28,9 @@ EDGES = tuple(np.linspace(0, 0.4, 41).tolist())
 
 def of_classes(survey: Survey, truth: object = None) -> Predictions:
     """Coin tosses for every object, with the survey's own truth unless another is given."""
-    index = class_indices(survey.objects["type"], CLASSES)
+    index = class_of_types(survey.objects["type"], CLASSES)
     return Predictions(
-        PredictionInfo("class_probability", class_names=CLASSES, member="coin"),
+        PredictionInfo(Classes(CLASSES), member="coin"),
         survey.objects["object_id"].to_numpy(str),
         np.array([*CLASSES, None], dtype=object)[index] if truth is None else truth,
         np.full((len(survey), 2), 0.5, np.float32),
@@ -32,7 +39,7 @@ def of_classes(survey: Survey, truth: object = None) -> Predictions:
 
 def of_redshifts(survey: Survey) -> Predictions:
     return Predictions(
-        PredictionInfo("redshift_pdf", bin_edges=EDGES, member="flat"),
+        PredictionInfo(RedshiftBins(EDGES), member="flat"),
         survey.objects["object_id"].to_numpy(str),
         survey.objects["redshift"].to_numpy(),
         np.full((len(survey), len(EDGES) - 1), 2.5, np.float32),

@@ -22,9 +22,9 @@ from rookery.search.space import SearchSpace
 from rookery.search.study import Study, open_study
 from rookery.search.study import checkpoint as checkpoint_path
 from rookery.surveys import Survey, open_survey
-from rookery.surveys.redshift_bins import RedshiftBins
+from rookery.surveys.equal_bins import EqualBins
 from rookery.training import TrainingJob, train_member
-from rookery_ensembles import InputError
+from rookery_ensembles import Classes, InputError
 
 MakeStudy = Callable[..., Study]
 SEARCHED = {
@@ -62,7 +62,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Survey
     """A database with a study to minimise and no trial; to copy one is faster than to make one."""
     folder = tmp_path_factory.mktemp("template") / "study"
     study = create_or_open_study(
-        folder, space({"epochs": 1}), tiny_survey, "half", class_names=("Ia", "non-Ia")
+        folder, space({"epochs": 1}), tiny_survey, "half", target=Classes(("Ia", "non-Ia"))
     )
     study.optuna_study()
     return folder / "study.db"
@@ -82,7 +82,7 @@ def make_study(
             space(tiny_configuration, **changes),
             tiny_survey,
             split,
-            class_names=("Ia", "non-Ia"),
+            target=Classes(("Ia", "non-Ia")),
             sampler=sampler,
             pruner=pruner,
         )
@@ -771,7 +771,7 @@ def test_memory_of_images_is_measured_without_reading_them_all(tiny_galaxies: Su
             "constraints": [{"quantity": "memory_gib", "at_most": 1.0}],
         }
     )
-    study = create_or_open_study(tmp_path / "s", found, tiny_galaxies, "half", redshift_bins=RedshiftBins())
+    study = create_or_open_study(tmp_path / "s", found, tiny_galaxies, "half", target=EqualBins().target)
     constraints = Constraints(study.document)
     small, large = (constraints.broken({"width": w, "image_size": 16})["memory_gib"] for w in (0.05, 0.1))
     assert -1 < small < large

@@ -17,7 +17,7 @@ from rookery.search.space import SearchSpace
 from rookery.search.study import EarlierStudy, EarlierTrial, Study, open_study
 from rookery.search.visible_trials import VisibleTrialsSampler
 from rookery.surveys import Survey
-from rookery_ensembles import InputError
+from rookery_ensembles import Classes, InputError
 
 Make = Callable[..., Study]
 PARAMETERS: dict[str, Any] = {
@@ -61,7 +61,7 @@ def make(tmp_path: Path, tiny_survey: Survey) -> Make:
             wanted or space(),
             tiny_survey,
             "half",
-            class_names=("Ia", "non-Ia"),
+            target=Classes(("Ia", "non-Ia")),
             **{"sampler": "random", "pruner": "none", "seed": 1, **terms},
         )
         ask_tell = open_ask_tell(study, run)

@@ -23,7 +23,7 @@ from rookery.search.storage.census import TrialRecord, read_census
 from rookery.search.study import Study, driver_lock
 from rookery.surveys import Survey
 from rookery.training import TrainingJob, train_member
-from rookery_ensembles import InputError
+from rookery_ensembles import Classes, InputError
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def study(tmp_path: Path, tiny_survey: Survey, tiny_configuration: dict[str, Any
     space = SearchSpace.model_validate(document)
     names = ("Ia", "non-Ia")
     made = create_or_open_study(
-        tmp_path / "study", space, tiny_survey, "half", class_names=names, pruner="none"
+        tmp_path / "study", space, tiny_survey, "half", target=Classes(names), pruner="none"
     )
     ask_tell = open_ask_tell(made, 4)
     plan = ask_tell.suggest("complete")

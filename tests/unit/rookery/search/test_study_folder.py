@@ -14,6 +14,7 @@ from rookery.search.creation import create_or_open_study
 from rookery.search.space import SearchSpace
 from rookery.search.study import Study, driver_lock, open_study
 from rookery.surveys import Survey, open_survey, simulate_supernovae, split_survey
+from rookery_ensembles import Classes
 from rookery_ensembles.errors import InputError
 
 Create = Callable[..., Study]
@@ -36,7 +37,7 @@ def create(tmp_path: Path, tiny_survey: Survey) -> Create:
     """Return a function that creates the study, or opens it again; its arguments replace terms."""
 
     def make(**changes: Any) -> Study:
-        terms = {"space": SPACE, "survey": tiny_survey, "split": "half", "class_names": ("Ia", "non-Ia")}
+        terms = {"space": SPACE, "survey": tiny_survey, "split": "half", "target": Classes(("Ia", "non-Ia"))}
         return create_or_open_study(tmp_path / "study", **{**terms, **changes})
 
     return make
@@ -134,7 +135,7 @@ def changed(**parameters: Any) -> SearchSpace:
     [
         ({"split": "folds"}, r"`split`: the study was made with .*half.*folds=0, not with .*folds.*folds=3"),
         (
-            {"class_names": ("non-Ia", "Ia")},
+            {"target": Classes(("non-Ia", "Ia"))},
             r"`class_names`: .*with \('Ia', 'non-Ia'\), not with \('non-Ia', 'Ia'\)",
         ),
         ({"sampler": "random"}, "`sampler`: the study was made with 'tpe', not with 'random'"),
@@ -272,9 +273,9 @@ def test_study_path_that_is_a_file_is_refused(create: Create, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"class_names": ("Ia", "Ia", "non-Ia")}, "`class_names`: classes must differ"),
-        ({"class_names": ("Ia", "II")}, "every type must be one of the classes Ia, II"),
-        ({"class_names": ("Ia",)}, "`class_names`: .*at least 2 items"),
+        ({"target": Classes(("Ia", "Ia", "non-Ia"))}, "`class_names`: classes must differ"),
+        ({"target": Classes(("Ia", "II"))}, "every type must be one of the classes Ia, II"),
+        ({"target": Classes(("Ia",))}, "`class_names`: .*at least 2 items"),
         ({"execution": "cloud"}, "`execution`: .*'train'.*but found 'cloud'"),
         ({"seed": -1}, "`seed`: .*greater than or equal to 0, but found -1"),
     ],

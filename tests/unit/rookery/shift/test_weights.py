@@ -22,7 +22,7 @@ from rookery.surveys import Survey, open_split, simulate_supernovae, split_surve
 from rookery.surveys.properties import object_properties
 from rookery.training import TrainingJob, train_member
 from rookery.training.member import read_card
-from rookery_ensembles import BundleMember, load_bundle, read_predictions, write_bundle
+from rookery_ensembles import BundleMember, Classes, load_bundle, read_predictions, write_bundle
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.metrics import log_loss
 
@@ -256,7 +256,7 @@ def test_a_wrong_shift_is_refused_with_file_line_and_key(tmp_path: Path, shift: 
 
 def make_study(path: Path, survey: Survey, shift: object, split: str = "bright") -> Study:
     wanted = SearchSpace.model_validate(space(shift))
-    return create_or_open_study(path, wanted, survey, split, class_names=("Ia", "non-Ia"))
+    return create_or_open_study(path, wanted, survey, split, target=Classes(("Ia", "non-Ia")))
 
 
 def test_a_study_whose_survey_lacks_a_covariate_is_not_made(tmp_path: Path, bright_survey: Survey) -> None:
@@ -330,7 +330,7 @@ def test_a_bundle_that_knows_no_class_fractions_says_what_is_missing(
     train_member(shifted_job(None, configuration={"epochs": 1}), tmp_path / "m", tmp_path / "c", quiet)
     member = BundleMember("m", tmp_path / "m", 1.0)
     old = write_bundle(
-        tmp_path / "old", members=[member], scores={}, provenance={}, class_names=("Ia", "non-Ia")
+        tmp_path / "old", members=[member], scores={}, provenance={}, target=Classes(("Ia", "non-Ia"))
     )
     out = tmp_path / "p.parquet"
     with pytest.raises(InputError, match=r"ensemble.yaml: `class_fractions` is missing"):

@@ -27,6 +27,7 @@ from rookery.surveys.train_on import TrainOn, inner_objects
 from rookery.training import TrainingJob, train
 from rookery.training.data import load_data, predict_rows
 from rookery.training.member import read_card, train_member
+from rookery_ensembles import Classes
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.predictions import read_predictions
 
@@ -193,7 +194,7 @@ def test_the_last_epoch_is_kept_and_patience_stops_nothing(make_job: MakeJob) ->
 def study(survey: Survey, path: Path, split: str = "folds", **options: Any) -> list[float | None]:
     """Return the inner parts of the jobs of a study that is made or gone on with."""
     space = load_space(find_space("pelican"), load_family("pelican").configuration)
-    opened = create_or_open_study(path, space, survey, split, class_names=("Ia", "non-Ia"), **options)
+    opened = create_or_open_study(path, space, survey, split, target=Classes(("Ia", "non-Ia")), **options)
     return [job.inner_validation for job in trial_jobs(opened, 0, {"epochs": 1})]
 
 

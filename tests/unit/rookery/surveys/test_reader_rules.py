@@ -24,7 +24,7 @@ from rookery.surveys import (
 )
 from rookery.surveys._split_file import write_split
 from rookery.training.data import role_rows
-from rookery.training.target import ClassTarget
+from rookery_ensembles import Classes
 from rookery_ensembles.errors import InputError
 
 HEAD = {
@@ -336,7 +336,7 @@ def test_an_unlabelled_survey_is_refused_by_split_and_by_search(tmp_path):
     role = np.array(["train", "validation"], dtype=object)
     write_split(place, survey, role, np.full(2, -1, np.int16), {})
     with pytest.raises(InputError, match="every object of role train needs a type, but 1 have none"):
-        role_rows(survey, "bare", None, ClassTarget(("Ia", "non-Ia")), load_family("pelican"))
+        role_rows(survey, "bare", None, Classes(("Ia", "non-Ia")), load_family("pelican"))
 
 
 def test_real_fits_and_ascii_releases_of_foundation_agree(shared_data, tmp_path):

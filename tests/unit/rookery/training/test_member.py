@@ -93,10 +93,10 @@ def test_opened_member_predicts_what_its_files_say(
     assert saved.object_id.tolist() == objects["object_id"].tolist()
     assert saved.truth.tolist() == ["Ia" if kind == "Ia" else "non-Ia" for kind in objects["type"]]
     info = saved.info
-    assert (info.member, info.role, info.fold, info.class_names) == ("0000", role, None, job.class_names)
+    assert (info.member, info.role, info.fold, info.target.names) == ("0000", role, None, job.class_names)
     assert (info.configuration, info.survey) == (card.configuration, tiny_survey.checksum)
     if role == "validation":
-        chosen = saved.values[np.arange(len(rows)), [info.class_names.index(t) for t in saved.truth]]
+        chosen = saved.values[np.arange(len(rows)), [info.target.names.index(t) for t in saved.truth]]
         assert -np.log(chosen.astype(float)).mean() == pytest.approx(card.value, rel=1e-6)
 
 

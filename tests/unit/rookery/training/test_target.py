@@ -10,11 +10,12 @@ import pytest
 
 from rookery.networks.family import load_family
 from rookery.surveys import Survey, new_galaxy_survey, open_survey, split_survey
-from rookery.surveys.redshift_bins import RedshiftBins, redshift_bins
+from rookery.surveys.equal_bins import EqualBins, equal_bins
 from rookery.training.data import role_rows
-from rookery.training.target import RedshiftTarget, make_target
+from rookery.training.target import chosen_target, make_target, survey_index, target_fields
+from rookery_ensembles import Classes, RedshiftBins, Target
 
-TARGET = RedshiftTarget(RedshiftBins(low=0.0, high=0.4, number=4))
+TARGET = EqualBins(low=0.0, high=0.4, number=4).target
 
 
 def survey_at(path: Path, redshifts: list[float]) -> Survey:
@@ -26,24 +27,24 @@ def survey_at(path: Path, redshifts: list[float]) -> Survey:
 
 def test_redshift_has_the_bin_that_holds_it_and_none_outside_or_where_unknown(tmp_path):
     survey = survey_at(tmp_path / "s", [0.0, 0.05, 0.1, 0.35, 0.41, np.nan])
-    assert TARGET.index(survey).tolist() == [0, 0, 1, 3, -1, -1]
+    assert survey_index(TARGET, survey).tolist() == [0, 0, 1, 3, -1, -1]
 
 
 def test_probabilities_become_densities_that_integrate_to_one():
-    values = TARGET.values(np.array([[0.1, 0.2, 0.3, 0.4]], np.float32))
+    values = TARGET.from_probabilities(np.array([[0.1, 0.2, 0.3, 0.4]], np.float32))
     np.testing.assert_allclose(values, [[1, 2, 3, 4]], rtol=1e-6)
 
 
 def test_certain_and_right_predictions_have_no_loss_and_no_scatter():
     index = np.array([0, 1, 2, 3])
-    scores = TARGET.metrics(np.eye(4, dtype=np.float32), index, 0.05 + 0.1 * index)
-    assert set(scores) == set(TARGET.metric_names)
+    scores = TARGET.score_epoch(np.eye(4, dtype=np.float32), index, 0.05 + 0.1 * index)
+    assert set(scores) == set(TARGET.each_epoch)
     assert scores["log_loss"] == pytest.approx(0, abs=1e-6)
     assert (scores["bias"], scores["sigma_mad"], scores["eta"]) == pytest.approx((0, 0, 0), abs=1e-9)
 
 
 def test_uniform_predictions_lose_the_logarithm_of_the_number_of_bins():
-    scores = TARGET.metrics(
+    scores = TARGET.score_epoch(
         np.full((3, 4), 0.25, np.float32), np.array([0, 1, 3]), np.array([0.05, 0.15, 0.35])
     )
     assert scores["log_loss"] == pytest.approx(np.log(4), rel=1e-6)
@@ -68,6 +69,19 @@ def test_classes_and_redshifts_are_not_confused(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "target",
+    [Classes(("Ia", "non-Ia")), RedshiftBins.equal(0.0, 0.4, 180), RedshiftBins.equal(-0.1, 1 / 3, 7)],
+)
+def test_target_of_a_document_comes_back_as_it_was(target: Target):
+    assert make_target(**target_fields(target)) == target
+
+
+def test_a_family_predicts_what_its_kind_needs():
+    assert chosen_target("class_probability", ["a", "b"], (0.0, -1.0, 0)) == Classes(("a", "b"))
+    assert chosen_target("redshift_pdf", [], (0.0, 0.4, 4)) == TARGET
+
+
+@pytest.mark.parametrize(
     ("bins", "message"),
     [
         ((0.4, 0.1, 10), "low < high"),
@@ -77,7 +91,7 @@ def test_classes_and_redshifts_are_not_confused(tmp_path):
 )
 def test_impossible_bins_are_refused(bins, message):
     with pytest.raises(ValueError, match=message):
-        redshift_bins(bins)
+        equal_bins(bins)
 
 
 class _Redshifts:

@@ -20,7 +20,7 @@ from rookery.search.worker import FINISHED, TrialPlan, run_plan
 from rookery.surveys import Survey, open_survey, simulate_supernovae, split_survey
 from rookery.training import train_member
 from rookery.training.member import read_card
-from rookery_ensembles import InputError, load_bundle, read_predictions
+from rookery_ensembles import Classes, InputError, load_bundle, read_predictions
 from rookery_ensembles.files import sha256
 
 SPACE = {
@@ -41,7 +41,7 @@ def whole(one_thread: None, tiny_survey: Survey, tmp_path_factory: pytest.TempPa
     """A study of two finished trials."""
     folder = tmp_path_factory.mktemp("study") / "study"
     study = create_or_open_study(
-        folder, SearchSpace.model_validate(SPACE), tiny_survey, "half", class_names=("Ia", "non-Ia")
+        folder, SearchSpace.model_validate(SPACE), tiny_survey, "half", target=Classes(("Ia", "non-Ia"))
     )
     ask_tell = open_ask_tell(study, n_trials=2)
     for key in ("a", "b"):
