@@ -18,7 +18,7 @@ from rookery_ensembles.files import atomic_file, atomic_folder, check_name, swee
 KILLED_AT_EVERY_STEP = """
 import fcntl, os, signal, sys
 from pathlib import Path
-from rookery_ensembles import BundleMember, InputError, _replace, load_bundle, write_bundle
+from rookery_ensembles import BundleMember, Classes, InputError, _replace, load_bundle, write_bundle
 
 folder, exchanges = Path(sys.argv[1]), sys.argv[2] == "exchange"
 member = folder / "member"

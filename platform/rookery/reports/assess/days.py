@@ -143,9 +143,12 @@ def _check(predictions: Predictions, assessment: Assessment, where: str) -> floa
     info, whole = predictions.info, assessment.info
     if info.days is None:
         raise fail(where, "must be of partial light curves (`rookery predict --days`), but is of whole ones")
-    same = ("maker", "configuration", "class_names")
-    for name in same:
-        if getattr(info, name) != getattr(whole, name):
-            rule = f"must be by what made those of whole light curves ({name} {getattr(whole, name)})"
-            raise fail(where, f"{rule}, but has {getattr(info, name)}")
+    for name, found, wanted in (
+        ("maker", info.maker, whole.maker),
+        ("configuration", info.configuration, whole.configuration),
+        (whole.target.key, info.target.names, whole.target.names),
+    ):
+        if found != wanted:
+            rule = f"must be by what made those of whole light curves ({name} {wanted})"
+            raise fail(where, f"{rule}, but has {found}")
     return info.days
