@@ -320,7 +320,7 @@ def test_a_tiny_fit_lowers_the_loss(case: Case, make_job: Callable[..., Training
     _, progress = train(job, case.family, configuration, data, lambda metrics, progress: None)
     losses = [row["train_loss"] for row in progress.history]
     assert min(losses[3:]) < losses[0]
-    assert progress.best_value < math.log(job.target.n_outputs), "better than giving all outputs the same"
+    assert progress.best_value < math.log(job.target.n_columns), "better than giving all outputs the same"
 
 
 EACH_EPOCH = {"sync": 5, "host": 1}
@@ -383,7 +383,7 @@ def test_member_opened_again_predicts_as_it_did_when_it_was_trained(
     member = open_member(tmp_path / "member")
     inputs = member.family.encode(case.survey, member.configuration, member.card.bands)
     rows = torch.from_numpy(open_split(case.survey, "half").indices("test"))
-    values = job.target.values(predict_rows(member.network, member.family, inputs, rows))
+    values = job.target.from_probabilities(predict_rows(member.network, member.family, inputs, rows))
     np.testing.assert_array_equal(values, written.values)
 
 

@@ -173,7 +173,7 @@ def look_at_study(ground: Path) -> None:
     api.status(ground / "study")
     study = open_study(ground / "study")
     study.trainings()
-    assert study.document.target.n_outputs
+    assert study.document.target.n_columns
     open_storage(ground / "study").engine.dispose()
 
 
@@ -184,7 +184,7 @@ def look_at_member(ground: Path) -> None:
 def look_at_card(ground: Path) -> None:
     api.status(ground / "study")
     campaign_status(ground / "campaign")
-    assert read_card(ground / "study" / "members" / "0000").target.n_outputs
+    assert read_card(ground / "study" / "members" / "0000").target.n_columns
     look_at_member(ground)
 
 

@@ -687,7 +687,7 @@ def limited(study: Study, at_most: float, quantity: str = "parameters", **change
 def parameters_of(study: Study, features: int) -> int:
     """The size of a network, by building it in full."""
     family = load_family("pelican")
-    bands, outputs = len(open_survey(study.document.survey.path).bands), study.document.target.n_outputs
+    bands, outputs = len(open_survey(study.document.survey.path).bands), study.document.target.n_columns
     network = family.build(family.configure({"features": features, "epochs": 1}), bands, outputs)
     return sum(parameter.numel() for parameter in network.parameters())
 
