@@ -20,7 +20,6 @@ from rookery.surveys._split_file import ROLES, Split, open_split, split_path, wr
 from rookery.surveys._stratify import deal, draw, partition, strata
 from rookery.surveys._where import matching
 from rookery.surveys.store import Survey
-from rookery.surveys.strata import strata
 from rookery_ensembles.errors import fail
 
 __all__ = ["ROLES", "Split", "open_split", "split_path", "split_survey"]
