@@ -1,13 +1,11 @@
-"""One FITS binary table -> NumPy columns, or one clear error whatever the damage."""
+"""FITS files, and one binary table -> NumPy columns, or one clear error whatever the damage."""
 
 import io
-import lzma
 import math
 import re
 import warnings
-import zipfile
-import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.surveys.readers._unpacked import unpacked
+from rookery.surveys.readers._unpacked import reading, unpacked
 from rookery_ensembles.bounds import check_growth
 from rookery_ensembles.errors import InputError, fail
 
-# What decompressors raise for damaged files.
-_DAMAGE = (
-    OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error,
-    lzma.LZMAError,
-)  # fmt: skip
 # Arrays of varying length, whose heap may repeat endlessly; they are left out.
 _VARYING = re.compile(r"\d*[PQ]")
 
@@ -61,12 +54,8 @@ def read_fits(path: Path) -> FitsTable:
     InputError
         When the file is missing, damaged, truncated, or has no table with a row.
     """
-    try:
+    with reading(path):
         content = unpacked(path)
-    except InputError:
-        raise
-    except _DAMAGE as error:
-        raise fail(path, f"cannot be read ({error})") from error
     try:
         table = _parse(path, content)
     except InputError:
@@ -79,21 +68,31 @@ def read_fits(path: Path) -> FitsTable:
 
 
 def _parse(path: Path, content: bytes) -> FitsTable:
+    from astropy.io.fits import BinTableHDU
+
+    with open_fits(content) as units:
+        header = {str(key).upper(): value for key, value in units[0].header.items()}
+        table = next((unit for unit in units if isinstance(unit, BinTableHDU)), None)
+        if table is None:
+            return FitsTable(path, header, {})
+        check_units([table], path, len(content))
+        columns: dict[str, NDArray[Any]] = {}
+        for column in table.columns:
+            if not _VARYING.match(str(column.format)):
+                _add(columns, str(column.name).strip(), np.asarray(table.data[column.name]))
+        return FitsTable(path, header, columns)
+
+
+@contextmanager
+def open_fits(source: Path | bytes, *, memmap: bool = False) -> Iterator[Any]:
+    """Yield the units of a FITS file, or of its bytes, not held to any rule yet; see :func:`check_units`."""
     from astropy.io import fits
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with fits.open(io.BytesIO(content), memmap=False, lazy_load_hdus=True) as units:
-            header = {str(key).upper(): value for key, value in units[0].header.items()}
-            table = next((unit for unit in units if isinstance(unit, fits.BinTableHDU)), None)
-            if table is None:
-                return FitsTable(path, header, {})
-            check_units([table], path, len(content))
-            columns: dict[str, NDArray[Any]] = {}
-            for column in table.columns:
-                if not _VARYING.match(str(column.format)):
-                    _add(columns, str(column.name).strip(), np.asarray(table.data[column.name]))
-            return FitsTable(path, header, columns)
+        opened = io.BytesIO(source) if isinstance(source, bytes) else source
+        with fits.open(opened, memmap=memmap, lazy_load_hdus=True) as units:
+            yield units
 
 
 def check_units(units: Iterable[Any], where: Path, size: int) -> None:

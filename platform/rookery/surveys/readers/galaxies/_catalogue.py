@@ -200,7 +200,7 @@ def dereddened(galaxies: Galaxies, settings: CatalogueSettings, where: str | Pat
         raise fail(where, rule)
     frame = galaxies.frame.copy()
     for band in galaxies.bands:
-        frame[f"mag_{band}"] -= settings.photometry.coefficient(band) * frame["mwebv"]
+        frame[f"mag_{band}"] -= settings.coefficient(band) * frame["mwebv"]
     wrong = dict(galaxies.wrong)
     for row in np.flatnonzero(frame["mwebv"].isna()):
         place = f"{where} (object {frame['object_id'].iloc[row]!r})"
@@ -239,7 +239,7 @@ def _magnitudes(
     table: pd.DataFrame, band: str, roles: Roles, settings: CatalogueSettings, wrong: Wrong
 ) -> tuple[Floats, Floats | None]:
     column = roles.value[band]
-    unit = settings.photometry.unit_of(band, is_flux=band in roles.flux)
+    unit = settings.unit_of(band, is_flux=band in roles.flux)
     in_magnitudes = unit in ("ab", "asinh")
     raw = settings.without_missing(_numbers(table[column], f"band {band}", wrong), magnitudes=in_magnitudes)
     if in_magnitudes:
@@ -249,12 +249,12 @@ def _magnitudes(
         )
         wrong.add(np.abs(raw) > _FAINTEST, rule, raw)
     if band not in roles.error:
-        return settings.photometry.to_ab(band, raw, None, unit=unit)
+        return settings.to_ab(band, raw, None, unit=unit)
     error_column = roles.error[band]
     error = _numbers(table[error_column], f"error of band {band}", wrong)
     error = np.where(np.isnan(raw), np.nan, settings.without_missing(error, magnitudes=in_magnitudes))
     wrong.add(error <= 0, f"{error_column!r}, the error of {column!r}, must be positive", error)
-    return settings.photometry.to_ab(band, raw, error, unit=unit)
+    return settings.to_ab(band, raw, error, unit=unit)
 
 
 def _numbers(column: pd.Series, what: str, wrong: Wrong) -> Floats:

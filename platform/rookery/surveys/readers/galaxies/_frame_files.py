@@ -1,8 +1,6 @@
 """FITS frames: their bands, grids on the sky and pixels."""
 
-import io
 import re
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.surveys.readers._fits import check_units
+from rookery.surveys.readers._fits import check_units, open_fits
 from rookery.surveys.readers._unpacked import reading, unpacked, unpacking
 from rookery_ensembles.errors import InputError, fail
 
@@ -169,19 +167,15 @@ def _band_of(
 
 @contextmanager
 def _units(file: Path, *, memmap: bool = True) -> Iterator[Any]:
-    from astropy.io import fits
-
     with file.open("rb") as stream:
         plain = stream.read(6) == b"SIMPLE"
     with unpacking(file) as stream:  # astropy would unpack other packings by itself, without bounds
         if stream.read(6) != b"SIMPLE":
             raise ValueError("it is no FITS file")
     content = b"" if plain else unpacked(file)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with fits.open(file if plain else io.BytesIO(content), memmap=memmap and plain) as units:
-            check_units(units, file, file.stat().st_size if plain else len(content))
-            yield units
+    with open_fits(file if plain else content, memmap=memmap and plain) as units:
+        check_units(units, file, file.stat().st_size if plain else len(content))
+        yield units
 
 
 class PixelCache:

@@ -1,7 +1,7 @@
 """What the readers of galaxies share: files in, objects and cutouts into a survey."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,14 @@ class ImageBlock:
     images
         (n, bands, rows, columns), float32, in the source's unit.
     flags
-        Bits that the reader itself sets.
+        Bits that the reader itself sets, one for each cutout or one for all.
     wrong
         Cutout in the block -> what spoils it.
     """
 
     images: Images
-    flags: NDArray[np.int64]
-    wrong: Mapping[int, InputError]
+    flags: NDArray[np.int64] | int = 0
+    wrong: Mapping[int, InputError] = field(default_factory=dict)
 
 
 class GalaxyIngest(Ingest):
@@ -188,15 +188,14 @@ class GalaxyIngest(Ingest):
 
 def _told(galaxies: Galaxies, settings: CatalogueSettings) -> Mapping[str, Any]:
     """Return what a survey's provenance says of its catalogue."""
-    photometry = settings.photometry
     flux = {band for band in galaxies.bands if f"flux_{band}" in galaxies.roles}
     return {
         "columns": dict(galaxies.roles),
         "ids": "column" if galaxies.has_ids else "row numbers",
-        "units": {band: photometry.unit_of(band, is_flux=band in flux) for band in galaxies.bands},
-        "offsets": dict(photometry.offsets),
+        "units": {band: settings.unit_of(band, is_flux=band in flux) for band in galaxies.bands},
+        "offsets": dict(settings.offsets or {}),
         "dereddened": (
-            {band: photometry.coefficient(band) for band in galaxies.bands} if photometry.deredden else False
+            {band: settings.coefficient(band) for band in galaxies.bands} if settings.deredden else False
         ),
         "without_some_magnitude": int(np.count_nonzero(galaxies.frame["flags"])),
     }

@@ -137,4 +137,4 @@ def _blocks(cubes: list[ArrayHeader], settings: ImageSettings) -> Iterator[Image
             images = settings.to_bands_first(block, cube.place)
             # A copy in the order of the store, which may be mended.
             images = np.array(images, dtype=np.float32, order="C")
-            yield ImageBlock(images, np.zeros(len(images), dtype=np.int64), {})
+            yield ImageBlock(images)

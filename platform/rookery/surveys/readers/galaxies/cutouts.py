@@ -1,7 +1,5 @@
 """Reader for cutouts with a file per galaxy (``.npy`` or FITS) and a manifest."""
 
-import io
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Unpack
@@ -10,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.surveys.ingest import IngestReport, OnError
-from rookery.surveys.readers._fits import check_units
+from rookery.surveys.readers._fits import check_units, open_fits
 from rookery.surveys.readers._npy import array_of
 from rookery.surveys.readers._unpacked import reading, unpacked
 from rookery.surveys.readers.galaxies._ingest import GalaxyIngest, ImageBlock
@@ -112,7 +110,7 @@ def _blocks(manifest: Manifest, files: list[Path | None], settings: ImageSetting
                 images[local] = _read_cutout(file, settings)
             except InputError as error:
                 wrong[local] = error
-        yield ImageBlock(images, np.zeros(len(rows), dtype=np.int64), wrong)
+        yield ImageBlock(images, wrong=wrong)
 
 
 def _read_cutout(path: Path, settings: ImageSettings) -> NDArray[np.float32]:
@@ -136,13 +134,9 @@ def _read_cutout(path: Path, settings: ImageSettings) -> NDArray[np.float32]:
 
 
 def _from_fits(path: Path, content: bytes) -> NDArray[Any]:
-    from astropy.io import fits
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with fits.open(io.BytesIO(content), memmap=False) as units:
-            check_units(units, path, len(content))
-            images = [np.asarray(unit.data) for unit in units if unit.is_image and unit.data is not None]
+    with open_fits(content) as units:
+        check_units(units, path, len(content))
+        images = [np.asarray(unit.data) for unit in units if unit.is_image and unit.data is not None]
     if not images:
         raise fail(path, "must hold an image, but holds none")
     if images[0].ndim == 3:

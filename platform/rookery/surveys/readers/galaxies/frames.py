@@ -151,4 +151,4 @@ def _blocks(
             images[local], flags[local] = cut(
                 mine, coverage.pixel[row], reference, settings.size, cache, resample
             )
-        yield ImageBlock(images, flags, {})
+        yield ImageBlock(images, flags)

@@ -34,8 +34,8 @@ class CatalogueOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class CatalogueSettings:
-    """Options of a catalogue, checked.
+class CatalogueSettings(Photometry):
+    """Options of a catalogue, checked; those of its magnitudes are :class:`Photometry`'s.
 
     Raises
     ------
@@ -50,16 +50,6 @@ class CatalogueSettings:
     """YAML file with lines ``ROLE: COLUMN``; `columns` goes before it."""
     names: Sequence[str] | None = None
     """The columns of a text table, in order, where its header lacks them or is wrong."""
-    unit: str | Mapping[str, str] | None = None
-    """Unit of the magnitudes, or of each band's: ab, asinh, nanomaggy, maggy, microjansky, nanojansky."""
-    softening: Mapping[str, float] | None = None
-    """Softening b of each band's asinh magnitudes; SDSS's are known."""
-    offsets: Mapping[str, float] | None = None
-    """Magnitudes to add to each band."""
-    deredden: bool = False
-    """Whether to correct magnitudes for Galactic extinction, from the role `mwebv`."""
-    extinction: Mapping[str, float] | None = None
-    """A_band / E(B-V) of each band; SDSS's are known."""
     missing: Sequence[float] | None = None
     """Further numbers that mean "unknown"."""
 
@@ -67,14 +57,8 @@ class CatalogueSettings:
         for value in self.missing or ():
             if not np.isfinite(value):
                 raise fail("missing", f"must be finite numbers (NaN is always unknown), but holds {value!r}")
-        _ = self.photometry, self.mapping
-
-    @cached_property
-    def photometry(self) -> Photometry:
-        """Units and extinction."""
-        return Photometry(
-            self.unit, self.softening or {}, self.offsets or {}, self.deredden, self.extinction or {}
-        )
+        super().__post_init__()
+        _ = self.mapping
 
     @cached_property
     def mapping(self) -> dict[str, str]:

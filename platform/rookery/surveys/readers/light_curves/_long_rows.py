@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from rookery.surveys._document import ZERO_POINT
@@ -34,23 +36,22 @@ class ObjectIndex:
                 number = self._number[ids[code]] = len(self.ids)
                 self.ids.append(ids[code])
             elif number < 0:
-                row = int((codes == code).argmax())
-                rule = f"every object must be in the object table, but {ids[code]!r} is not"
-                error = fail(block.place(row), rule)
-                if self._faults.drops_rows:
-                    n = int((codes == code).sum())
-                    self._faults.drop_rows("every object must be in the object table", n, error)
-                else:
-                    self._faults.add(("no such object", ids[code]), error)
+                rule = "every object must be in the object table"
+                found = f"{rule}, but {ids[code]!r} is not"
+                self._leave_out(block, codes == code, rule, found, ("no such object", ids[code]))
             number_of[code] = number
         if used[0] < 0:
-            row = int((codes < 0).argmax())
-            error = fail(block.place(row), f"{column!r} (the object's id) must not be missing")
-            if self._faults.drops_rows:
-                self._faults.drop_rows("the object's id must not be missing", int((codes < 0).sum()), error)
-            else:
-                self._faults.add(("no id", block.path), error)
+            rule = "the object's id must not be missing"
+            found = f"{column!r} (the object's id) must not be missing"
+            self._leave_out(block, codes < 0, rule, found, ("no id", block.path))
         return number_of[codes]
+
+    def _leave_out(self, block: Block, rows: NDArray[np.bool_], rule: str, found: str, key: object) -> None:
+        error = fail(block.place(int(rows.argmax())), found)
+        if self._faults.drops_rows:
+            self._faults.drop_rows(rule, int(rows.sum()), error)
+        else:
+            self._faults.add(key, error)
 
 
 @dataclass
@@ -126,16 +127,26 @@ class Fluxes:
 
 
 class Gathered:
-    """Columns that say the same of an object in each of its rows, gathered while rows pass by."""
+    """Columns that say the same of an object in each of its rows, gathered while rows pass by.
 
-    def __init__(self, text: Mapping[str, str], numbers: Mapping[str, str]) -> None:
-        self._columns = {**text, **numbers}
-        self._text = set(text)
+    The role `type` is text, all others are numbers.
+    """
+
+    def __init__(self, columns: Mapping[str, str]) -> None:
+        self._columns = columns
         self.values: dict[str, NDArray[np.object_]] = {
-            role: np.full(0, None, dtype=object) for role in self._columns
+            role: np.full(0, None, dtype=object) for role in columns
         }
         self._known = np.zeros(0, dtype=bool)
-        self.text_columns, self.number_columns = list(text.values()), list(numbers.values())
+        self.text_columns = [column for role, column in columns.items() if role == "type"]
+        self.number_columns = [column for role, column in columns.items() if role != "type"]
+
+    def table(self, ids: list[str]) -> pd.DataFrame:
+        """Return what was gathered of objects, under the names of the roles."""
+        columns: dict[str, Any] = {"object_id": np.array(ids, dtype=object)}
+        for role, values in self.values.items():
+            columns[role] = values[: len(ids)] if role == "type" else values[: len(ids)].astype(np.float64)
+        return pd.DataFrame(columns)
 
     def take(self, block: Block, numbers: NDArray[np.int32], n_objects: int) -> dict[int, tuple[int, str]]:
         """Note a block's values; return for objects that contradict themselves a row and the rule."""
@@ -157,7 +168,7 @@ class Gathered:
         return wrong
 
     def _column(self, block: Block, column: str, role: str) -> NDArray[np.object_]:
-        if role in self._text:
+        if role == "type":
             codes, names = block.text[column]
             return np.array([*names, None], dtype=object)[codes]
         values = block.numbers[column]

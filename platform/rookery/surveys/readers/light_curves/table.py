@@ -5,18 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-import numpy as np
 import pandas as pd
 
 from rookery.surveys._document import ZERO_POINT
 from rookery.surveys.ingest import IngestReport, RowOnError
 from rookery.surveys.readers._blocks import column_names, read_blocks, read_table
+from rookery.surveys.readers._flux_units import told_unit, zero_point_of
 from rookery.surveys.readers._roles import read_columns
-from rookery.surveys.readers.light_curves._flux_units import told_unit, zero_point_of
 from rookery.surveys.readers.light_curves._ingest import LightCurveIngest, LightCurveOptions
 from rookery.surveys.readers.light_curves._long_rows import Fluxes, Gathered, ObjectIndex, checked_zero_point
 from rookery.surveys.readers.light_curves._object_table import ObjectTable, object_table
-from rookery.surveys.readers.light_curves._roles import COVARIATE_ROLES, ColumnMap, match_columns
+from rookery.surveys.readers.light_curves._roles import ColumnMap, match_columns
 from rookery.surveys.readers.light_curves._stream import SurveyStream, streaming
 from rookery_ensembles.errors import fail
 
@@ -100,15 +99,20 @@ def ingest_table(
     used, flux = _flux_unit(found, files[0], flux_unit, zero_point)
     fluxes = Fluxes(found.rows, checked_zero_point(used, ingest.path), found.witness)
     roles = {"object_id": found.object_id[0], **found.rows, **found.objects}
+    kinds = [found.objects["type"]] if "type" in found.objects else []
     with streaming(ingest) as stream:
         if object_path is not None:
-            table = _read_objects(object_path, found, ingest.types)
+            id_column = found.object_id[1]
+            frame = read_table(object_path, [id_column, *kinds]).to_pandas()
+            table = _objects(frame, object_path, id_column, found.objects, ingest.types)
             table.reject_wrong(stream)
             _add_rows(stream, files, found, fluxes, ObjectIndex(table.ids, ingest.faults), None)
         else:
-            index, gathered = ObjectIndex(None, ingest.faults), _gathered(found)
+            index, gathered = ObjectIndex(None, ingest.faults), Gathered(found.objects)
             _add_rows(stream, files, found, fluxes, index, gathered)
-            table = _gathered_table(gathered, index, ingest.path, ingest.types)
+            frame, roles_there = gathered.table(index.ids), {role: role for role in found.objects}
+            table = _objects(frame, ingest.path, "object_id", roles_there, ingest.types)
+            table = replace(table, truth=table.truth[["object_id"]])
             table.reject_wrong(stream)
         n_read = stream.finish(
             table.frame,
@@ -185,45 +189,17 @@ def _add_rows(
             stream.add(fluxes.rows(block, owner, index.ids))
 
 
-def _read_objects(path: Path, found: ColumnMap, type_map: Mapping[str, str]) -> ObjectTable:
-    id_column, labels = found.object_id[1], found.objects.get("type")
-    table = read_table(path, [id_column, *([labels] if labels else [])])
+def _objects(
+    table: pd.DataFrame, path: Path, id_column: str, roles: Mapping[str, str], types: Mapping[str, str]
+) -> ObjectTable:
+    """Return the objects of a table whose columns play `roles`."""
     return object_table(
-        table.to_pandas(),
+        table,
         path,
         id_column=id_column,
-        type_column=labels,
-        type_map=type_map,
-        redshift_columns=[found.objects["redshift"]] if "redshift" in found.objects else [],
-        covariates={
-            role: (column,) for role, column in found.objects.items() if role not in ("type", "redshift")
-        },
-        closed=bool(type_map),
+        type_column=roles.get("type"),
+        type_map=types,
+        redshift_columns=[roles["redshift"]] if "redshift" in roles else [],
+        covariates={role: (column,) for role, column in roles.items() if role not in ("type", "redshift")},
+        closed=bool(types),
     )
-
-
-def _gathered(found: ColumnMap) -> Gathered:
-    text = {role: column for role, column in found.objects.items() if role == "type"}
-    return Gathered(text, {role: column for role, column in found.objects.items() if role != "type"})
-
-
-def _gathered_table(
-    gathered: Gathered, index: ObjectIndex, path: Path, type_map: Mapping[str, str]
-) -> ObjectTable:
-    """Return the objects of a survey whose observations alone tell of them."""
-    size = len(index.ids)
-    columns: dict[str, object] = {"object_id": np.array(index.ids, dtype=object)}
-    for role, values in gathered.values.items():
-        columns[role] = values[:size] if role == "type" else values[:size].astype(np.float64)
-    covariates = [role for role in gathered.values if role not in ("type", "redshift")]
-    table = object_table(
-        pd.DataFrame(columns),
-        path,
-        id_column="object_id",
-        type_column="type" if "type" in columns else None,
-        type_map=type_map,
-        redshift_columns=["redshift"],
-        covariates={role: (role,) for role in (*COVARIATE_ROLES, *covariates)},
-        closed=bool(type_map),
-    )
-    return replace(table, truth=table.truth[["object_id"]])
