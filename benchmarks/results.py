@@ -20,8 +20,8 @@ from typing import Any
 import yaml
 
 import rookery
-from rookery.reports.metric_names import metric
 from rookery_ensembles.files import write_text
+from rookery_ensembles.metric import METRICS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, STORED = ROOT / "docs" / "results.md", ROOT / "docs" / "results"
@@ -154,7 +154,7 @@ def table(
     labels = [key for key in _LABELS if any(key in row["label"] for row in kept)]
     counts = [key for key in _COUNTS if any(row.get(key) for row in kept)]
     head = [*labels, *(_COUNTS[key] for key in counts)]
-    head += [f"{metric(key).short} {metric(key).arrow}" for key in columns]
+    head += [f"{METRICS[key].short} {METRICS[key].arrow}" for key in columns]
     cells = [
         [row["label"].get(key, "all" if key == "bin" else "") for key in labels]
         + [f"{row[key]:,}" if row.get(key) else "–" for key in counts]
@@ -168,8 +168,8 @@ def _cell(key: str, row: Mapping[str, Any]) -> str:
     value, error = row["metrics"].get(key), row["errors"].get(key)
     if value is None:
         return "–"
-    text = metric(key).format(value)
-    return text if error is None else f"{text} ± {metric(key).format(error)}"
+    text = METRICS[key].format(value)
+    return text if error is None else f"{text} ± {METRICS[key].format(error)}"
 
 
 def strange_numbers(text: str) -> list[str]:

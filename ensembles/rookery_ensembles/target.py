@@ -9,6 +9,8 @@ methods turn truth into columns, check it, normalise, score and calibrate. Nothi
 predictions are.
 """
 
+from collections.abc import Collection
+
 from rookery_ensembles._documents import Fields
 from rookery_ensembles.classes import Classes
 from rookery_ensembles.errors import fail
@@ -24,6 +26,11 @@ KEYS = ("kind", Classes.key, RedshiftBins.key)
 def to_dict(target: Target) -> dict[str, object]:
     """Return a target as documents hold it: its kind, and its names or edges."""
     return {"kind": target.kind, target.key: target.names or target.edges}
+
+
+def target_of(scores: Collection[str]) -> type[Classes] | type[RedshiftBins]:
+    """Return what was predicted where predictions have metrics of these names."""
+    return RedshiftBins if RedshiftBins.decisive in scores else Classes
 
 
 def read_target(fields: Fields, where: str) -> Target:

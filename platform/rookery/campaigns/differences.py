@@ -12,7 +12,7 @@ from rookery.campaigns.load import Campaign
 from rookery.campaigns.prepare import Ground
 from rookery.campaigns.scores import Line, is_number
 from rookery.campaigns.uncertainty import LEVEL, Difference, differences
-from rookery.reports.metric_names import metric
+from rookery_ensembles.metric import METRICS
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,12 @@ def differences_markdown(campaign: Campaign, pairs: Sequence[Pair]) -> list[str]
     if not pairs:
         return []
     binned = campaign.document.table.bins is not None
-    head = ["first", "second", *(["bin"] if binned else []), *(metric(key).short for key in campaign.columns)]
+    head = [
+        "first",
+        "second",
+        *(["bin"] if binned else []),
+        *(METRICS[key].short for key in campaign.columns),
+    ]
     rows = [head, ["---"] * len(head)]
     for pair in pairs:
         cells = [pair.first, pair.second, *([pair.bin or "all"] if binned else [])]
@@ -123,5 +128,5 @@ def _asked(campaign: Campaign, lines: Sequence[Line]) -> Iterator[tuple[Line, Li
 def _cell(key: str, found: Difference | None) -> str:
     if found is None or not is_number(found.value):
         return "–"
-    shown = metric(key).format
+    shown = METRICS[key].format
     return f"{shown(found.value)} [{shown(found.low)}, {shown(found.high)}]"

@@ -17,9 +17,9 @@ from rookery.campaigns.plan import Folders
 from rookery.campaigns.prepare import Ground
 from rookery.campaigns.scores import Line, is_number
 from rookery.reports.assess.classes import is_simulated
-from rookery.reports.metric_names import metric
 from rookery.training.member import read_card
 from rookery_ensembles.files import write_text
+from rookery_ensembles.metric import METRICS
 
 HERE, PUBLISHED = "this campaign", "published"
 
@@ -169,7 +169,7 @@ def _members(lines: Sequence[Line], folders: Folders) -> set[str]:
 
 
 def _head(key: str) -> str:
-    found = metric(key)
+    found = METRICS[key]
     return f"{found.short} {found.arrow}"
 
 
@@ -184,8 +184,8 @@ def _cell(key: str, values: dict[str, float], error: dict[str, float]) -> str:
     value = values.get(key)
     if value is None or not is_number(value):
         return "–"
-    text = metric(key).format(value)
-    return f"{text} ± {metric(key).format(error[key])}" if is_number(error.get(key)) else text
+    text = METRICS[key].format(value)
+    return f"{text} ± {METRICS[key].format(error[key])}" if is_number(error.get(key)) else text
 
 
 def _number(value: float | None) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -30,22 +30,31 @@ from rookery.search.parameters import (
     as_list,
 )
 from rookery.shift.options import Shift, objective_name
+from rookery_ensembles import METRICS, Classes, RedshiftBins
 from rookery_ensembles.errors import InputError, fail
 
 if TYPE_CHECKING:
     import optuna
 
 
+OBJECTIVES = tuple(
+    f"validation_{name}"
+    for name in dict.fromkeys(Classes.each_epoch + RedshiftBins.each_epoch)
+    if METRICS[name].goal is None
+)
+"""What a trial may be judged by: of the metrics of each epoch those of which high or low is good."""
+if TYPE_CHECKING:
+    ObjectiveMetric: TypeAlias = str
+    Quantity: TypeAlias = str
+else:
+    ObjectiveMetric = Literal[OBJECTIVES]
+    Quantity = Literal[(*OBJECTIVES, "device_seconds", "parameters")]
+
+
 class Objective(Document):
     """What a trial is judged by."""
 
-    metric: Literal[
-        "validation_log_loss",
-        "validation_accuracy",
-        "validation_crps",
-        "validation_sigma_mad",
-        "validation_eta",
-    ]
+    metric: ObjectiveMetric
     """A metric that training reports for each epoch; accuracy of classes, the last three of redshifts."""
     direction: Literal["minimize", "maximize"]
     shift: Shift | None = None
@@ -60,15 +69,7 @@ class Objective(Document):
 class Beside(Document):
     """A further objective, beside the one that decides which epoch's weights are kept."""
 
-    quantity: Literal[
-        "validation_log_loss",
-        "validation_accuracy",
-        "validation_crps",
-        "validation_sigma_mad",
-        "validation_eta",
-        "device_seconds",
-        "parameters",
-    ]
+    quantity: Quantity
     """A metric at that epoch (mean over a trial's networks), the device time of all, or their size."""
     direction: Literal["minimize", "maximize"] = "minimize"
 

@@ -7,9 +7,10 @@ import numpy as np
 from rookery.reports.assess.covariates import against_covariate, covariate_label
 from rookery.reports.assess.days import DaysCurve
 from rookery.reports.charts.model import Axis, Band, Bars, Chart, FloatArray, Guide, Line, Mark, Panel, single
-from rookery.reports.metric_names import metric
+from rookery_ensembles import Classes
 from rookery_ensembles.binned import Binned
 from rookery_ensembles.bootstrap import LEVELS, Estimate, PurityEfficiency, Scores
+from rookery_ensembles.metric import METRICS
 
 # What shares a panel shares a scale.
 _PANELS = {
@@ -61,7 +62,7 @@ def purity_efficiency_chart(found: PurityEfficiency, positive: str) -> Chart:
 def methods_chart(
     methods: Mapping[str, Binned],
     covariate: str = "redshift",
-    metrics: Sequence[str] = ("accuracy", "auc", "log_loss"),
+    metrics: Sequence[str] = Classes.compared[:3],
 ) -> Chart:
     """Return metrics of several methods in the same bins of one covariate, a panel for each."""
     first, panels = next(iter(methods.values())), []
@@ -70,7 +71,7 @@ def methods_chart(
         for hue, (name, binned) in enumerate(methods.items()):
             x, scores = _filled(binned)
             lines.append(_line(name, x, [found.metrics[key] for found in scores], hue))
-        panels.append((metric(key).short, lines, _limits(lines, [], key)))
+        panels.append((METRICS[key].short, lines, _limits(lines, [], key)))
     return _stack(
         f"{'Methods' if len(methods) > 1 else 'Metrics'} against {against_covariate(covariate)}",
         _covariate_axis(covariate, first),
@@ -111,7 +112,7 @@ def _metric_panels(x: FloatArray, scores: Sequence[Scores], whole: Scores | None
     for label, keys in _PANELS.items():
         lines, wholes = [], []
         for key in keys:
-            name = metric(key).short if "recall" not in key else f"recall at {key[-4:]}"
+            name = METRICS[key].short if "recall" not in key else f"recall at {key[-4:]}"
             lines.append(_line(name, x, [found.metrics[key] for found in scores], hue))
             if whole is not None and np.isfinite(whole.metrics[key].value):
                 wholes.append(Guide(y=whole.metrics[key].value, hue=hue))
@@ -148,11 +149,11 @@ def _limits(lines: Sequence[Line], wholes: Sequence[Guide], key: str) -> tuple[f
     shown = shown[np.isfinite(shown)]
     if not shown.size:
         return (0.0, 1.0)
-    if (target := metric(key).target) is not None:
+    if (target := METRICS[key].goal) is not None:
         low, high = float(shown.min()), float(shown.max())
         room = 0.08 * max(high - low, 1e-6)
         return (min(low, target) - room, max(high, target) + room)
-    if not metric(key).higher_is_better:
+    if METRICS[key].better == "lower":
         return (0.0, 1.08 * float(shown.max()) or 1.0)
     low = min(0.9, max(0.0, np.floor(10 * float(shown.min())) / 10))
     return (low - 0.03 * (1 - low), 1.0 + 0.03 * (1 - low))

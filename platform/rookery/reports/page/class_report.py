@@ -22,7 +22,6 @@ from rookery.reports.charts.classes import (
     roc_chart,
 )
 from rookery.reports.charts.model import Chart
-from rookery.reports.metric_names import METRICS, metric
 from rookery.reports.page.folder import refuse_foreign, write_report
 from rookery.reports.page.render import render_page
 from rookery.reports.page.tables import (
@@ -35,13 +34,14 @@ from rookery.reports.page.tables import (
     with_half_width,
 )
 from rookery.surveys.store import Survey
+from rookery_ensembles import Classes
 from rookery_ensembles.bootstrap import REPLICATES, check_bootstrap
+from rookery_ensembles.metric import CLASS_METRICS, METRICS
 from rookery_ensembles.predictions import Predictions
 
 PartialPredictions = (
     Sequence[str | Path | Predictions] | Callable[[Assessment], Sequence[str | Path | Predictions]]
 )
-_TILES = ("accuracy", "auc", "log_loss", "ece", "recall_at_precision_0.95", "recall_at_precision_0.98")
 
 
 def evaluate(
@@ -212,7 +212,9 @@ def _page(
         matched=matched_lines(document),
         simulated=assessment.simulated,
         notices=notices(assessment) + ([missing] if assessment.n_missing else []),
-        tiles=[(metric(key).label, metric(key).format(assessment.metrics[key])) for key in _TILES],
+        tiles=[
+            (METRICS[key].label, METRICS[key].format(assessment.metrics[key])) for key in Classes.headline
+        ],
         positive=positive,
         class_names=names,
         reliability_note=reliability_note(assessment),
@@ -221,7 +223,7 @@ def _page(
             for name, fractions, counts in zip(names, curves.row_fractions, curves.confusion, strict=True)
         ],
         counts=_counts(assessment, curves),
-        metrics=[(entry, *metric_cells(document, entry.key)) for entry in METRICS],
+        metrics=[(entry, *metric_cells(document, entry.name)) for entry in CLASS_METRICS],
         bootstrap=document["bootstrap"],
         class_labels=CLASS_LABELS,
         per_class=[

@@ -15,7 +15,6 @@ from rookery.reports.charts.against import methods_chart
 from rookery.reports.charts.classes import precision_recall_chart, reliability_chart, roc_chart
 from rookery.reports.charts.model import Chart
 from rookery.reports.draw.colours import colour
-from rookery.reports.metric_names import COMPARED, REDSHIFT_COMPARED, metric
 from rookery.reports.page.class_report import (
     json_metrics,
     marked_recalls,
@@ -24,8 +23,11 @@ from rookery.reports.page.class_report import (
 )
 from rookery.reports.page.folder import PAGE, refuse_foreign, write_report
 from rookery.reports.page.render import render, render_page
+from rookery_ensembles import Classes
 from rookery_ensembles.binned import quantile_edges
 from rookery_ensembles.errors import fail
+from rookery_ensembles.metric import METRICS
+from rookery_ensembles.target import target_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,8 +42,8 @@ def lost_to_average(ensemble: Mapping[str, float], average: Mapping[str, float])
 
     Judged by log-loss, or by the CRPS of redshifts.
     """
-    key = "log_loss" if COMPARED[0] in ensemble else "crps"
-    found = metric(key)
+    key = target_of(ensemble).decisive
+    found = METRICS[key]
     if not ensemble[key] > average[key]:
         return None
     figures = f"{found.format(ensemble[key])} against {found.format(average[key])}"
@@ -65,19 +67,19 @@ def comparison_table(rows: Rows, *, title: str | None = None) -> "Table":
         title=title, title_justify="left", header_style="bold", box=SIMPLE, pad_edge=False, padding=0
     )
     table.add_column("method", min_width=16)
-    keys = COMPARED if all(COMPARED[0] in metrics for _, metrics in rows) else REDSHIFT_COMPARED
+    keys = target_of(rows[0][1]).compared
     for key in keys:
-        name, _, precision = metric(key).short.partition("@")
-        table.add_column(f"{name}\n{precision} {metric(key).arrow}", justify="right", no_wrap=True)
+        name, _, precision = METRICS[key].short.partition("@")
+        table.add_column(f"{name}\n{precision} {METRICS[key].arrow}", justify="right", no_wrap=True)
     for name, cells in _cells(rows, keys):
         table.add_row(Text(name), *(Text(text, style="bold green" if best else "") for text, best in cells))
     return table
 
 
-def comparison_html(rows: Rows, keys: Sequence[str] = COMPARED) -> str:
+def comparison_html(rows: Rows, keys: Sequence[str] = Classes.compared) -> str:
     """Return the same table as an HTML fragment."""
     shown = [(name, colour(index), cells) for index, (name, cells) in enumerate(_cells(rows, keys))]
-    return render("table.html.j2", metrics=[metric(key) for key in keys], rows=shown)
+    return render("table.html.j2", metrics=[METRICS[key] for key in keys], rows=shown)
 
 
 def write_comparison(
@@ -181,7 +183,7 @@ def _page(
         positive=first.positive,
         by_redshift="by_redshift" in charts,
         reliability_note=reliability_note(first),
-        metrics=[metric(key) for key in COMPARED],
+        metrics=[METRICS[key] for key in Classes.compared],
         provenance=[
             *sources,
             *spoken("survey:", document["survey"]),
@@ -195,8 +197,8 @@ def _cells(rows: Rows, keys: Sequence[str]) -> list[tuple[str, list[tuple[str, b
     best: dict[str, str | None] = {}
     if len(rows) > 1:
         # Compared as shown: what looks equal is equally good.
-        best = {key: metric(key).best([metrics[key] for _, metrics in rows]) for key in keys}
-    texts = [(name, [(key, metric(key).format(metrics[key])) for key in keys]) for name, metrics in rows]
+        best = {key: METRICS[key].best([metrics[key] for _, metrics in rows]) for key in keys}
+    texts = [(name, [(key, METRICS[key].format(metrics[key])) for key in keys]) for name, metrics in rows]
     return [(name, [(text, best.get(key) == text) for key, text in cells]) for name, cells in texts]
 
 

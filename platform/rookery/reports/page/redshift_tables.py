@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rookery.reports.assess.rows import LABELS
-from rookery.reports.metric_names import REDSHIFT_METRICS, metric
 from rookery.reports.page.comparison import comparison_table
 from rookery.reports.page.tables import (
     bin_name,
@@ -17,12 +16,13 @@ from rookery.reports.page.tables import (
     whole_estimate,
     with_half_width,
 )
+from rookery_ensembles.metric import METRICS, REDSHIFT_METRICS
 from rookery_ensembles.photoz_sample import POINT_KEYS
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-_KEYS = [entry.key for entry in REDSHIFT_METRICS]
+_KEYS = [entry.name for entry in REDSHIFT_METRICS]
 
 
 def csv_tables(document: Mapping[str, Any]) -> dict[str, str]:
@@ -107,7 +107,7 @@ def rows_table(document: Mapping[str, Any]) -> "Table":
         for row in ours:
             table.add_row(Text(f"  {row['method']}"), f"{row['n']:,}", *_narrow(row["metrics"]))
         for found in published_rows(document, key):
-            cells = (metric(name).format(found[name]) for name in POINT_KEYS)
+            cells = (METRICS[name].format(found[name]) for name in POINT_KEYS)
             table.add_row(Text(f"  {found['method']} (published)", style="dim"), "", *cells)
     return table
 
@@ -119,11 +119,11 @@ def published_rows(document: Mapping[str, Any], key: str) -> list[dict[str, Any]
 
 
 def _point_table(title: str, first: str) -> "Table":
-    return plain_table(title, first, "n", *(metric(key).label for key in POINT_KEYS), wrap=True)
+    return plain_table(title, first, "n", *(METRICS[key].label for key in POINT_KEYS), wrap=True)
 
 
 def _narrow(found: Mapping[str, Any]) -> list[str]:
-    return [with_half_width(found.get(key), metric(key).digits).replace(" ", "") for key in POINT_KEYS]
+    return [with_half_width(found.get(key), METRICS[key].digits).replace(" ", "") for key in POINT_KEYS]
 
 
 def _values(estimates: Mapping[str, Any]) -> dict[str, float]:

@@ -10,15 +10,15 @@ from rookery.reports.assess.redshift_results import Results
 from rookery.reports.assess.rows import LABELS
 from rookery.reports.assess.trends import label_key
 from rookery.reports.draw.colours import colour
-from rookery.reports.metric_names import REDSHIFT_COMPARED, REDSHIFT_METRICS, metric
 from rookery.reports.page.class_report import bin_note, metric_cells
 from rookery.reports.page.comparison import comparison_html
 from rookery.reports.page.redshift_tables import published_rows
 from rookery.reports.page.tables import slugs, with_half_width
+from rookery_ensembles import RedshiftBins
+from rookery_ensembles.metric import METRICS, REDSHIFT_METRICS
 from rookery_ensembles.photoz_sample import POINT_KEYS
 
-_TILES = ("bias", "sigma_mad", "eta", "crps", "pit_ks", "coverage_68")
-_COLUMNS = (*POINT_KEYS, "crps", "log_likelihood", "pit_ks")
+_COLUMNS = RedshiftBins.brief
 _TREND_NOTES = {
     "redshift": " Estimates with scatter are drawn towards the bulk of the sample: too high at the lowest "
     "z_spec, too low at the highest.",
@@ -41,21 +41,22 @@ def page_values(results: Results, document: Mapping[str, Any]) -> dict[str, Any]
         "simulated": first.simulated,
         "notices": notices(results),
         "tiles": [
-            (metric(key).short.replace("@", " "), metric(key).format(results.metrics[key])) for key in _TILES
+            (METRICS[key].short.replace("@", " "), METRICS[key].format(results.metrics[key]))
+            for key in RedshiftBins.headline
         ],
-        "columns": [metric(key) for key in _COLUMNS],
+        "columns": [METRICS[key] for key in _COLUMNS],
         "groups": [group for key in LABELS if (group := _group(document, key)) is not None],
         "others": _other_experiments(document),
         "published": document["published"],
         "ratios": [_ratio(found) for found in document["sigma_mad_ratios"]],
         "methods": [one.name for one in methods],
-        "comparison": Markup(comparison_html(rows, REDSHIFT_COMPARED)),
-        "metrics": [(entry, *metric_cells(document, entry.key)) for entry in REDSHIFT_METRICS],
+        "comparison": Markup(comparison_html(rows, RedshiftBins.compared)),
+        "metrics": [(entry, *metric_cells(document, entry.name)) for entry in REDSHIFT_METRICS],
         "points": [
-            (point, [with_half_width(found[key], metric(key).digits) for key in POINT_KEYS])
+            (point, [with_half_width(found[key], METRICS[key].digits) for key in POINT_KEYS])
             for point, found in document["rows"][0]["points"].items()
         ],
-        "point_metrics": [metric(key) for key in POINT_KEYS],
+        "point_metrics": [METRICS[key] for key in POINT_KEYS],
         "bootstrap": document["bootstrap"],
         "trends": _trends(document),
         "rules": [
@@ -110,7 +111,7 @@ def _group(document: Mapping[str, Any], key: str) -> dict[str, Any] | None:
     best: dict[str, str | None] = {}
     if len(ours) > 1:
         values = {name: [_number(row["metrics"][name]["value"]) for row in ours] for name in _COLUMNS}
-        best = {name: metric(name).best(found) for name, found in values.items()}
+        best = {name: METRICS[name].best(found) for name, found in values.items()}
     entries = [
         {
             "name": row["method"],
@@ -119,7 +120,7 @@ def _group(document: Mapping[str, Any], key: str) -> dict[str, Any] | None:
             "cells": [
                 (
                     _cell(row["metrics"][name], name),
-                    best.get(name) == metric(name).format(_number(row["metrics"][name]["value"])),
+                    best.get(name) == METRICS[name].format(_number(row["metrics"][name]["value"])),
                 )
                 for name in _COLUMNS
             ],
@@ -142,7 +143,7 @@ def _other_experiments(document: Mapping[str, Any]) -> list[tuple[str, dict[str,
 
 
 def _published(row: Mapping[str, Any]) -> dict[str, Any]:
-    cells = [metric(name).format(row[name]) if name in POINT_KEYS else "–" for name in _COLUMNS]
+    cells = [METRICS[name].format(row[name]) if name in POINT_KEYS else "–" for name in _COLUMNS]
     return {"name": row["method"], "training_size": f"{row['training_size']:,}", "cells": cells}
 
 
@@ -179,8 +180,8 @@ def _provenance(origin: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _cell(estimate: Mapping[str, Any], name: str) -> str:
     """Return a value; with half its interval where the published tables have a column too."""
     if name in POINT_KEYS:
-        return with_half_width(estimate, metric(name).digits)
-    return metric(name).format(_number(estimate["value"]))
+        return with_half_width(estimate, METRICS[name].digits)
+    return METRICS[name].format(_number(estimate["value"]))
 
 
 def _number(value: float | None) -> float:

@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rookery.reports.metric_names import METRICS, Metric, metric
+from rookery_ensembles import Classes
+from rookery_ensembles.metric import CLASS_METRICS, METRICS, Metric
 from rookery_ensembles.weighted import CLASS_KEYS
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 _LEVELS = ("68", "95")
-_SHOWN = ("accuracy", "auc", "recall_at_precision_0.98", "log_loss")
 CLASS_LABELS = {"precision": "Precision", "recall": "Recall", "f1": "F1", "auc": "AUC"}
 
 
@@ -32,7 +32,8 @@ def slugs(names: Iterable[str]) -> dict[str, str]:
 def csv_tables(document: Mapping[str, Any]) -> dict[str, str]:
     """Return the tables of a report's document as CSV text, by file name; undefined cells are empty."""
     metrics = [
-        {"metric": entry.key, **interval_cells("", whole_estimate(document, entry.key))} for entry in METRICS
+        {"metric": entry.name, **interval_cells("", whole_estimate(document, entry.name))}
+        for entry in CLASS_METRICS
     ]
     classes = [
         {
@@ -75,23 +76,23 @@ def whole_estimate(document: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 def format_value(key: str, value: float | None) -> str:
     """Return a metric's value as text; a dash where undefined."""
-    return "–" if value is None else metric(key).format(value)
+    return "–" if value is None else METRICS[key].format(value)
 
 
 def format_interval(key: str, ends: Sequence[float] | None) -> str:
     """Return an interval as text; a dash where undefined."""
-    return "–" if ends is None else f"{metric(key).format(ends[0])} to {metric(key).format(ends[1])}"
+    return "–" if ends is None else f"{METRICS[key].format(ends[0])} to {METRICS[key].format(ends[1])}"
 
 
 def interval_table(
-    document: Mapping[str, Any], title: str | None = None, metrics: Sequence[Metric] = METRICS
+    document: Mapping[str, Any], title: str | None = None, metrics: Sequence[Metric] = CLASS_METRICS
 ) -> "Table":
     """Return every metric of the whole sample with its intervals, for the terminal."""
     table = plain_table(title, "metric", "value", "68 %", "95 %")
     for entry in metrics:
-        found = whole_estimate(document, entry.key)
-        ends = [format_interval(entry.key, found.get(level)) for level in _LEVELS]
-        table.add_row(entry.label, format_value(entry.key, found["value"]), *ends)
+        found = whole_estimate(document, entry.name)
+        ends = [format_interval(entry.name, found.get(level)) for level in _LEVELS]
+        table.add_row(entry.label, format_value(entry.name, found["value"]), *ends)
     return table
 
 
@@ -110,10 +111,10 @@ def class_table(document: Mapping[str, Any]) -> "Table":
 
 def point_table(title: str, label: str, points: Sequence[tuple[str, Mapping[str, Any]]]) -> "Table":
     """Return metrics in bins or by days with their 68 % intervals, for the terminal."""
-    table = plain_table(title, label, "n", *(metric(key).short for key in _SHOWN))
+    table = plain_table(title, label, "n", *(METRICS[key].short for key in Classes.brief))
     for name, found in points:
         metrics = found["metrics"] or {}
-        table.add_row(name, f"{found['n']:,}", *(_narrow(metrics.get(key)) for key in _SHOWN))
+        table.add_row(name, f"{found['n']:,}", *(_narrow(metrics.get(key)) for key in Classes.brief))
     return table
 
 
@@ -168,7 +169,9 @@ def plain_table(title: str | None, first: str, *others: str, wrap: bool = False)
 
 def _point(found: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     metrics = found["metrics"] or {}
-    return {key: found[key] for key in keys} | estimate_cells(metrics, [entry.key for entry in METRICS])
+    return {key: found[key] for key in keys} | estimate_cells(
+        metrics, [entry.name for entry in CLASS_METRICS]
+    )
 
 
 def estimate_cells(found: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:

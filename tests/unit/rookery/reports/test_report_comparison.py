@@ -12,16 +12,16 @@ from rich.console import Console
 from rookery.reports import Assessment, assess, comparison_html, comparison_table, write_comparison
 from rookery.reports.assess.curves import _thin, _wilson, make_curves
 from rookery.reports.charts.classes import precision_limit, roc_limit
-from rookery.reports.metric_names import COMPARED, METRICS, metric
 from rookery.reports.page.comparison import lost_to_average
 from rookery.surveys.store import Survey, write_survey
 from rookery_ensembles import Classes
 from rookery_ensembles.errors import InputError
+from rookery_ensembles.metric import CLASS_METRICS, METRICS
 from rookery_ensembles.metrics import classification_metrics
 from rookery_ensembles.predictions import PredictionInfo, Predictions
 
-GOOD = dict.fromkeys(COMPARED, 0.9) | {"log_loss": 0.1, "brier": 0.02, "ece": 0.01}
-POOR = dict.fromkeys(COMPARED, 0.8) | {"log_loss": 0.4, "brier": 0.11, "ece": float("nan")}
+GOOD = dict.fromkeys(Classes.compared, 0.9) | {"log_loss": 0.1, "brier": 0.02, "ece": 0.01}
+POOR = dict.fromkeys(Classes.compared, 0.8) | {"log_loss": 0.4, "brier": 0.11, "ece": float("nan")}
 
 
 def make_survey(folder: Path, n: int = 40) -> Survey:
@@ -74,13 +74,13 @@ def test_terminal_table_has_a_row_per_method_and_dashes_for_the_undefined() -> N
 
 def test_html_table_marks_the_best_of_each_column_whichever_way_is_better() -> None:
     good, poor = comparison_html([("good", GOOD), ("poor", POOR)]).split("<tr>")[2:]
-    assert good.count("number best") == len(COMPARED)
+    assert good.count("number best") == len(Classes.compared)
     assert poor.count("number best") == 0
 
 
 def test_values_that_look_equal_are_equally_best() -> None:
     rows = comparison_html([("one", GOOD), ("two", GOOD | {"auc": 0.90001})]).split("<tr>")[2:]
-    assert [row.count("number best") for row in rows] == [len(COMPARED)] * 2
+    assert [row.count("number best") for row in rows] == [len(Classes.compared)] * 2
 
 
 def test_single_method_is_not_called_the_best() -> None:
@@ -89,8 +89,8 @@ def test_single_method_is_not_called_the_best() -> None:
 
 def test_every_metric_that_is_computed_is_named_and_explained() -> None:
     computed = classification_metrics(("Ia", "non-Ia"), ["Ia", "non-Ia"], np.eye(2))
-    assert {entry.key for entry in METRICS} == set(computed) - {"n"}
-    assert all(metric(key).definition.endswith(".") for key in COMPARED)
+    assert {entry.name for entry in CLASS_METRICS} == set(computed) - {"n"}
+    assert all(METRICS[key].meaning.endswith(".") for key in Classes.compared)
 
 
 def test_comparison_page_overlays_all_methods(survey: Survey, tmp_path: Path) -> None:

@@ -25,7 +25,6 @@ from rookery.reports.assess.redshifts import assess_methods, method_names
 from rookery.reports.assess.trends import running_trends
 from rookery.reports.charts.redshifts import density_chart, errors_chart, examples_chart, pit_chart
 from rookery.reports.draw.paper import paper_figure, paper_style
-from rookery.reports.metric_names import REDSHIFT_METRICS
 from rookery.reports.page.redshift_values import notices
 from rookery.surveys import Survey, new_galaxy_survey, open_survey, split_survey
 from rookery_ensembles import (
@@ -36,6 +35,7 @@ from rookery_ensembles import (
     RedshiftBins,
     write_predictions,
 )
+from rookery_ensembles.metric import REDSHIFT_METRICS
 from rookery_ensembles.photoz_metrics import photoz_metrics
 from rookery_ensembles.redshift_pdf import bin_centres
 
@@ -154,7 +154,7 @@ def test_metrics_have_their_known_values(results: Results) -> None:
     assert results.metrics["sigma_mad"] == pytest.approx(0.0, abs=1e-6)  # all but ten errors are equal
     assert results.metrics["eta"] == pytest.approx(100 * 10 / N)
     assert set(results.metrics) == set(photoz_metrics(spikes(BINS), EDGES, Z_SPEC, unseen=True))
-    assert set(results.metrics) == {"n", *(entry.key for entry in REDSHIFT_METRICS)}
+    assert set(results.metrics) == {"n", *(entry.name for entry in REDSHIFT_METRICS)}
 
 
 def test_widest_fifth_is_removed_by_the_width_of_the_pdf(results: Results) -> None:
