@@ -13,12 +13,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rookery import api
+from rookery.api._types import PathLike, Seed
 
-from rookery_ensembles import Predictions, prediction_metrics, read_predictions
-from rookery_ensembles.errors import fail
-from rookery_ensembles.files import check_name, write_text
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rookery_ensembles import Predictions
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +38,10 @@ _FILES = ("predictions.parquet", "baseline.parquet", "galaxies.parquet", "galaxi
 Say = Callable[[str], None]
 
 
-def run_demo(out: Path, *, seed: int = 1) -> tuple[Path, Path]:
-    """Simulate, search, train, combine, predict and judge, twice; return the pages of both reports.
+def demo(out: PathLike = "demo", *, seed: Seed = 1) -> tuple[Path, Path]:
+    """Run everything once on a small simulated survey (a few minutes on 2 cores).
+
+    Simulate, search, train, combine, predict and judge, twice; the pages of both reports are returned.
 
     Parameters
     ----------
@@ -50,7 +55,9 @@ def run_demo(out: Path, *, seed: int = 1) -> tuple[Path, Path]:
     InputError
         When `out` holds anything but an earlier demo.
     """
-    console, start = Console(), time.monotonic()
+    from rich.console import Console
+
+    out, console, start = Path(out), Console(), time.monotonic()
 
     def say(step: str) -> None:
         console.print(f"[dim]{time.monotonic() - start:4.0f} s[/dim]  {step}", highlight=False)
@@ -64,7 +71,6 @@ def run_demo(out: Path, *, seed: int = 1) -> tuple[Path, Path]:
 
 def _supernovae(out: Path, seed: int, console: Console, say: Say) -> Path:
     """Classify simulated supernovae; return the page that compares the ensemble."""
-    from rookery import api
     from rookery.reports import comparison_table
     from rookery.reports.assess.classes import assess
     from rookery.reports.page.comparison import lost_to_average, write_comparison
@@ -84,9 +90,9 @@ def _supernovae(out: Path, seed: int, console: Console, say: Say) -> Path:
     say(f"Predicting the whole survey into {out / 'predictions.parquet'}")
     api.predict(study / "ensemble", survey_path, out / "predictions.parquet")
     say("Training the baseline: boosted trees on binned fluxes")
-    api.baseline("binned-trees", survey_path, "half", out / "baseline.parquet", seed=seed)
+    api.baseline("binned-trees", out / "baseline.parquet", survey=survey_path, split="half", seed=seed)
     say(f"Writing reports into {out}")
-    api.evaluate(out / "predictions.parquet", survey_path, out / "report-ensemble", split="half")
+    api.evaluate(out / "predictions.parquet", survey_path, report=out / "report-ensemble", split="half")
 
     survey = open_survey(survey_path, verify=False)
     compared: dict[str, Path | Predictions] = {
@@ -113,9 +119,9 @@ def _supernovae(out: Path, seed: int, console: Console, say: Say) -> Path:
 
 def _galaxies(out: Path, seed: int, console: Console, say: Say) -> Path:
     """Predict redshifts of simulated galaxies from their magnitudes; return the report's page."""
-    from rookery import api
     from rookery.reports import comparison_table
     from rookery.reports.page.comparison import lost_to_average
+    from rookery_ensembles import prediction_metrics, read_predictions
 
     survey, study = out / "galaxies", out / "galaxies-study"
     made, b16 = out / "galaxies.parquet", out / "galaxies-b16.parquet"
@@ -137,9 +143,9 @@ def _galaxies(out: Path, seed: int, console: Console, say: Say) -> Path:
     ensemble = api.ensemble(study, overwrite=True)
     api.predict(study / "ensemble", survey, made)
     say("Running the baseline: B16, local linear regression")
-    api.baseline("b16", survey, "half", b16)
+    api.baseline("b16", b16, survey=survey, split="half")
     say(f"Writing a report into {out / 'galaxies-report'}")
-    api.evaluate(made, survey, out / "galaxies-report", split="half", against=[b16])
+    api.evaluate(made, survey, report=out / "galaxies-report", split="half", against=[b16])
     rows = {
         "best single member": ensemble.test_scores["best_member"],
         "plain average": ensemble.test_scores["average"],
@@ -159,6 +165,9 @@ def _prepare(out: Path, seed: int) -> None:
 
     Nothing is removed but what a demo has made, and only where its marker says that it was one.
     """
+    from rookery_ensembles.errors import fail
+    from rookery_ensembles.files import check_name, write_text
+
     settings = {
         "objects": N_OBJECTS,
         "trials": N_TRIALS,

@@ -60,7 +60,7 @@ def file(survey, other_survey, tmp_path_factory):
 def finished(file, ray_session, tmp_path_factory):
     """A campaign at its end, and its result."""
     out = tmp_path_factory.mktemp("runs") / "campaign"
-    return out, api.campaign(file, out, processes=1)
+    return out, api.campaign(file, out=out, processes=1)
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_the_table_has_bins_the_baseline_beside_and_published_lines_marked(finis
 
 def test_a_second_run_trains_nothing(copy, file):
     before = members(copy)
-    result = api.campaign(file, copy)
+    result = api.campaign(file, out=copy)
     assert (result.trained, members(copy)) == (0, before)
 
 
@@ -191,7 +191,7 @@ def test_only_what_is_missing_is_trained_again(copy, file, finished):
     shutil.rmtree(copy / "members" / gone)
     (copy / "members" / half / "weights.safetensors").unlink()
     (copy / "members" / f".{gone}.partial-01234567").mkdir()
-    result = api.campaign(file, copy, processes=1)
+    result = api.campaign(file, out=copy, processes=1)
     after = members(copy)
     assert result.trained == 2
     assert set(after) == set(before)
@@ -205,7 +205,7 @@ def test_a_network_that_fails_leaves_the_others_and_is_named(file, copy):
     row = "  - {name: broken, configuration: {learning_rate: 1.0e+30}, members: 1}\n"
     broken.write_text(file.read_text().replace("table:", row + "table:"))
     with pytest.raises(InputError, match=r"1 networks or .* half/broken, again/broken; .*DivergedError"):
-        api.campaign(broken, copy, processes=1)
+        api.campaign(broken, out=copy, processes=1)
     (record,) = (copy / "failed").iterdir()
     assert "DivergedError" in record.read_text()
     text = (copy / "table.md").read_text()
@@ -234,23 +234,23 @@ def test_what_only_the_survey_can_tell_is_refused_before_training(
     text = FILE.replace(old, new, 1).replace("SKY", str(survey.path)).replace("FAR", str(other_survey.path))
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(InputError, match=message):
-        api.campaign(tmp_path / "c.yaml", tmp_path / "out")
+        api.campaign(tmp_path / "c.yaml", out=tmp_path / "out")
     assert not (tmp_path / "out" / "members").exists()
 
 
 def test_a_folder_of_something_else_is_refused(file, tmp_path):
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(InputError, match=r"is not empty and holds no campaign\.yaml"):
-        api.campaign(file, tmp_path)
+        api.campaign(file, out=tmp_path)
 
 
 def test_a_survey_made_by_another_definition_is_refused(tmp_path):
     options = {"dry_run": False, "settings": {"experiments.half.split": "nosuch", "surveys.sky.n": 20}}
     with pytest.raises(InputError, match="no such split"):
-        api.campaign("tiny", tmp_path / "out", **options)
+        api.campaign("tiny", out=tmp_path / "out", **options)
     options["settings"]["surveys.sky.n"] = 30
     with pytest.raises(InputError, match=r"sky: was made by .*'n': 20.* but the campaign says .*'n': 30"):
-        api.campaign("tiny", tmp_path / "out", **options)
+        api.campaign("tiny", out=tmp_path / "out", **options)
 
 
 @pytest.mark.slow

@@ -87,6 +87,6 @@ def test_a_study_on_object_storage_outlives_the_server_away_for_twenty_seconds(
     assert [trial.state.name for trial in begun] == ["COMPLETE"] * 2
     assert sorted(study.complete_trials()) == [0, 1]
     assert api.status(place)["networks"] == 2
-    assert Path(api.ensemble(place, tmp_path / "bundle").bundle.path).is_dir()
+    assert Path(api.ensemble(place, out=tmp_path / "bundle").bundle.path).is_dir()
     end(start(survey, place, tmp_path, 3), tmp_path)
     assert remote.names("members") == ["0000", "0001", "0002"]

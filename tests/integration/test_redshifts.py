@@ -98,11 +98,13 @@ def test_the_bundle_predicts_another_survey_and_is_judged_beside_b16(study, gala
     made = api.predict(study[0] / "ensemble", galaxies.path, tmp_path / "all.parquet")
     assert made.info.target.kind == "redshift_pdf"
     assert made.info.target.edges[-1] == 0.5
-    baseline = api.baseline("b16", galaxies.path, "cv", tmp_path / "b16.parquet", bins=(0.0, 0.5, 25))
+    baseline = api.baseline(
+        "b16", tmp_path / "b16.parquet", survey=galaxies.path, split="cv", bins=(0.0, 0.5, 25)
+    )
     assert len(baseline.object_id) == 900
     unseen = study[0] / "ensemble-out-of-fold.parquet"
     metrics = api.evaluate(
-        unseen, galaxies.path, tmp_path / "report", against=[tmp_path / "b16.parquet"], replicates=20
+        unseen, galaxies.path, report=tmp_path / "report", against=[tmp_path / "b16.parquet"], replicates=20
     )
     assert metrics["n"] == 900
     assert (tmp_path / "report" / "index.html").is_file()
@@ -124,7 +126,7 @@ def test_redshift_outside_the_bins_is_one_clear_error(galaxies, tmp_path):
 def test_a_campaign_of_redshifts_ends_in_a_table_of_their_metrics(galaxies, ray_session, tmp_path):
     file = tmp_path / "campaign.yaml"
     file.write_text(CAMPAIGN.replace("SKY", str(galaxies.path)))
-    result = api.campaign(file, tmp_path / "out", processes=1)
+    result = api.campaign(file, out=tmp_path / "out", processes=1)
     lines = {line.row: line for line in result.lines}
     assert lines["network"].members == 2
     assert lines["network"].test_size == lines["B16"].test_size == 360
@@ -163,7 +165,7 @@ def test_a_campaign_with_folds_judges_every_object_by_networks_that_did_not_see_
 ):
     file = tmp_path / "campaign.yaml"
     file.write_text(FOLDS.replace("SKY", str(galaxies.path)))
-    result = api.campaign(file, tmp_path / "out", processes=2)
+    result = api.campaign(file, out=tmp_path / "out", processes=2)
     assert result.trained == 3 * 2 * 2  # `again` shares those of `all`
     assert "16 networks (12 different" in result.plan
     lines = {(line.experiment, line.row): line for line in result.lines}
@@ -193,11 +195,11 @@ def test_a_campaign_with_folds_judges_every_object_by_networks_that_did_not_see_
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(file.read_text().replace("[[few, all]]", "[[few, bright]]"))
     with pytest.raises(InputError, match=r"`few` judges 900 objects and `bright` .*not the same"):
-        api.campaign(wrong, tmp_path / "out", processes=2)
+        api.campaign(wrong, out=tmp_path / "out", processes=2)
 
     # The out-of-fold figures are those of the members' own files.
     names = lines["all", "network"].ids[:2]
     files = [tmp_path / "out" / "members" / name / "predictions-validation.parquet" for name in names]
     ids = np.concatenate([read_predictions(file).object_id for file in files])
     assert sorted(ids) == sorted(galaxies.objects["object_id"])
-    assert api.campaign(file, tmp_path / "out", processes=2).trained == 0
+    assert api.campaign(file, out=tmp_path / "out", processes=2).trained == 0

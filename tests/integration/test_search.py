@@ -142,10 +142,10 @@ def test_folds_give_each_development_object_one_out_of_fold_prediction(survey, r
 
 
 def test_from_members_to_a_report(study, survey, tmp_path):
-    ensemble = api.ensemble(study, tmp_path / "bundle")
+    ensemble = api.ensemble(study, out=tmp_path / "bundle")
     predictions = api.predict(tmp_path / "bundle", survey.path, tmp_path / "all.parquet")
     assert len(predictions.object_id) == len(survey)
-    metrics = api.evaluate(tmp_path / "all.parquet", survey.path, tmp_path / "report", split="half")
+    metrics = api.evaluate(tmp_path / "all.parquet", survey.path, report=tmp_path / "report", split="half")
     # The bundle, run anew over the survey, is the ensemble that was scored from prediction files.
     assert metrics["log_loss"] == pytest.approx(
         ensemble.test_scores["selected_calibrated"]["log_loss"], rel=1e-4

@@ -1,4 +1,4 @@
-"""The Python API: one function per command-line verb, with the same names and defaults.
+"""The Python API: one function per command-line verb, whose signature and docstring are its options.
 
 >>> from rookery import api
 >>> survey = api.simulate_supernovae("runs/survey", n=2000, seed=1)            # doctest: +SKIP
@@ -6,32 +6,34 @@
 >>> api.search("pelican", survey=survey.path, split="half", study="runs/x", trials=12)  # doctest: +SKIP
 >>> api.ensemble("runs/x")                                                     # doctest: +SKIP
 >>> api.predict("runs/x/ensemble", survey.path, "runs/x/all.parquet")          # doctest: +SKIP
->>> api.evaluate("runs/x/all.parquet", survey.path, "runs/x/report", split="half")  # doctest: +SKIP
+>>> api.evaluate("runs/x/all.parquet", survey.path, report="runs/x/report", split="half")  # doctest: +SKIP
 
 Every function raises :class:`rookery_ensembles.InputError` for input that breaks a rule. Heavy
 libraries are imported by the function that needs them, so that importing this module is cheap.
 """
 
-from rookery.api._common import BINARY, BINS, PathLike
+from typing import TYPE_CHECKING, Any
+
+from rookery.api._types import BINARY, BINS, PathLike
 from rookery.api.clusters import cluster, doctor, jobs, submit
 from rookery.api.predictions import baseline, ensemble, evaluate, predict
-from rookery.api.searches import campaign, dashboard, demo, pareto, search, status
-from rookery.api.surveys import (
-    ingest_annz,
-    ingest_catalogue,
-    ingest_cubes,
-    ingest_cutouts,
-    ingest_frames,
-    ingest_headphot_csv,
-    ingest_mlz,
-    ingest_plasticc,
-    ingest_snana,
-    ingest_snana_fits,
-    ingest_table,
-    simulate_galaxies,
-    simulate_supernovae,
-    split,
-)
+from rookery.api.searches import campaign, dashboard, pareto, search, status
+from rookery.api.surveys import simulate_galaxies, simulate_supernovae, split
+
+if TYPE_CHECKING:
+    from rookery.surveys import (
+        ingest_annz,
+        ingest_catalogue,
+        ingest_cubes,
+        ingest_cutouts,
+        ingest_frames,
+        ingest_headphot_csv,
+        ingest_mlz,
+        ingest_plasticc,
+        ingest_snana,
+        ingest_snana_fits,
+        ingest_table,
+    )
 
 __all__ = [
     "BINARY",
@@ -41,7 +43,6 @@ __all__ = [
     "campaign",
     "cluster",
     "dashboard",
-    "demo",
     "doctor",
     "ensemble",
     "evaluate",
@@ -66,3 +67,11 @@ __all__ = [
     "status",
     "submit",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("ingest_") and name in __all__:  # the readers themselves, which import pandas
+        from rookery import surveys
+
+        return getattr(surveys, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

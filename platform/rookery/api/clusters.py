@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rookery.api._common import PathLike
+from rookery.api._types import PathLike
 
 if TYPE_CHECKING:
     from rookery.clusters.doctor import DoctorReport
@@ -13,11 +13,20 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    address: str | None = None, *, survey: PathLike | None = None, study: PathLike | None = None
+    *, address: str | None = None, survey: PathLike | None = None, study: PathLike | None = None
 ) -> DoctorReport:
-    """Look at every node of a cluster, or at this machine alone.
+    """Look at every node of a cluster (versions, GPUs, shared folder, clocks, disks) and say what to mend.
 
     See :func:`rookery.clusters.doctor.examine`.
+
+    Parameters
+    ----------
+    address
+        A Ray cluster that this machine belongs to: auto or HOST:6379; else this machine.
+    survey
+        Survey store that every node must read.
+    study
+        Folder of a study or campaign, made or not, that every node must write.
     """
     from rookery.clusters.doctor import examine
 
@@ -27,10 +36,21 @@ def doctor(
 def submit(
     command: Sequence[str], *, address: str | None = None, folder: str | None = None, python: str = "python"
 ) -> str:
-    """Send `rookery COMMAND...` to a cluster as a Ray job; return the job's name.
+    """Send a command to a cluster, which runs it while you go home: rookery submit -- search pelican ...
 
-    See :meth:`rookery.clusters.jobs.JobClient.submit`. Searches and campaigns want
+    Returns the job's name. See :meth:`rookery.clusters.jobs.JobClient.submit`. Searches and campaigns want
     ``"--address", "auto"`` in the command, which the command line adds by itself.
+
+    Parameters
+    ----------
+    command
+        After ``--``: a verb with its options.
+    address
+        The head's dashboard, http://HEAD:8265; by default RAY_API_SERVER_ADDRESS or this machine's.
+    folder
+        Folder on the cluster to run in, where its paths begin: /shared.
+    python
+        The Python on the cluster that has Rookery.
     """
     return jobs(address).submit(command, folder=folder, python=python)
 
@@ -45,8 +65,18 @@ def jobs(address: str | None = None) -> JobClient:
     return JobClient(address)
 
 
-def cluster(kind: str, out: PathLike | None = None) -> str:
-    """Return a file that makes a cluster, and write it to `out`. See :mod:`rookery.clusters.files`."""
+def cluster(kind: str, *, out: PathLike | None = None) -> str:
+    """Write the file that makes a cluster, or a Grafana board; lines to change are marked CHANGE.
+
+    Returns its text. See :mod:`rookery.clusters.files`.
+
+    Parameters
+    ----------
+    kind
+        local (machines of your own, by ssh), slurm, kubernetes or grafana.
+    out
+        File to write, one that does not exist; else it is shown.
+    """
     from rookery.clusters.files import write_cluster_file
 
     return write_cluster_file(kind, out)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from rookery.api._common import BINARY, PathLike
+from rookery.api._types import BINARY, PathLike, Seed
+from rookery.signature import Between
 
 if TYPE_CHECKING:
     from rookery.inference import StudyEnsemble
@@ -14,12 +15,22 @@ if TYPE_CHECKING:
 
 
 def ensemble(
-    study: PathLike, out: PathLike | None = None, *, positive: str = "Ia", overwrite: bool = False
+    study: PathLike, *, out: PathLike | None = None, positive: str = "Ia", overwrite: bool = False
 ) -> StudyEnsemble:
-    """Build a study's ensemble: select, average and calibrate its members on validation objects.
+    """Select, average and calibrate a study's members; write an ensemble bundle.
 
-    The bundle is written to `out`, by default ``ensemble/`` in the study's folder.
     See :func:`rookery.inference.build_ensemble`.
+
+    Parameters
+    ----------
+    study
+        Study folder, or its URL.
+    out
+        Bundle to make; by default STUDY/ensemble.
+    positive
+        Class whose recall at fixed precision is reported.
+    overwrite
+        Replace a bundle made before.
     """
     from rookery.inference import build_ensemble
     from rookery.search.storage.remote_folder import is_url
@@ -44,7 +55,31 @@ def predict(
     split: str | None = None,
     allow_missing_bands: bool = False,
 ) -> Predictions:
-    """Predict every object of a survey with an ensemble. See :func:`rookery.inference.predict_survey`."""
+    """Predict every object of a survey with an ensemble.
+
+    See :func:`rookery.inference.predict_survey`.
+
+    Parameters
+    ----------
+    bundle
+        Ensemble bundle.
+    survey
+        Survey store.
+    out
+        Prediction file (Parquet) to write.
+    days
+        Show it only what was observed up to so many days since ...
+    since
+        What days count from.
+    device
+        Torch device; by default a GPU where there is one.
+    correct_priors
+        Correct for the survey's own class fractions: for classes that look the same.
+    split
+        Estimate those on this split's test and unlabelled objects alone.
+    allow_missing_bands
+        Predict without bands that every network always saw.
+    """
     from rookery.inference import predict_survey
 
     return predict_survey(
@@ -63,8 +98,8 @@ def predict(
 def evaluate(
     predictions: PathLike,
     survey: PathLike,
-    report: PathLike,
     *,
+    report: PathLike,
     against: Sequence[PathLike] = (),
     split: str | None = None,
     role: str | None = None,
@@ -77,18 +112,51 @@ def evaluate(
     since: Literal["detection", "peak"] = "detection",
     truth: Literal["agree", "survey"] = "agree",
     replicates: int = 300,
-    seed: int = 0,
+    seed: Seed = 0,
     device: str | None = None,
 ) -> dict[str, float]:
-    """Judge a prediction file and write an HTML report.
+    """Judge class probabilities or redshift PDFs: metrics with intervals, in bins; an HTML report.
 
     See :func:`rookery.reports.evaluate` for class probabilities, and
     :func:`rookery.reports.evaluate_redshifts` for redshift PDFs: the file says which it holds.
-    With `split`, only its objects of `role` are judged; `role` is then ``test`` unless given.
-    `against` are other methods' files of redshift PDFs, to stand beside.
-    With `bundle` and `days` the ensemble that made the predictions classifies the same objects
-    as they were known on each of those days, and the report shows the metrics against days.
-    A file whose own truth contradicts the survey's is refused, unless `truth` is ``"survey"``.
+
+    Parameters
+    ----------
+    predictions
+        Prediction file (Parquet).
+    survey
+        Survey store that knows the truth.
+    report
+        Folder of the report.
+    against
+        Another method's redshift PDFs, to stand beside; repeatable.
+    split
+        Judge only objects of this split.
+    role
+        Role to judge within the split; test by default.
+    positive
+        Class whose recall at fixed precision is reported.
+    by
+        A further number of objects to bin by, like host_photo_z; repeatable.
+    bins
+        NAME=8 (quantile bins) or NAME=0,0.2,0.4 (edges); repeatable.
+    partial
+        Prediction file of `predict --days`; repeatable.
+    bundle
+        The ensemble that predicted, to classify partial light curves: the same objects as they were known
+        on each of `days`; the report shows the metrics against days.
+    days
+        With `bundle`: days to judge it on, like 0,2,5,10,20,50.
+    since
+        What days count from.
+    truth
+        Where the file's own truth is not the survey's: refuse, or judge by the survey's.
+    replicates
+        Bootstrap replicates; 0 for no intervals.
+    seed
+        Seed of everything random.
+    device
+        Torch device; by default a GPU where there is one.
     """
     from rookery.reports import evaluate as judge
     from rookery.reports import evaluate_redshifts
@@ -153,45 +221,68 @@ def evaluate(
 
 def baseline(
     name: str,
-    survey: PathLike,
-    split: str,
     out: PathLike,
     *,
-    class_names: Sequence[str] = BINARY,
-    seed: int = 0,
+    survey: PathLike,
+    split: str,
+    class_names: tuple[str, ...] = BINARY,
+    seed: Seed = 0,
     redshift: str | None = None,
-    role: str = "test",
+    role: Literal["test", "unlabelled", "validation"] = "test",
     train_on: Mapping[str, Any] | None = None,
     address: str | None = None,
-    processes: int | None = None,
+    processes: Annotated[int, Between(0)] | None = None,
     model_path: PathLike | None = None,
     filters: str | None = None,
     bins: tuple[float, float, int] | None = None,
     deredden: bool | None = None,
-    copies: int | None = None,
+    copies: Annotated[int, Between(0)] | None = None,
     redshifting: bool | None = None,
     copy_dimming: float | None = None,
 ) -> Predictions:
-    """Train a classical method on a split and predict its test objects. See :mod:`rookery.baselines`.
+    """Train a classical method on a split and predict its test objects.
+
+    See :mod:`rookery.baselines`.
 
     Parameters
     ----------
-    redshift, role
-        See :class:`rookery.baselines.Baseline`.
+    name
+        Which classical method, for example parametric-trees; a wrong name lists all.
+    out
+        Prediction file (Parquet) to write.
+    survey
+        Survey store.
+    split
+        Name of a split of the survey.
+    class_names
+        Classes to tell apart; `non-X` takes every other type.
+    seed
+        Seed of everything random.
+    redshift
+        Covariate of the survey to use as a redshift, for example host_photo_z.
+    role
+        Who is predicted; validation objects train unless they are.
     train_on
-        Train only on some of the objects that could, ``{"part": 0.1, "where": ["stripe82=1"]}``, as the
-        networks of a campaign do.
-    address, processes
-        Of baselines that fit light curves: a Ray cluster that this machine belongs to, instead of a
-        Ray of its own, and how many blocks of objects are fitted at once, 0: in this process.
-    model_path, filters
-        See :mod:`rookery.baselines.salt2_trees`.
-    bins, deredden
-        Of redshifts: lower edge, upper edge and number of the bins (0, 0.4, 180 by default), and whether
-        magnitudes are corrected with the covariate `mwebv`. See :mod:`rookery.baselines.b16`.
-    copies, redshifting, copy_dimming
-        Of binned-trees: train also on copies of the training objects as those to classify would be seen,
-        as networks with these hyperparameters do. See :mod:`rookery.baselines.binned_trees`.
+        Train only on some of the objects that could: part=0.1, where=[stripe82=1]; repeatable.
+    address
+        Fit on a Ray cluster that this machine belongs to: auto or HOST:6379.
+    processes
+        Blocks of objects fitted at once; by default all CPUs; 0: without Ray.
+    model_path
+        Of salt2-trees: folder of a SALT2 or SALT3 model's files.
+    filters
+        Of salt2-trees: speclite's filters, as decam2014 or g=decam2014-g,...
+    bins
+        Of b16: lower edge, upper edge and number of redshift bins; 0,0.4,180 by default.
+    deredden
+        Of b16: correct the magnitudes with the covariate mwebv.
+    copies
+        Of binned-trees: train also on so many copies of each training object as objects to classify would
+        be seen, as the networks' hyperparameter `copies` does.
+    redshifting
+        Of binned-trees: copies also move to the (photometric) redshifts of objects to classify.
+    copy_dimming
+        Of binned-trees: copies also get fainter, as the networks' hyperparameter `copy_dimming` does.
     """
     from rookery import baselines
     from rookery.documents import build

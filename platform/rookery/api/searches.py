@@ -2,91 +2,114 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from rookery.api._common import BINARY, BINS, PathLike
+from rookery.api._types import BINARY, BINS, Count, FileOrName, PathLike, Seed
+from rookery.signature import Between
 
 if TYPE_CHECKING:
     from rookery.campaigns import CampaignResult
     from rookery.search.driver import SearchResult
-    from rookery.training.job import KeptEpoch
+
+TOKEN = "ROOKERY_DASHBOARD_TOKEN"
 
 
 def search(
-    space: PathLike,
+    space: FileOrName,
     *,
     survey: PathLike,
     split: str,
     study: PathLike,
-    trials: int,
-    concurrent: int | None = None,
+    trials: Count,
+    concurrent: Count | None = None,
     address: str | None = None,
     execution: Literal["auto", "train", "actor"] = "auto",
     sampler: Literal["tpe", "gp", "cmaes", "nsgaii", "nsgaiii", "random", "grid"] = "tpe",
-    pruner: Literal["percentile", "median", "asha", "hyperband", "patience", "none"] = "percentile",
     sampler_options: Mapping[str, Any] | None = None,
+    pruner: Literal["percentile", "median", "asha", "hyperband", "patience", "none"] = "percentile",
     pruner_options: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    class_names: Sequence[str] = BINARY,
+    class_names: tuple[str, ...] = BINARY,
     bins: tuple[float, float, int] = BINS,
-    starts: int = 1,
-    keep: KeptEpoch = "best",
+    starts: Count = 1,
+    keep: Literal["best", "last"] = "best",
     inner_validation: float | None = None,
     fixed: Mapping[str, Any] | None = None,
     cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
-    workers_per_network: int = 1,
-    autoscaling: bool = False,
-    storage: str | None = None,
-    deterministic: int | None = None,
+    workers_per_network: Count = 1,
+    deterministic: Count | None = None,
     warm_start: Sequence[PathLike] = (),
+    storage: str | None = None,
+    autoscaling: bool = False,
     dry_run: bool = False,
+    seed: Seed = 0,
 ) -> SearchResult:
-    """Search a space of networks until the study has `trials` trials; start it or go on with it.
+    """Search a space of networks on Ray; kill it whenever you like and call it again.
+
+    No finished trial is lost or repeated. See :func:`rookery.search.driver.run_search`,
+    :class:`rookery.search.study.StudyDocument` and :mod:`rookery.search.warm_start`.
 
     Parameters
     ----------
     space
-        A YAML file in the grammar of :mod:`rookery.search.space`, or the name of one that ships.
-    survey, split
-        What to learn from.
+        Search space: a YAML file, or the name of one that ships.
+    survey
+        Survey store.
+    split
+        Name of a split of the survey.
     study
-        The study's folder. One that exists is continued, with no finished trial lost or repeated.
+        Study folder, or its URL; one that exists is continued.
     trials
-        Trials that the study shall have, those of earlier runs counted.
-    concurrent, cpus_per_trial, gpus_per_trial, address, autoscaling, dry_run
-        See :func:`rookery.search.driver.run_search`.
-    deterministic
-        At most so many trials at once; the study then depends on its seed alone, not on who is faster.
-    warm_start
-        Folders or URLs of earlier studies of the same family and objectives, on any survey: the best of their
-        configurations are tried first, and the sampler learns from them as far as they prove right; see
-        :mod:`rookery.search.earlier_studies`. They are read when the study is made.
-    storage
-        URL of a database, which a study at a URL needs. PostgreSQL lets several drivers work on the study
-        at the same time; by default it is SQLite in the study's folder. ``study.yaml`` keeps it
-        without its password.
-    execution, sampler, pruner, sampler_options, pruner_options, seed, workers_per_network
-        See :class:`rookery.search.study.StudyDocument`.
+        Trials the study shall have, earlier ones counted.
+    concurrent
+        Trials at once; by default all that fit.
+    address
+        A Ray cluster that this machine belongs to: auto or HOST:6379.
+    execution
+        Train in Ray Train worker groups, or in Tune actors; auto: by GPUs.
+    sampler
+        Who proposes configurations.
+    sampler_options
+        NAME=VALUE of Optuna's sampler; repeatable.
+    pruner
+        Who stops bad trials.
+    pruner_options
+        NAME=VALUE of the pruner; repeatable.
     class_names
-        Of a family that classifies: classes to tell apart; a class ``non-X`` takes every type that has
-        no class of its own.
+        Classes to tell apart; `non-X` takes every other type.
     bins
-        Of a family that predicts redshifts: lower edge, upper edge and number of the bins.
+        Redshift bins: lower edge, upper edge, number; for redshifts only.
     starts
-        Networks of each trial and fold, which differ by their random start; they count as one.
+        Networks of each trial and fold, from different random starts; they count as one.
     keep
-        Which epoch gives a network's weights: the `best` by the objective, or the `last`; then patience does
-        not stop a network.
+        Epoch whose weights are kept; with last, nothing stops a network early.
     inner_validation
         Part of the training objects that chooses epochs, and that pruning and the objective look at, while
-        fold or validation role only judge; 0 for none. By default 0.1 with folds and `keep` best, else none;
-        a study that exists keeps its own.
+        fold or validation role only judge; 0 for none. With folds and keep best 0.1, else none.
     fixed
-        Parameters that are not to be searched, with their values.
+        NAME=VALUE: do not search this parameter; repeatable.
+    cpus_per_trial
+        CPU cores of each worker of a network.
+    gpus_per_trial
+        GPUs of each worker, also parts, as 0.25; by default 1 if any.
+    workers_per_network
+        Processes that train one network together.
+    deterministic
+        At most so many trials at once; the study depends on its seed alone.
+    warm_start
+        An earlier study of the family to learn from, on any survey; repeatable. It is read when the study
+        is made.
+    storage
+        postgresql://USER@HOST/NAME, for several drivers at once; else SQLite. A study at a URL needs one.
+    autoscaling
+        The cluster adds nodes for `concurrent` trials that wait.
+    dry_run
+        Say what the plan is, train nothing.
+    seed
+        Seed of everything random.
     """
     from rookery.networks.family import load_family
     from rookery.search.creation import create_or_open_study
@@ -133,50 +156,54 @@ def search(
 
 
 def campaign(
-    file: PathLike,
-    out: PathLike,
+    file: FileOrName,
     *,
+    out: PathLike,
     surveys: PathLike | None = None,
-    survey_paths: Mapping[str, PathLike] | None = None,
+    survey_paths: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
-    processes: int | None = None,
-    address: str | None = None,
+    processes: Count | None = None,
     cpus_per_network: float = 1,
     gpus_per_network: float | None = None,
+    address: str | None = None,
     dry_run: bool = False,
     seconds_per_network: float | None = None,
-    price_per_device_hour: float | None = None,
+    price_per_device_hour: Annotated[float, Between(0)] | None = None,
     currency: str = "USD",
 ) -> CampaignResult:
-    """Train every network of a campaign file, judge each row of it, and write the table.
+    """Train every network of a file of experiments and write their table; kill it and call it again.
 
-    May be killed at any moment and called again: what is finished is never made again. A network
-    that fails is recorded, the others go on, and an error at the end names what the table lacks.
+    What is finished is never made again. A network that fails is recorded, the others go on, and an error
+    at the end names what the table lacks.
 
     Parameters
     ----------
     file
-        A YAML file (see docs/campaigns.md), or the name of one that ships.
+        Campaign: a YAML file, or the name of one that ships.
     out
-        The campaign's folder: ``members/``, ``ensembles/``, ``table.md``, ``table.csv``, ``table.json``.
+        Folder of the campaign; one that exists is continued.
     surveys
-        Where surveys that the file defines are made, unless they are there; by default ``surveys/`` in `out`.
+        Folder where surveys are made; by default OUT/surveys.
     survey_paths
-        Existing surveys to take instead of what the file says, by their names in it.
+        NAME=FOLDER: take this survey store; may be repeated.
     settings
-        Values to set in the file, by dotted key: ``{"defaults.members": 1}``.
+        KEY=VALUE: set a dotted key of the file, such as defaults.members=1.
     processes
-        Networks at once; by default as many as fit on the machine or cluster.
-    cpus_per_network, gpus_per_network
-        What each network takes; a part of a GPU is shared. By default one GPU where there is any.
+        Networks at once; by default all that fit.
+    cpus_per_network
+        CPU cores of a network.
+    gpus_per_network
+        GPUs of a network, also parts, as 0.25; by default 1 if any.
     address
-        Of a running Ray cluster; by default a Ray of this machine's own is started and ended.
+        A Ray cluster that this machine belongs to: auto or HOST:6379.
     dry_run
-        Only say what the campaign takes; make nothing.
+        Count networks, device-hours and cost only.
     seconds_per_network
-        For the device-hours of the plan; by default measured on finished members, or the file's word.
-    price_per_device_hour, currency
-        For the cost in the plan; by default the file's word.
+        What a network takes, for the dry run; else measured or stated.
+    price_per_device_hour
+        What an hour of a device costs, for the dry run.
+    currency
+        Of that price.
     """
     from rookery import api
     from rookery.campaigns import run_campaign
@@ -200,7 +227,15 @@ def campaign(
 
 
 def pareto(study: PathLike) -> list[dict[str, Any]]:
-    """Return the trials that none beats in all objectives. See :func:`rookery.search.pareto.pareto_front`."""
+    """Show the trials of a study that none beats in all of its objectives.
+
+    See :func:`rookery.search.pareto.pareto_front`.
+
+    Parameters
+    ----------
+    study
+        Study folder.
+    """
     from rookery.search.pareto import pareto_front
     from rookery.search.study import open_study
 
@@ -208,9 +243,14 @@ def pareto(study: PathLike) -> list[dict[str, Any]]:
 
 
 def status(path: PathLike) -> dict[str, Any]:
-    """Return how a study or a campaign stands, from its folder alone: no Ray, nothing locked or written.
+    """Say how a study or campaign stands, from its folder alone; disturbs no search that runs.
 
-    See docs/monitoring.md for every key.
+    Without Ray, and nothing is locked or written. See docs/monitoring.md for every key.
+
+    Parameters
+    ----------
+    path
+        Folder of a study (or its URL) or a campaign, running or not.
 
     Raises
     ------
@@ -240,18 +280,25 @@ def dashboard(
     token: str | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve optuna-dashboard on a study until interrupted. See :func:`rookery.dashboard.serve`."""
+    """Serve optuna-dashboard on a study, running or finished.
+
+    See :func:`rookery.dashboard.serve`.
+
+    Parameters
+    ----------
+    study
+        Study folder, or its URL.
+    host
+        Address to listen on.
+    port
+        Port to listen on.
+    token
+        What visitors must show; by default that of ROOKERY_DASHBOARD_TOKEN, else a new one, where other
+        machines can reach `host`.
+    announce
+        Called with the page's address once the server listens.
+    """
     from rookery.dashboard import serve
     from rookery.search.storage.remote_folder import local_study
 
-    serve(local_study(study), host=host, port=port, token=token, announce=announce)
-
-
-def demo(out: PathLike = "demo", *, seed: int = 1) -> tuple[Path, Path]:
-    """Run the whole way of the data on two small simulated surveys; return the pages of their reports.
-
-    See :func:`rookery.demo.run_demo`.
-    """
-    from rookery.demo import run_demo
-
-    return run_demo(Path(out), seed=seed)
+    serve(local_study(study), host=host, port=port, token=token or os.environ.get(TOKEN), announce=announce)

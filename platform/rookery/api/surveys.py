@@ -1,214 +1,47 @@
-"""Surveys: read from files, simulated, and split."""
+"""Surveys: simulated, and split. Those read from files are :mod:`rookery.surveys.readers`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal
 
-from rookery.api._common import PathLike
+from rookery.api._types import Count, PathLike, Seed
 
 if TYPE_CHECKING:
-    from rookery.surveys import IngestReport, Survey
-    from rookery.surveys.readers.galaxies import CatalogueOptions, ImageOptions
-
-
-class LightCurveOptions(TypedDict, total=False):
-    """Keyword arguments that every reader of light curves takes; their defaults are the reader's."""
-
-    on_error: Literal["stop", "skip", "skip-row"]
-    name: str | None
-    band_aliases: Mapping[str, str] | None
-    type_map: Mapping[int, str] | Mapping[str, str] | None
-    type_column: str | None
-    time_unit: Literal["mjd", "jd"]
-
-
-def ingest_snana(path: PathLike, out: PathLike, **options: Unpack[LightCurveOptions]) -> IngestReport:
-    """Read a folder or tar archive of SNANA ascii light curves into a survey store.
-
-    See :func:`rookery.surveys.ingest_snana`.
-    """
-    from rookery.surveys import ingest_snana as ingest
-
-    return ingest(path, out, **options)
-
-
-def ingest_snana_fits(path: PathLike, out: PathLike, **options: Unpack[LightCurveOptions]) -> IngestReport:
-    """Read SNANA HEAD and PHOT FITS files into a survey store.
-
-    See :func:`rookery.surveys.ingest_snana_fits`.
-    """
-    from rookery.surveys import ingest_snana_fits as ingest
-
-    return ingest(path, out, **options)
-
-
-def ingest_headphot_csv(path: PathLike, out: PathLike, **options: Unpack[LightCurveOptions]) -> IngestReport:
-    """Read HEAD and PHOT CSV files, as SuperNNova has them, into a survey store.
-
-    See :func:`rookery.surveys.ingest_headphot_csv`.
-    """
-    from rookery.surveys import ingest_headphot_csv as ingest
-
-    return ingest(path, out, **options)
-
-
-def ingest_plasticc(
-    path: PathLike,
-    out: PathLike,
-    *,
-    metadata: PathLike | None = None,
-    **options: Unpack[LightCurveOptions],
-) -> IngestReport:
-    """Read PLAsTiCC's CSV tables into a survey store, as a stream.
-
-    See :func:`rookery.surveys.ingest_plasticc`.
-    """
-    from rookery.surveys import ingest_plasticc as ingest
-
-    return ingest(
-        path,
-        out,
-        metadata=metadata,
-        **options,
-    )
-
-
-def ingest_table(
-    path: PathLike,
-    out: PathLike,
-    *,
-    objects: PathLike | None = None,
-    columns: Mapping[str, str] | None = None,
-    columns_file: PathLike | None = None,
-    zero_point: float | None = None,
-    flux_unit: str | None = None,
-    **options: Unpack[LightCurveOptions],
-) -> IngestReport:
-    """Read any long table of light curves, CSV or Parquet, into a survey store.
-
-    See :func:`rookery.surveys.ingest_table`.
-    """
-    from rookery.surveys import ingest_table as ingest
-
-    return ingest(
-        path,
-        out,
-        objects=objects,
-        columns=columns,
-        columns_file=columns_file,
-        zero_point=zero_point,
-        flux_unit=flux_unit,
-        **options,
-    )
-
-
-def ingest_catalogue(
-    path: PathLike | Sequence[PathLike],
-    out: PathLike,
-    *,
-    on_error: Literal["stop", "skip"] = "stop",
-    name: str | None = None,
-    **options: Unpack[CatalogueOptions],
-) -> IngestReport:
-    """Read catalogues of galaxies of any format; see :func:`rookery.surveys.ingest_catalogue`."""
-    from rookery.surveys import ingest_catalogue as ingest
-
-    return ingest(path, out, on_error=on_error, name=name, **options)
-
-
-def ingest_mlz(
-    path: PathLike | Sequence[PathLike],
-    out: PathLike,
-    *,
-    on_error: Literal["stop", "skip"] = "stop",
-    name: str | None = None,
-    **options: Unpack[CatalogueOptions],
-) -> IngestReport:
-    """Read MLZ's text catalogues; see :func:`rookery.surveys.ingest_mlz`."""
-    from rookery.surveys import ingest_mlz as ingest
-
-    return ingest(path, out, on_error=on_error, name=name, **options)
-
-
-def ingest_annz(
-    path: PathLike | Sequence[PathLike],
-    out: PathLike,
-    *,
-    on_error: Literal["stop", "skip"] = "stop",
-    name: str | None = None,
-    **options: Unpack[CatalogueOptions],
-) -> IngestReport:
-    """Read ANNZ's CSV catalogues; see :func:`rookery.surveys.ingest_annz`."""
-    from rookery.surveys import ingest_annz as ingest
-
-    return ingest(path, out, on_error=on_error, name=name, **options)
-
-
-def ingest_cubes(
-    path: PathLike | Sequence[PathLike],
-    out: PathLike,
-    *,
-    cube: str = "cube",
-    labels: str = "labels",
-    on_error: Literal["stop", "skip"] = "stop",
-    name: str | None = None,
-    **options: Unpack[ImageOptions],
-) -> IngestReport:
-    """Read cubes of galaxy cutouts, as a stream; see :func:`rookery.surveys.ingest_cubes`."""
-    from rookery.surveys import ingest_cubes as ingest
-
-    return ingest(path, out, cube=cube, labels=labels, on_error=on_error, name=name, **options)
-
-
-def ingest_cutouts(
-    path: PathLike,
-    out: PathLike,
-    *,
-    manifest: PathLike | None = None,
-    path_column: str | None = None,
-    on_error: Literal["stop", "skip"] = "stop",
-    name: str | None = None,
-    **options: Unpack[ImageOptions],
-) -> IngestReport:
-    """Read cutouts with a file per galaxy and a manifest; see :func:`rookery.surveys.ingest_cutouts`."""
-    from rookery.surveys import ingest_cutouts as ingest
-
-    return ingest(
-        path, out, manifest=manifest, path_column=path_column, on_error=on_error, name=name, **options
-    )
-
-
-def ingest_frames(
-    path: PathLike | Sequence[PathLike],
-    out: PathLike,
-    *,
-    frames: Mapping[str, str] | None = None,
-    resample: Literal["auto", "never", "always"] = "auto",
-    on_error: Literal["stop", "skip"] = "stop",
-    name: str | None = None,
-    **options: Unpack[ImageOptions],
-) -> IngestReport:
-    """Cut galaxies out of FITS frames by WCS; see :func:`rookery.surveys.ingest_frames`."""
-    from rookery.surveys import ingest_frames as ingest
-
-    return ingest(path, out, frames=frames, resample=resample, on_error=on_error, name=name, **options)
+    from rookery.surveys import Survey
 
 
 def simulate_supernovae(
     out: PathLike,
     *,
     n: int,
-    seed: int = 0,
+    seed: Seed = 0,
     survey: Literal["des", "sdss", "lsst"] = "des",
     deep_fraction: float | None = None,
-    processes: int | None = None,
+    processes: Count | None = None,
     figure: PathLike | None = None,
 ) -> Survey:
-    """Simulate a light-curve survey of `n` detected supernovae; draw examples into `figure`, if given.
+    """Simulate light curves of supernovae: six types, volumetric rates, a survey's filters and cadence.
 
-    See :func:`rookery.surveys.simulators.supernovae.simulate.simulate_supernovae`.
+    See :func:`rookery.surveys.simulators.supernovae.simulate_supernovae`.
+
+    Parameters
+    ----------
+    out
+        Survey store to make.
+    n
+        Number of detected supernovae.
+    seed
+        Seed of everything random.
+    survey
+        DES-like griz, SDSS-II-like ugriz, or LSST ugrizy.
+    deep_fraction
+        lsst: fraction in deep-drilling fields; 0.5 by default.
+    processes
+        Processes; by default one a core, 8 at most.
+    figure
+        Draw an example of each type: a .png, .pdf or .svg file.
     """
     from rookery.reports.draw.pictures import check_figure_path, draw_light_curves
     from rookery.surveys.simulators.supernovae.simulate import simulate_supernovae as simulate
@@ -225,16 +58,35 @@ def simulate_galaxies(
     out: PathLike,
     *,
     n: int,
-    seed: int = 0,
+    seed: Seed = 0,
     survey: Literal["sdss", "stripe82", "both"] = "sdss",
     stripe82_fraction: float | None = None,
     size: int = 64,
-    processes: int | None = None,
+    processes: Count | None = None,
     figure: PathLike | None = None,
 ) -> Survey:
-    """Simulate cutouts and measured magnitudes of `n` galaxies; draw some into `figure`, if given.
+    """Simulate ugriz cutouts of galaxies, and what a survey would measure on them.
 
-    See :func:`rookery.surveys.simulators.galaxies.simulate.simulate_galaxies`.
+    See :func:`rookery.surveys.simulators.galaxies.simulate_galaxies`.
+
+    Parameters
+    ----------
+    out
+        Survey store to make.
+    n
+        Number of selected galaxies.
+    seed
+        Seed of everything random.
+    survey
+        Single SDSS-like images, stacks as deep as Stripe 82's, or both.
+    stripe82_fraction
+        both: fraction of galaxies in Stripe 82; 0.1 by default.
+    size
+        Pixels of a cutout's side, 0.396 arcsec each.
+    processes
+        Processes; by default one a core, 16 at most.
+    figure
+        Draw some cutouts in colour: a .png, .pdf or .svg file.
     """
     from rookery.reports.draw.pictures import check_figure_path, draw_galaxies
     from rookery.surveys.simulators.galaxies.simulate import simulate_galaxies as simulate
@@ -267,10 +119,40 @@ def split(
     folds: int = 0,
     max_train: int | None = None,
     groups: str | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     overwrite: bool = False,
 ) -> Path:
-    """Give every object of a survey a role. See :func:`rookery.surveys.split_survey`."""
+    """Give every object of a survey a role, stratified by type.
+
+    See :func:`rookery.surveys.split_survey`.
+
+    Parameters
+    ----------
+    survey
+        Survey store.
+    name
+        Name of the split to make.
+    train_ids
+        File with an object id or source file name per line.
+    train_fraction
+        Fraction that trains and validates.
+    train_where
+        Train on objects with COLUMN=VALUE (or <, >), of the object or truth table; repeatable.
+    test_where
+        Test on objects with COLUMN=VALUE (or <, >), of the object or truth table; repeatable.
+    validation_fraction
+        Fraction of the training part that validates; 0.2 without folds.
+    folds
+        Number of folds of the training part; 0 for none.
+    max_train
+        At most so many objects in the training part.
+    groups
+        Column, or sky:DEGREES: objects that agree in it never train, validate and test, nor lie in two folds.
+    seed
+        Seed of everything random.
+    overwrite
+        Replace a split of that name.
+    """
     from rookery.surveys import open_survey, split_survey
 
     return split_survey(

@@ -1,14 +1,13 @@
-"""The commands `rookery status` and `rookery pareto`."""
+"""How a study or a campaign stands, on the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from rookery.cli.values import JsonOption, say_json
+from rookery.cli.say import Given, as_json
 
 _SHOWN = 8
 """So many trials that run are listed."""
@@ -16,18 +15,10 @@ _WIDEST = 20
 """Letters of a name that the others are aligned with."""
 
 
-def status(
-    path: Annotated[
-        str, typer.Argument(help="Folder of a study (or its URL) or a campaign, running or not.")
-    ],
-    as_json: JsonOption = False,
-) -> None:
-    """Say how a study or campaign stands, from its folder alone; disturbs no search that runs."""
-    from rookery import api
-
-    found = api.status(path)
-    if as_json:
-        say_json(found)
+def status(found: dict[str, Any], given: Given) -> None:
+    """Show it in two columns."""
+    if given["json"]:
+        as_json(found)
         return
     from rookery.words import duration, energy
 
@@ -140,30 +131,3 @@ def _of_campaign(found: dict[str, Any]) -> list[tuple[str, str]]:
         often = count(failure["networks"], "network")
         rows.append(("failed", f"{often}, first {failure['first']}: {failure['error']}"))
     return rows
-
-
-def pareto(
-    study: Annotated[Path, typer.Argument(help="Study folder.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Show the trials of a study that none beats in all of its objectives."""
-    from rookery import api
-
-    found = api.pareto(study)
-    if as_json:
-        say_json(found)
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    names = list(found[0]["values"]) if found else []
-    table = Table("trial", *names, "configuration")
-    for trial in found:
-        values = [f"{value:.5g}" for value in trial["values"].values()]
-        settings = ", ".join(f"{name}={_short(value)}" for name, value in trial["configuration"].items())
-        table.add_row(str(trial["trial"]), *values, settings)
-    Console(highlight=False, markup=False).print(table if found else "no trial is complete yet")
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -216,7 +216,7 @@ def ingest(reader: Callable[..., object], source: str, **options: Any) -> Callab
 def build(ground: Path) -> None:
     out = ground / "made"
     try:
-        api.ensemble(ground / "study", out)
+        api.ensemble(ground / "study", out=out)
     finally:
         shutil.rmtree(out, ignore_errors=True)
 

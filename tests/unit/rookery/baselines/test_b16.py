@@ -44,7 +44,7 @@ def estimates(folder: Path) -> pd.DataFrame:
 def test_every_training_object_is_predicted_from_the_other_folds(tmp_path):
     frame = galaxies()
     survey = write(tmp_path / "survey", frame)
-    api.baseline("b16", survey.path, "s", tmp_path / "b16.parquet")
+    api.baseline("b16", tmp_path / "b16.parquet", survey=survey.path, split="s")
     found, table = read_predictions(tmp_path / "b16.parquet"), estimates(tmp_path)
     assert found.object_id.tolist() == table["object_id"].tolist() == frame["object_id"].tolist()
     assert (found.info.role, found.info.member) == ("validation", "baseline-b16")
@@ -61,14 +61,16 @@ def test_an_object_never_trains_its_own_prediction(tmp_path):
     frame["redshift"] = 0.1
     frame.loc[5, "redshift"] = 0.35
     survey = write(tmp_path / "survey", frame)
-    api.baseline("b16", survey.path, "s", tmp_path / "b16.parquet")
+    api.baseline("b16", tmp_path / "b16.parquet", survey=survey.path, split="s")
     assert estimates(tmp_path)["z_phot"][5] == pytest.approx(0.1)
 
 
 def test_test_objects_are_predicted_from_all_that_train(tmp_path):
     frame = galaxies()
     survey = write(tmp_path / "survey", frame, train_fraction=0.5)
-    predictions = api.baseline("b16", survey.path, "s", tmp_path / "b16.parquet", bins=(0, 0.5, 50))
+    predictions = api.baseline(
+        "b16", tmp_path / "b16.parquet", survey=survey.path, split="s", bins=(0, 0.5, 50)
+    )
     assert (predictions.info.role, len(predictions.object_id)) == ("test", 200)
     assert predictions.info.target.edges == pytest.approx(np.linspace(0, 0.5, 51))
     table = estimates(tmp_path)
@@ -79,9 +81,9 @@ def test_test_objects_are_predicted_from_all_that_train(tmp_path):
 
 def test_test_objects_beside_folds_stand_in_the_same_file(tmp_path):
     survey = write(tmp_path / "survey", galaxies(), train_fraction=0.5, folds=2)
-    both = api.baseline("b16", survey.path, "s", tmp_path / "b16.parquet")
+    both = api.baseline("b16", tmp_path / "b16.parquet", survey=survey.path, split="s")
     assert (both.info.role, len(both.object_id)) == (None, 400)
-    folds = api.baseline("b16", survey.path, "s", tmp_path / "b16.parquet", role="validation")
+    folds = api.baseline("b16", tmp_path / "b16.parquet", survey=survey.path, split="s", role="validation")
     assert (folds.info.role, len(folds.object_id)) == ("validation", 200)
 
 
@@ -90,7 +92,7 @@ def test_missing_magnitudes_leave_the_bands_that_are_known(tmp_path):
     frame.loc[:9, "mag_z"] = np.nan
     frame.loc[10:19, [f"mag_{band}" for band in BANDS]] = np.nan
     survey = write(tmp_path / "survey", frame)
-    predictions = api.baseline("b16", survey.path, "s", tmp_path / "b16.parquet")
+    predictions = api.baseline("b16", tmp_path / "b16.parquet", survey=survey.path, split="s")
     table = estimates(tmp_path)
     assert (table["bands"][:10] == "u,g,r,i").all()
     np.testing.assert_allclose(table["z_phot"][:10], frame["redshift"][:10], atol=1e-9)
@@ -108,7 +110,7 @@ def test_other_bands_have_their_middle_one_for_a_magnitude(tmp_path):
     assert colour_features(np.array([[4.0, 3.0, 2.0, 0.0]]), bands).tolist() == [[2.0, 1.0, 1.0, 2.0]]
     frame = galaxies(bands=bands)
     survey = write(tmp_path / "survey", frame, bands)
-    api.baseline("b16", survey.path, "s", tmp_path / "b16.parquet")
+    api.baseline("b16", tmp_path / "b16.parquet", survey=survey.path, split="s")
     np.testing.assert_allclose(estimates(tmp_path)["z_phot"], frame["redshift"], atol=1e-9)
 
 
@@ -118,7 +120,7 @@ def test_dereddening_takes_the_dust_away(tmp_path):
     for band in BANDS:
         frame[f"mag_{band}"] += EXTINCTION[band] * frame["mwebv"]
     survey = write(tmp_path / "survey", frame)
-    api.baseline("b16", survey.path, "s", tmp_path / "b16.parquet", deredden=True)
+    api.baseline("b16", tmp_path / "b16.parquet", survey=survey.path, split="s", deredden=True)
     np.testing.assert_allclose(estimates(tmp_path)["z_phot"], frame["redshift"], atol=1e-9)
 
 
@@ -136,14 +138,14 @@ def test_dereddening_takes_the_dust_away(tmp_path):
 def test_what_cannot_be_done_is_refused(tmp_path, options, message):
     survey = write(tmp_path / "survey", galaxies(60))
     with pytest.raises(InputError, match=message.replace("'", ".")):
-        api.baseline("b16", survey.path, "s", tmp_path / "b16.parquet", **options)
+        api.baseline("b16", tmp_path / "b16.parquet", survey=survey.path, split="s", **options)
     assert not (tmp_path / "b16.parquet").exists()
 
 
 def test_too_few_training_objects_are_refused(tmp_path):
     survey = write(tmp_path / "survey", galaxies(12), folds=2)
     with pytest.raises(InputError, match="at least 10 objects of known redshift must train, but 6 do"):
-        api.baseline("b16", survey.path, "s", tmp_path / "b16.parquet")
+        api.baseline("b16", tmp_path / "b16.parquet", survey=survey.path, split="s")
 
 
 def test_light_curves_are_refused(tmp_path):
@@ -154,4 +156,4 @@ def test_light_curves_are_refused(tmp_path):
     )
     split_survey(survey, "s", train_fraction=0.5)
     with pytest.raises(InputError, match="redshifts are predicted of catalogue or images"):
-        api.baseline("b16", survey.path, "s", tmp_path / "b16.parquet")
+        api.baseline("b16", tmp_path / "b16.parquet", survey=survey.path, split="s")

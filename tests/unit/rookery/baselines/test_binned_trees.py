@@ -140,12 +140,16 @@ def test_only_those_train_whom_a_network_would_train_on(labelled: Survey, tmp_pa
     networks = training_rows(labelled, split.indices("train"), wanted, None)
     assert set(task.rounds[0].train) == set(networks) | set(split.indices("validation"))
     part, whole = (
-        api.baseline("binned-trees", labelled.path, "half", tmp_path / f"{number}.parquet", train_on=only)
+        api.baseline(
+            "binned-trees", tmp_path / f"{number}.parquet", survey=labelled.path, split="half", train_on=only
+        )
         for number, only in enumerate(({"where": ["type=II"]}, None))
     )
     assert (part.values != whole.values).any()
     with pytest.raises(InputError, match="train_on: `part`"):
-        api.baseline("binned-trees", labelled.path, "half", tmp_path / "x.parquet", train_on={"part": 2})
+        api.baseline(
+            "binned-trees", tmp_path / "x.parquet", survey=labelled.path, split="half", train_on={"part": 2}
+        )
 
 
 def test_trees_train_on_the_very_copies_of_the_networks(labelled: Survey, tmp_path: Path) -> None:
@@ -158,15 +162,22 @@ def test_trees_train_on_the_very_copies_of_the_networks(labelled: Survey, tmp_pa
     np.testing.assert_array_equal(view.observation_arrays().flux, made.observations.flux)
     assert list(view.objects["type"]) == list(labelled.objects["type"][made.source])
     plain, copied = (
-        api.baseline("binned-trees", labelled.path, "half", tmp_path / f"{number}.parquet", seed=3, **options)
+        api.baseline(
+            "binned-trees",
+            tmp_path / f"{number}.parquet",
+            survey=labelled.path,
+            split="half",
+            seed=3,
+            **options,
+        )
         for number, options in enumerate(({}, {"copies": 4, "redshifting": False}))
     )
     assert (plain.values != copied.values).any()
     assert classification_metrics(copied.info.target.names, copied.truth, copied.values)["auc"] > 0.9
     with pytest.raises(InputError, match="'parametric-trees': takes no `copies`"):
-        api.baseline("parametric-trees", labelled.path, "half", tmp_path / "x.parquet", copies=4)
+        api.baseline("parametric-trees", tmp_path / "x.parquet", survey=labelled.path, split="half", copies=4)
     with pytest.raises(InputError, match="copies and copy_dimming must be at least 0, but are -1 and 0"):
-        api.baseline("binned-trees", labelled.path, "half", tmp_path / "x.parquet", copies=-1)
+        api.baseline("binned-trees", tmp_path / "x.parquet", survey=labelled.path, split="half", copies=-1)
 
 
 def test_unknown_baseline_lists_those_that_exist() -> None:

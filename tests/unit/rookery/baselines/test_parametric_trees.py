@@ -289,13 +289,15 @@ def test_option_of_another_baseline_is_refused(
     labelled: Survey, tmp_path: Path, options: dict[str, object], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        api.baseline("binned-trees", labelled.path, "half", tmp_path / "p.parquet", **options)
+        api.baseline("binned-trees", tmp_path / "p.parquet", survey=labelled.path, split="half", **options)
 
 
 def test_impossible_workers_are_refused(labelled: Survey, tmp_path: Path) -> None:
     for options in ({"processes": -1}, {"processes": 0, "address": "auto"}):
         with pytest.raises(InputError, match="`processes` must be at least"):
-            api.baseline("parametric-trees", labelled.path, "half", tmp_path / "p.parquet", **options)
+            api.baseline(
+                "parametric-trees", tmp_path / "p.parquet", survey=labelled.path, split="half", **options
+            )
 
 
 @pytest.mark.slow

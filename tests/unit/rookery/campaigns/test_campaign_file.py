@@ -135,18 +135,18 @@ def test_a_typo_among_the_arguments_of_a_verb_stops_before_anything_starts(
 ) -> None:
     path = write(tmp_path, GOOD.replace(old, new, 1))
     with pytest.raises(InputError, match=rf"campaign\.yaml, line \d+: {message}"):
-        api.campaign(path, tmp_path / "out", dry_run=True)
+        api.campaign(path, out=tmp_path / "out", dry_run=True)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_dry_run_counts_networks_once_and_makes_nothing(tmp_path: Path) -> None:
     # half: 4 rows of 2, but 3 for + dropout; few: 1 each, but 3.
-    result = api.campaign(write(tmp_path), tmp_path / "out", dry_run=True, seconds_per_network=3600)
+    result = api.campaign(write(tmp_path), out=tmp_path / "out", dry_run=True, seconds_per_network=3600)
     assert "15 networks (15 different" in result.plan
     assert "15 device-hours at 3.6e+03 s a network (as given)" in result.plan
     shared = GOOD.replace("features: 4}", "features: 8}").replace("epochs: 3", "epochs: 2")
     shared = shared.replace(", max_train: 40", "")
-    plan = api.campaign(write(tmp_path, shared), tmp_path / "out", dry_run=True).plan
+    plan = api.campaign(write(tmp_path, shared), out=tmp_path / "out", dry_run=True).plan
     assert "15 networks (9 different" in plan, "the two experiments train the same networks now"
     assert "state the seconds of a network" in plan
     assert not (tmp_path / "out").exists()
@@ -154,7 +154,7 @@ def test_a_dry_run_counts_networks_once_and_makes_nothing(tmp_path: Path) -> Non
 
 def test_a_cost_that_the_file_states_is_taken_with_its_source(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD + "cost: {seconds_per_network: 60, source: a paper}\n")
-    plan = api.campaign(path, tmp_path / "out", dry_run=True, processes=5).plan
+    plan = api.campaign(path, out=tmp_path / "out", dry_run=True, processes=5).plan
     assert "0.25 device-hours at 60 s a network (stated by the file: a paper), 0.05 h with 5 at once" in plan
 
 

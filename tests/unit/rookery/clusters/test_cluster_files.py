@@ -141,10 +141,10 @@ def test_at_most_five_lines_are_marked_to_change(kind):
 
 def test_a_file_is_written_once_and_never_over_another(tmp_path):
     out = tmp_path / "job.sh"
-    assert api.cluster("slurm", out) == out.read_text()
+    assert api.cluster("slurm", out=out) == out.read_text()
     assert out.stat().st_mode & 0o111
     with pytest.raises(InputError, match="must not exist yet"):
-        api.cluster("local", out)
+        api.cluster("local", out=out)
     with pytest.raises(InputError, match="local, slurm, kubernetes"):
         api.cluster("pbs")
 

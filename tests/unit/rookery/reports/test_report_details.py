@@ -264,7 +264,7 @@ def test_partial_predictions_that_make_no_curve_are_refused(tiny_survey: Survey,
         with pytest.raises(InputError, match=message):
             evaluate(tmp_path / "whole.parquet", tiny_survey, tmp_path / "r", partial=partial, replicates=0)
     with pytest.raises(InputError, match="needs both a bundle and days"):
-        api.evaluate(tmp_path / "whole.parquet", tiny_survey.path, tmp_path / "r", days=[1])
+        api.evaluate(tmp_path / "whole.parquet", tiny_survey.path, report=tmp_path / "r", days=[1])
 
 
 def test_partial_predictions_are_refused_where_nothing_was_observed(

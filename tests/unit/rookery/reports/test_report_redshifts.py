@@ -430,7 +430,7 @@ def test_wishes_that_cannot_be_are_refused(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(net.parent)
     with pytest.raises(InputError, match=message):
-        api.evaluate(net, survey.path, tmp_path / "r", **options)
+        api.evaluate(net, survey.path, report=tmp_path / "r", **options)
     assert not (tmp_path / "r").exists()
 
 
@@ -448,7 +448,7 @@ def test_methods_without_a_common_object_are_refused(survey: Survey, tmp_path: P
 def test_other_methods_beside_class_probabilities_are_refused(net: Path, tmp_path: Path) -> None:
     write_predictions(classes(predictions(spikes(BINS))), tmp_path / "c.parquet")
     with pytest.raises(InputError, match="compared of redshift PDFs only, but these are class probabilities"):
-        api.evaluate(tmp_path / "c.parquet", tmp_path, tmp_path / "r", against=[net])
+        api.evaluate(tmp_path / "c.parquet", tmp_path, report=tmp_path / "r", against=[net])
 
 
 def test_survey_without_redshifts_is_refused(tmp_path: Path) -> None:

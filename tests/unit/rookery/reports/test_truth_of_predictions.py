@@ -70,7 +70,7 @@ def test_shifted_ids_are_refused_with_counts_and_examples(galaxies: Survey, tmp_
     with pytest.raises(
         InputError, match=r"but differs for 1,000 of 1,000 objects: g1 0\.\d+ here and 0\.\d+"
     ):
-        api.evaluate(file, galaxies.path, tmp_path / "report", replicates=0)
+        api.evaluate(file, galaxies.path, report=tmp_path / "report", replicates=0)
     assert not (tmp_path / "report").exists()
 
 
@@ -79,7 +79,7 @@ def test_every_file_to_compare_with_is_held_to_the_survey_too(galaxies: Survey, 
     write_predictions(of_redshifts(galaxies), good)
     write_predictions(shifted(of_redshifts(galaxies)), bad)
     with pytest.raises(InputError, match=r"bad\.parquet: the predictions' own truth must be that of"):
-        api.evaluate(good, galaxies.path, tmp_path / "report", against=[bad], replicates=0)
+        api.evaluate(good, galaxies.path, report=tmp_path / "report", against=[bad], replicates=0)
 
 
 def test_every_file_of_partial_light_curves_is_held_to_the_survey_too(
@@ -90,7 +90,7 @@ def test_every_file_of_partial_light_curves_is_held_to_the_survey_too(
     write_predictions(made, whole)
     write_predictions(replace(shifted(made), info=replace(made.info, days=400.0, since="detection")), early)
     with pytest.raises(InputError, match=r"early\.parquet: .*own truth"):
-        api.evaluate(whole, tiny_survey.path, tmp_path / "report", partial=[early], replicates=0)
+        api.evaluate(whole, tiny_survey.path, report=tmp_path / "report", partial=[early], replicates=0)
 
 
 def test_types_are_compared_as_the_classes_that_they_belong_to(tiny_survey: Survey) -> None:

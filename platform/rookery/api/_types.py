@@ -1,0 +1,14 @@
+"""Types of arguments that several verbs share."""
+
+from pathlib import Path
+from typing import Annotated
+
+from rookery.signature import Between
+
+PathLike = str | Path
+FileOrName = Annotated[PathLike, "a file, or the name of one that ships"]
+Count = Annotated[int, Between(1)]
+Seed = Annotated[int, Between(0, 2**31 - 1)]
+BINARY = ("Ia", "non-Ia")
+BINS = (0.0, 0.4, 180)
+"""Lower edge, upper edge and number of redshift bins (Pasquet et al. 2019)."""

@@ -1,0 +1,136 @@
+"""Commands made of functions: a verb's signature and docstring become its options and their help."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from rookery.cli.values import METAVARS, Spelling, option_names, path, spelling
+from rookery.signature import Argument, arguments, summary
+
+Given = Mapping[str, Any]
+"""A verb's arguments by name, and its flags."""
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb of the command line."""
+
+    function: Callable[..., Any]
+    """What it does. Arguments by place are typed by place, keywords are options."""
+    say: Callable[[Any, Given], None] = lambda result, given: None
+    """Tells the result on the terminal; a function that takes `announce` tells it when it begins."""
+    flags: Mapping[str, str] = field(default_factory=dict)
+    """Options for `say` alone, with their help."""
+    prepare: Callable[[dict[str, Any]], None] = lambda given: None
+    """Completes the arguments before the function is called."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Verbs that share their first word."""
+
+    words: str
+    verbs: Callable[[], Mapping[str, "Verb | Group"]]
+    """Imports them: a help text that does not list them waits for nothing."""
+
+
+class VerbGroup(TyperGroup):
+    """A group whose commands are built when they are asked for."""
+
+    group: Group
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the verbs."""
+        return list(self.group.verbs())
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of a verb, or None."""
+        found = self.group.verbs().get(cmd_name)
+        return None if found is None else command(cmd_name, found)
+
+
+def command(name: str, made_of: Verb | Group) -> Any:
+    """Return a verb, or a group of them, as a command of the parser."""
+    if isinstance(made_of, Group):
+        group = VerbGroup(name=name, help=made_of.words, no_args_is_help=True)
+        group.group = made_of
+        return group
+    app = typer.Typer(add_completion=False)
+    app.command(name, help=_unmarked(summary(made_of.function)))(_callback(made_of))
+    return typer.main.get_command(app)
+
+
+def spelled(function: Callable[..., Any]) -> list[tuple[Argument, Spelling]]:
+    """Return those arguments of a function that can be typed, with how."""
+    found = ((argument, spelling(argument.kind)) for argument in arguments(function))
+    return [(argument, how) for argument, how in found if how is not None]
+
+
+def _callback(verb: Verb) -> Callable[..., None]:
+    """Return what the parser calls: it reads what was typed, runs the verb and says what came of it."""
+    taken = spelled(verb.function)
+
+    def run(**typed: Any) -> None:
+        given = {argument.name: argument.default for argument, _ in taken}
+        for argument, how in taken:
+            value = typed.pop(argument.name)
+            if value is not None and value != []:
+                given[argument.name] = how.read(value, option_names(argument.name)[0])
+        verb.prepare(given)
+        told = {**given, **typed}
+        by_place = [given[argument.name] for argument, _ in taken if argument.positional]
+        # What a function's own options have as defaults is not known here: they are left out.
+        by_name = {
+            argument.name: given[argument.name]
+            for argument, _ in taken
+            if not argument.positional and given[argument.name] is not argument.default
+        }
+        if "announce" in inspect.signature(verb.function).parameters:
+            verb.function(*by_place, **by_name, announce=lambda text: verb.say(text, told))
+        else:
+            verb.say(verb.function(*by_place, **by_name), told)
+
+    flags = [
+        _keyword(name, Annotated[bool, typer.Option(f"--{name}", help=words)], False)
+        for name, words in verb.flags.items()
+    ]
+    parameters = [*(_parameter(argument, how) for argument, how in taken), *flags]
+    vars(run)["__signature__"] = inspect.Signature(parameters)
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run
+
+
+def _parameter(argument: Argument, how: Spelling) -> inspect.Parameter:
+    """Return a parameter as typer takes it."""
+    about: dict[str, Any] = {"help": _unmarked(argument.words), "metavar": METAVARS.get(argument.name)}
+    if how.is_path:
+        about["parser"] = path
+    if how.within is not None:
+        about |= {"min": how.within.low, "max": how.within.high}
+    names = () if argument.positional else option_names(argument.name)
+    if how.typed is bool and argument.default is None:
+        names = (f"{names[0]}/--no-{names[0].removeprefix('--')}",)
+    info = (typer.Argument if argument.positional else typer.Option)(*names, **about)
+    if argument.required:
+        return _keyword(argument.name, Annotated[how.typed, info], argument.default)
+    return _keyword(argument.name, Annotated[how.typed | None, info], _shown(argument.default))
+
+
+def _unmarked(words: str) -> str:
+    """Return words whose brackets are no markup."""
+    return words.replace("[", r"\[")
+
+
+def _shown(default: Any) -> Any:
+    """Return a default as it would be typed."""
+    if isinstance(default, tuple):
+        return ",".join(f"{part:g}" if isinstance(part, float) else str(part) for part in default) or None
+    return default
+
+
+def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)

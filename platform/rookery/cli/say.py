@@ -1,0 +1,242 @@
+"""What a verb says on the terminal: its result, and the arguments and flags that it was given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rookery.campaigns import CampaignResult
+    from rookery.clusters.doctor import DoctorReport
+    from rookery.inference import StudyEnsemble
+    from rookery.search.driver import SearchResult
+    from rookery.surveys import IngestReport, Survey
+    from rookery_ensembles import Predictions
+
+Given = Mapping[str, Any]
+_SHOWN = 8
+"""So many members of an ensemble are listed."""
+_COLOURS = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
+
+
+def as_json(value: Any) -> None:
+    """Print plain values as JSON."""
+    typer.echo(json.dumps(value, indent=2))
+
+
+def split(_: Path, given: Given) -> None:
+    """Tell how many objects have which role."""
+    from rookery.surveys import open_split, open_survey
+
+    opened = open_split(open_survey(given["survey"], verify=False), given["name"])
+    roles = {role: int((opened.role == role).sum()) for role in ("train", "validation", "test", "unlabelled")}
+    parts = [f"{count} {role}" for role, count in roles.items() if count]
+    if opened.group is not None:
+        parts.append(f"{len(set(opened.group.tolist()))} groups, none on two sides")
+    typer.echo(f"{given['name']}: " + ", ".join(parts))
+
+
+def search(result: SearchResult, given: Given) -> None:
+    """Tell how the study stands."""
+    if given["dry_run"]:
+        return
+    from rookery.search.progress import describe
+
+    typer.echo(f"{given['study']}: {describe(result.tally, result.study.space.objective.name)}")
+    if result.tally.first_error:
+        typer.echo(f"First error: {result.tally.first_error}")
+    if not result.tally.complete:
+        typer.echo("No trial was completed, so there is nothing to combine.")
+        raise typer.Exit(1)
+    typer.echo(f"Next: rookery ensemble {given['study']}")
+
+
+def ensemble(built: StudyEnsemble, given: Given) -> None:
+    """Show the members and how good they are together."""
+    from rookery.inference.ensemble import out_of_fold_path
+    from rookery.reports import comparison_table
+    from rookery.reports.page.comparison import lost_to_average
+    from rookery_ensembles import prediction_metrics
+
+    if given["json"]:
+        as_json(built.summary(given["positive"]))
+        return
+    heaviest = sorted(built.choice.weights.items(), key=lambda item: (-item[1], item[0]))
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in heaviest[:_SHOWN])
+    weights += f" and {len(heaviest) - _SHOWN} lighter ones" if len(heaviest) > _SHOWN else ""
+    typer.echo(f"{built.bundle.path}: {len(heaviest)} members ({weights}); {built.choice.calibration}")
+    console = _console()
+    console.print(comparison_table(_rows(built.choice.scores), title="Validation objects (chosen by these)"))
+    if built.test_scores:
+        console.print(comparison_table(_rows(built.test_scores), title="Test objects"))
+        harm = lost_to_average(built.test_scores["selected_calibrated"], built.test_scores["average"])
+        if harm is not None:
+            typer.echo(harm)
+    if built.out_of_fold is not None:
+        scores = {"calibrated on the other folds": prediction_metrics(built.out_of_fold, given["positive"])}
+        console.print(comparison_table(_rows(scores), title="Out of fold: by networks that did not see them"))
+        for name, test in built.pit_tests.items():
+            null = f"{test.low:.3g} to {test.high:.3g} where the PDFs are true"
+            typer.echo(f"{name}: {test.value:.3g}, p = {test.pvalue:.2g} ({null}, calibrations fitted anew)")
+        typer.echo(f"{out_of_fold_path(built.bundle.path)}: {len(built.out_of_fold.object_id)} objects")
+
+
+def predict(predictions: Predictions, given: Given) -> None:
+    """Tell how many objects were predicted, and how unlike the training objects they are."""
+    days = given["days"]
+    what = "" if days is None else f", observed up to {days:g} days since {given['since']}"
+    outside = predictions.out_of_domain
+    if outside is not None:
+        what += f"; {int(outside.sum())} outside of what the networks were trained on (out_of_domain)"
+    typer.echo(f"{given['out']}: {len(predictions.object_id)} objects{what}")
+    if (record := predictions.info.prior_correction) is not None:
+        names = predictions.info.target.names
+        fractions = zip(names, record.estimated, record.low, record.high, strict=True)
+        found = ", ".join(f"{name} {x:.3f} ({low:.3f} to {high:.3f})" for name, x, low, high in fractions)
+        typer.echo(f"Class fractions of {record.n_objects} objects: {found}")
+
+
+def evaluate(_: dict[str, float], given: Given) -> None:
+    """Show a report's numbers."""
+    from rookery.reports import print_report
+
+    report, predictions = Path(given["report"]), Path(given["predictions"])
+    print_report(_console(), report, predictions.stem, [*given["by"], *(given["bins"] or ())])
+    typer.echo(f"Report: {report / 'index.html'}")
+
+
+def baseline(predictions: Predictions, given: Given) -> None:
+    """Tell how many objects were predicted."""
+    typer.echo(f"{given['out']}: {len(predictions.object_id)} objects")
+
+
+def campaign(result: CampaignResult, given: Given) -> None:
+    """Show the plan, or the table."""
+    if given["dry_run"]:
+        typer.echo(result.plan)
+        return
+    typer.echo(result.table)
+    typer.echo("Tables: " + ", ".join(str(result.out / f"table.{kind}") for kind in ("md", "csv", "json")))
+
+
+def cluster(text: str, given: Given) -> None:
+    """Show a file that makes a cluster, or tell what to do with it."""
+    out = given["out"]
+    after = "import it in Grafana" if given["kind"] == "grafana" else "change the lines marked CHANGE"
+    typer.echo(text if out is None else f"{out}: {after}", nl=out is not None)
+
+
+def dashboard(url: str, given: Given) -> None:
+    """Tell where the page is."""
+    typer.echo(f"{url} shows {given['study']}; end with Ctrl-C")
+
+
+def doctor(report: DoctorReport, given: Given) -> None:
+    """Show the findings as a table, and what they come to; status 1 where something fails."""
+    if given["json"]:
+        as_json(report.plain())
+    else:
+        _findings(report)
+    if report.level == "FAIL":
+        raise typer.Exit(1)
+
+
+def _findings(report: DoctorReport) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from rookery.clusters.findings import node_list
+
+    console = _console()
+    table = Table("", "check", "where", "found", pad_edge=False)
+    for finding in report.findings:
+        where = node_list(finding.nodes, len(report.nodes))
+        table.add_row(
+            Text(finding.level, style=_COLOURS[finding.level]), finding.check, where, Text(finding.text)
+        )
+    console.print(table)
+    wrong = [finding for finding in report.findings if finding.advice]
+    for finding in wrong:
+        head = Text(f"{finding.level} {finding.check}: ", style=_COLOURS[finding.level])
+        console.print(head + Text(finding.advice, style="default"))
+    counts = {level: sum(f.level == level for f in report.findings) for level in ("FAIL", "WARN")}
+    told = f"{counts['FAIL']} to mend (FAIL), {counts['WARN']} to think about (WARN)."
+    console.print(told if wrong else "All is well.")
+
+
+def pareto(found: list[dict[str, Any]], given: Given) -> None:
+    """Show the trials that none beats."""
+    if given["json"]:
+        as_json(found)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    names = list(found[0]["values"]) if found else []
+    table = Table("trial", *names, "configuration")
+    for trial in found:
+        values = [f"{value:.5g}" for value in trial["values"].values()]
+        settings = ", ".join(f"{name}={_short(value)}" for name, value in trial["configuration"].items())
+        table.add_row(str(trial["trial"]), *values, settings)
+    Console(highlight=False, markup=False).print(table if found else "no trial is complete yet")
+
+
+def ingested(report: IngestReport, given: Given) -> None:
+    """Tell what was read and what the survey holds."""
+    survey, provenance = report.survey, report.survey.info.provenance
+    if "by_type" in survey.info.counts:
+        typer.echo(f"{report.n_read} light curves read, {report.n_skipped} skipped")
+        for rule, found in report.dropped.items():
+            typer.echo(f"{found.rows} rows left out: {rule}; the first: {found.first}")
+        if report.columns:
+            typer.echo("columns: " + _columns(report.columns))
+            typer.echo(f"fluxes: {report.flux}")
+    else:
+        ignored = f", {report.n_ignored} files ignored" if report.n_ignored else ""
+        typer.echo(f"{report.n_read} galaxies read, {report.n_skipped} skipped{ignored}")
+        for file, text in provenance.get("headers", {}).items():
+            typer.echo(f"header of {file}: {text}")
+        typer.echo("columns: " + (_columns(provenance["columns"]) or "none"))
+        flagged = provenance.get("flagged", {"missing_magnitude": provenance["without_some_magnitude"]})
+        if any(flagged.values()):
+            told = ", ".join(f"{count} {word}" for word, count in flagged.items() if count)
+            typer.echo(f"flagged: {told}")
+    simulated(survey, given)
+
+
+def simulated(survey: Survey, _: Given) -> None:
+    """Tell what a survey holds."""
+    counts = survey.info.counts
+    if "by_type" in counts:
+        types = ", ".join(f"{count} {name}" for name, count in counts["by_type"].items())
+        text = f"{counts['objects']} objects ({types}), {counts['observations']} observations"
+    else:
+        image = survey.info.image
+        cutouts = f", cutouts of {image.size} x {image.size} pixels" if image is not None else ""
+        text = f"{counts['objects']} galaxies ({counts['with_redshift']} with a redshift){cutouts}"
+    typer.echo(f"{survey.path}: {text}")
+    typer.echo(f"bands {' '.join(survey.bands)}, checksum {survey.checksum[:12]}")
+
+
+def _columns(roles: Mapping[str, str]) -> str:
+    return ", ".join(f"{role}={name}" for role, name in roles.items())
+
+
+def _rows(scores: Mapping[str, Mapping[str, float]]) -> list[tuple[str, Mapping[str, float]]]:
+    return [(name.replace("_", " "), metrics) for name, metrics in scores.items()]
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()

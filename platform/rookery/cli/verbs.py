@@ -1,0 +1,56 @@
+"""The verbs: what each does, how it is told, and the groups that they stand in."""
+
+from collections.abc import Mapping
+
+from rookery import api
+from rookery.cli import say, submit
+from rookery.cli.build import Group, Verb
+from rookery.cli.say_status import status
+from rookery.demo import demo
+
+_JSON = {"json": "Print JSON, for programs."}
+_FOLLOW = {"follow": "Show what it prints, until it ends."}
+
+
+def _ingest() -> Mapping[str, Verb]:
+    from rookery.surveys.readers import READERS
+
+    return {name: Verb(reader, say.ingested) for name, reader in READERS.items()}
+
+
+VERBS: dict[str, Verb | Group] = {
+    "split": Verb(api.split, say.split),
+    "search": Verb(api.search, say.search),
+    "ensemble": Verb(api.ensemble, say.ensemble, _JSON),
+    "predict": Verb(api.predict, say.predict),
+    "evaluate": Verb(api.evaluate, say.evaluate),
+    "baseline": Verb(api.baseline, say.baseline),
+    "campaign": Verb(api.campaign, say.campaign),
+    "submit": Verb(api.submit, submit.sent, _FOLLOW, submit.complete),
+    "doctor": Verb(api.doctor, say.doctor, _JSON),
+    "status": Verb(api.status, status, _JSON),
+    "pareto": Verb(api.pareto, say.pareto, _JSON),
+    "dashboard": Verb(api.dashboard, say.dashboard),
+    "demo": Verb(demo),
+    "ingest": Group("Read survey files into a survey store.", _ingest),
+    "simulate": Group(
+        "Simulate a survey.",
+        lambda: {
+            "supernovae": Verb(api.simulate_supernovae, say.simulated),
+            "galaxies": Verb(api.simulate_galaxies, say.simulated),
+        },
+    ),
+    "cluster": Group(
+        "Files that make a Ray cluster.",
+        lambda: {"write": Verb(api.cluster, say.cluster)},
+    ),
+    "jobs": Group(
+        "Jobs sent to a cluster by `rookery submit`.",
+        lambda: {
+            "list": Verb(submit.list_jobs, submit.listed, _JSON),
+            "logs": Verb(submit.show_logs),
+            "stop": Verb(submit.stop_job, submit.stopped),
+        },
+    ),
+}
+ROOT = Group("Search for, train and combine deep networks for cosmological surveys.", lambda: VERBS)
