@@ -225,7 +225,7 @@ def baseline(
     *,
     survey: PathLike,
     split: str,
-    class_names: tuple[str, ...] = BINARY,
+    class_names: Sequence[str] = BINARY,
     seed: Seed = 0,
     redshift: str | None = None,
     role: Literal["test", "unlabelled", "validation"] = "test",
@@ -284,15 +284,18 @@ def baseline(
     copy_dimming
         Of binned-trees: copies also get fainter, as the networks' hyperparameter `copy_dimming` does.
     """
-    from rookery import baselines
-    from rookery.documents import build
-    from rookery.surveys import open_split, open_survey
-    from rookery.surveys.train_on import TrainOn
-    from rookery_ensembles.predictions import check_predictions_path
+    from rookery.baselines import run_baseline
 
-    check_predictions_path(out)
-    run_baseline = baselines.configure(
+    return run_baseline(
         name,
+        out,
+        survey=survey,
+        split=split,
+        class_names=class_names,
+        seed=seed,
+        redshift=redshift,
+        role=role,
+        train_on=train_on,
         address=address,
         processes=processes,
         model_path=model_path,
@@ -302,16 +305,4 @@ def baseline(
         copies=copies,
         redshifting=redshifting,
         copy_dimming=copy_dimming,
-    )
-    wanted = None if train_on is None else build(TrainOn, dict(train_on), "train_on")
-    opened = open_survey(survey)
-    return run_baseline(
-        opened,
-        open_split(opened, split),
-        Path(out),
-        classes=tuple(class_names),
-        seed=seed,
-        redshift=redshift,
-        role=role,
-        train_on=wanted,
     )

@@ -31,7 +31,7 @@ def search(
     sampler_options: Mapping[str, Any] | None = None,
     pruner: Literal["percentile", "median", "asha", "hyperband", "patience", "none"] = "percentile",
     pruner_options: Mapping[str, Any] | None = None,
-    class_names: tuple[str, ...] = BINARY,
+    class_names: Sequence[str] = BINARY,
     bins: tuple[float, float, int] = BINS,
     starts: Count = 1,
     keep: Literal["best", "last"] = "best",
@@ -205,13 +205,11 @@ def campaign(
     currency
         Of that price.
     """
-    from rookery import api
     from rookery.campaigns import run_campaign
 
     return run_campaign(
         file,
         out,
-        api,
         surveys=surveys,
         survey_paths=survey_paths,
         settings=settings,

@@ -88,13 +88,13 @@ def simulate_galaxies(
     figure
         Draw some cutouts in colour: a .png, .pdf or .svg file.
     """
-    from rookery.reports.draw.pictures import check_figure_path, draw_galaxies
-    from rookery.surveys.simulators.galaxies.simulate import simulate_galaxies as simulate
+    from rookery.reports.draw.survey import simulate_and_draw
+    from rookery.surveys import simulators
 
-    if figure is not None:
-        check_figure_path(Path(figure))
-    made = simulate(
+    return simulate_and_draw(
+        simulators.simulate_galaxies,
         out,
+        figure=figure,
         n=n,
         seed=seed,
         survey=survey,
@@ -102,9 +102,6 @@ def simulate_galaxies(
         size=size,
         processes=processes,
     )
-    if figure is not None:
-        draw_galaxies(made, Path(figure))
-    return made
 
 
 def split(

@@ -4,11 +4,10 @@ A baseline is one module of this folder with a function ``run_baseline``; the mo
 ``binned_trees`` is the baseline ``binned-trees``.
 """
 
-import functools
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
     from rookery.surveys.train_on import TrainOn
     from rookery_ensembles.predictions import Predictions
 
-__all__ = ["Baseline", "configure", "load", "names"]
+__all__ = ["Baseline", "load", "names", "option_names", "run_baseline"]
+
+_POOL = ("address", "processes")
 
 
 class Baseline(Protocol):
@@ -63,7 +64,7 @@ class Baseline(Protocol):
         train_on
             Only these of the training objects train, the same ones as train a network.
         **options
-            What one baseline takes beyond this, for example `workers`; see :func:`configure`.
+            What one baseline takes beyond this, for example `workers`; see :func:`run_baseline`.
         """
 
 
@@ -87,36 +88,64 @@ def load(name: str) -> Baseline:
     return cast(Baseline, module.run_baseline)
 
 
-def configure(
+def option_names(name: str) -> list[str]:
+    """Return what a baseline takes beyond survey, split and what all share, as :func:`run_baseline` does."""
+    shared = ("survey", "split", "out", "name", "classes", "seed", "train_on")
+    own = [option for option in inspect.signature(load(name)).parameters if option not in shared]
+    return [*(option for option in own if option != "workers"), *(_POOL if "workers" in own else ())]
+
+
+def run_baseline(
     name: str,
+    out: str | Path,
     *,
+    survey: str | Path,
+    split: str,
+    class_names: Sequence[str],
+    seed: int = 0,
+    train_on: "Mapping[str, Any] | TrainOn | None" = None,
     address: str | None = None,
     processes: int | None = None,
     **options: Any,
-) -> Baseline:
-    """Return a baseline with its options; those that are None are left to its defaults.
+) -> "Predictions":
+    """Train a baseline on a split and predict its test objects.
 
     Parameters
     ----------
     name
         The baseline's name.
+    out
+        Parquet file of predictions to write.
+    survey, split
+        Survey store, and the name of a split.
+    class_names, seed, train_on
+        See :class:`Baseline`.
     address, processes
         See :class:`rookery.compute.pool.RayPool`.
     **options
-        Options of the baseline's own.
+        Options of the baseline's own; those that are None are left to its defaults.
 
     Raises
     ------
     InputError
-        For an unknown name, or an option that the baseline does not take.
+        For an unknown name, an option that the baseline does not take, and whatever it refuses.
     """
+    from rookery.documents import build
+    from rookery.surveys import open_split, open_survey
+    from rookery.surveys.train_on import TrainOn
+    from rookery_ensembles.predictions import check_predictions_path
+
+    check_predictions_path(out)
     run = load(name)
-    given = {"address": address, "processes": processes, **options}
     taken = inspect.signature(run).parameters
-    for option, value in given.items():
+    for option, value in {"address": address, "processes": processes, **options}.items():
         if value is not None and (option if option in options else "workers") not in taken:
             raise fail(f"baseline {name!r}", f"takes no `{option}`")
     chosen = {option: value for option, value in options.items() if value is not None}
     if "workers" in taken:
         chosen["workers"] = RayPool(address, processes)
-    return functools.partial(run, **chosen)
+    if isinstance(train_on, Mapping):
+        train_on = build(TrainOn, dict(train_on), "train_on")
+    opened = open_survey(survey)
+    classes, divided = tuple(class_names), open_split(opened, split)
+    return run(opened, divided, Path(out), classes=classes, seed=seed, train_on=train_on, **chosen)

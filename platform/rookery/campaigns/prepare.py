@@ -1,26 +1,29 @@
-"""Surveys and splits of a campaign: made where they are absent, by the functions of the verbs."""
+"""Surveys and splits of a campaign: made where they are absent, with the options that the file gives."""
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery import surveys as surveys_package
+from rookery import baselines
 from rookery.campaigns.document import ExperimentDocument, SurveyDocument
 from rookery.campaigns.load import Campaign, Key
 from rookery.documents import Source, dump
-from rookery.surveys import Split, Survey, matching, open_split, open_survey
-from rookery.surveys.readers import galaxies as galaxy_readers
+from rookery.reports.draw.survey import simulate_and_draw
+from rookery.signature import arguments
+from rookery.surveys import Split, Survey, matching, open_split, open_survey, split_survey
+from rookery.surveys.readers import READERS
+from rookery.surveys.simulators import SIMULATORS
 from rookery.surveys.train_on import TrainOn, training_rows
 from rookery.training.data import role_rows
 from rookery_ensembles.errors import fail
@@ -78,37 +81,30 @@ class Ground:
         return round(float(np.mean(sizes)))
 
 
-def check_verbs(campaign: Campaign, verbs: Any) -> None:
-    """Hold every argument of a verb against the function of that verb: no typo starts anything.
+def check_options(campaign: Campaign) -> None:
+    """Hold every option of a survey, split or baseline against the function that takes it.
 
-    Parameters
-    ----------
-    verbs
-        Where the functions of the verbs are: :mod:`rookery.api`.
+    No typo starts anything.
     """
     source, document = campaign.source, campaign.document
-    taken: tuple[str, ...]
     for name, survey in document.surveys.items():
         if survey.path is None:
-            verb, key = _verb(survey)
-            known = [other for other in dir(verbs) if other.startswith(f"{key}_")]
-            if verb not in known:
-                rule = f"must be one of {', '.join(other.removeprefix(f'{key}_') for other in known)}"
-                raise source.error(("surveys", name, key), f"{rule}, but found {getattr(survey, key)!r}")
-            taken = ("out", "path") if survey.ingest else ("out",)
-            _check_arguments(source, ("surveys", name), survey.options, getattr(verbs, verb), taken)
+            known = _options(_maker(source, name, survey), "path", "out", "replace")
+            figure = {"figure": False} if survey.simulate else {}
+            _check(source, ("surveys", name), survey.options, known | figure)
     for name, experiment in document.experiments.items():
         for key in ("split", "test_split"):
             split = getattr(experiment, key)
             if isinstance(split, dict):
-                taken = ("survey", "name", "overwrite")
-                _check_arguments(source, ("experiments", name, key), split, verbs.split, taken)
+                known = _options(split_survey, "survey", "name", "overwrite")
+                _check(source, ("experiments", name, key), split, known)
     for position, row in enumerate(document.rows):
-        taken = ("name", "survey", "split", "out", "class_names", "seed", "train_on")
-        _check_arguments(source, ("rows", position, "options"), row.options, verbs.baseline, taken)
+        if row.baseline is not None:
+            known = dict.fromkeys(baselines.option_names(row.baseline), False)
+            _check(source, ("rows", position, "options"), row.options, known)
 
 
-def prepare(campaign: Campaign, folder: Path, verbs: Any, say: Say) -> dict[str, Ground]:
+def prepare(campaign: Campaign, folder: Path, say: Say) -> dict[str, Ground]:
     """Make what is missing and return each experiment's ground.
 
     Parameters
@@ -118,9 +114,9 @@ def prepare(campaign: Campaign, folder: Path, verbs: Any, say: Say) -> dict[str,
     """
     document = campaign.document
     used = [name for e in document.experiments.values() for name in (e.survey, e.test_survey) if name]
-    surveys = {name: _survey(campaign, name, folder, verbs, say) for name in dict.fromkeys(used)}
+    surveys = {name: _survey(campaign, name, folder, say) for name in dict.fromkeys(used)}
     return {
-        name: _ground(campaign, name, experiment, surveys, verbs)
+        name: _ground(campaign, name, experiment, surveys)
         for name, experiment in document.experiments.items()
     }
 
@@ -145,38 +141,32 @@ def digest(values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _verb(survey: SurveyDocument) -> tuple[str, str]:
-    key = "simulate" if survey.simulate else "ingest"
-    return f"{key}_{str(getattr(survey, key)).replace('-', '_')}", key
-
-
-def _check_arguments(
-    source: Source, place: Key, given: dict[str, Any], function: Any, taken: tuple[str, ...]
-) -> None:
-    keywords = keyword_arguments(function)
-    known = [name for name in keywords if name not in taken]
-    for name in given:
-        if name not in known:
-            raise source.error((*place, name), f"is not a known key; those are {', '.join(known)}")
-    for name in known:
-        if keywords[name] and name not in given:
-            raise source.error(place, f"`{name}` is required")
-
-
-def keyword_arguments(function: Any) -> dict[str, bool]:
-    """Return a verb's arguments, and whether each is required; typed ``**options`` are spelled out."""
-    known = {**vars(surveys_package), **vars(galaxy_readers), **function.__globals__}
-    found: dict[str, bool] = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            (options,) = get_args(get_type_hints(function, known)[name])
-            found |= dict.fromkeys(get_type_hints(options), False)
-        else:
-            found[name] = parameter.default is inspect.Parameter.empty
+def _maker(source: Source, name: str, survey: SurveyDocument) -> Callable[..., Any]:
+    """Return the simulator or reader that makes a survey."""
+    key, wanted = ("simulate", survey.simulate) if survey.simulate else ("ingest", survey.ingest)
+    known: Mapping[str, Callable[..., Any]] = SIMULATORS if survey.simulate else READERS
+    found = known.get(str(wanted).replace("_", "-"))
+    if found is None:
+        rule = f"must be one of {', '.join(known)}, but found {wanted!r}"
+        raise source.error(("surveys", name, key), rule)
     return found
 
 
-def _survey(campaign: Campaign, name: str, folder: Path, verbs: Any, say: Say) -> Survey:
+def _options(function: Callable[..., Any], *given: str) -> dict[str, bool]:
+    """Return a function's arguments but for those given, and whether each is required."""
+    return {one.name: one.required for one in arguments(function) if one.name not in given}
+
+
+def _check(source: Source, place: Key, given: dict[str, Any], known: Mapping[str, bool]) -> None:
+    for name in given:
+        if name not in known:
+            raise source.error((*place, name), f"is not a known key; those are {', '.join(known)}")
+    for name, required in known.items():
+        if required and name not in given:
+            raise source.error(place, f"`{name}` is required")
+
+
+def _survey(campaign: Campaign, name: str, folder: Path, say: Say) -> Survey:
     survey = campaign.document.surveys[name]
     path = survey_folder(campaign, name, folder)
     if survey.path is not None:
@@ -190,19 +180,20 @@ def _survey(campaign: Campaign, name: str, folder: Path, verbs: Any, say: Say) -
         if survey.ingest is not None and survey.source is None:
             rule = f"needs the files to read: --set surveys.{name}.from=PATH, or --survey {name}=FOLDER"
             raise campaign.source.error(("surveys", name), rule)
-        verb, key = _verb(survey)
-        say(f"{path}: {key} {getattr(survey, key)}")
+        maker = _maker(campaign.source, name, survey)
+        make = partial(simulate_and_draw, maker) if survey.simulate else maker
+        say(f"{path}: {'simulate' if survey.simulate else 'ingest'} {survey.simulate or survey.ingest}")
         write_text(made_by, dump(definition))
         files = [survey.source] if survey.ingest is not None else []
-        _call(campaign.source, ("surveys", name), getattr(verbs, verb), *files, path, **survey.options)
+        _call(campaign.source, ("surveys", name), make, *files, path, **survey.options)
     return open_survey(path)
 
 
 def _ground(
-    campaign: Campaign, name: str, experiment: ExperimentDocument, surveys: dict[str, Survey], verbs: Any
+    campaign: Campaign, name: str, experiment: ExperimentDocument, surveys: dict[str, Survey]
 ) -> Ground:
     survey = surveys[experiment.survey]
-    split = _split(campaign, ("experiments", name, "split"), survey, experiment.split, verbs)
+    split = _split(campaign, ("experiments", name, "split"), survey, experiment.split)
     if experiment.folds not in (None, split.n_folds):
         rule = f"split `{split.name}` has {split.n_folds} folds, but the file says {experiment.folds}"
         raise campaign.source.error(("experiments", name, "folds"), rule)
@@ -221,7 +212,7 @@ def _ground(
         rows = np.arange(len(test_survey))
     if experiment.test_split is not None:
         place: Key = ("experiments", name, "test_split")
-        rows = _split(campaign, place, test_survey, experiment.test_split, verbs).indices("test")
+        rows = _split(campaign, place, test_survey, experiment.test_split).indices("test")
     if experiment.test_where:
         rows = rows[matching(test_survey, experiment.test_where, "test_where")[rows]]
     defaults = campaign.document.defaults
@@ -238,18 +229,18 @@ def _ground(
     return Ground(survey, split, test_survey, test_id, elsewhere, out_of_fold)
 
 
-def _split(campaign: Campaign, place: Key, survey: Survey, wanted: str | dict[str, Any], verbs: Any) -> Split:
+def _split(campaign: Campaign, place: Key, survey: Survey, wanted: str | dict[str, Any]) -> Split:
     if isinstance(wanted, str):
         return open_split(survey, wanted)
     name = split_name(wanted)
     if not (survey.path / "splits" / f"{name}.parquet").is_file():
-        _call(campaign.source, place, verbs.split, survey.path, name, **wanted)
+        _call(campaign.source, place, split_survey, survey, name, **wanted)
     return open_split(survey, name)
 
 
 def _call(source: Source, place: Key, function: Any, *args: Any, **options: Any) -> None:
-    """Call a verb's function; a value of another type than it takes is an error of the file."""
+    """Make what the file asks for; a value of a wrong type is an error of the file."""
     try:
         function(*args, **options)
     except (TypeError, AttributeError) as error:
-        raise source.error(place, f"has a value that `{function.__name__}` cannot take ({error})") from error
+        raise source.error(place, f"has a value that cannot be taken ({error})") from error

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from rookery.baselines import run_baseline
 from rookery.campaigns.differences import check_between
 from rookery.campaigns.load import Campaign, find_campaign, load_campaign
 from rookery.campaigns.plan import (
@@ -22,7 +23,7 @@ from rookery.campaigns.plan import (
     describe_plan,
     network_tasks,
 )
-from rookery.campaigns.prepare import check_verbs, prepare
+from rookery.campaigns.prepare import check_options, prepare
 from rookery.campaigns.scores import Line, check_bins, score_campaign
 from rookery.campaigns.table import write_tables
 from rookery.campaigns.train import train_networks
@@ -89,7 +90,6 @@ class Asked:
 def run_campaign(
     file: str | Path,
     out: str | Path,
-    verbs: Any,
     *,
     surveys: str | Path | None = None,
     survey_paths: Mapping[str, str | Path] | None = None,
@@ -108,14 +108,12 @@ def run_campaign(
 
     Parameters
     ----------
-    verbs
-        Where the functions of the verbs are: :mod:`rookery.api`.
     console
         Where progress is shown; by default standard error.
     """
     console = console or Console(stderr=True)
     campaign = load_campaign(find_campaign(file), settings=settings, survey_paths=survey_paths)
-    check_verbs(campaign, verbs)
+    check_options(campaign)
     if processes is not None and processes < 1:
         raise InputError(f"`processes` must be at least 1, but is {processes}")
     if seconds_per_network is not None and not seconds_per_network > 0:
@@ -133,7 +131,7 @@ def run_campaign(
             console.print(text, highlight=False, soft_wrap=True)
 
         say(plan)
-        grounds = prepare(campaign, Path(surveys) if surveys else folders.out / "surveys", verbs, say)
+        grounds = prepare(campaign, Path(surveys) if surveys else folders.out / "surveys", say)
         check_bins(campaign, grounds)
         check_between(campaign, grounds)
         tasks = [t for t in network_tasks(campaign, grounds, folders) if not t.is_finished(folders)]
@@ -143,7 +141,7 @@ def run_campaign(
             if not (folders.predictions / f"{task.id}.parquet").is_file()
         ]
         asked = Asked(address, processes, cpus_per_network, gpus_per_network)
-        errors = _work(campaign, folders, tasks, baselines, verbs, asked, console)
+        errors = _work(campaign, folders, tasks, baselines, asked, console)
         lines = score_campaign(campaign, grounds, folders)
         table = write_tables(campaign, grounds, lines, folders, errors)
     if errors:
@@ -156,7 +154,6 @@ def _work(
     folders: Folders,
     tasks: Sequence[NetworkTask],
     baselines: Sequence[BaselineTask],
-    verbs: Any,
     asked: Asked,
     console: Console,
 ) -> dict[str, str]:
@@ -177,7 +174,7 @@ def _work(
         if baselines:
             with NetworkProgress("baselines", len(baselines), console) as progress:
                 for baseline in baselines:
-                    error = _run_baseline(campaign, folders, baseline, verbs)
+                    error = _run_baseline(campaign, folders, baseline)
                     if error is not None:
                         errors[baseline.id] = error
                     progress.end(error is not None)
@@ -194,16 +191,16 @@ def _work(
     return errors
 
 
-def _run_baseline(campaign: Campaign, folders: Folders, task: BaselineTask, verbs: Any) -> str | None:
+def _run_baseline(campaign: Campaign, folders: Folders, task: BaselineTask) -> str | None:
     """Run one baseline in this process (some spread their fits over Ray); return its error, if any."""
     defaults = campaign.document.defaults
     record = folders.failed / f"{task.id}.txt"
     try:
-        verbs.baseline(
+        run_baseline(
             task.baseline,
-            task.survey,
-            task.split,
             folders.predictions / f"{task.id}.parquet",
+            survey=task.survey,
+            split=task.split,
             class_names=defaults.classes,
             seed=defaults.seed,
             train_on=task.train_on,

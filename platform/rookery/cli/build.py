@@ -3,7 +3,8 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from types import NoneType
+from typing import Annotated, Any, get_args
 
 import typer
 from typer.core import TyperGroup
@@ -66,7 +67,7 @@ def command(name: str, made_of: Verb | Group) -> Any:
 
 def spelled(function: Callable[..., Any]) -> list[tuple[Argument, Spelling]]:
     """Return those arguments of a function that can be typed, with how."""
-    found = ((argument, spelling(argument.kind)) for argument in arguments(function))
+    found = ((argument, spelling(argument.name, argument.kind)) for argument in arguments(function))
     return [(argument, how) for argument, how in found if how is not None]
 
 
@@ -112,7 +113,7 @@ def _parameter(argument: Argument, how: Spelling) -> inspect.Parameter:
     if how.within is not None:
         about |= {"min": how.within.low, "max": how.within.high}
     names = () if argument.positional else option_names(argument.name)
-    if how.typed is bool and argument.default is None:
+    if how.typed is bool and NoneType in get_args(argument.kind):
         names = (f"{names[0]}/--no-{names[0].removeprefix('--')}",)
     info = (typer.Argument if argument.positional else typer.Option)(*names, **about)
     if argument.required:

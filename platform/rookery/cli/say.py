@@ -48,10 +48,10 @@ def search(result: SearchResult, given: Given) -> None:
         return
     from rookery.search.progress import describe
 
-    typer.echo(f"{given['study']}: {describe(result.tally, result.study.space.objective.name)}")
-    if result.tally.first_error:
-        typer.echo(f"First error: {result.tally.first_error}")
-    if not result.tally.complete:
+    typer.echo(f"{given['study']}: {describe(result.counts, result.study.space.objective.name)}")
+    if result.counts.first_error:
+        typer.echo(f"First error: {result.counts.first_error}")
+    if not result.counts.complete:
         typer.echo("No trial was completed, so there is nothing to combine.")
         raise typer.Exit(1)
     typer.echo(f"Next: rookery ensemble {given['study']}")

@@ -1,12 +1,13 @@
 """Commands sent to a cluster: checked before they leave, and what the jobs say."""
 
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from rookery import api
-from rookery.cli.build import Group, command, spelled
+from rookery.cli.build import Group, Verb, command, spelled
 from rookery.cli.say import Given, as_json
 
 if TYPE_CHECKING:
@@ -16,8 +17,15 @@ _STAY = ("submit", "jobs", "dashboard")
 """Verbs that make no sense on the cluster."""
 
 
-def complete(given: dict[str, Any]) -> None:
+def complete(given: dict[str, Any], verbs: "Mapping[str, Verb | Group]") -> None:
     """Check a command as the cluster's head will, before it goes there; add ``--address auto`` where it fits.
+
+    Parameters
+    ----------
+    given
+        The arguments of `submit`; its `command` is completed.
+    verbs
+        All verbs.
 
     Raises
     ------
@@ -26,14 +34,13 @@ def complete(given: dict[str, Any]) -> None:
     click.UsageError
         When an option is unknown or missing.
     """
-    from rookery.cli.verbs import VERBS
     from rookery_ensembles.errors import InputError  # not above: it loads numpy
 
     name, *rest = given["command"]
-    if name not in VERBS or name in _STAY:
-        known = ", ".join(verb for verb in VERBS if verb not in _STAY)
+    if name not in verbs or name in _STAY:
+        known = ", ".join(verb for verb in verbs if verb not in _STAY)
         raise InputError(f"rookery submit: {name!r} is no verb that can be sent; those are {known}")
-    verb = VERBS[name]
+    verb = verbs[name]
     if isinstance(verb, Group):
         return
     taken = spelled(verb.function)

@@ -16,7 +16,7 @@ OPTIONS = {
     "band_aliases": ("--band",),
     "class_names": ("--classes",),
     "columns": ("--column",),
-    "columns_file": ("--columns-file", "--columns"),
+    "columns_file": ("--columns", "--columns-file"),
     "fixed": ("--set",),
     "frames": ("--frame",),
     "offsets": ("--offset",),
@@ -27,6 +27,8 @@ OPTIONS = {
     "type_map": ("--type",),
 }
 """The options of arguments that are called otherwise."""
+WORDS = ("bands", "class_names", "names")
+"""Arguments that are words with commas between them, where other sequences are repeated options."""
 METAVARS = {"command": "-- VERB ..."}
 
 
@@ -48,16 +50,16 @@ class Spelling:
     within: Between | None = None
 
 
-def spelling(kind: Any) -> Spelling | None:
-    """Return how values of a type are typed; None where they cannot be.
+def spelling(name: str, kind: Any) -> Spelling | None:
+    """Return how an argument's values are typed, by its type; None where they cannot be.
 
-    A mapping is NAME=VALUE and repeated, a sequence is repeated, a tuple is one word with commas.
+    A mapping is NAME=VALUE and repeated, a sequence is repeated, numbers of a tuple have commas between them.
     """
     members = _members(kind)
     origins = {get_origin(member): member for member in reversed(members)}
     if (noted := origins.get(Annotated)) is not None:
         inner, note = get_args(noted)
-        found = spelling(inner)
+        found = spelling(name, inner)
         return replace(found, within=note) if found and isinstance(note, Between) else Spelling(str)
     if Callable in origins:
         return None
@@ -67,9 +69,11 @@ def spelling(kind: Any) -> Spelling | None:
         (item,) = get_args(sequence)
         if Path in _members(item):
             return Spelling(list[Path], is_path=True)
+        if name in WORDS:
+            return Spelling(str, _words)
         return Spelling(list[str], _all_numbers) if item is float else Spelling(list[str])
-    if (parts := origins.get(tuple)) is not None:
-        return Spelling(str, _words if Ellipsis in get_args(parts) else _redshift_bins)
+    if tuple in origins:
+        return Spelling(str, _redshift_bins)
     if Path in members:
         return Spelling(Path, is_path=True)
     return Spelling(members[0])

@@ -26,7 +26,7 @@ VERBS: dict[str, Verb | Group] = {
     "evaluate": Verb(api.evaluate, say.evaluate),
     "baseline": Verb(api.baseline, say.baseline),
     "campaign": Verb(api.campaign, say.campaign),
-    "submit": Verb(api.submit, submit.sent, _FOLLOW, submit.complete),
+    "submit": Verb(api.submit, submit.sent, _FOLLOW, lambda given: submit.complete(given, VERBS)),
     "doctor": Verb(api.doctor, say.doctor, _JSON),
     "status": Verb(api.status, status, _JSON),
     "pareto": Verb(api.pareto, say.pareto, _JSON),

@@ -23,14 +23,23 @@ class CatalogueOptions(TypedDict, total=False):
     """Keyword arguments of the readers of galaxies; see :class:`CatalogueSettings`."""
 
     columns: Mapping[str, str] | None
+    """ROLE=COLUMN, such as redshift=z_sp or 'mag_{band}=modelMag_{band}'; may be repeated."""
     columns_file: str | Path | None
+    """YAML file with lines ROLE: COLUMN."""
     names: Sequence[str] | None
+    """Names of a text table's columns, with commas, instead of its header's."""
     unit: str | Mapping[str, str] | None
+    """ab, asinh, nanomaggy, ...; or BAND=UNIT; may be repeated. AB by default."""
     softening: Mapping[str, float] | None
+    """BAND=b of asinh magnitudes; SDSS's are known."""
     offsets: Mapping[str, float] | None
+    """BAND=MAG to add, such as SDSS's u=-0.04 and z=0.02 to AB."""
     deredden: bool
+    """Correct magnitudes for Galactic extinction (role mwebv)."""
     extinction: Mapping[str, float] | None
+    """BAND=A/E(B-V) for `deredden`; SDSS's are known."""
     missing: Sequence[float] | None
+    """Another number that means 'missing', beside -9999, -999, 99 ...; repeatable."""
 
 
 @dataclass(frozen=True)
