@@ -87,13 +87,21 @@ class ImageOptions(CatalogueOptions, total=False):
     """Keyword arguments of the readers of images; see :class:`ImageSettings`."""
 
     catalogue: str | Path | None
+    """Table of the galaxies, joined by object id (else by row)."""
     bands: Sequence[str]
+    """The images' bands in order: u,g,r,i,z (the default) or ugriz."""
     size: int
+    """Rows and columns of a cutout, 64 by default."""
     pixel_scale: float | None
+    """Arcsec along a pixel; by default the frames', or 0.396."""
     dtype: Literal["float16", "float32"]
+    """Type of pixels, float16 by default."""
     zero_point: float | None
+    """AB magnitude of pixel value 1; nanomaggies (22.5) by default."""
     spike_ratio: float | None
+    """Clip pixels above so many times their neighbours' median, 4 by default; 0: never."""
     saturation: float | None
+    """Clip pixels above so many nanomaggies."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,7 @@ class ImageSettings(CatalogueSettings):
     zero_point: float | None = None
     """AB magnitude of pixel value 1, by default 22.5: nanomaggies, to which pixels are converted."""
     spike_ratio: float | None = 4.0
-    """How many times the median of its neighbours a pixel may reach; None leaves spikes alone."""
+    """How many times the median of its neighbours a pixel may reach; None or 0 leaves spikes alone."""
     saturation: float | None = None
     """Largest pixel in nanomaggies; larger ones are clipped. Half precision's limit is 65504."""
 
@@ -136,6 +144,7 @@ class ImageSettings(CatalogueSettings):
         for name, value in (("pixel_scale", self.pixel_scale), ("saturation", self.saturation)):
             if value is not None and not (np.isfinite(value) and value > 0):
                 raise fail(name, f"must be a positive number, but is {value!r}")
+        object.__setattr__(self, "spike_ratio", self.spike_ratio or None)
         if self.spike_ratio is not None and not self.spike_ratio > 1:
             raise fail("spike_ratio", f"must be greater than 1, but is {self.spike_ratio!r}")
 
