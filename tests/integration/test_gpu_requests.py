@@ -22,14 +22,6 @@ except InputError as error:
 """
 
 
-def test_a_campaigns_worker_without_a_gpu_sees_none(ray_session, tmp_path):
-    from rookery.campaigns.train import Worker
-
-    worker = ray_session.remote(Worker).options(num_cpus=1, runtime_env=SHOWN).remote(str(tmp_path), 1, 0)
-    seen = worker.__ray_call__.remote(lambda self: os.environ["CUDA_VISIBLE_DEVICES"])
-    assert ray_session.get(seen) == ""
-
-
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray's own, of Ray Data
 def test_a_worker_group_without_gpus_sees_none(ray_session, tmp_path):
     from ray.train import RunConfig, ScalingConfig

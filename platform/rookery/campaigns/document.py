@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from rookery.compute.resources import Execution
 from rookery.documents import Document
 from rookery.search.parameters import Scalar
 from rookery.search.space import Objective
@@ -82,6 +83,11 @@ class Defaults(Document):
     inner_validation: float | None = Field(default=None, ge=0, le=0.5)
     """Part of the training objects that chooses the epoch instead of those that judge; 0 for none, and by
     default 0.1 where folds judge and the best epoch is kept."""
+    execution: Execution = "actor"
+    """Where a network trains: `train` is a Ray Train worker group, `actor` a process that trains one after
+    the other, `auto` a worker group where it takes a GPU or several workers."""
+    workers_per_network: int = Field(default=1, ge=1)
+    """Processes that train a network together, each on its share of every batch."""
     configuration: Values = Field(default_factory=dict)
     """Hyperparameters of the family; its own defaults stand for those that are absent."""
 

@@ -26,7 +26,7 @@ from rookery.campaigns.plan import (
 from rookery.campaigns.prepare import check_options, prepare
 from rookery.campaigns.scores import Line, check_bins, score_campaign
 from rookery.campaigns.table import write_tables
-from rookery.campaigns.train import train_networks
+from rookery.campaigns.train import forget_sessions, train_networks
 from rookery.compute.faults import storage_fault
 from rookery.compute.lock import held
 from rookery.compute.resources import plan_resources
@@ -126,6 +126,7 @@ def run_campaign(
     with _claimed(folders, campaign):
         for folder in (folders.members, folders.running, folders.predictions, folders.failed):
             sweep(folder, alone=True)
+        forget_sessions(folders)
 
         def say(text: str) -> None:
             console.print(text, highlight=False, soft_wrap=True)
@@ -161,14 +162,16 @@ def _work(
     if not tasks and not baselines:
         return {}
     errors: dict[str, str] = {}
+    defaults = campaign.document.defaults
     with ray_session(asked.address) as nodes:
         listen_to_sigterm()
         plan = plan_resources(
             nodes,
-            "actor",
+            defaults.execution,
             concurrent=asked.processes,
             cpus_per_trial=asked.cpus,
             gpus_per_trial=asked.gpus,
+            workers_per_network=defaults.workers_per_network,
             trials=len(tasks),
         )
         if baselines:

@@ -1,99 +1,24 @@
-"""Train a campaign's networks in worker processes on Ray: one thread each, the survey opened once in each."""
+"""Train a campaign's networks: a queue of them for the engine that runs the trials of searches."""
 
 from __future__ import annotations
 
 import logging
 import shutil
-import traceback
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rookery.campaigns.plan import Folders, NetworkTask, is_whole
-from rookery.compute.faults import storage_fault
 from rookery.compute.resources import ResourcePlan
+from rookery.search.engine import MAX_ATTEMPTS, run_trials
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.files import write_text
 
 logger = logging.getLogger(__name__)
 Done = Callable[[NetworkTask, str | None], None]
 """Called as each network ends, with its error if it has one."""
-_RESTARTS = 3
-
-
-class Worker:
-    """What runs in a worker process."""
-
-    def __init__(self, out: str, threads: int = 1, gpus: float = 0) -> None:
-        import torch
-
-        from rookery.compute.interruption import listen
-        from rookery.compute.memory import hide_gpus
-
-        listen()
-        if gpus == 0:
-            hide_gpus()
-        torch.set_num_threads(threads)
-        self.folders, self.gpus = Folders(Path(out)), gpus
-
-    def run(self, plain: dict[str, Any]) -> tuple[str | None, str | None]:
-        """Train one network and predict; return (its error, what lets no network go on here)."""
-        from rookery.compute.interruption import InterruptedTraining, leave
-        from rookery.compute.memory import NoDeviceError, prepare_device
-
-        task = NetworkTask.model_validate(plain)
-        try:
-            prepare_device(self.gpus)
-            finish_network(task, self.folders, self.gpus)
-        except InterruptedTraining:
-            leave()
-        except NoDeviceError as error:
-            return None, str(error)
-        except Exception as error:
-            logger.exception("network %s failed", task.job.member)
-            if fault := storage_fault(error):
-                return None, f"{self.folders.out}: cannot be written ({fault})"
-            if isinstance(error, InputError):
-                return str(error), None
-            return f"{type(error).__name__}: {error}\n{traceback.format_exc()}", None
-        return None, None
-
-
-def finish_network(task: NetworkTask, folders: Folders, gpus: float) -> None:
-    """Train a network unless it is finished, then predict the other surveys that it shall predict."""
-    from rookery.training.data import find_device
-    from rookery.training.member import train_member
-
-    folder = folders.members / task.job.member
-    if folder.exists() and not is_whole(folder):  # no member at all: someone took files away
-        shutil.rmtree(folder)
-    if not folder.exists():
-        checkpoint = folders.running / f"{task.job.member}.safetensors"
-        train_member(task.job, folder, checkpoint, lambda metrics, progress: None, gpus=gpus)
-    for out, survey in task.surveys.items():
-        if not Path(out).is_file():
-            predict_elsewhere(folder, Path(survey), Path(out), str(find_device(gpus=gpus)))
-
-
-def predict_elsewhere(member: Path, survey: Path, out: Path, device: str) -> None:
-    """Predict every object of another survey with one member, by the path that ensembles take."""
-    from tempfile import TemporaryDirectory
-
-    from rookery.inference import predict_survey
-    from rookery.training.member import read_card
-    from rookery_ensembles import BundleMember, write_bundle
-
-    card = read_card(member)
-    with TemporaryDirectory(prefix="rookery-") as scratch:
-        bundle = write_bundle(
-            Path(scratch) / card.member,
-            members=[BundleMember(card.member, member, 1.0)],
-            target=card.target,
-            scores={},
-            provenance={"survey": card.survey},
-        )
-        # The campaign's file asks for this very survey.
-        predict_survey(bundle.path, survey, out, device=device, allow_missing_bands=True)
 
 
 def train_networks(
@@ -101,8 +26,8 @@ def train_networks(
 ) -> dict[str, str]:
     """Finish every task, as many at once as the plan says.
 
-    A network that fails is recorded under ``failed/`` and the others go on. A worker process that
-    dies is started again and resumes its network from the checkpoint.
+    A network that fails is recorded under ``failed/`` and the others go on. One whose worker dies resumes
+    on another one from its checkpoint.
 
     Returns
     -------
@@ -113,42 +38,141 @@ def train_networks(
     InputError
         When the disk fails under a worker, or it has no GPU where one was asked for: no network could
         go on.
+    KeyboardInterrupt
+        At Ctrl-C.
     """
-    import ray
+    queue = NetworkQueue(tasks, folders, on_end)
+    try:
+        run_trials(queue, plan)
+    finally:
+        forget_sessions(folders)
+    if queue.halted is not None:
+        raise InputError(f"{queue.halted}; the campaign stopped, and the same command continues it")
+    if not queue.nothing_left():  # Tune catches Ctrl-C
+        raise KeyboardInterrupt
+    return queue.errors
 
-    out = str(folders.out.absolute())
-    remote = ray.remote(Worker).options(
-        num_cpus=plan.cpus,
-        num_gpus=plan.gpus or None,
-        max_restarts=_RESTARTS,
-        max_task_retries=_RESTARTS,
-    )
-    waiting = list(tasks)
-    running: dict[Any, tuple[Any, NetworkTask]] = {}
-    errors: dict[str, str] = {}
 
-    def start(worker: Any) -> None:
-        if waiting:
-            task = waiting.pop(0)
-            running[worker.run.remote(task.model_dump(mode="json"))] = (worker, task)
+def forget_sessions(folders: Folders) -> None:
+    """Remove what Ray Tune and Ray Train noted down of their work; nothing is read from there."""
+    for name in ("tune", "train"):
+        shutil.rmtree(folders.out / name, ignore_errors=True)
 
-    for _ in range(min(plan.concurrent, len(waiting))):
-        start(remote.remote(out, max(1, int(plan.cpus)), plan.gpus))
-    while running:
-        (ready,), _ = ray.wait(list(running), num_returns=1)
-        worker, task = running.pop(ready)
-        try:
-            error, fault = ray.get(ready)
-        except ray.exceptions.RayError as death:
-            error, fault = f"its worker process died {_RESTARTS + 1} times ({death})", None
-            worker = remote.remote(out, max(1, int(plan.cpus)), plan.gpus)
-        if fault is not None:
-            raise InputError(f"{fault}; the campaign stopped, and the same command continues it")
-        if error is not None:
-            errors[task.job.member] = error
-            write_text(folders.failed / f"{task.job.member}.txt", error + "\n")
+
+@dataclass
+class _Network:
+    number: int
+    task: NetworkTask
+    epochs: int = 0
+    """Epochs that it is known to have finished."""
+    deaths: int = 0
+    """How often its worker died since it last finished an epoch."""
+    death: str = "died without a word"
+    """What its worker died of last."""
+
+
+class NetworkQueue:
+    """The networks of a campaign, each a trial of one member; see :class:`rookery.search.engine.Queue`."""
+
+    def __init__(self, tasks: Sequence[NetworkTask], folders: Folders, on_end: Done) -> None:
+        self.halted: str | None = None
+        self.errors: dict[str, str] = {}
+        """Those of networks that failed, by member."""
+        self._folders, self._on_end = folders, on_end
+        self._waiting = deque(_Network(number, task) for number, task in enumerate(tasks))
+        self._live: dict[str, _Network] = {}
+
+    @property
+    def folder(self) -> Path:
+        """The campaign's folder."""
+        return self._folders.out
+
+    @property
+    def n_running(self) -> int:
+        """Networks that train now."""
+        return len(self._live)
+
+    def waits(self) -> bool:
+        """Never: networks do not depend on each other."""
+        return False
+
+    def suggest(self, key: str) -> dict[str, Any] | None:
+        """Return the plan of the next network."""
+        if self.halted is not None or not self._waiting:
+            return None
+        network = self._live[key] = self._waiting.popleft()
+        task = network.task
+        folder = self._folders.members / task.job.member
+        if folder.exists() and not is_whole(folder):  # no member at all: someone took files away
+            shutil.rmtree(folder)
+        return {
+            "trial": network.number,
+            "jobs": [task.job.model_dump(mode="json")],
+            "surveys": task.surveys,
+            "one_survey": False,
+        }
+
+    def report(self, key: str, step: int, value: float, spent: Mapping[str, float]) -> bool:
+        """Take note of an epoch; nothing stops a network."""
+        network = self._live[key]
+        if step > network.epochs:
+            network.epochs, network.deaths = step, 0
+        return False
+
+    def note_death(self, key: str, error: str) -> bool:
+        """Keep what a network's worker died of; return whether another one may take it up."""
+        network = self._live.get(key)
+        if network is None:
+            return False
+        network.deaths, network.death = network.deaths + 1, error
+        return network.deaths < MAX_ATTEMPTS
+
+    def give_up(self, key: str) -> None:
+        """Let a network fail whose workers died too often; else it waits to be taken up again."""
+        network = self._live.get(key)
+        if network is None:
+            return
+        if network.deaths >= MAX_ATTEMPTS:
+            self.finish(key, error=f"its worker process died {network.deaths} times ({network.death})")
         else:
-            (folders.failed / f"{task.job.member}.txt").unlink(missing_ok=True)
-        on_end(task, error)
-        start(worker)
-    return errors
+            self._waiting.appendleft(self._live.pop(key))
+
+    def halt(self, key: str, reason: str) -> None:
+        """Give out no network any more."""
+        del self._live[key]
+        self.halted = self.halted or reason
+
+    def finish(
+        self,
+        key: str,
+        *,
+        value: float | Sequence[float] | None = None,
+        error: str | None = None,
+        kind: str | None = None,
+    ) -> None:
+        """Record how a network ended. The first word counts."""
+        network = self._live.pop(key, None)
+        if network is None:
+            logger.info("Tune trial %s ended again: ignored", key)
+            return
+        if value is None and error is None:
+            error = "it ended without a result"
+        member = network.task.job.member
+        record = self._folders.failed / f"{member}.txt"
+        if error is None:
+            record.unlink(missing_ok=True)
+        else:
+            self.errors[member] = error
+            write_text(record, error + "\n")
+        self._on_end(network.task, error)
+
+    def heartbeat(self) -> None:
+        """Nobody else works on a campaign."""
+
+    def interrupted(self) -> bool:
+        """Whether networks were left in training."""
+        return bool(self._live)
+
+    def nothing_left(self) -> bool:
+        """Whether every network has ended."""
+        return not (self._waiting or self._live)

@@ -6,11 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rookery_ensembles.errors import InputError
 
 Node = dict[str, float]
+Execution = Literal["auto", "train", "actor"]
 _ROUNDING = 1e-9
 """0.3 / 0.1 is 2.9999999999999996."""
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rookery.shift.domain import object_features, unobserved_bands
+from rookery.shift.domain import object_features, observed_bands
 from rookery.surveys import Survey
 from rookery.training.member import Member
 from rookery_ensembles import Bundle, Predictions
@@ -31,8 +31,7 @@ def check_bands(bundle: Bundle, members: Sequence[Member], survey: Survey, allow
         that no member saw missing.
     """
     wanted = bundle.bands or ()
-    unobserved = unobserved_bands(survey)
-    observed = [band for band, none in zip(survey.bands, unobserved.T, strict=True) if not none.all()]
+    observed = observed_bands(survey)
     missing = bundle.lacking_bands(observed)
     if wanted and len(missing) == len(wanted):
         rule = f"has none of the bands that the ensemble was trained on ({', '.join(wanted)})"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,14 +15,12 @@ from rookery.inference import priors
 from rookery.inference.domain import check_bands, mark_domain
 from rookery.surveys import Survey, open_survey
 from rookery.surveys.partial import Since, check_days, reference_dates, truncate
-from rookery.training.arithmetic import arithmetic
-from rookery.training.data import find_device, predict_rows
-from rookery.training.member import Member, open_member
-from rookery_ensembles import Bundle, PredictionInfo, Predictions, Target, load_bundle, write_predictions
-from rookery_ensembles.errors import InputError, fail
+from rookery.training.data import find_device
+from rookery.training.member import open_member
+from rookery.training.target import known_truth
+from rookery_ensembles import Bundle, PredictionInfo, Predictions, load_bundle, write_predictions
+from rookery_ensembles.errors import fail
 from rookery_ensembles.predictions import check_predictions_path
-
-logger = logging.getLogger(__name__)
 
 
 def predict_survey(
@@ -151,7 +147,7 @@ def _predict(
         bands = dict.fromkeys(band for member in members for band in member.card.bands)
         bundle = replace(bundle, bands=tuple(bands))
     check_bands(bundle, members, whole or survey, allow_missing_bands)
-    values_mnk = [_member_values(member, survey, device) for member in members]
+    values_mnk = [member.values(survey) for member in members]
     return Predictions(
         info=PredictionInfo(
             target=bundle.target,
@@ -162,27 +158,6 @@ def _predict(
             unseen=bundle.provenance.get("survey", survey.checksum) != survey.checksum or None,
         ),
         object_id=survey.objects["object_id"].to_numpy().astype(str),
-        truth=_truth(bundle.target, survey),
+        truth=known_truth(bundle.target, survey),
         values=bundle.combine(values_mnk).astype(np.float32),
     )
-
-
-def _member_values(member: Member, survey: Survey, device: torch.device) -> NDArray[np.float32]:
-    if survey.info.kind not in member.family.survey_kinds:
-        needed = f"`{member.card.family}` needs a survey of {' or '.join(member.family.survey_kinds)}"
-        raise fail(survey.path, f"{needed}, but this one holds {survey.info.kind}")
-    inputs = member.family.encode(survey, member.configuration, member.card.bands)
-    rows = torch.arange(len(survey))  # each is seen once: nothing is gained by moving them all first
-    with arithmetic(member.configuration.precision, device):
-        found = predict_rows(member.network, member.family, inputs, rows)
-    return member.card.target.from_probabilities(found)
-
-
-def _truth(target: Target, survey: Survey) -> NDArray[Any] | None:
-    """Return every object's redshift, or its class as the ensemble names it; None where none is known."""
-    try:
-        truth = target.truth_of(survey.objects[target.truth_column])
-    except InputError:
-        logger.warning("%s: its types are not those of the ensemble; predictions have no truth", survey.path)
-        return None
-    return target.check_truth(truth, str(survey.path))

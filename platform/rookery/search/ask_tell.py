@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -21,10 +22,11 @@ from pydantic import ValidationError
 from rookery.networks.family import load_family
 from rookery.search.attributes import INFEASIBLE
 from rookery.search.constraints import MOST_IN_A_ROW
+from rookery.search.engine import MAX_ATTEMPTS
 from rookery.search.jobs import trial_jobs
 from rookery.search.listeners import CostsOfTrials, FirstFailures, Listener
 from rookery.search.proposals import Proposals
-from rookery.search.reconcile import MAX_ATTEMPTS, attempts, forget_checkpoints, reconcile
+from rookery.search.reconcile import attempts, forget_checkpoints, reconcile
 from rookery.search.storage.drivers import Drivers, drivers_of
 from rookery.search.storage.optuna_internals import kept, take_up, together
 from rookery.search.study import Study
@@ -99,6 +101,16 @@ class AskTell:
             self._count(trial)
         self._orphans += orphans
         self._asked += sum(map(self._counts, asked))
+
+    @property
+    def folder(self) -> Path:
+        """Where the study lies on this machine."""
+        return self.study.path
+
+    @property
+    def n_running(self) -> int:
+        """Trials that this driver runs now."""
+        return len(self._live)
 
     def left(self) -> int:
         """Return how many trials are still to be run or finished."""
@@ -189,6 +201,7 @@ class AskTell:
         live.epochs, live.networks = self._epochs(jobs[0].configuration), len(jobs)
         return {
             "trial": live.trial.number,
+            "remote": self.study.remote and self.study.remote.url,
             "beside": self.study.space.objectives[1:],
             "jobs": [job.model_dump(mode="json") for job in jobs],
         }

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pandas as pd
 
+from rookery.compute.resources import Execution
 from rookery.documents import Source, build, dump
 from rookery.networks.family import load_family
 from rookery.search.earlier_studies import take_trials
@@ -19,7 +20,7 @@ from rookery.search.pruners import Pruner, make_pruner
 from rookery.search.samplers import Sampler, make_sampler
 from rookery.search.space import SearchSpace
 from rookery.search.storage.remote_folder import WEIGHTS, RemoteFolder, is_url
-from rookery.search.study import OPTUNA_NAME, Execution, Study, StudyDocument, open_study
+from rookery.search.study import OPTUNA_NAME, Study, StudyDocument, open_study
 from rookery.shift.options import ImportanceWeighting
 from rookery.shift.weights import warn_if_few
 from rookery.surveys import Survey, open_split

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import optuna
 from rich.console import Console
 
-from rookery.compute.faults import storage_fault
 from rookery.compute.resources import ResourcePlan, plan_resources
 from rookery.compute.session import listen_to_sigterm, ray_session
 from rookery.search.ask_tell import AskTell, open_ask_tell
+from rookery.search.engine import run_trials
 from rookery.search.progress import SearchProgress
 from rookery.search.study import Study, driver_lock
 from rookery.search.telemetry import Telemetry
@@ -106,9 +105,7 @@ def run_search(
             with SearchProgress(n_trials, console, metric=study.space.objective.name) as progress:
                 telemetry = Telemetry(study.path.name, study.document.family, ask_tell.n_trials)
                 ask_tell.listeners += [progress, telemetry]
-                # A session of Tune ends after some trials, and may leave some whose workers died.
-                while not (ask_tell.halted or ask_tell.interrupted() or ask_tell.nothing_left()):
-                    _tune_or_halt(ask_tell, plan)
+                run_trials(ask_tell, plan)
                 telemetry.update(ask_tell.counts, last=True)
             if ask_tell.halted is not None:
                 rule = "the study stopped, and the same command continues it"
@@ -139,49 +136,3 @@ def driving(study: Study, n_trials: int) -> Iterator[AskTell]:
         yield ask_tell
     finally:
         ask_tell.leave()
-
-
-def _tune_or_halt(ask_tell: AskTell, plan: ResourcePlan) -> None:
-    """Run Tune; a disk that fails under the driver halts the study as one that fails under a worker does."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        _tune(ask_tell, plan)
-    except (OSError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        fault = storage_fault(error)
-        if fault is None:
-            raise
-        ask_tell.halted = f"{ask_tell.study.path}: cannot be written ({fault})"
-
-
-def _tune(ask_tell: AskTell, plan: ResourcePlan) -> None:
-    """Run Ray Tune until no trial is left."""
-    from ray import tune
-
-    from rookery.search.tune_adapters import Heartbeat, PrunerScheduler, StudySearcher
-    from rookery.search.worker import run_trial
-
-    study = ask_tell.study
-    sessions = study.path / "tune"
-    number = 1 + sum(1 for _ in sessions.glob("session-*")) if sessions.is_dir() else 1
-    tuner = tune.Tuner(
-        tune.with_resources(run_trial, plan.tune_resources()),
-        tune_config=tune.TuneConfig(
-            num_samples=-1,  # the searcher says when it has finished
-            search_alg=StudySearcher(ask_tell, plan),
-            scheduler=PrunerScheduler(ask_tell),
-            # A Tune actor that waits for a stopped worker group cannot be reused.
-            reuse_actors=not plan.in_worker_group,
-            trial_dirname_creator=lambda trial: f"trial-{trial.config['plan']['trial']:04d}-{trial.trial_id}",
-        ),
-        run_config=tune.RunConfig(
-            name=f"session-{number:03d}",
-            storage_path=str(sessions.absolute()),
-            verbose=0,
-            failure_config=tune.FailureConfig(max_failures=-1),  # `ask_tell` gives trials up
-            callbacks=[Heartbeat(ask_tell)],
-        ),
-    )
-    ask_tell.heartbeat()
-    tuner.fit()
-    ask_tell.heartbeat()

@@ -18,11 +18,11 @@ from collections.abc import Iterable
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from rookery.search.engine import MAX_ATTEMPTS
 from rookery.search.storage.optuna_internals import set_user_attr
 from rookery.search.study import Study, forget_checkpoint, trial_values
 
 logger = logging.getLogger(__name__)
-MAX_ATTEMPTS = 5
 
 
 def reconcile(

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from pydantic import Field, field_validator
 
 from rookery.compute.lock import held
+from rookery.compute.resources import Execution
 from rookery.documents import Document, Source
 from rookery.search.parameters import Scalar
 from rookery.search.pruners import Pruner
@@ -37,7 +38,6 @@ logger = logging.getLogger(__name__)
 
 OPTUNA_NAME = "rookery"
 """Name of the Optuna study in a SQLite file of its own."""
-Execution = Literal["auto", "train", "actor"]
 
 
 class SurveyReference(Document):

@@ -1,4 +1,4 @@
-"""Ray Tune's searcher, scheduler and callback as thin faces of the ask_tell and the progress display.
+"""Ray Tune's searcher, scheduler and callback as thin faces of a queue of trials.
 
 None of them has state of its own to save: Tune's snapshots hold nothing that a restart would need.
 """
@@ -15,7 +15,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from rookery.compute.resources import ResourcePlan, live_nodes
-from rookery.search.ask_tell import AskTell
+from rookery.search.engine import Queue
 from rookery.search.worker import FAILED, FINISHED, HALTED, KIND, SPENT, STEP, VALUE
 
 _SESSION_TRIALS, _SESSION_ROUNDS = 500, 50
@@ -23,27 +23,26 @@ _LOOK_SECONDS = 2.0
 """So often is the cluster asked which nodes it has."""
 
 
-class StudySearcher(Searcher):
-    """Asks the Optuna study for trials and tells it how they ended."""
+class QueueSearcher(Searcher):
+    """Asks the queue for trials and tells it how they ended."""
 
-    def __init__(self, ask_tell: AskTell, resources: ResourcePlan) -> None:
+    def __init__(self, queue: Queue, resources: ResourcePlan) -> None:
         super().__init__()
-        self._ask_tell, self._resources = ask_tell, resources
+        self._queue, self._resources = queue, resources
         self._room, self._looked = resources.concurrent, time.monotonic()
         # Tune keeps all that it ever ran, and grows slower with it: a fresh session forgets.
         self._session = max(_SESSION_TRIALS, _SESSION_ROUNDS * resources.concurrent)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next trial's plan, that there is none left, or None while there is no room for one."""
-        if self._ask_tell.counts.running >= self._room_now() or self._ask_tell.waits():
+        if self._queue.n_running >= self._room_now() or self._queue.waits():
             return None
-        plan = self._ask_tell.suggest(trial_id) if self._session else None
+        plan = self._queue.suggest(trial_id) if self._session else None
         if plan is None:
             return Searcher.FINISHED
         self._session -= 1
         where = {
-            "study": str(self._ask_tell.study.path.absolute()),
-            "remote": self._ask_tell.study.remote and self._ask_tell.study.remote.url,
+            "study": str(self._queue.folder.absolute()),
             "in_worker_group": self._resources.in_worker_group,
             "workers": self._resources.workers,
             "cpus": self._resources.cpus,
@@ -62,13 +61,13 @@ class StudySearcher(Searcher):
     ) -> None:
         """Tell the trial's end. With `error`, its worker died once more than Tune replaces it."""
         if error:
-            self._ask_tell.give_up(trial_id)
+            self._queue.give_up(trial_id)
         else:
             result = result or {}
             if HALTED in result:
-                self._ask_tell.halt(trial_id, result[HALTED])
+                self._queue.halt(trial_id, result[HALTED])
             value, error_text = result.get(FINISHED), result.get(FAILED)
-            self._ask_tell.finish(trial_id, value=value, error=error_text, kind=result.get(KIND))
+            self._queue.finish(trial_id, value=value, error=error_text, kind=result.get(KIND))
 
     def save(self, checkpoint_path: str) -> None:
         """Save nothing."""
@@ -80,12 +79,12 @@ class StudySearcher(Searcher):
         return {}
 
 
-class PrunerScheduler(FIFOScheduler):
-    """Lets the study's Optuna pruner stop trials; its state is the study itself."""
+class QueueScheduler(FIFOScheduler):
+    """Lets the queue stop trials."""
 
-    def __init__(self, ask_tell: AskTell) -> None:
+    def __init__(self, queue: Queue) -> None:
         super().__init__()
-        self._ask_tell = ask_tell
+        self._queue = queue
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Pass a value on and answer whether the trial goes on."""
@@ -93,7 +92,7 @@ class PrunerScheduler(FIFOScheduler):
             return TrialScheduler.CONTINUE
         step, value = int(result[STEP]), float(result[VALUE])
         spent = {column: float(result[key]) for key, column in SPENT.items() if key in result}
-        stop = self._ask_tell.report(trial.trial_id, step, value, spent)
+        stop = self._queue.report(trial.trial_id, step, value, spent)
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
@@ -102,7 +101,7 @@ class PrunerScheduler(FIFOScheduler):
         Tune calls this at every death, also when it tries again.
         """
         death = str(trial.get_error() or "died without a word")
-        if not self._ask_tell.note_death(trial.trial_id, death):
+        if not self._queue.note_death(trial.trial_id, death):
             trial.max_failures = 0
 
     def __getstate__(self) -> dict[str, Any]:
@@ -110,14 +109,14 @@ class PrunerScheduler(FIFOScheduler):
 
 
 class Heartbeat(tune.Callback):
-    """Keeps the study's other drivers, the display and the metrics informed between results."""
+    """Lets the queue know between results that its driver lives."""
 
-    def __init__(self, ask_tell: AskTell) -> None:
-        self._ask_tell = ask_tell
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Say that this driver lives."""
-        self._ask_tell.heartbeat()
+        """Say so."""
+        self._queue.heartbeat()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from rookery.compute.faults import error_kind, may_pass, storage_fault
 from rookery.compute.retry import FOLDER_SECONDS, keep_trying
 from rookery.documents import Document
@@ -48,6 +50,10 @@ class TrialPlan(Document):
     """Processes that train a network together."""
     beside: tuple[str, ...] = ()
     """Objectives beside the first."""
+    surveys: dict[str, str] = Field(default_factory=dict)
+    """Prediction file to write -> survey whose objects the last member shall predict, too."""
+    one_survey: bool = True
+    """Whether all trials learn from this survey: one that is gone or altered then lets none go on."""
     cpus: float
     """Of each worker."""
     gpus: float
@@ -180,6 +186,8 @@ def run_plan(plan: TrialPlan, send: Send, team: Team | None = None) -> None:
             alone = team.size == 1
             cards.append(keep_trying(train, may_pass, str(study), FOLDER_SECONDS) if alone else train())
             place.publish_member(member)
+        if team.leads:
+            _predict_surveys(plan, member_folder(study, member))
     except InterruptedTraining:
         place.publish_checkpoint(member, now=True)
         leave()
@@ -187,12 +195,7 @@ def run_plan(plan: TrialPlan, send: Send, team: Team | None = None) -> None:
         if team.size > 1:  # the others of the team wait for this one: only its end frees them
             raise
         logger.exception("trial %d failed", plan.trial)
-        # Bad input here is no fault of the configuration: the survey is gone or altered on this node.
-        if storage_fault(error) or isinstance(error, InputError):
-            send({HALTED: str(error)})
-        else:
-            text = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
-            send({FAILED: text, KIND: error_kind(error)})
+        send(_last_words(plan, error))
         return
     send(
         {
@@ -200,3 +203,30 @@ def run_plan(plan: TrialPlan, send: Send, team: Team | None = None) -> None:
             "device_seconds": sum(card.device_seconds for card in cards),
         }
     )
+
+
+def _predict_surveys(plan: TrialPlan, member: Path) -> None:
+    """Predict every survey that a member shall predict beside the objects of its own."""
+    from rookery.surveys import open_survey
+    from rookery.training.data import find_device
+    from rookery.training.member import open_member
+    from rookery_ensembles import write_predictions
+
+    for out, survey in plan.surveys.items():
+        if not Path(out).is_file():
+            opened = open_member(member, find_device(gpus=plan.gpus))
+            write_predictions(opened.predict(open_survey(survey)), out)
+
+
+def _last_words(plan: TrialPlan, error: Exception) -> dict[str, str]:
+    """Return a trial's last report after an error: it failed, or none can go on here."""
+    from rookery.compute.memory import NoDeviceError
+
+    if isinstance(error, InputError):
+        # Bad input here is no fault of the configuration: the survey is gone or altered on this node.
+        halts = plan.one_survey or isinstance(error, NoDeviceError) or storage_fault(error)
+        return {HALTED: str(error)} if halts else {FAILED: str(error), KIND: error_kind(error)}
+    if fault := storage_fault(error):
+        return {HALTED: f"{plan.study}: cannot be written ({fault})"}
+    text = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
+    return {FAILED: text, KIND: error_kind(error)}

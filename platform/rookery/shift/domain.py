@@ -35,6 +35,12 @@ def training_domain(survey: Survey, split: Split) -> Domain:
     )
 
 
+def observed_bands(survey: Survey) -> list[str]:
+    """Return the bands of a survey in which some object was observed."""
+    unobserved = unobserved_bands(survey)
+    return [band for band, none in zip(survey.bands, unobserved.T, strict=True) if not none.all()]
+
+
 def object_features(survey: Survey, *, rows: NDArray[np.integer] | None = None) -> dict[str, Floats]:
     """Return every feature of the N objects of a survey, NaN where unknown.
 

@@ -16,8 +16,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
@@ -29,6 +31,8 @@ from rookery.documents import Document, Source, build, dump
 from rookery.networks.configuration import TrainingConfiguration, configuration_hash
 from rookery.networks.cost import blueprint
 from rookery.networks.family import Family, family_names, load_family
+from rookery.shift.domain import observed_bands
+from rookery.surveys import Survey
 from rookery.surveys.equal_bins import EqualBins
 from rookery.surveys.train_on import TrainOn
 from rookery.training.arithmetic import Arithmetic, arithmetic, arithmetic_now
@@ -37,7 +41,7 @@ from rookery.training.data import TrainingData, find_device, load_data, predict_
 from rookery.training.job import KeptEpoch, TrainingJob
 from rookery.training.loop import ALONE, train
 from rookery.training.progress import Metrics, Progress, Report
-from rookery.training.target import make_target, target_fields
+from rookery.training.target import known_truth, make_target, target_fields
 from rookery.training.team import Team
 from rookery.training.validation import prepare_validation
 from rookery_ensembles import Target
@@ -126,6 +130,47 @@ class Member:
     family: Family[Any]
     configuration: TrainingConfiguration
     network: nn.Module
+
+    def values(self, survey: Survey) -> NDArray[np.float32]:
+        """Return the (N, K) probabilities or densities of every object of a survey.
+
+        Raises
+        ------
+        InputError
+            When the family cannot read surveys of this kind.
+        """
+        if survey.info.kind not in self.family.survey_kinds:
+            needed = f"`{self.card.family}` needs a survey of {' or '.join(self.family.survey_kinds)}"
+            raise fail(survey.path, f"{needed}, but this one holds {survey.info.kind}")
+        inputs = self.family.encode(survey, self.configuration, self.card.bands)
+        rows = torch.arange(len(survey))  # each is seen once: nothing is gained by moving them all first
+        with arithmetic(self.configuration.precision, next(self.network.parameters()).device):
+            found = predict_rows(self.network, self.family, inputs, rows)
+        return self.card.target.from_probabilities(found)
+
+    def predict(self, survey: Survey) -> Predictions:
+        """Predict every object of a survey; bands that it lacks count as unobserved.
+
+        Raises
+        ------
+        InputError
+            When the survey has none of the bands, or is of a kind that the family cannot read.
+        """
+        card, bands = self.card, observed_bands(survey)
+        if not set(card.bands) & set(bands):
+            rule = f"has none of the bands that the network was trained on ({', '.join(card.bands)})"
+            raise fail(survey.path, f"{rule}; its bands are {', '.join(bands)}")
+        info = PredictionInfo(
+            target=card.target,
+            member=card.member,
+            fold=card.fold,
+            configuration=card.configuration,
+            survey=survey.checksum,
+            version=rookery.__version__,
+            unseen=card.survey != survey.checksum or None,
+        )
+        object_id = survey.objects["object_id"].to_numpy().astype(str)
+        return Predictions(info, object_id, known_truth(card.target, survey), self.values(survey))
 
 
 def train_member(

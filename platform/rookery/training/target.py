@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from rookery.surveys import Survey
 from rookery.surveys.equal_bins import EqualBins, equal_bins
 from rookery_ensembles import Classes, RedshiftBins, Target
+from rookery_ensembles.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 
 def make_target(class_names: tuple[str, ...] | None, redshift_bins: EqualBins | None) -> Target:
@@ -52,3 +56,13 @@ def survey_index(target: Target, survey: Survey) -> NDArray[np.int64]:
     index = target.index(target.truth_of(truth, str(survey.path)))
     target.check_survey(index, truth, str(survey.path))
     return index.astype(np.int64)
+
+
+def known_truth(target: Target, survey: Survey) -> NDArray[Any] | None:
+    """Return every object's redshift, or its class as the networks name it; None where none is known."""
+    try:
+        truth = target.truth_of(survey.objects[target.truth_column])
+    except InputError:
+        logger.warning("%s: its types are not those of the ensemble; predictions have no truth", survey.path)
+        return None
+    return target.check_truth(truth, str(survey.path))

@@ -1,8 +1,7 @@
 """Which device a worker takes: the one that was asked for, never the one that happens to be visible."""
 
 import os
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 import torch
 
 from rookery.campaigns.plan import Folders, NetworkTask
-from rookery.campaigns.train import Worker, finish_network
+from rookery.campaigns.train import NetworkQueue
 from rookery.compute.energy import EnergyMeter
 from rookery.compute.memory import CONTEXT_BYTES, NoDeviceError, is_out_of_memory, memory_fraction
 from rookery.search import worker as trial_module
@@ -29,13 +28,6 @@ def visible_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that would see a GPU, did it ask for one."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-
-
-@pytest.fixture
-def sigterm_as_it_was() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
 
 
 def plan(job: TrainingJob, study: Path, gpus: float) -> dict[str, Any]:
@@ -96,15 +88,30 @@ def test_a_trial_whose_worker_group_trains_sees_no_gpu_itself(
     assert seen == [""]
 
 
+def campaign(job: TrainingJob, out: Path) -> tuple[NetworkQueue, list[str | None]]:
+    """A campaign's queue of one network, and what it says of those that ended."""
+    said: list[str | None] = []
+    task = NetworkTask(job=job, surveys={}, size=1)
+    return NetworkQueue([task], Folders(out), lambda task, error: said.append(error)), said
+
+
+def run(queue: NetworkQueue, gpus: float) -> dict[str, Any]:
+    """The last report of the queue's next network, with its key `only`."""
+    sent: list[dict[str, Any]] = []
+    resources = {"study": str(queue.folder), "in_worker_group": False, "cpus": 1, "gpus": gpus}
+    run_plan(TrialPlan.model_validate({**queue.suggest("only"), **resources}), sent.append)  # type: ignore[dict-item]
+    return sent[-1]
+
+
 @without_cuda
 def test_a_campaign_whose_networks_asked_for_a_gpu_stops_with_one_error(
-    make_job: MakeJob, tmp_path: Path, sigterm_as_it_was: None
+    make_job: MakeJob, tmp_path: Path
 ) -> None:
-    task = NetworkTask(job=make_job(), surveys={}, size=1)
-    own, stops_all = Worker(str(tmp_path), gpus=0.5).run(task.model_dump(mode="json"))
-    assert own is None
-    assert stops_all is not None
-    assert "0.5 GPU was asked for, but torch" in stops_all
+    queue, said = campaign(make_job(), tmp_path)
+    queue.halt("only", run(queue, 0.5)[HALTED])
+    assert queue.halted is not None
+    assert "0.5 GPU was asked for, but torch" in queue.halted
+    assert (said, queue.errors, queue.suggest("next")) == ([], {}, None)
     assert not (tmp_path / "members").exists()
 
 
@@ -121,9 +128,10 @@ def test_a_campaigns_network_is_charged_the_energy_of_its_part_of_the_device(
 
     monkeypatch.setattr(loop, "EnergyMeter", Meter)
     monkeypatch.setattr(member, "find_device", lambda name, gpus: CPU)
-    task = NetworkTask(job=make_job(configuration={"epochs": 1}), surveys={}, size=1)
-    finish_network(task, Folders(tmp_path), gpus)
+    queue, said = campaign(make_job(configuration={"epochs": 1}), tmp_path)
+    queue.finish("only", value=run(queue, gpus)[FINISHED])
     assert parts == [part]
+    assert said == [None]
 
 
 @without_cuda
