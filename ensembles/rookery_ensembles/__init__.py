@@ -44,6 +44,7 @@ from rookery_ensembles.predictions import (
     Stack,
     average_starts,
     pool_folds,
+    prediction_metrics,
     read_predictions,
     stack_members,
     write_predictions,
@@ -51,7 +52,6 @@ from rookery_ensembles.predictions import (
 from rookery_ensembles.priors import PriorEstimate, correct_probabilities, estimate_fractions
 from rookery_ensembles.redshift_bins import RedshiftBins
 from rookery_ensembles.schema import PriorCorrection
-from rookery_ensembles.scoring import prediction_metrics
 from rookery_ensembles.select import GreedySelection, bagged_selection, greedy_selection
 from rookery_ensembles.target import Target
 from rookery_ensembles.weighted import WeightedSample

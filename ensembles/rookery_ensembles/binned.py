@@ -1,9 +1,9 @@
 """Metrics in bins of a covariate: redshift, signal-to-noise, number of observations, anything."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from rookery_ensembles.bootstrap import REPLICATES, Sample, Scores, bootstrap_scores
 from rookery_ensembles.edges import bin_positions, check_edges
 from rookery_ensembles.errors import fail
-from rookery_ensembles.weighted import FloatArray, WeightedSample
 
 __all__ = [
     "MAX_BINS",
@@ -19,7 +18,6 @@ __all__ = [
     "Bin",
     "Binned",
     "bin_positions",
-    "binned_samples",
     "binned_scores",
     "check_edges",
     "quantile_edges",
@@ -78,6 +76,19 @@ class Binned:
         return [self.bins[0].low, *(found.high for found in self.bins)]
 
 
+class Divisible(Sample, Protocol):
+    """A sample some of whose objects are a sample too."""
+
+    def take(self, rows: NDArray[np.intp]) -> Self:
+        """Return some of the objects."""
+        ...
+
+    @property
+    def n_positive(self) -> int:
+        """Number of objects of the positive class; 0 where there is no such class."""
+        ...
+
+
 def quantile_edges(values_n: NDArray[Any], n_bins: int | None = None) -> list[float]:
     """Return the edges of bins that hold equally many of the known values.
 
@@ -106,11 +117,8 @@ def binned_scores(
     name: str,
     values_n: NDArray[Any],
     edges: Sequence[float],
-    class_names: Sequence[str],
-    truth_index: NDArray[Any],
-    probability_nk: NDArray[Any],
+    sample: Divisible,
     *,
-    positive: str = "Ia",
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Binned:
@@ -127,70 +135,31 @@ def binned_scores(
         (N,) the covariate; NaN where unknown.
     edges
         B + 1 edges.
-    class_names, truth_index, probability_nk, positive
-        See `WeightedSample`.
+    sample
+        The N objects.
     replicates, seed
         See `bootstrap_scores`.
 
     Raises
     ------
     InputError
-        When the edges do not increase, or an array is invalid.
+        When the edges do not increase, or there is not one value per object.
     """
-    values, truth = np.asarray(values_n, dtype=np.float64), np.asarray(truth_index)
-    probability = np.asarray(probability_nk)
-    if values.shape != truth.shape:
-        found = f"shapes are {values.shape} and {truth.shape}"
+    values = np.asarray(values_n, dtype=np.float64)
+    if values.shape != (len(sample),):
+        found = f"shapes are {values.shape} and {(len(sample),)}"
         raise fail(f"bins of {name}", f"there must be one value per object, but the {found}")
-    names = list(class_names)
-    is_positive = truth == names.index(positive) if positive in names else np.zeros(len(truth), np.bool_)
-    return binned_samples(
-        name,
-        values,
-        edges,
-        lambda rows: WeightedSample(class_names, truth[rows], probability[rows], positive),
-        is_positive=is_positive,
-        replicates=replicates,
-        seed=seed,
-    )
-
-
-def binned_samples(
-    name: str,
-    values_n: FloatArray,
-    edges: Sequence[float],
-    sample: Callable[[NDArray[np.intp]], Sample],
-    *,
-    is_positive: NDArray[np.bool_] | None = None,
-    replicates: int = REPLICATES,
-    seed: int = 0,
-) -> Binned:
-    """Return all metrics of the objects in each bin, whatever `sample` makes of their rows.
-
-    Parameters
-    ----------
-    name, values_n, edges, replicates, seed
-        As in `binned_scores`.
-    sample
-        Makes the sample of the objects of the given rows.
-    is_positive
-        (N,) true for the objects of a positive class, where there is one.
-
-    Raises
-    ------
-    InputError
-        When the edges do not increase, or `sample` refuses the objects.
-    """
     check_edges(edges, f"bins of {name}")
-    position = bin_positions(values_n, edges)
+    position = bin_positions(values, edges)
     bins = []
     for index, (low, high) in enumerate(pairwise(edges)):
         rows = np.flatnonzero(position == index)
-        scores = None
-        if rows.size:
-            scores = bootstrap_scores(sample(rows), replicates=replicates, seed=seed + 1 + index)
-        positives = 0 if is_positive is None else int(is_positive[rows].sum())
-        median = float(np.median(values_n[rows])) if rows.size else float("nan")
-        bins.append(Bin(float(low), float(high), median, len(rows), positives, scores))
-    unknown = np.isnan(values_n)
+        if not rows.size:
+            bins.append(Bin(float(low), float(high), float("nan"), 0, 0, None))
+            continue
+        inside = sample.take(rows)
+        scores = bootstrap_scores(inside, replicates=replicates, seed=seed + 1 + index)
+        median = float(np.median(values[rows]))
+        bins.append(Bin(float(low), float(high), median, len(rows), inside.n_positive, scores))
+    unknown = np.isnan(values)
     return Binned(name, tuple(bins), int(unknown.sum()), int(((position < 0) & ~unknown).sum()))

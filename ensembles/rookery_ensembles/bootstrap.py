@@ -74,7 +74,7 @@ class Scores:
     metrics
         By the keys of the sample's metrics.
     per_class
-        By class, then by `CLASS_KEYS`; empty unless asked for.
+        By class, then by the names of `EACH_CLASS_METRICS`; empty unless asked for.
     """
 
     n: int

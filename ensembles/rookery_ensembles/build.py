@@ -12,9 +12,9 @@ from rookery_ensembles.calibrate_pdf import Calibration
 from rookery_ensembles.candidates import CandidateMember, pool_candidates
 from rookery_ensembles.combine import average
 from rookery_ensembles.likelihood_table import LikelihoodTable
+from rookery_ensembles.predictions import prediction_metrics
 from rookery_ensembles.probabilities import LOG_FLOOR
 from rookery_ensembles.schema import PredictionInfo, Predictions
-from rookery_ensembles.scoring import prediction_metrics
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.target import Target
 

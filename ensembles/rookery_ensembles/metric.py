@@ -133,6 +133,26 @@ CLASS_METRICS = (
 )  # fmt: skip
 """Metrics of class probabilities, in the order of files and tables."""
 
+EACH_CLASS_METRICS = (
+    Metric(
+        "precision", "Precision", "Precision",
+        "Purity: the fraction of the objects assigned to the class that are of it.",
+        lambda w: w.precision,
+    ),
+    Metric(
+        "recall", "Recall", "Recall",
+        "Efficiency: the fraction of the objects of the class that are assigned to it.",
+        lambda w: w.recall,
+    ),
+    Metric("f1", "F1", "F1", "Harmonic mean of precision and recall.", lambda w: w.f1),
+    Metric(
+        "auc", "ROC AUC", "AUC",
+        "Chance that an object of the class gets a higher probability than one that is not of it.",
+        lambda w: w.aucs,
+    ),
+)  # fmt: skip
+"""Metrics of every class by itself, (R, K); an object is assigned to its most probable class."""
+
 POINT_METRICS = (
     Metric(
         "bias", "Bias", "Bias",

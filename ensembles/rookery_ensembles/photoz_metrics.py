@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles.binned import Binned, binned_samples, quantile_edges
+from rookery_ensembles.binned import Binned, binned_scores, quantile_edges
 from rookery_ensembles.bootstrap import LEVELS, REPLICATES, Estimate, Scores, bootstrap_scores
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metric import REDSHIFT_METRICS
@@ -189,14 +189,8 @@ def running_trend(
         found = f"shapes are {values.shape} and {known.shape}"
         raise fail(f"bins of {name}", f"there must be one value per object, but the {found}")
     values = values[known]
-    return binned_samples(
-        name,
-        values,
-        quantile_edges(values, n_bins) if edges is None else edges,
-        lambda rows: PointSample(z[rows], truth[rows]),
-        replicates=replicates,
-        seed=seed,
-    )
+    edges = quantile_edges(values, n_bins) if edges is None else edges
+    return binned_scores(name, values, edges, PointSample(z, truth), replicates=replicates, seed=seed)
 
 
 def known_sample(

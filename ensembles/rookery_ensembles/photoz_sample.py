@@ -54,6 +54,7 @@ class PointSample:
     """
 
     def __init__(self, z_phot: FloatArray, z_spec: FloatArray) -> None:
+        self._z_phot, self._z_spec = z_phot, z_spec
         dz = (z_phot - z_spec) / (1 + z_spec)
         self._order = np.argsort(dz, kind="stable")
         self._ranked = dz[self._order]
@@ -69,6 +70,12 @@ class PointSample:
         Without weights every object counts once, and R is 1.
         """
         return weighted(POINT_METRICS, Weighting(self, as_weights(weight_rn, len(self))))
+
+    n_positive = 0
+
+    def take(self, rows: NDArray[np.intp]) -> "PointSample":
+        """Return some of the objects."""
+        return PointSample(self._z_phot[rows], self._z_spec[rows])
 
     def sigma_mad(self, weight_rn: FloatArray) -> FloatArray:
         """Return (R,) 1.4826 times the weighted median distance of dz from its weighted median."""

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from rookery_ensembles.bounds import open_parquet
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_file, check_name
-from rookery_ensembles.schema import ROLES, PredictionInfo, Predictions, check_predictions
+from rookery_ensembles.schema import (
+    ROLES,
+    PredictionInfo,
+    Predictions,
+    check_predictions,
+    require_predictions,
+)
 from rookery_ensembles.stack import Stack, average_starts, pool_folds, stack_members
 
 if TYPE_CHECKING:
@@ -23,6 +29,7 @@ __all__ = [
     "average_starts",
     "check_predictions_path",
     "pool_folds",
+    "prediction_metrics",
     "read_info",
     "read_predictions",
     "stack_members",
@@ -50,6 +57,30 @@ def check_predictions_path(path: str | Path) -> None:
         raise fail(path, f"{rule}, but ends in {path.suffix or 'nothing of the kind'!r}")
     if path.is_dir():
         raise fail(path, "must be a file of predictions to write, but is a folder")
+
+
+def prediction_metrics(predictions: Predictions, positive: str = "Ia") -> dict[str, float]:
+    """Return `classification_metrics` of class probabilities, or `photoz_metrics` of redshift PDFs.
+
+    The latter come with ``log_loss`` too: the mean of -ln of the true bin's probability, in nats,
+    over the objects whose redshift lies in a bin; NaN where none does.
+
+    Parameters
+    ----------
+    predictions
+        Of objects, some of known truth.
+    positive
+        As in `classification_metrics`.
+
+    Raises
+    ------
+    InputError
+        When no object's truth is known, or the predictions are invalid.
+    """
+    info = require_predictions(predictions, "predictions").info
+    return info.target.score(
+        predictions.values, predictions.truth, positive=positive, unseen=bool(info.unseen)
+    )
 
 
 def write_predictions(predictions: Predictions, path: str | Path) -> None:

@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles.metric import CLASS_METRICS, weighted
+from rookery_ensembles.metric import CLASS_METRICS, EACH_CLASS_METRICS, weighted
 from rookery_ensembles.probabilities import LOG_FLOOR, as_probabilities, check_truth_index
 
 FloatArray = NDArray[np.float64]
 
-CLASS_KEYS = ("precision", "recall", "f1", "auc")
-"""What `WeightedSample.class_metrics` returns besides counts."""
 N_CALIBRATION_BINS = 15
 _COLUMNS = ("right", "loss", "squares")
 
@@ -119,6 +117,17 @@ class WeightedSample:
         """Return N."""
         return len(self.truth)
 
+    def take(self, rows: NDArray[np.intp]) -> "WeightedSample":
+        """Return some of the objects."""
+        positive = self.class_names[self.chosen] if self.has_positive else ""
+        kept = self._probability[rows]
+        return WeightedSample(self.class_names, self.truth[rows], kept, positive, self.n_bins)
+
+    @property
+    def n_positive(self) -> int:
+        """Number of objects of the positive class; 0 where it is none of the classes."""
+        return int((self.truth == self._positive).sum()) if self.has_positive else 0
+
     @property
     def chosen(self) -> int:
         """Position of the class that one-sided metrics are about: `positive`, or else the second."""
@@ -143,22 +152,13 @@ class WeightedSample:
         return cells
 
     def class_metrics(self, weight_rn: FloatArray | None = None) -> dict[str, FloatArray]:
-        """Return each of `CLASS_KEYS` for every class, (R, K); NaN where undefined.
+        """Return each of `EACH_CLASS_METRICS` for every class, (R, K); NaN where undefined.
 
         An object is assigned to its most probable class. Precision (purity) is undefined where
         nothing is assigned to a class, recall (efficiency) where no object is of it, and F1, their
         harmonic mean, where both are; AUC is one-versus-rest.
         """
-        weight = self._weights(weight_rn)
-        confusion = self.confusion(weight)
-        right = np.diagonal(confusion, axis1=1, axis2=2)
-        true, assigned = confusion.sum(axis=2), confusion.sum(axis=1)
-        return {
-            "precision": _ratio(right, assigned),
-            "recall": _ratio(right, true),
-            "f1": _ratio(2 * right, true + assigned),
-            "auc": self.aucs(weight),
-        }
+        return weighted(EACH_CLASS_METRICS, Weighting(self, self._weights(weight_rn)))
 
     def purity_efficiency(
         self, threshold_t: FloatArray, weight_rn: FloatArray | None = None
@@ -234,7 +234,36 @@ class Weighting:
         """(R,) area of two classes; of more the mean over those of which it is defined."""
         if len(self._sample.class_names) == 2:
             return roc_auc_r(*self._curves)
-        return _mean_defined(self._sample.aucs(self._weight))
+        return _mean_defined(self.aucs)
+
+    @cached_property
+    def aucs(self) -> FloatArray:
+        """(R, K) one-versus-rest areas of each class."""
+        return self._sample.aucs(self._weight)
+
+    @property
+    def precision(self) -> FloatArray:
+        """(R, K) of each class; NaN where nothing is assigned to it."""
+        right, _, assigned = self._assigned
+        return _ratio(right, assigned)
+
+    @property
+    def recall(self) -> FloatArray:
+        """(R, K) of each class; NaN where no object is of it."""
+        right, true, _ = self._assigned
+        return _ratio(right, true)
+
+    @property
+    def f1(self) -> FloatArray:
+        """(R, K) of each class; NaN where nothing is of it or assigned to it."""
+        right, true, assigned = self._assigned
+        return _ratio(2 * right, true + assigned)
+
+    @cached_property
+    def _assigned(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Weights (R, K) of what is rightly assigned to each class, of it, and assigned to it."""
+        confusion = self._sample.confusion(self._weight)
+        return np.diagonal(confusion, axis1=1, axis2=2), confusion.sum(axis=2), confusion.sum(axis=1)
 
     @property
     def average_precision(self) -> FloatArray:

@@ -7,7 +7,7 @@ import pytest
 
 from rookery_ensembles import METRICS, Classes, InputError, Metric, PredictionInfo, RedshiftBins, Target
 from rookery_ensembles._documents import Fields
-from rookery_ensembles.metric import CLASS_METRICS, REDSHIFT_METRICS
+from rookery_ensembles.metric import CLASS_METRICS, EACH_CLASS_METRICS, REDSHIFT_METRICS
 from rookery_ensembles.photoz_sample import PhotozSample
 from rookery_ensembles.redshift_pdf import gaussian_pdf
 from rookery_ensembles.target import KEYS, KINDS, read_target, to_dict
@@ -128,6 +128,14 @@ def test_a_metric_of_classes_has_its_value_and_its_direction(metric: Metric) -> 
     assert metric.best([bad, good, float("nan")]) == metric.format(good)
 
 
+@pytest.mark.parametrize("metric", EACH_CLASS_METRICS, ids=lambda metric: metric.name)
+def test_a_metric_of_each_class_has_its_value_and_its_direction(metric: Metric) -> None:
+    good, bad = (metric.compute(classified(right)) for right in (True, False))
+    np.testing.assert_array_equal(good, [[1, 1]])
+    np.testing.assert_array_equal(bad, [[0, 0]])
+    assert metric.loss(1.0) < metric.loss(0.0)
+
+
 @pytest.mark.parametrize("metric", REDSHIFT_METRICS, ids=lambda metric: metric.name)
 def test_a_metric_of_redshifts_has_its_value_and_its_direction(metric: Metric) -> None:
     good = float(metric.compute(measured(0.0))[0])
@@ -140,8 +148,8 @@ def test_a_metric_of_redshifts_has_its_value_and_its_direction(metric: Metric) -
 
 def test_every_metric_says_what_it_is_and_which_way_is_better() -> None:
     assert len(METRICS) == len(CLASS_METRICS) + len(REDSHIFT_METRICS)
-    for name, metric in METRICS.items():
-        assert metric.name == name
+    assert all(metric.name == name for name, metric in METRICS.items())
+    for metric in (*METRICS.values(), *EACH_CLASS_METRICS):
         assert metric.label
         assert metric.short
         assert metric.meaning.endswith(".")

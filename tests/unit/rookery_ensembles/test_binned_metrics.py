@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery_ensembles import InputError, binned_scores, classification_metrics, quantile_edges
+from rookery_ensembles import (
+    InputError,
+    WeightedSample,
+    binned_scores,
+    classification_metrics,
+    quantile_edges,
+)
 from rookery_ensembles.binned import bin_positions
 
 BINARY = ("Ia", "non-Ia")
@@ -13,7 +19,7 @@ BINARY = ("Ia", "non-Ia")
 
 def scored(values: list[float], edges: list[float], truth: list[int], score: list[float], **options: int):
     p = np.column_stack([score, 1 - np.array(score)])
-    return binned_scores("z", np.array(values), edges, BINARY, np.array(truth), p, **options)
+    return binned_scores("z", np.array(values), edges, WeightedSample(BINARY, np.array(truth), p), **options)
 
 
 def test_a_hand_worked_case() -> None:

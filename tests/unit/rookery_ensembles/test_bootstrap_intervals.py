@@ -8,10 +8,10 @@ from scipy.stats import norm
 
 from rookery_ensembles import InputError, WeightedSample, bootstrap_scores, classification_metrics
 from rookery_ensembles.bootstrap import bootstrap_purity_efficiency, bootstrap_weights
-from rookery_ensembles.metric import CLASS_METRICS
-from rookery_ensembles.weighted import CLASS_KEYS
+from rookery_ensembles.metric import CLASS_METRICS, EACH_CLASS_METRICS
 
 METRIC_KEYS = tuple(metric.name for metric in CLASS_METRICS)
+CLASS_KEYS = tuple(metric.name for metric in EACH_CLASS_METRICS)
 BINARY = ("Ia", "non-Ia")
 THREE = ("Ia", "Ibc", "II")
 

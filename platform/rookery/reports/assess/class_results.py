@@ -24,7 +24,6 @@ from rookery_ensembles.bootstrap import (
     check_bootstrap,
 )
 from rookery_ensembles.predictions import Predictions
-from rookery_ensembles.weighted import WeightedSample
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +72,7 @@ def make_details(
         :func:`~rookery_ensembles.bootstrap.check_bootstrap`.
     """
     check_bootstrap(replicates, seed)
-    sample = WeightedSample(
-        assessment.class_names, assessment.truth_index, assessment.probability, assessment.positive
-    )
+    sample = assessment.sample
     draws: Any = {"replicates": replicates, "seed": seed}
     binned = bin_assessment(assessment, by=by, bins=bins, **draws)
     return Details(

@@ -1,6 +1,7 @@
 """Predictions held against a survey's truth: the numbers that every report starts from."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from rookery_ensembles.errors import fail
 from rookery_ensembles.metrics import classification_metrics
 from rookery_ensembles.predictions import PredictionInfo, Predictions
 from rookery_ensembles.shown import short_repr
+from rookery_ensembles.weighted import WeightedSample
 
 _TRUTH = "truth.parquet"
 
@@ -79,6 +81,11 @@ class Assessment:
     def class_names(self) -> tuple[str, ...]:
         """Names of the K classes."""
         return self.info.target.names
+
+    @cached_property
+    def sample(self) -> WeightedSample:
+        """The objects, ready to be scored under any weights."""
+        return WeightedSample(self.class_names, self.truth_index, self.probability, self.positive)
 
     @property
     def score(self) -> NDArray[np.float64]:

@@ -127,17 +127,8 @@ def bin_by(
     seed: int,
 ) -> Binned:
     """Return the metrics of an assessment in bins of one covariate, (N,) `values`; see `bin_assessment`."""
-    return binned_scores(
-        name,
-        values,
-        edges_of(values, bins, f"{assessment.survey.path}, bins of {name}"),
-        assessment.class_names,
-        assessment.truth_index,
-        assessment.probability,
-        positive=assessment.positive,
-        replicates=replicates,
-        seed=seed,
-    )
+    edges = edges_of(values, bins, f"{assessment.survey.path}, bins of {name}")
+    return binned_scores(name, values, edges, assessment.sample, replicates=replicates, seed=seed)
 
 
 def edges_of(values: NDArray[np.float64], wanted: Bins | None, where: str) -> list[float]:

@@ -13,7 +13,6 @@ from rookery.surveys.partial import Since, reference_dates, truncate
 from rookery_ensembles.bootstrap import Scores, bootstrap_scores
 from rookery_ensembles.errors import fail
 from rookery_ensembles.predictions import Predictions, read_predictions
-from rookery_ensembles.weighted import WeightedSample
 
 
 @dataclass(frozen=True)
@@ -121,15 +120,13 @@ def days_curve(
         inside = np.isin(part.row, assessment.row)
         if not inside.any():
             continue
-        sample = WeightedSample(
-            part.class_names, part.truth_index[inside], part.probability[inside], part.positive
-        )
+        sample = part.sample.take(np.flatnonzero(inside))
         view = truncate(assessment.survey, days, reference, rows=part.row[inside])
         points.append(
             Day(
                 days=days,
                 n=len(sample),
-                n_positive=int(part.outcome[inside].sum()),
+                n_positive=sample.n_positive,
                 n_without=len(assessment.row) - len(sample),
                 median_observations=float(np.median(np.diff(view.arrays.offsets))) if len(view) else 0.0,
                 scores=bootstrap_scores(sample, replicates=replicates, seed=seed),

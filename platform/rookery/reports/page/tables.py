@@ -7,14 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rookery_ensembles import Classes
-from rookery_ensembles.metric import CLASS_METRICS, METRICS, Metric
-from rookery_ensembles.weighted import CLASS_KEYS
+from rookery_ensembles.metric import CLASS_METRICS, EACH_CLASS_METRICS, METRICS, Metric
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 _LEVELS = ("68", "95")
-CLASS_LABELS = {"precision": "Precision", "recall": "Recall", "f1": "F1", "auc": "AUC"}
+CLASS_LABELS = {metric.name: metric.short for metric in EACH_CLASS_METRICS}
 
 
 def slugs(names: Iterable[str]) -> dict[str, str]:
@@ -40,7 +39,7 @@ def csv_tables(document: Mapping[str, Any]) -> dict[str, str]:
             "class": name,
             "n": found["n"],
             "n_predicted": found["n_predicted"],
-            **estimate_cells(found, CLASS_KEYS),
+            **estimate_cells(found, list(CLASS_LABELS)),
         }
         for name, found in document["per_class"].items()
     ]

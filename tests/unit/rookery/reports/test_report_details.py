@@ -33,6 +33,7 @@ from rookery_ensembles import (
     InputError,
     PredictionInfo,
     Predictions,
+    WeightedSample,
     binned_scores,
     classification_metrics,
     load_bundle,
@@ -300,7 +301,8 @@ def test_stacked_panels_are_drawn_with_gaps_where_metrics_are_undefined(tmp_path
     score = rng.uniform(size=120)
     p = np.column_stack([score, 1 - score])
     edges = [0.5, 2, 10, 40, 60, 300]
-    binned = binned_scores("peak_snr", values, edges, ("Ia", "non-Ia"), truth, p, replicates=20)
+    sample = WeightedSample(("Ia", "non-Ia"), truth, p)
+    binned = binned_scores("peak_snr", values, edges, sample, replicates=20)
     chart = binned_chart(binned, "Ia")
     auc = chart.panels[0].marks[1]
     assert isinstance(auc, Line)
