@@ -12,7 +12,8 @@ from typing import Any
 
 from rookery.campaigns.plan import Folders, NetworkTask, is_whole
 from rookery.compute.resources import ResourcePlan
-from rookery.search.engine import MAX_ATTEMPTS, run_trials
+from rookery.search.engine import run_trials
+from rookery.search.trial_queue import MAX_ATTEMPTS
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.files import write_text
 

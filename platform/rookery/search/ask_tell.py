@@ -22,7 +22,6 @@ from pydantic import ValidationError
 from rookery.networks.family import load_family
 from rookery.search.attributes import INFEASIBLE
 from rookery.search.constraints import MOST_IN_A_ROW
-from rookery.search.engine import MAX_ATTEMPTS
 from rookery.search.jobs import trial_jobs
 from rookery.search.listeners import CostsOfTrials, FirstFailures, Listener
 from rookery.search.proposals import Proposals
@@ -31,6 +30,7 @@ from rookery.search.storage.drivers import Drivers, drivers_of
 from rookery.search.storage.optuna_internals import kept, take_up, together
 from rookery.search.study import Study
 from rookery.search.trial_counts import RunningTrial, TrialCounts
+from rookery.search.trial_queue import MAX_ATTEMPTS
 
 logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0

@@ -18,9 +18,9 @@ from collections.abc import Iterable
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from rookery.search.engine import MAX_ATTEMPTS
 from rookery.search.storage.optuna_internals import set_user_attr
 from rookery.search.study import Study, forget_checkpoint, trial_values
+from rookery.search.trial_queue import MAX_ATTEMPTS
 
 logger = logging.getLogger(__name__)
 

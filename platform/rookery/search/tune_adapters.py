@@ -15,7 +15,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from rookery.compute.resources import ResourcePlan, live_nodes
-from rookery.search.engine import Queue
+from rookery.search.trial_queue import Queue
 from rookery.search.worker import FAILED, FINISHED, HALTED, KIND, SPENT, STEP, VALUE
 
 _SESSION_TRIALS, _SESSION_ROUNDS = 500, 50

@@ -8,7 +8,7 @@ import pytest
 
 from rookery.campaigns.plan import Folders, NetworkTask
 from rookery.campaigns.train import NetworkQueue
-from rookery.search.engine import MAX_ATTEMPTS
+from rookery.search.trial_queue import MAX_ATTEMPTS
 from rookery.search.worker import FAILED, FINISHED, HALTED, TrialPlan, run_plan
 from rookery.surveys import Survey
 from rookery.training import TrainingJob
