@@ -166,5 +166,5 @@ def test_every_verb_is_a_function_whose_options_are_explained():
         if not name.startswith("jobs "):
             known = {"demo": demo.demo, "cluster write": api.cluster}.get(name)
             assert verb.function is (known or getattr(api, name.replace(" ", "_").replace("-", "_"))), name
-        for argument in arguments(verb.function) if not name.startswith("ingest ") else ():
+        for argument in arguments(verb.function):
             assert argument.words, f"{name} {argument.name}"

@@ -33,7 +33,13 @@ def ingest_annz(
     ----------
     path
         A file, several, or a folder of ``.csv`` and ``.annz`` (or ``.txt``, ``.dat``) files of one header.
-    out, on_error, name, options
+    out
+        Survey store to make.
+    on_error
+        At a broken galaxy: stop, or skip and count it.
+    name
+        The survey's name; by default that of `path`.
+    options
         As for :func:`rookery.surveys.ingest_catalogue`.
 
     Raises

@@ -39,10 +39,9 @@ def ingest_catalogue(
         A table, several, or a folder of them: FITS, CSV, TSV, Parquet, text with blanks, or a
         structured ``.npy``; gzip, bzip2, xz and zip are unpacked.
     out
-        The survey folder to make.
+        Survey store to make.
     on_error
-        At the first row that breaks a rule: ``"stop"`` and write nothing, or ``"skip"`` it, log it
-        and go on. A file that cannot be read always stops.
+        At a broken galaxy: stop, or skip and count it. A file that cannot be read always stops.
     name
         The survey's name; by default that of `path`.
     options

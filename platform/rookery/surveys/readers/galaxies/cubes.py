@@ -38,11 +38,16 @@ def ingest_cubes(
     ----------
     path
         An ``.npz`` or ``.npy``, several, or a folder of them, taken one after the other.
-    out, on_error, name
-        As for :func:`ingest_catalogue`.
-    cube, labels
-        Names of the arrays in an ``.npz``; a cube of another name is found if there is just one array of
-        four dimensions.
+    out
+        Survey store to make.
+    on_error
+        At a broken galaxy: stop, or skip and count it.
+    name
+        The survey's name; by default that of `path`.
+    cube
+        The .npz file's array of cutouts; another name is found if there is just one array of four dimensions.
+    labels
+        The .npz file's structured array of labels.
     options
         See :class:`rookery.surveys.readers.galaxies.ImageSettings`.
 

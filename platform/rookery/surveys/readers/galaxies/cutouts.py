@@ -43,12 +43,16 @@ def ingest_cutouts(
         The folder, with a ``manifest.json``, ``.csv``, ``.parquet`` or ``.fits`` (or one other table), or the
         manifest itself.
     manifest
-        The manifest, if it is elsewhere.
+        The manifest; by default manifest.json, .csv, ... in `path`.
     path_column
         The manifest's column of files; by default npy, path, file, filename, image, cutout or fits.
-    out, on_error, name
-        As for :func:`ingest_catalogue`. With ``"skip"`` cutouts that the manifest does not name are
-        ignored and counted, and galaxies without a file left out.
+    out
+        Survey store to make.
+    on_error
+        At a broken galaxy: stop, or skip and count it. With skip cutouts that the manifest does not
+        name are ignored and counted, and galaxies without a file left out.
+    name
+        The survey's name; by default that of `path`.
     options
         See :class:`rookery.surveys.readers.galaxies.ImageSettings`.
 

@@ -42,11 +42,15 @@ def ingest_frames(
     path
         FITS frames (also gzip, bzip2, ``.fz``), or folders of them: an image per band, HDUs, or stacks.
     frames
-        Band -> pattern of file names, where neither header (FILTER) nor file name tells the band.
+        BAND=PATTERN of file names, where neither header (FILTER) nor file name tells the band; repeatable.
     resample
-        ``"auto"``, ``"never"`` or ``"always"``.
-    out, on_error, name
-        As for :func:`ingest_catalogue`; objects that some band shows nowhere count as broken.
+        Interpolate bands onto one grid: where theirs differ, never, or always.
+    out
+        Survey store to make.
+    on_error
+        At a broken galaxy: stop, or skip and count it; so are objects that some band shows nowhere.
+    name
+        The survey's name; by default that of `path`.
     options
         See :class:`rookery.surveys.readers.galaxies.ImageSettings`; `catalogue` must be given. The pixel
         scale is that of the frames.

@@ -43,7 +43,13 @@ def ingest_mlz(
     ----------
     path
         A file, several, or a folder of ``.train``, ``.test`` and ``.mlz`` (else ``.txt``, ``.dat``) files.
-    out, on_error, name, options
+    out
+        Survey store to make.
+    on_error
+        At a broken galaxy: stop, or skip and count it.
+    name
+        The survey's name; by default that of `path`.
+    options
         As for :func:`rookery.surveys.ingest_catalogue`.
 
     Raises

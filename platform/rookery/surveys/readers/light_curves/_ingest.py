@@ -10,17 +10,27 @@ from rookery.surveys.readers.light_curves._types import TypeMap, text_map
 
 
 class LightCurveOptions(TypedDict, total=False):
-    """Keyword arguments of all readers of light curves, beside `on_error` and `name`."""
+    """Keyword arguments of all readers of light curves."""
 
+    on_error: RowOnError
+    """At a broken light curve: stop (the default) and write nothing, or skip and count it, or its broken rows
+    alone. A table that cannot be read always stops."""
+    name: str | None
+    """The survey's name; by default that of the files."""
     band_aliases: Mapping[str, str] | None
-    """Band as written -> band in the survey. Without an entry, a prefix up to "-", "/", "." or ":" is
-    dropped ("DES-g" -> "g")."""
-    type_map: TypeMap | None
-    """Code or name -> type, added to (and overriding) those that the format knows."""
+    """Alias OLD=NEW of a band; may be repeated. Without one a prefix up to "-", "/", "." or ":" is dropped:
+    `DES-g` is `g` unasked."""
     type_column: str | None
-    """Column or header key that tells the type, instead of the format's own."""
+    """Column or key that tells the type, instead of the format's own."""
     time_unit: TimeUnit
-    """``"mjd"``, or ``"jd"`` where all dates are Julian Dates; the two never mix in one survey."""
+    """Unit of the dates, mjd by default; the two never mix in one survey."""
+
+
+class CodedOptions(LightCurveOptions, total=False):
+    """Keyword arguments where types have codes."""
+
+    type_map: TypeMap | None
+    """CODE=NAME of a type, beside (and over) the usual ones; may be repeated."""
 
 
 class LightCurveIngest(Ingest):
@@ -44,8 +54,8 @@ class LightCurveIngest(Ingest):
         path: str | Path,
         out: str | Path,
         *,
-        on_error: RowOnError,
-        name: str | None,
+        on_error: RowOnError = "stop",
+        name: str | None = None,
         types: Mapping[str, str] | None = None,
         bands: Mapping[str, str] | None = None,
         band_aliases: Mapping[str, str] | None = None,

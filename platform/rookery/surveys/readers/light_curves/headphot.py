@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.surveys.ingest import IngestReport, RowOnError
+from rookery.surveys.ingest import IngestReport
 from rookery.surveys.readers._blocks import column_names, read_table
 from rookery.surveys.readers.light_curves import _snana_heads as pairs
-from rookery.surveys.readers.light_curves._ingest import LightCurveIngest, LightCurveOptions
+from rookery.surveys.readers.light_curves._ingest import CodedOptions, LightCurveIngest
 from rookery.surveys.readers.light_curves._snana_columns import object_ids
 from rookery.surveys.readers.light_curves._snana_tables import DEFAULT_TYPES
 from rookery_ensembles.errors import fail
@@ -23,10 +23,7 @@ from rookery_ensembles.errors import fail
 def ingest_headphot_csv(
     path: str | Path,
     out: str | Path,
-    *,
-    on_error: RowOnError = "stop",
-    name: str | None = None,
-    **options: Unpack[LightCurveOptions],
+    **options: Unpack[CodedOptions],
 ) -> IngestReport:
     """Read HEAD and PHOT CSV files, plain or gzipped, into a survey folder.
 
@@ -38,7 +35,9 @@ def ingest_headphot_csv(
     ----------
     path
         A HEAD file, or a folder with ``*HEAD*.csv`` in it or its subfolders.
-    out, on_error, name, options
+    out
+        Survey store to make.
+    options
         As for :func:`rookery.surveys.ingest_snana_fits`.
 
     Raises
@@ -46,9 +45,7 @@ def ingest_headphot_csv(
     InputError
         As for :func:`rookery.surveys.ingest_snana_fits`.
     """
-    ingest = LightCurveIngest(
-        "headphot-csv", path, out, on_error=on_error, name=name, types=DEFAULT_TYPES, **options
-    )
+    ingest = LightCurveIngest("headphot-csv", path, out, types=DEFAULT_TYPES, **options)
     if not ingest.path.exists():
         raise fail(ingest.path, "must be a HEAD file or a folder, but does not exist")
     heads = pairs.heads_in(ingest.path, (".csv",)) if ingest.path.is_dir() else [ingest.path]

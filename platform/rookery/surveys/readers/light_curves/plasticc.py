@@ -10,9 +10,9 @@ from typing import Unpack
 
 import numpy as np
 
-from rookery.surveys.ingest import IngestReport, RowOnError
+from rookery.surveys.ingest import IngestReport
 from rookery.surveys.readers._blocks import Block, column_names, read_blocks, read_table
-from rookery.surveys.readers.light_curves._ingest import LightCurveIngest, LightCurveOptions
+from rookery.surveys.readers.light_curves._ingest import CodedOptions, LightCurveIngest
 from rookery.surveys.readers.light_curves._long_rows import Fluxes, ObjectIndex
 from rookery.surveys.readers.light_curves._object_table import ObjectTable, object_table
 from rookery.surveys.readers.light_curves._stream import streaming
@@ -42,9 +42,7 @@ def ingest_plasticc(
     out: str | Path,
     *,
     metadata: str | Path | None = None,
-    on_error: RowOnError = "stop",
-    name: str | None = None,
-    **options: Unpack[LightCurveOptions],
+    **options: Unpack[CodedOptions],
 ) -> IngestReport:
     """Read PLAsTiCC's CSV tables (plain, gzipped or zipped) into a survey folder.
 
@@ -60,15 +58,11 @@ def ingest_plasticc(
     path
         A light-curve file (object_id, mjd, passband, flux, flux_err), or a folder of them.
     out
-        The survey folder to make.
+        Survey store to make.
     metadata
-        The metadata file; without it the one beside the light curves with "meta" in its name.
-    on_error
-        At the first broken object: ``"stop"`` and write nothing, or ``"skip"`` it, log it, and go
-        on; ``"skip-row"`` leaves its broken rows out alone, and counts them. A file
-        that cannot be read always stops.
-    name, options
-        As for :func:`rookery.surveys.ingest_snana`. The bands are 0 u, 1 g, 2 r, 3 i, 4 z, 5 y; the types
+        Metadata CSV; by default the one beside `path` with `meta` in its name.
+    options
+        See :class:`CodedOptions`. The bands are 0 u, 1 g, 2 r, 3 i, 4 z, 5 y; the types
         are the classes of the challenge (90 Ia, 67 91bg, 52 Iax, 42 II, ...), told by `true_target`, else
         `target`, without `type_column`.
 
@@ -77,9 +71,7 @@ def ingest_plasticc(
     InputError
         For the first broken object or row, a file that lacks a column, or an `out` that exists.
     """
-    ingest = LightCurveIngest(
-        "plasticc", path, out, on_error=on_error, name=name, types=TYPES, bands=BANDS, **options
-    )
+    ingest = LightCurveIngest("plasticc", path, out, types=TYPES, bands=BANDS, **options)
     files, described = _files(ingest.path, None if metadata is None else Path(metadata))
     objects = _objects(described, ingest.types, ingest.type_column)
     with streaming(ingest) as stream:

@@ -8,9 +8,9 @@ from typing import Unpack
 import numpy as np
 
 from rookery.surveys.bands import BandAliases
-from rookery.surveys.ingest import IngestReport, RowOnError
+from rookery.surveys.ingest import IngestReport
 from rookery.surveys.readers.light_curves import _snana_tables as tables
-from rookery.surveys.readers.light_curves._ingest import LightCurveIngest, LightCurveOptions
+from rookery.surveys.readers.light_curves._ingest import CodedOptions, LightCurveIngest
 from rookery.surveys.readers.light_curves._snana_files import SourceFile, source_files
 from rookery.surveys.readers.light_curves._snana_text import LightCurve, parse_light_curve
 from rookery.surveys.store import write_survey
@@ -31,10 +31,7 @@ class _Found:
 def ingest_snana(
     path: str | Path,
     out: str | Path,
-    *,
-    on_error: RowOnError = "stop",
-    name: str | None = None,
-    **options: Unpack[LightCurveOptions],
+    **options: Unpack[CodedOptions],
 ) -> IngestReport:
     """Read SNANA ascii light curves into a survey folder.
 
@@ -48,14 +45,9 @@ def ingest_snana(
     path
         A folder (with its subfolders) or a tar archive (plain, gzip, bzip2, xz).
     out
-        The survey folder to make.
-    on_error
-        At the first broken file: ``"stop"`` and write nothing, or ``"skip"`` it, log it, and go on;
-        ``"skip-row"`` leaves broken rows out alone, and counts them.
-    name
-        The survey's name; the source's without it.
+        Survey store to make.
     options
-        See :class:`rookery.surveys.readers.light_curves.LightCurveOptions`. The types known are the
+        See :class:`rookery.surveys.readers.light_curves.CodedOptions`. The types known are the
         challenge's SNTYPE: 1 Ia, 2 II, 3 Ibc, 21 IIn, 22 IIP, 23 IIL, 32 Ib, 33 Ic, used where SIM_COMMENT
         tells no type; codes <= 0 mean unknown. `type_column` is a header key (a code of the types, or
         a name) that tells instead of both.
@@ -66,9 +58,7 @@ def ingest_snana(
         For the first broken file (``on_error="stop"``), a damaged archive, no light curve at all,
         or an `out` that exists.
     """
-    ingest = LightCurveIngest(
-        "snana", path, out, on_error=on_error, name=name, types=tables.DEFAULT_TYPES, **options
-    )
+    ingest = LightCurveIngest("snana", path, out, types=tables.DEFAULT_TYPES, **options)
     found: dict[str, _Found] = {}
     n_ignored, aliases = 0, BandAliases(ingest.band_aliases)
     for source in source_files(ingest.path):

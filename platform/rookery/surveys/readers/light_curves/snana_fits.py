@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.surveys.ingest import IngestReport, RowOnError
+from rookery.surveys.ingest import IngestReport
 from rookery.surveys.readers._fits import read_fits
 from rookery.surveys.readers.light_curves import _snana_heads as pairs
-from rookery.surveys.readers.light_curves._ingest import LightCurveIngest, LightCurveOptions
+from rookery.surveys.readers.light_curves._ingest import CodedOptions, LightCurveIngest
 from rookery.surveys.readers.light_curves._snana_tables import DEFAULT_TYPES
 from rookery_ensembles.errors import fail
 
@@ -24,10 +24,7 @@ _ENDINGS = (".fits", ".fit")
 def ingest_snana_fits(
     path: str | Path,
     out: str | Path,
-    *,
-    on_error: RowOnError = "stop",
-    name: str | None = None,
-    **options: Unpack[LightCurveOptions],
+    **options: Unpack[CodedOptions],
 ) -> IngestReport:
     """Read SNANA HEAD and PHOT FITS files, plain or gzipped, into a survey folder.
 
@@ -44,13 +41,11 @@ def ingest_snana_fits(
         A HEAD file, a ``.LIST`` of HEAD files, or a folder: its ``.LIST`` files count where it
         has some, else every ``*HEAD*.FITS`` in it and its subfolders.
     out
-        The survey folder to make.
-    on_error
-        At the first broken object: ``"stop"`` and write nothing, or ``"skip"`` it, log it, and go
-        on. A pair of files that cannot be read, or whose pointers are wrong, is skipped whole.
-    name, options
-        As for :func:`rookery.surveys.ingest_snana`. Without `type_column` SIM_TYPE_NAME tells the type,
-        where that says nothing SIM_TYPE_INDEX, and else SNTYPE.
+        Survey store to make.
+    options
+        See :class:`CodedOptions`. A pair of files that cannot be read, or whose pointers are wrong, is
+        skipped whole. Without `type_column` SIM_TYPE_NAME tells the type, where that says nothing
+        SIM_TYPE_INDEX, and else SNTYPE.
 
     Raises
     ------
@@ -58,9 +53,7 @@ def ingest_snana_fits(
         For the first broken object or file (``on_error="stop"``), no object at all, dates that
         mix MJD and JD, or an `out` that exists.
     """
-    ingest = LightCurveIngest(
-        "snana-fits", path, out, on_error=on_error, name=name, types=DEFAULT_TYPES, **options
-    )
+    ingest = LightCurveIngest("snana-fits", path, out, types=DEFAULT_TYPES, **options)
     return pairs.ingest_pairs(ingest, head_files(ingest.path), _add_pair)
 
 

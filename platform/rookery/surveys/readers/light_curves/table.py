@@ -8,7 +8,7 @@ from typing import Unpack
 import pandas as pd
 
 from rookery.surveys._document import ZERO_POINT
-from rookery.surveys.ingest import IngestReport, RowOnError
+from rookery.surveys.ingest import IngestReport
 from rookery.surveys.readers._blocks import column_names, read_blocks, read_table
 from rookery.surveys.readers._flux_units import told_unit, zero_point_of
 from rookery.surveys.readers._roles import read_columns
@@ -31,8 +31,7 @@ def ingest_table(
     columns_file: str | Path | None = None,
     zero_point: float | None = None,
     flux_unit: str | None = None,
-    on_error: RowOnError = "stop",
-    name: str | None = None,
+    type_map: Mapping[str, str] | Mapping[int, str] | None = None,
     **options: Unpack[LightCurveOptions],
 ) -> IngestReport:
     """Read a long table (an observation a row) into a survey folder, as a stream.
@@ -55,27 +54,24 @@ def ingest_table(
     path
         A CSV (also ``.tsv``, gzipped, zipped) or Parquet file, or a folder of such.
     out
-        The survey folder to make.
+        Survey store to make.
     objects
-        A table with an object a row.
+        CSV or Parquet file with an object a row.
     columns
-        Role -> column.
+        ROLE=COLUMN, for example mjd=time; may be repeated. See docs/readers.md.
     columns_file
-        A YAML file with lines ``ROLE: COLUMN``; `columns` goes before it.
+        YAML file with lines ROLE: COLUMN; `columns` goes before it.
     zero_point
         AB magnitude of flux 1; fluxes are converted to 27.5. A column that is called like a zero
         point must agree with it, or be mapped to `zero_point`. Without it the unit counts that the
         columns' names (``f_uJy``) or Parquet metadata tell; without one 27.5, as the report says.
     flux_unit
         ``fluxcal``, ``nanomaggy``, ``maggy``, ``Jy``, ``mJy``, ``uJy`` or ``nJy``, instead of a zero point.
-    on_error
-        At the first broken object: ``"stop"`` and write nothing, or ``"skip"`` it, log it, and go
-        on; ``"skip-row"`` leaves its broken rows out alone, and counts them. A file
-        that cannot be read always stops.
-    name, options
-        As for :func:`rookery.surveys.ingest_snana`. With a `type_map` every label must be in it; without one
-        names are types as they stand, and codes an error. `type_column` is the same as
-        ``columns={"type": ...}``.
+    type_map
+        CODE=NAME or LABEL=NAME of a type; may be repeated, and then every label must have one. Without any
+        names are types as they stand, and codes an error.
+    options
+        See :class:`LightCurveOptions`. `type_column` is the same as ``columns={"type": ...}``.
 
     Raises
     ------
@@ -83,7 +79,7 @@ def ingest_table(
         For the first broken object or row, a column that is missing, zero points that differ, or
         an `out` that exists.
     """
-    ingest = LightCurveIngest("table", path, out, on_error=on_error, name=name, **options)
+    ingest = LightCurveIngest("table", path, out, type_map=type_map, **options)
     mapping = {**(read_columns(Path(columns_file)) if columns_file is not None else {}), **(columns or {})}
     if ingest.type_column is not None:
         mapping["type"] = ingest.type_column
