@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rookery
-from rookery.reports.assess.objects import check_truth
+from rookery.reports.assess.judged import check_truth
 from rookery.search.attributes import SECONDS
 from rookery.search.costs import trial_costs
 from rookery.search.study import Study, member_folder

@@ -3,9 +3,9 @@
 from rookery.reports.assess.classes import Assessment, assess
 from rookery.reports.assess.redshifts import assess_redshifts
 from rookery.reports.page.class_report import evaluate
-from rookery.reports.page.comparison import comparison_html, comparison_table, write_comparison
+from rookery.reports.page.comparison import comparison_html, write_comparison
 from rookery.reports.page.redshift_report import evaluate_redshifts
-from rookery.reports.page.terminal import print_report
+from rookery.reports.page.terminal import comparison_table, print_report
 
 __all__ = [
     "Assessment",

@@ -12,7 +12,7 @@ from rookery.reports.assess.classes import Assessment
 from rookery.reports.assess.covariates import Bins, bin_assessment, covariate_label
 from rookery.reports.assess.curves import Curves
 from rookery.reports.assess.days import DaysCurve, days_curve
-from rookery.reports.assess.objects import Truth
+from rookery.reports.assess.judged import Truth
 from rookery_ensembles.binned import Binned
 from rookery_ensembles.bootstrap import (
     LEVELS,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,17 @@ class Reliability:
     count: NDArray[np.intp]
 
 
+class Curve(NamedTuple):
+    """Points (P,) of a curve, and the threshold at each; empty where the curve is undefined."""
+
+    x: FloatArray
+    y: FloatArray
+    threshold: FloatArray
+
+
+_UNDEFINED = Curve(np.empty(0), np.empty(0), np.empty(0))
+
+
 @dataclass(frozen=True, eq=False)
 class Curves:
     """Everything that is drawn of one assessment.
@@ -46,10 +58,10 @@ class Curves:
         What the legend calls it.
     area
         Area under the ROC curve of the positive class; NaN where undefined.
-    false_rate, true_rate, roc_threshold
-        (P,) the ROC curve of the positive class; empty when there is one class only.
-    recall, precision, threshold
-        (Q,) the precision-recall curve of the positive class; empty without an object of it.
+    roc
+        True against false positive rate of the positive class; empty when there is one class only.
+    recall_precision
+        Precision against recall of the positive class; empty without an object of it.
     reliability
         Of the positive class, or with more than two classes of the most probable one.
     histogram
@@ -60,12 +72,8 @@ class Curves:
 
     name: str
     area: float
-    false_rate: FloatArray
-    true_rate: FloatArray
-    roc_threshold: FloatArray
-    recall: FloatArray
-    precision: FloatArray
-    threshold: FloatArray
+    roc: Curve
+    recall_precision: Curve
     reliability: Reliability
     histogram: NDArray[np.intp]
     confusion: NDArray[np.intp]
@@ -88,17 +96,11 @@ def make_curves(assessment: Assessment) -> Curves:
     np.add.at(histogram, (truth, bins), 1)
     confusion = np.zeros((k, k), dtype=np.intp)
     np.add.at(confusion, (truth, assessment.probability.argmax(axis=1)), 1)
-    false_rate, true_rate, roc_threshold = _roc(score, outcome)
-    recall, precision, threshold = _precision_recall(score, outcome)
     return Curves(
         name=assessment.name,
         area=roc_auc(score, outcome),
-        false_rate=false_rate,
-        true_rate=true_rate,
-        roc_threshold=roc_threshold,
-        recall=recall,
-        precision=precision,
-        threshold=threshold,
+        roc=_roc(score, outcome),
+        recall_precision=_recall_precision(score, outcome),
         reliability=_reliability(assessment),
         histogram=histogram,
         confusion=confusion,
@@ -112,7 +114,7 @@ def class_curves(assessment: Assessment) -> list[Curves]:
     """
     names = positive_first(assessment.class_names, assessment.positive)
     found = [make_curves(replace(assessment, positive=name, name=name)) for name in names]
-    return [curves for curves in found if curves.name == assessment.positive or len(curves.false_rate)]
+    return [curves for curves in found if curves.name == assessment.positive or len(curves.roc.x)]
 
 
 def positive_first(class_names: Sequence[str], positive: str) -> list[str]:
@@ -120,21 +122,19 @@ def positive_first(class_names: Sequence[str], positive: str) -> list[str]:
     return [positive, *(name for name in class_names if name != positive)]
 
 
-def _roc(score: FloatArray, outcome: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _roc(score: FloatArray, outcome: NDArray[np.bool_]) -> Curve:
     from sklearn.metrics import roc_curve
 
     if outcome.all() or not outcome.any():
-        return np.empty(0), np.empty(0), np.empty(0)
+        return _UNDEFINED
     false_rate, true_rate, threshold = roc_curve(outcome, score)
     # The first threshold is infinite: nothing is selected there.
     return _thin(false_rate, true_rate, np.minimum(threshold, 1.0))
 
 
-def _precision_recall(
-    score: FloatArray, outcome: NDArray[np.bool_]
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _recall_precision(score: FloatArray, outcome: NDArray[np.bool_]) -> Curve:
     if not outcome.any():
-        return np.empty(0), np.empty(0), np.empty(0)
+        return _UNDEFINED
     precision, recall, threshold = precision_recall_curve(score, outcome)
     return _thin(recall, precision, threshold)
 
@@ -159,10 +159,10 @@ def _wilson(frequency: FloatArray, count: NDArray[np.intp], z: float = 1.0) -> t
     return np.clip(centre - half, 0.0, frequency), np.clip(centre + half, frequency, 1.0)
 
 
-def _thin(x: FloatArray, y: FloatArray, threshold: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _thin(x: FloatArray, y: FloatArray, threshold: FloatArray) -> Curve:
     """Keep points that are evenly spaced along the curve, both ends among them."""
     if len(x) <= _MAX_POINTS:
-        return x, y, threshold
+        return Curve(x, y, threshold)
     length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
     kept = np.unique(np.searchsorted(length, np.linspace(0.0, length[-1], _MAX_POINTS)).clip(max=len(x) - 1))
-    return x[kept], y[kept], threshold[kept]
+    return Curve(x[kept], y[kept], threshold[kept])

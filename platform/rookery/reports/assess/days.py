@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from rookery.reports.assess.classes import Assessment, assess
-from rookery.reports.assess.objects import Truth
+from rookery.reports.assess.judged import Truth
 from rookery.surveys.partial import Since, reference_dates, truncate
 from rookery_ensembles.bootstrap import Scores, bootstrap_scores
 from rookery_ensembles.errors import fail
@@ -77,7 +77,7 @@ def days_curve(
     partial
         Predictions (or files of them) that `rookery predict --days` made, in any order.
     truth
-        See :func:`rookery.reports.assess.objects.match`.
+        See :func:`rookery.reports.assess.judged.match`.
     replicates, seed
         See :func:`rookery_ensembles.bootstrap.bootstrap_scores`.
 

@@ -19,10 +19,12 @@ from rookery.reports.assess.pit import (
     pit_histogram,
     quantile_curve,
 )
-from rookery.reports.assess.published import SAMPLE, SOURCE, published
 from rookery.reports.assess.redshifts import RedshiftAssessment
-from rookery.reports.assess.rows import LABELS, Ratio, Row, paper_rows
+from rookery.reports.assess.rows import LABELS, SAMPLE, SOURCE, Ratio, Row, paper_rows, published
 from rookery.reports.assess.trends import Trend, label_key, running_trends
+
+KIND = "redshift_evaluation"
+"""The kind of the report, in its ``metrics.json``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +133,7 @@ def results_document(results: Results) -> dict[str, Any]:
         "published": {
             "source": SOURCE,
             "sample": SAMPLE,
-            "rows": [asdict(entry) for entry in published()],
+            "rows": [entry._asdict() for entry in published()],
         },
         "bins": {trend.name: _trend(trend) for trend in results.trends},
         "pit": {

@@ -9,23 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.reports.assess.classes import is_simulated
-from rookery.reports.assess.objects import (
-    Matched,
-    Truth,
-    check_kind,
-    check_survey,
-    match,
-    opened,
-    restrict,
-    survey_rows,
-)
+from rookery.reports.assess.judged import Judged, Truth, check_kind, hold, opened
 from rookery.surveys.splits import open_split
 from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
 from rookery_ensembles.photoz_metrics import known_sample
 from rookery_ensembles.photoz_sample import POINTS, PhotozSample
-from rookery_ensembles.predictions import PredictionInfo, Predictions
+from rookery_ensembles.predictions import Predictions
 from rookery_ensembles.shown import short_repr
 
 FloatArray = NDArray[np.float64]
@@ -33,56 +23,25 @@ FloatArray = NDArray[np.float64]
 
 @short_repr
 @dataclass(frozen=True, eq=False)
-class RedshiftAssessment:
-    """Redshift PDFs of objects whose redshift is known.
+class RedshiftAssessment(Judged):
+    """Redshift PDFs of objects whose redshift is known, by ascending row.
 
     Attributes
     ----------
-    name
-        What tables and legends call the predictions.
-    info
-        What the predictions say about themselves.
-    source
-        The file they were read from, or None.
-    survey
-        The survey that told the truth.
-    restriction
-        Split and role that the objects were restricted to, as text; empty without one.
     in_folds
         Whether those are objects that train, each but in its own fold.
-    row
-        (N,) rows of the survey's object table, ascending.
     z_spec
         (N,) true redshifts.
     pdf
         (N, K) float32 densities per unit redshift.
-    n_unknown, n_outside, n_missing
-        Predicted objects left out since their redshift is unknown, or since they are outside the
-        restriction; objects of the restriction that have no prediction.
-    matched
-        How the predicted objects fit the survey.
     n_not_common
         Objects left out since another of the compared methods does not have them.
     """
 
-    name: str
-    info: PredictionInfo
-    source: Path | None
-    survey: Survey
-    restriction: str
     in_folds: bool
-    row: NDArray[np.intp]
     z_spec: FloatArray
     pdf: NDArray[np.float32]
-    n_unknown: int
-    n_outside: int
-    n_missing: int
-    matched: Matched
     n_not_common: int = 0
-
-    def __len__(self) -> int:
-        """Return N."""
-        return len(self.row)
 
     @property
     def edges(self) -> tuple[float, ...]:
@@ -109,11 +68,6 @@ class RedshiftAssessment:
         """(N,) errors (z_mean - z_spec) / (1 + z_spec)."""
         return (self.sample.z_phot - self.z_spec) / (1 + self.z_spec)
 
-    @property
-    def simulated(self) -> bool:
-        """Whether the survey is simulated."""
-        return is_simulated(self.survey)
-
 
 def assess_redshifts(
     predictions: str | Path | Predictions,
@@ -138,7 +92,7 @@ def assess_redshifts(
     name
         What to call the predictions; by default the file's name, else the member or bundle that made them.
     truth
-        See :func:`rookery.reports.assess.objects.match`.
+        See :func:`rookery.reports.assess.judged.match`.
 
     Raises
     ------
@@ -148,32 +102,23 @@ def assess_redshifts(
     """
     read, where, known = opened(predictions, survey)
     check_kind(read.info, "redshift_pdf", where)
-    check_survey(read.info, known, where)
-    rows = survey_rows(read.object_id, known, where)
-    inside, n_missing, restriction = restrict(rows, known, split, role, where)
-    z_spec = known.objects["redshift"].to_numpy(np.float64)[rows]
-    matched = match(
-        read, rows, z_spec, known, where, truth=truth, predicted=int(inside.sum()), n_missing=n_missing
-    )
-    used = np.flatnonzero(inside & np.isfinite(z_spec))
-    if not used.size:
-        raise fail(where, f"none of its {int(inside.sum())} objects has a known redshift in {known.path}")
-    used = used[np.argsort(rows[used], kind="stable")]
     source = None if isinstance(predictions, Predictions) else Path(predictions)
-    return RedshiftAssessment(
+    used, z_spec, fields = hold(
+        read,
+        known,
+        where,
         name=name or (read.info.maker if source is None else source.stem),
-        info=read.info,
         source=source,
-        survey=known,
-        restriction=restriction,
+        split=split,
+        role=role,
+        truth=truth,
+    )
+    order = np.argsort(fields["row"], kind="stable")
+    return RedshiftAssessment(
+        **fields | {"row": fields["row"][order]},
         in_folds=split is not None and role == "train" and open_split(known, split).n_folds > 0,
-        row=rows[used],
-        z_spec=z_spec[used],
-        pdf=np.asarray(read.values)[used],
-        n_unknown=int((inside & ~np.isfinite(z_spec)).sum()),
-        n_outside=int((~inside).sum()),
-        n_missing=n_missing,
-        matched=matched,
+        z_spec=z_spec[order],
+        pdf=np.asarray(read.values)[used[order]],
     )
 
 

@@ -1,8 +1,11 @@
-"""The rows of a photometric-redshift paper's table: which objects they are of, and their metrics."""
+"""The rows of a photometric-redshift paper's table: their objects and metrics; and the published ones."""
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict, Unpack
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +23,8 @@ LABELS = {
     "stripe82_narrowest": "Stripe 82, widest 20 % removed",
 }
 """What the table calls its rows."""
+SOURCE = "Pasquet et al. 2019, A&A 621, A26; B16: Beck et al. 2016 on the same galaxies, as given there"
+SAMPLE = "SDSS Main Galaxy Sample, r ≤ 17.8, z < 0.4"
 DEEP = "stripe82"
 """Covariate that is 1 for objects of the deep field."""
 
@@ -63,11 +68,44 @@ class Ratio:
     sigma_mad: Estimate
 
 
-class _Draws(TypedDict):
-    """How the bootstrap draws."""
+class Published(NamedTuple):
+    """A published row: a fact with its source, not computed here.
 
-    replicates: int
-    seed: int
+    Attributes
+    ----------
+    experiment
+        What the network was trained on.
+    row
+        The objects of the test, one of `LABELS`.
+    method
+        ``"CNN"`` or ``"B16"``.
+    training_size
+        Galaxies that it was trained on.
+    bias, sigma_mad, eta
+        As in `rookery_ensembles.photoz_metrics`; eta in percent.
+    """
+
+    experiment: str
+    row: str
+    method: str
+    training_size: int
+    bias: float
+    sigma_mad: float
+    eta: float
+
+
+@cache
+def published() -> tuple[Published, ...]:
+    """Return the rows of ``published.csv``."""
+    lines = (files(__package__) / "published.csv").read_text(encoding="utf-8").splitlines()
+    found = csv.DictReader(line for line in lines if not line.startswith("#"))
+    return tuple(
+        Published(
+            row["experiment"], row["row"], row["method"], int(row["training_size"]),
+            float(row["bias"]), float(row["sigma_mad"]), float(row["eta"]),
+        )
+        for row in found
+    )  # fmt: skip
 
 
 def paper_rows(
@@ -78,7 +116,8 @@ def paper_rows(
     Of the same row all methods are judged on the same objects, and by the same draws of the
     bootstrap; but where the widest PDFs are removed, each method's own are.
     """
-    first, draws = methods[0], _Draws(replicates=replicates, seed=seed)
+    first = methods[0]
+    draws: Any = {"replicates": replicates, "seed": seed}
     deep = _deep(first)
     samples: dict[str, NDArray[np.bool_]] = {"all": np.ones(len(first), np.bool_)}
     if deep.any():
@@ -87,7 +126,7 @@ def paper_rows(
     ratios: list[Ratio] = []
     for key, chosen in samples.items():
         for one in methods:
-            rows.append(_row(key, one, chosen, **draws))
+            rows.append(_row(key, one, chosen, draws))
         for other in methods[1:]:
             pair = _Pair(*(_points(one, chosen, "mean") for one in (first, other)))
             ratios.append(Ratio(key, other.name, bootstrap_scores(pair, **draws).metrics["sigma_mad"]))
@@ -96,7 +135,7 @@ def paper_rows(
             kept = np.flatnonzero(chosen)[narrowest(one.pdf[chosen], one.edges, KEPT)]
             mask = np.zeros(len(one), np.bool_)
             mask[kept] = True
-            rows.append(_row(narrow, one, mask, **draws))
+            rows.append(_row(narrow, one, mask, draws))
     return rows, ratios
 
 
@@ -108,7 +147,7 @@ def _deep(assessment: RedshiftAssessment) -> NDArray[np.bool_]:
     return np.asarray(table[DEEP].to_numpy()[assessment.row] == 1)
 
 
-def _row(key: str, one: RedshiftAssessment, chosen: NDArray[np.bool_], **draws: Unpack[_Draws]) -> Row:
+def _row(key: str, one: RedshiftAssessment, chosen: NDArray[np.bool_], draws: Any) -> Row:
     whole = chosen.all()
     pdf, z_spec = (one.pdf, one.z_spec) if whole else (one.pdf[chosen], one.z_spec[chosen])
     scores = photoz_scores(pdf, one.edges, z_spec, unseen=bool(one.info.unseen), **draws)

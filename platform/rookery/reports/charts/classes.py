@@ -20,8 +20,8 @@ def roc_chart(entries: Sequence[Curves]) -> Chart:
     hover = "false positive rate {x:.4f}\ntrue positive rate {y:.4f}\nthreshold {detail:.4f}"
     lines = [
         Line(
-            f"{entry.name} (area {entry.area:.4f})", entry.false_rate, entry.true_rate, hue,
-            hover=hover, detail=entry.roc_threshold,
+            f"{entry.name} (area {entry.area:.4f})", entry.roc.x, entry.roc.y, hue,
+            hover=hover, detail=entry.roc.threshold,
         )
         for hue, entry in enumerate(entries)
     ]  # fmt: skip
@@ -34,8 +34,8 @@ def precision_recall_chart(entries: Sequence[Curves], recalls: Sequence[Sequence
     marks: list[Mark] = [Guide(y=precision) for precision in MARKED]
     for hue, entry in enumerate(entries):
         hover = "recall {x:.4f}\nprecision {y:.4f}\nthreshold {detail:.4f}"
-        line = Line(entry.name, entry.recall, entry.precision, hue, hover=hover, detail=entry.threshold)
-        marks.append(line)
+        curve = entry.recall_precision
+        marks.append(Line(entry.name, curve.x, curve.y, hue, hover=hover, detail=curve.threshold))
     for hue, found in enumerate(recalls):
         points = [(recall, precision) for recall, precision in zip(found, MARKED, strict=False) if recall > 0]
         x, y = np.array(points).reshape(-1, 2).T
@@ -96,7 +96,7 @@ def roc_limit(entries: Sequence[Curves]) -> float:
 
     Beyond it good methods cannot be told apart.
     """
-    reached = [float(entry.false_rate[entry.true_rate >= 0.98].min(initial=1.0)) for entry in entries]
+    reached = [float(entry.roc.x[entry.roc.y >= 0.98].min(initial=1.0)) for entry in entries]
     highest = max(reached, default=1.0)
     return (
         1.0 if len(entries) < 2 else next((limit for limit in (0.05, 0.1, 0.2, 0.5) if limit >= highest), 1.0)
@@ -105,6 +105,7 @@ def roc_limit(entries: Sequence[Curves]) -> float:
 
 def precision_limit(entries: Sequence[Curves]) -> float:
     """Return where the precision axis may begin: below every curve up to a recall of 98 %."""
-    shown = [entry.precision[(entry.recall > 0.02) & (entry.recall < 0.98)] for entry in entries]
+    curves = [entry.recall_precision for entry in entries]
+    shown = [curve.y[(curve.x > 0.02) & (curve.x < 0.98)] for curve in curves]
     lowest = min((float(part.min(initial=0.95)) for part in shown), default=0.0)
     return max(0.0, float(np.floor(10 * lowest)) / 10 - 0.02)

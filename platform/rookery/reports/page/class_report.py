@@ -10,8 +10,8 @@ from rookery.reports.assess.class_results import Details, details_document, make
 from rookery.reports.assess.classes import Assessment, assess
 from rookery.reports.assess.covariates import Bins, against_covariate
 from rookery.reports.assess.curves import Curves, class_curves, make_curves
-from rookery.reports.assess.objects import Truth, describe_objects, matched_lines
-from rookery.reports.assess.provenance import made_now, predictions_provenance, spoken, survey_provenance
+from rookery.reports.assess.judged import Truth
+from rookery.reports.assess.provenance import made_now, predictions_provenance, survey_provenance
 from rookery.reports.charts.against import binned_chart, days_chart, purity_efficiency_chart
 from rookery.reports.charts.classes import (
     MARKED,
@@ -22,21 +22,22 @@ from rookery.reports.charts.classes import (
     roc_chart,
 )
 from rookery.reports.charts.model import Chart
+from rookery.reports.page.csv_tables import class_tables, slugs
 from rookery.reports.page.folder import refuse_foreign, write_report
 from rookery.reports.page.render import render_page
-from rookery.reports.page.tables import (
-    CLASS_LABELS,
-    csv_tables,
-    format_interval,
-    format_value,
-    slugs,
-    whole_estimate,
+from rookery.reports.page.words import (
+    bin_note,
+    describe_objects,
+    listed,
+    matched_lines,
+    metric_cells,
+    provenance_rows,
     with_half_width,
 )
 from rookery.surveys.store import Survey
 from rookery_ensembles import Classes
 from rookery_ensembles.bootstrap import REPLICATES, check_bootstrap
-from rookery_ensembles.metric import CLASS_METRICS, METRICS
+from rookery_ensembles.metric import CLASS_METRICS, EACH_CLASS_METRICS, METRICS
 from rookery_ensembles.predictions import Predictions
 
 PartialPredictions = (
@@ -82,7 +83,7 @@ def evaluate(
         Predictions of partial light curves by the same maker (or files of them), or a function
         of an assessment that returns them; see :func:`rookery.reports.assess.days.days_curve`.
     truth
-        See :func:`rookery.reports.assess.objects.match`; for the partial light curves too.
+        See :func:`rookery.reports.assess.judged.match`; for the partial light curves too.
     replicates, seed
         How often the bootstrap draws the objects again (0: no intervals), and its seed.
 
@@ -131,7 +132,7 @@ def evaluate(
     }
     charts = _charts(assessment, curves, details)
     page = _page(assessment, curves, charts, document)
-    write_report(report, page, document, charts, csv_tables(document))
+    write_report(report, page, document, charts, class_tables(document))
     return assessment.metrics
 
 
@@ -200,15 +201,14 @@ def _page(
 ) -> str:
     positive, names = assessment.positive, assessment.class_names
     missing = f"{assessment.n_missing:,} {assessment.restriction} have no prediction and are not counted."
-    *some, last = (name for name in names if name != positive)
-    others = f"{', '.join(some)} and {last}" if some else last
-    objects = describe_objects(len(assessment.row), assessment.survey, assessment.restriction)
+    others = listed([name for name in names if name != positive])
+    origin, each = document["provenance"], EACH_CLASS_METRICS
     return render_page(
         "report.html.j2",
         # The page has the confusion matrix as a table.
         {name: chart for name, chart in charts.items() if name != "confusion"},
         title=assessment.name,
-        lead=f"{positive} against {others} for {objects}",
+        lead=f"{positive} against {others} for {describe_objects(assessment)}",
         matched=matched_lines(document),
         simulated=assessment.simulated,
         notices=notices(assessment) + ([missing] if assessment.n_missing else []),
@@ -225,22 +225,15 @@ def _page(
         counts=_counts(assessment, curves),
         metrics=[(entry, *metric_cells(document, entry.name)) for entry in CLASS_METRICS],
         bootstrap=document["bootstrap"],
-        class_labels=CLASS_LABELS,
+        class_labels=[entry.short for entry in each],
         per_class=[
-            (name, found["n"], found["n_predicted"], [with_half_width(found[key]) for key in CLASS_LABELS])
+            (name, found["n"], found["n_predicted"], [with_half_width(found[entry.name]) for entry in each])
             for name, found in document["per_class"].items()
         ],
         binned=_bin_notes(document),
         days=document["days"],
-        provenance=provenance_rows(document["provenance"]),
+        provenance=provenance_rows(origin, {"predictions": origin["predictions"]}),
     )
-
-
-def metric_cells(document: Mapping[str, Any], key: str) -> tuple[str, str, str]:
-    """Return a metric's value and its 68 % and 95 % intervals as text."""
-    found = whole_estimate(document, key)
-    narrow, wide = (format_interval(key, found.get(level)) for level in ("68", "95"))
-    return format_value(key, found["value"]), narrow, wide
 
 
 def _bin_notes(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -251,35 +244,12 @@ def _bin_notes(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def bin_note(binned: Mapping[str, Any]) -> str:
-    """Return how many bins there are, and who is in none, as a sentence."""
-    note = f"In {len(binned['bins'])} bins"
-    empty = sum(entry["n"] == 0 for entry in binned["bins"])
-    for number, what in (
-        (empty, "empty and not drawn"),
-        (binned["n_unknown"], "objects left out: unknown"),
-        (binned["n_outside"], "objects left out: outside all bins"),
-    ):
-        note += f"; {number:,} {what}" if number else ""
-    return note + "."
-
-
 def _counts(assessment: Assessment, curves: Curves) -> list[tuple[str, int]]:
     by_class = zip(assessment.class_names, curves.confusion.sum(axis=1).tolist(), strict=True)
     return [
         ("assessed", len(assessment.truth_index)),
         *((f"of true class {name}", count) for name, count in by_class),
-        ("left out: type unknown", assessment.n_untyped),
+        ("left out: type unknown", assessment.n_unknown),
         ("left out: outside the split’s role", assessment.n_outside),
         ("without a prediction", assessment.n_missing),
-    ]
-
-
-def provenance_rows(origin: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return where predictions, survey and report come from, as rows of a table."""
-    rest = {"objects": origin["restriction"], "date": origin["date"], "versions": origin["versions"]}
-    return [
-        *spoken("predictions:", origin["predictions"]),
-        *spoken("survey:", origin["survey"]),
-        *spoken("", rest),
     ]

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rookery.reports.assess.classes import Assessment
 from rookery.reports.assess.covariates import bin_by
 from rookery.reports.assess.curves import make_curves
-from rookery.reports.assess.objects import describe_objects
-from rookery.reports.assess.provenance import made_now, predictions_provenance, spoken, survey_provenance
+from rookery.reports.assess.provenance import made_now, predictions_provenance, survey_provenance
 from rookery.reports.charts.against import methods_chart
 from rookery.reports.charts.classes import precision_recall_chart, reliability_chart, roc_chart
 from rookery.reports.charts.model import Chart
@@ -23,18 +22,15 @@ from rookery.reports.page.class_report import (
 )
 from rookery.reports.page.folder import PAGE, refuse_foreign, write_report
 from rookery.reports.page.render import render, render_page
+from rookery.reports.page.words import Rows, compared_cells, describe_objects, spoken
 from rookery_ensembles import Classes
 from rookery_ensembles.binned import quantile_edges
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metric import METRICS
 from rookery_ensembles.target import target_of
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 # Bands of several methods overlap and are read roughly: fewer replicates than a report's.
 _REPLICATES = 100
-Rows = Sequence[tuple[str, Mapping[str, float]]]
 
 
 def lost_to_average(ensemble: Mapping[str, float], average: Mapping[str, float]) -> str | None:
@@ -53,32 +49,9 @@ def lost_to_average(ensemble: Mapping[str, float], average: Mapping[str, float])
     )
 
 
-def comparison_table(rows: Rows, *, title: str | None = None) -> "Table":
-    """Return a table for the terminal: one row per (name, metrics), the best value of a column in bold.
-
-    Its columns are those of classes or of redshifts, as the rows have them.
-    """
-    from rich.box import SIMPLE
-    from rich.table import Table
-    from rich.text import Text
-
-    # Narrow: on 80 columns the numbers must stay whole, and the names wrap.
-    table = Table(
-        title=title, title_justify="left", header_style="bold", box=SIMPLE, pad_edge=False, padding=0
-    )
-    table.add_column("method", min_width=16)
-    keys = target_of(rows[0][1]).compared
-    for key in keys:
-        name, _, precision = METRICS[key].short.partition("@")
-        table.add_column(f"{name}\n{precision} {METRICS[key].arrow}", justify="right", no_wrap=True)
-    for name, cells in _cells(rows, keys):
-        table.add_row(Text(name), *(Text(text, style="bold green" if best else "") for text, best in cells))
-    return table
-
-
 def comparison_html(rows: Rows, keys: Sequence[str] = Classes.compared) -> str:
     """Return the same table as an HTML fragment."""
-    shown = [(name, colour(index), cells) for index, (name, cells) in enumerate(_cells(rows, keys))]
+    shown = [(name, colour(index), cells) for index, (name, cells) in enumerate(compared_cells(rows, keys))]
     return render("table.html.j2", metrics=[METRICS[key] for key in keys], rows=shown)
 
 
@@ -171,12 +144,11 @@ def _page(
         for method in document["methods"]
         if (made := method["predictions"])["file"] is not None
     ]
-    objects = describe_objects(len(first.row), first.survey, first.restriction)
     return render_page(
         "comparison.html.j2",
         charts,
         title=title,
-        lead=f"{len(assessments)} methods on {objects}",
+        lead=f"{len(assessments)} methods on {describe_objects(first)}",
         simulated=first.simulated,
         notices=[*notes, *notices(first)],
         table=Markup(comparison_html([(assessment.name, assessment.metrics) for assessment in assessments])),
@@ -190,16 +162,6 @@ def _page(
             *spoken("", {"date": document["date"], "versions": document["versions"]}),
         ],
     )
-
-
-def _cells(rows: Rows, keys: Sequence[str]) -> list[tuple[str, list[tuple[str, bool]]]]:
-    """Return each row's name and cells: the text, and whether it is the best of its column."""
-    best: dict[str, str | None] = {}
-    if len(rows) > 1:
-        # Compared as shown: what looks equal is equally good.
-        best = {key: METRICS[key].best([metrics[key] for _, metrics in rows]) for key in keys}
-    texts = [(name, [(key, METRICS[key].format(metrics[key])) for key in keys]) for name, metrics in rows]
-    return [(name, [(text, best.get(key) == text) for key, text in cells]) for name, cells in texts]
 
 
 def _check_comparable(assessments: Sequence[Assessment], report: Path) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rookery.reports.assess.covariates import Bins
-from rookery.reports.assess.objects import Truth
+from rookery.reports.assess.judged import Truth
 from rookery.reports.assess.provenance import made_now, predictions_provenance, survey_provenance
-from rookery.reports.assess.redshift_results import Results, make_results, results_document
+from rookery.reports.assess.redshift_results import KIND, Results, make_results, results_document
 from rookery.reports.assess.redshifts import RedshiftAssessment, assess_methods
 from rookery.reports.charts.model import Chart
 from rookery.reports.charts.redshifts import (
@@ -20,19 +20,15 @@ from rookery.reports.charts.redshifts import (
     quantiles_chart,
     trend_chart,
 )
+from rookery.reports.page.csv_tables import redshift_tables, slugs
 from rookery.reports.page.folder import refuse_foreign, write_report
-from rookery.reports.page.redshift_tables import csv_tables
 from rookery.reports.page.redshift_values import page_values
 from rookery.reports.page.render import render_page
-from rookery.reports.page.tables import slugs
 from rookery.surveys.store import Survey
 from rookery_ensembles.bootstrap import REPLICATES, check_bootstrap
 
 if TYPE_CHECKING:
     pass
-
-KIND = "redshift_evaluation"
-"""The kind of the report, in its ``metrics.json``."""
 
 
 def evaluate_redshifts(
@@ -72,7 +68,7 @@ def evaluate_redshifts(
         Covariates to show trends against, beside those of
         :data:`rookery.reports.assess.trends.DEFAULTS`; and numbers of bins or edges.
     truth
-        See :func:`rookery.reports.assess.objects.match`; for every file.
+        See :func:`rookery.reports.assess.judged.match`; for every file.
     replicates, seed
         How often the bootstrap draws the objects again (0: no intervals), and its seed.
 
@@ -109,7 +105,7 @@ def evaluate_redshifts(
     }
     charts = _charts(results)
     page = render_page("redshift.html.j2", charts, **page_values(results, document))
-    write_report(report, page, document, charts, csv_tables(document))
+    write_report(report, page, document, charts, redshift_tables(document))
     return results.metrics
 
 

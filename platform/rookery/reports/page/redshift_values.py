@@ -1,19 +1,25 @@
 """What the page of a report of redshifts says, as values of its template."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rookery.reports.assess.covariates import against_covariate
-from rookery.reports.assess.objects import describe_objects, matched_lines
-from rookery.reports.assess.provenance import spoken
 from rookery.reports.assess.redshift_results import Results
 from rookery.reports.assess.rows import LABELS
 from rookery.reports.assess.trends import label_key
 from rookery.reports.draw.colours import colour
-from rookery.reports.page.class_report import bin_note, metric_cells
 from rookery.reports.page.comparison import comparison_html
-from rookery.reports.page.redshift_tables import published_rows
-from rookery.reports.page.tables import slugs, with_half_width
+from rookery.reports.page.csv_tables import slugs
+from rookery.reports.page.words import (
+    bin_note,
+    describe_objects,
+    listed,
+    matched_lines,
+    metric_cells,
+    provenance_rows,
+    published_rows,
+    with_half_width,
+)
 from rookery_ensembles import RedshiftBins
 from rookery_ensembles.metric import METRICS, REDSHIFT_METRICS
 from rookery_ensembles.photoz_sample import POINT_KEYS
@@ -33,10 +39,10 @@ def page_values(results: Results, document: Mapping[str, Any]) -> dict[str, Any]
     first, methods = results.methods[0], results.methods
     wholes = [row for row in results.rows if row.key == "all"]
     rows = [(row.method, {key: found.value for key, found in row.scores.metrics.items()}) for row in wholes]
-    against = "" if len(methods) == 1 else f", beside {_listed([one.name for one in methods[1:]])}"
+    against = "" if len(methods) == 1 else f", beside {listed([one.name for one in methods[1:]])}"
     return {
         "title": first.name,
-        "lead": f"Redshift PDFs of {describe_objects(len(first), first.survey, first.restriction)}{against}",
+        "lead": f"Redshift PDFs of {describe_objects(first)}{against}",
         "matched": matched_lines(document),
         "simulated": first.simulated,
         "notices": notices(results),
@@ -70,7 +76,7 @@ def page_values(results: Results, document: Mapping[str, Any]) -> dict[str, Any]
             for kind, rule in document["examples"]["rules"].items()
         ],
         "counts": list(document["counts"].items()),
-        "provenance": _provenance(document["provenance"]),
+        "provenance": provenance_rows(document["provenance"], document["provenance"]["predictions"]),
     }
 
 
@@ -95,7 +101,7 @@ def notices(results: Results) -> list[str]:
         found.append(f"{first.n_missing:,} {first.restriction} have no prediction and are not counted.")
     left_out = [f"{one.n_not_common:,} of {one.name}" for one in results.methods if one.n_not_common]
     if left_out:
-        found.append(f"Objects that not all methods have are left out: {_listed(left_out)}.")
+        found.append(f"Objects that not all methods have are left out: {listed(left_out)}.")
     if len({one.edges for one in results.methods}) > 1:
         found.append(
             "The methods’ redshift bins differ: log-likelihood and CDE loss favour the finer ones a little."
@@ -168,15 +174,6 @@ def _trends(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return found
 
 
-def _provenance(origin: Mapping[str, Any]) -> list[tuple[str, str]]:
-    rest = {"objects": origin["restriction"], "date": origin["date"], "versions": origin["versions"]}
-    return [
-        *(row for name, made in origin["predictions"].items() for row in spoken(f"{name}:", made)),
-        *spoken("survey:", origin["survey"]),
-        *spoken("", rest),
-    ]
-
-
 def _cell(estimate: Mapping[str, Any], name: str) -> str:
     """Return a value; with half its interval where the published tables have a column too."""
     if name in POINT_KEYS:
@@ -186,8 +183,3 @@ def _cell(estimate: Mapping[str, Any], name: str) -> str:
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else value
-
-
-def _listed(names: Sequence[str]) -> str:
-    *some, last = names
-    return f"{', '.join(some)} and {last}" if some else last

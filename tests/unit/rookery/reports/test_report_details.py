@@ -23,8 +23,8 @@ from rookery.reports.charts.model import Bars, Line
 from rookery.reports.draw.page import page_figure
 from rookery.reports.draw.paper import save_chart
 from rookery.reports.page.class_report import notices
+from rookery.reports.page.csv_tables import slugs
 from rookery.reports.page.folder import write_report
-from rookery.reports.page.tables import slugs
 from rookery.surveys import Survey, object_properties, open_split
 from rookery.training import TrainingJob, train_member
 from rookery_ensembles import (

@@ -19,9 +19,9 @@ from rookery import api, cli
 from rookery.reports import assess_redshifts, evaluate_redshifts
 from rookery.reports.assess.examples import RULES, choose_examples, second_peak
 from rookery.reports.assess.pit import coverage_curve, pit_histogram, quantile_curve
-from rookery.reports.assess.published import published
 from rookery.reports.assess.redshift_results import Results, make_results
 from rookery.reports.assess.redshifts import assess_methods, method_names
+from rookery.reports.assess.rows import published
 from rookery.reports.assess.trends import running_trends
 from rookery.reports.charts.redshifts import density_chart, errors_chart, examples_chart, pit_chart
 from rookery.reports.draw.paper import paper_figure, paper_style

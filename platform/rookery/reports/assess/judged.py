@@ -1,12 +1,12 @@
-"""Predicted objects within a survey: whose truth they have, and which of them are judged."""
+"""Predictions held against a survey: which of their objects are judged, and whose truth they have."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rookery.surveys.splits import open_split
@@ -18,6 +18,7 @@ from rookery_ensembles.schema import PredictionInfo
 Truth = Literal["agree", "survey"]
 """What to do where the predictions' own truth contradicts the survey's: refuse, or judge by the survey's."""
 _SHOWN = 3
+_TRUTH = "truth.parquet"
 
 
 @dataclass(frozen=True)
@@ -42,24 +43,66 @@ class Matched:
     contradicted: int
 
 
-def matched_lines(document: Mapping[str, Any]) -> list[str]:
-    """Return what a report's document says of each file's objects, a sentence each."""
-    found, restriction = document["matched"], document["provenance"]["restriction"]
-    sentences = {name: _matched_sentence(numbers, restriction) for name, numbers in found.items()}
-    return [f"{name}: {text}" if len(found) > 1 else text for name, text in sentences.items()]
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Predictions of N objects whose truth a survey knows.
+
+    Attributes
+    ----------
+    name
+        What tables and legends call the predictions.
+    info
+        What the predictions say about themselves.
+    source
+        The file they were read from, or None.
+    survey
+        The survey that told the truth.
+    restriction
+        Split and role that the objects were restricted to, as text; empty without one.
+    row
+        (N,) rows of the survey's object table.
+    matched
+        How the predicted objects fit the survey.
+    n_unknown, n_outside, n_missing
+        Predicted objects left out since their truth is unknown, or since they are outside the
+        restriction; objects of the restriction that have no prediction.
+    """
+
+    name: str
+    info: PredictionInfo
+    source: Path | None
+    survey: Survey
+    restriction: str
+    row: NDArray[np.intp]
+    matched: Matched
+    n_unknown: int
+    n_outside: int
+    n_missing: int
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.row)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the survey is simulated."""
+        return is_simulated(self.survey)
 
 
-def _matched_sentence(found: Mapping[str, int], restriction: str | None) -> str:
-    whole = f"All {found['in_file']:,} predicted objects are among the survey's {found['in_survey']:,}"
-    role = f"; {found['predicted']:,} of the {found['in_role']:,} {restriction} are predicted"
-    if not found["compared"]:
-        truth = "the file tells no truth to compare with the survey's"
-    elif found["contradicted"]:
-        wrong = f"{found['contradicted']:,} of the {found['compared']:,} compared"
-        truth = f"the file's own truth CONTRADICTS the survey's for {wrong}; the survey's counts"
-    else:
-        truth = f"the file's own truth agrees for all {found['compared']:,} compared"
-    return f"{whole}{role if restriction else ''}; {truth}."
+def is_simulated(survey: Survey) -> bool:
+    """Return whether a survey's objects are simulated.
+
+    Its provenance tells, by ``simulated`` or by naming a ``simulator``; else truth that only a
+    simulation has (columns ``sim_...``) does.
+    """
+    provenance = survey.info.provenance
+    if "simulated" in provenance:
+        return bool(provenance["simulated"])
+    if "simulator" in provenance:
+        return True
+    if _TRUTH not in survey.info.files:
+        return False
+    return any(name.startswith("sim_") for name in pq.read_schema(survey.path / _TRUTH).names)
 
 
 def opened(
@@ -76,6 +119,67 @@ def check_kind(info: PredictionInfo, kind: str, where: str) -> None:
     """Raise InputError unless predictions are of a kind."""
     if info.target.kind != kind:
         raise fail(where, f"must be of the kind {kind!r} to be assessed, but is of {info.target.kind!r}")
+
+
+def hold(
+    read: Predictions,
+    survey: Survey,
+    where: str,
+    *,
+    name: str,
+    source: Path | None,
+    split: str | None,
+    role: str | None,
+    truth: Truth,
+) -> tuple[NDArray[np.intp], NDArray[Any], dict[str, Any]]:
+    """Find the objects of predictions whose truth a survey knows.
+
+    Parameters
+    ----------
+    split, role
+        Restrict the objects to a role of one of the survey's splits; the role is ``"test"`` unless
+        another is named.
+    truth
+        See :func:`match`.
+
+    Returns
+    -------
+    (N,) positions in the predictions, (N,) truths, and the fields of :class:`Judged`.
+
+    Raises
+    ------
+    InputError
+        When the predictions belong to another survey, an object is unknown to the survey, their own
+        truth contradicts it, or none is left.
+    """
+    check_survey(read.info, survey, where)
+    rows = survey_rows(read.object_id, survey, where)
+    inside, n_missing, restriction = restrict(rows, survey, split, role, where)
+    truth_n, n_inside = _truths(read.info, survey, rows), int(inside.sum())
+    matched = match(read, rows, truth_n, survey, where, truth=truth, predicted=n_inside, n_missing=n_missing)
+    known = np.asarray(pd.notna(truth_n))
+    used = np.flatnonzero(inside & known)
+    if not used.size:
+        what = read.info.target.truth_column
+        raise fail(where, f"none of its {n_inside} objects has a known {what} in {survey.path}")
+    fields = {
+        "name": name,
+        "info": read.info,
+        "source": source,
+        "survey": survey,
+        "restriction": restriction,
+        "row": rows[used],
+        "matched": matched,
+        "n_unknown": n_inside - len(used),
+        "n_outside": len(rows) - n_inside,
+        "n_missing": n_missing,
+    }
+    return used, truth_n[used], fields
+
+
+def _truths(info: PredictionInfo, survey: Survey, rows: NDArray[np.intp]) -> NDArray[Any]:
+    """Return what a survey says of objects: class names (None where unknown), or redshifts (NaN)."""
+    return info.target.truth_of(survey.objects[info.target.truth_column], str(survey.path))[rows]
 
 
 def check_survey(info: PredictionInfo, survey: Survey, where: str) -> None:
@@ -117,12 +221,6 @@ def restrict(
         has = ", ".join(f"{n} {name}" for name, n in zip(found, number, strict=True))
         raise fail(where, f"{rule}; its objects are {has}")
     return inside, len(wanted) - int(inside.sum()), f"{role} objects of the split {split}"
-
-
-def describe_objects(n: int, survey: Survey, restriction: str) -> str:
-    """Return how many objects of which survey and part of it were assessed."""
-    part = f", {restriction}" if restriction else ""
-    return f"{n:,} objects of {survey.info.name}{part}"
 
 
 def match(
@@ -170,8 +268,7 @@ def match(
 def check_truth(predictions: Predictions, survey: Survey, where: str) -> None:
     """Raise InputError unless the predictions' own truth is that of the survey; see :func:`match`."""
     rows = survey_rows(predictions.object_id, survey, where)
-    target = predictions.info.target
-    truth_n = target.truth_of(survey.objects[target.truth_column], str(survey.path))[rows]
+    truth_n = _truths(predictions.info, survey, rows)
     match(predictions, rows, truth_n, survey, where, truth="agree", predicted=len(rows), n_missing=0)
 
 
