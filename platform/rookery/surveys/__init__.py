@@ -1,7 +1,7 @@
 """Data in: the survey store, readers, simulators and splits."""
 
 from rookery.surveys._document import SurveyInfo
-from rookery.surveys._where import matching
+from rookery.surveys._conditions import matching
 from rookery.surveys.galaxies import GalaxyWriter, new_galaxy_survey
 from rookery.surveys.ingest import IngestReport
 from rookery.surveys.observations import ObservationArrays

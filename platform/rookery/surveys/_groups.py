@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rookery.surveys._stratify import partition
-from rookery.surveys._where import object_column
+from rookery.surveys._conditions import object_column
 from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
 
