@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.surveys._stratify import partition
 from rookery.surveys._conditions import object_column
+from rookery.surveys._stratify import partition
 from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
 

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rookery.surveys._conditions import matching
 from rookery.surveys._groups import check_validation, group_codes, group_folds, part_groups, tell_misses
 from rookery.surveys._split_file import ROLES, Split, open_split, split_path, write_split
 from rookery.surveys._stratify import deal, draw, partition, strata
-from rookery.surveys._conditions import matching
 from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
 

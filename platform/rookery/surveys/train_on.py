@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from rookery.documents import Document
+from rookery.surveys._conditions import matching
 from rookery.surveys._split_file import Split
 from rookery.surveys._stratify import draw, partition, strata
-from rookery.surveys._conditions import matching
 from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rookery.surveys.flags import FLAGS
 from rookery.surveys.galaxies import ZERO_POINT, new_galaxy_survey
-from rookery.surveys.ingest import Faults, Ingest, IngestReport, OnError, Paths
+from rookery.surveys.ingest import Faults, Ingest, IngestReport, Paths
 from rookery.surveys.readers.galaxies._catalogue import Galaxies, dereddened
 from rookery.surveys.readers.galaxies._pixels import Images, clean
 from rookery.surveys.readers.galaxies.settings import CatalogueSettings, ImageSettings
@@ -41,10 +41,8 @@ class ImageBlock:
 class GalaxyIngest(Ingest):
     """One ingest of galaxies; see :class:`rookery.surveys.ingest.Ingest`."""
 
-    def __init__(
-        self, reader: str, path: Paths, out: str | Path, *, on_error: OnError, name: str | None
-    ) -> None:
-        super().__init__(reader, path, out, Faults(on_error), name)
+    def __init__(self, reader: str, path: Paths, out: str | Path, settings: CatalogueSettings) -> None:
+        super().__init__(reader, path, out, Faults(settings.on_error), settings.name)
 
     def files(self, endings: Sequence[tuple[str, ...]], *, what: str) -> list[Path]:
         """Return the files that the paths mean: files as they stand, of folders all with a fitting ending.

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Unpack
 
-from rookery.surveys.ingest import IngestReport, OnError, Paths
+from rookery.surveys.ingest import IngestReport, Paths
 from rookery.surveys.readers._tables import open_table
 from rookery.surveys.readers._unpacked import reading, unpacking
 from rookery.surveys.readers.galaxies._catalogue import read_galaxies
@@ -14,14 +14,7 @@ from rookery_ensembles.errors import fail
 ENDINGS = ((".csv", ".annz", ".csv.gz", ".annz.gz"), (".txt", ".dat", ".txt.gz", ".dat.gz"))
 
 
-def ingest_annz(
-    path: Paths,
-    out: str | Path,
-    *,
-    on_error: OnError = "stop",
-    name: str | None = None,
-    **options: Unpack[CatalogueOptions],
-) -> IngestReport:
+def ingest_annz(path: Paths, out: str | Path, **options: Unpack[CatalogueOptions]) -> IngestReport:
     """Read ANNZ's catalogues into a survey folder.
 
     The header is one comment, ``#F:MAG_U;F:MAGERR_U;...;D:Z``: a type and a name per column, ``;``
@@ -35,12 +28,8 @@ def ingest_annz(
         A file, several, or a folder of ``.csv`` and ``.annz`` (or ``.txt``, ``.dat``) files of one header.
     out
         Survey store to make.
-    on_error
-        At a broken galaxy: stop, or skip and count it.
-    name
-        The survey's name; by default that of `path`.
     options
-        As for :func:`rookery.surveys.ingest_catalogue`.
+        See :class:`rookery.surveys.readers.galaxies.CatalogueOptions`.
 
     Raises
     ------
@@ -48,7 +37,7 @@ def ingest_annz(
         As :func:`rookery.surveys.ingest_catalogue`, and for a file without such a header.
     """
     settings = CatalogueSettings(**options)
-    ingest = GalaxyIngest("annz", path, out, on_error=on_error, name=name)
+    ingest = GalaxyIngest("annz", path, out, settings)
     files, tables = ingest.files(ENDINGS, what="an ANNZ catalogue"), []
     for file in files:
         if settings.names is None:

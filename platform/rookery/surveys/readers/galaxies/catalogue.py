@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Unpack
 
-from rookery.surveys.ingest import IngestReport, OnError, Paths
+from rookery.surveys.ingest import IngestReport, Paths
 from rookery.surveys.readers._tables import open_table
 from rookery.surveys.readers.galaxies._catalogue import read_galaxies
 from rookery.surveys.readers.galaxies._ingest import GalaxyIngest
@@ -16,14 +16,7 @@ ENDINGS = (
 )
 
 
-def ingest_catalogue(
-    path: Paths,
-    out: str | Path,
-    *,
-    on_error: OnError = "stop",
-    name: str | None = None,
-    **options: Unpack[CatalogueOptions],
-) -> IngestReport:
+def ingest_catalogue(path: Paths, out: str | Path, **options: Unpack[CatalogueOptions]) -> IngestReport:
     """Read a catalogue with a galaxy a row into a survey folder.
 
     A role is played by the column that `columns` gives it, else by one with a usual name
@@ -40,12 +33,8 @@ def ingest_catalogue(
         structured ``.npy``; gzip, bzip2, xz and zip are unpacked.
     out
         Survey store to make.
-    on_error
-        At a broken galaxy: stop, or skip and count it. A file that cannot be read always stops.
-    name
-        The survey's name; by default that of `path`.
     options
-        See :class:`rookery.surveys.readers.galaxies.CatalogueSettings`.
+        See :class:`rookery.surveys.readers.galaxies.CatalogueOptions`.
 
     Raises
     ------
@@ -55,7 +44,7 @@ def ingest_catalogue(
         without reddening or coefficient, a damaged file, or an `out` that exists.
     """
     settings = CatalogueSettings(**options)
-    ingest = GalaxyIngest("catalogue", path, out, on_error=on_error, name=name)
+    ingest = GalaxyIngest("catalogue", path, out, settings)
     files = ingest.files(ENDINGS, what="a catalogue")
     galaxies = read_galaxies([open_table(file, names=settings.names) for file in files], settings)
     return ingest.write_catalogue(galaxies, settings, files)

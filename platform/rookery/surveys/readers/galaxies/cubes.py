@@ -7,7 +7,7 @@ from typing import Any, Unpack
 import numpy as np
 import pandas as pd
 
-from rookery.surveys.ingest import IngestReport, OnError, Paths
+from rookery.surveys.ingest import IngestReport, Paths
 from rookery.surveys.readers._npy import ArrayHeader, array_headers
 from rookery.surveys.readers._tables import column_values, structured_columns
 from rookery.surveys.readers.galaxies._ingest import GalaxyIngest, ImageBlock
@@ -24,8 +24,6 @@ def ingest_cubes(
     *,
     cube: str = "cube",
     labels: str = "labels",
-    on_error: OnError = "stop",
-    name: str | None = None,
     **options: Unpack[ImageOptions],
 ) -> IngestReport:
     """Read cubes of cutouts, N x rows x columns x bands or N x bands x rows x columns, as a stream.
@@ -40,16 +38,12 @@ def ingest_cubes(
         An ``.npz`` or ``.npy``, several, or a folder of them, taken one after the other.
     out
         Survey store to make.
-    on_error
-        At a broken galaxy: stop, or skip and count it.
-    name
-        The survey's name; by default that of `path`.
     cube
         The .npz file's array of cutouts; another name is found if there is just one array of four dimensions.
     labels
         The .npz file's structured array of labels.
     options
-        See :class:`rookery.surveys.readers.galaxies.ImageSettings`.
+        See :class:`rookery.surveys.readers.galaxies.ImageOptions`.
 
     Raises
     ------
@@ -58,7 +52,7 @@ def ingest_cubes(
         a catalogue of another length, a damaged file, or an array of Python objects.
     """
     settings = ImageSettings(**options)
-    ingest = GalaxyIngest("cubes", path, out, on_error=on_error, name=name)
+    ingest = GalaxyIngest("cubes", path, out, settings)
     files = ingest.files(ENDINGS, what="a cube")
     cubes, tables = [], []
     for file in files:

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.surveys.ingest import IngestReport, OnError
+from rookery.surveys.ingest import IngestReport
 from rookery.surveys.readers._fits import check_units, open_fits
 from rookery.surveys.readers._npy import array_of
 from rookery.surveys.readers._unpacked import reading, unpacked
@@ -27,8 +27,6 @@ def ingest_cutouts(
     *,
     manifest: str | Path | None = None,
     path_column: str | None = None,
-    on_error: OnError = "stop",
-    name: str | None = None,
     **options: Unpack[ImageOptions],
 ) -> IngestReport:
     """Read cutouts with a file per galaxy, as a stream.
@@ -42,19 +40,15 @@ def ingest_cutouts(
     path
         The folder, with a ``manifest.json``, ``.csv``, ``.parquet`` or ``.fits`` (or one other table), or the
         manifest itself.
+    out
+        Survey store to make.
     manifest
         The manifest; by default manifest.json, .csv, ... in `path`.
     path_column
         The manifest's column of files; by default npy, path, file, filename, image, cutout or fits.
-    out
-        Survey store to make.
-    on_error
-        At a broken galaxy: stop, or skip and count it. With skip cutouts that the manifest does not
-        name are ignored and counted, and galaxies without a file left out.
-    name
-        The survey's name; by default that of `path`.
     options
-        See :class:`rookery.surveys.readers.galaxies.ImageSettings`.
+        See :class:`rookery.surveys.readers.galaxies.ImageOptions`. With ``on_error="skip"`` cutouts that the
+        manifest does not name are ignored and counted, and galaxies without a file left out.
 
     Raises
     ------
@@ -64,7 +58,7 @@ def ingest_cutouts(
     """
     place, settings = Path(path), ImageSettings(**options)
     folder = place if place.is_dir() else place.parent
-    ingest = GalaxyIngest("cutouts", folder, out, on_error=on_error, name=name)
+    ingest = GalaxyIngest("cutouts", folder, out, settings)
     found = read_manifest(find_manifest(place, manifest), path_column=path_column, names=settings.names)
     files = [found.file(row) for row in range(len(found.paths))]
     surplus = _surplus(found, files, settings)

@@ -7,7 +7,7 @@ from typing import Unpack
 
 import numpy as np
 
-from rookery.surveys.ingest import Faults, IngestReport, OnError, Paths
+from rookery.surveys.ingest import Faults, IngestReport, Paths
 from rookery.surveys.readers.galaxies._catalogue import Galaxies, dereddened
 from rookery.surveys.readers.galaxies._frame_files import ENDINGS, PixelCache, Plane, find_planes
 from rookery.surveys.readers.galaxies._ingest import GalaxyIngest, ImageBlock
@@ -25,8 +25,6 @@ def ingest_frames(
     *,
     frames: Mapping[str, str] | None = None,
     resample: Resample = "auto",
-    on_error: OnError = "stop",
-    name: str | None = None,
     **options: Unpack[ImageOptions],
 ) -> IngestReport:
     """Cut stamps out of FITS frames around the positions (`ra`, `dec`) of a catalogue, by WCS.
@@ -41,19 +39,15 @@ def ingest_frames(
     ----------
     path
         FITS frames (also gzip, bzip2, ``.fz``), or folders of them: an image per band, HDUs, or stacks.
+    out
+        Survey store to make.
     frames
         BAND=PATTERN of file names, where neither header (FILTER) nor file name tells the band; repeatable.
     resample
         Interpolate bands onto one grid: where theirs differ, never, or always.
-    out
-        Survey store to make.
-    on_error
-        At a broken galaxy: stop, or skip and count it; so are objects that some band shows nowhere.
-    name
-        The survey's name; by default that of `path`.
     options
-        See :class:`rookery.surveys.readers.galaxies.ImageSettings`; `catalogue` must be given. The pixel
-        scale is that of the frames.
+        See :class:`rookery.surveys.readers.galaxies.ImageOptions`; `catalogue` must be given. The pixel
+        scale is that of the frames. Objects that some band shows nowhere count as broken.
 
     Raises
     ------
@@ -62,7 +56,7 @@ def ingest_frames(
         or known unit, and a band without a frame.
     """
     settings = ImageSettings(**options)
-    ingest = GalaxyIngest("frames", path, out, on_error=on_error, name=name)
+    ingest = GalaxyIngest("frames", path, out, settings)
     if resample not in ("auto", "never", "always"):
         raise fail("resample", f"must be auto, never or always, but is {resample!r}")
     for band in frames or {}:

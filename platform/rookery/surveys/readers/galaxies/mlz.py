@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Unpack
 
 from rookery.surveys.bands import EFFECTIVE_WAVELENGTH
-from rookery.surveys.ingest import IngestReport, OnError, Paths
+from rookery.surveys.ingest import IngestReport, Paths
 from rookery.surveys.readers._tables import OpenTable, open_table
 from rookery.surveys.readers.galaxies._catalogue import read_galaxies
 from rookery.surveys.readers.galaxies._ingest import GalaxyIngest
@@ -20,14 +20,7 @@ ENDINGS = (
 )
 
 
-def ingest_mlz(
-    path: Paths,
-    out: str | Path,
-    *,
-    on_error: OnError = "stop",
-    name: str | None = None,
-    **options: Unpack[CatalogueOptions],
-) -> IngestReport:
+def ingest_mlz(path: Paths, out: str | Path, **options: Unpack[CatalogueOptions]) -> IngestReport:
     """Read MLZ's text catalogues into a survey folder.
 
     Columns called like a band (`u`, `g`, ...) are its AB magnitude, `eu` its error, `zs` the
@@ -45,12 +38,8 @@ def ingest_mlz(
         A file, several, or a folder of ``.train``, ``.test`` and ``.mlz`` (else ``.txt``, ``.dat``) files.
     out
         Survey store to make.
-    on_error
-        At a broken galaxy: stop, or skip and count it.
-    name
-        The survey's name; by default that of `path`.
     options
-        As for :func:`rookery.surveys.ingest_catalogue`.
+        See :class:`rookery.surveys.readers.galaxies.CatalogueOptions`.
 
     Raises
     ------
@@ -58,7 +47,7 @@ def ingest_mlz(
         As :func:`rookery.surveys.ingest_catalogue`, and for a header that does not fit the rows.
     """
     settings = CatalogueSettings(**options)
-    ingest = GalaxyIngest("mlz", path, out, on_error=on_error, name=name)
+    ingest = GalaxyIngest("mlz", path, out, settings)
     files = ingest.files(ENDINGS, what="an MLZ catalogue")
     headers: dict[str, str] = {}
     tables = [_open(file, settings, headers) for file in files]

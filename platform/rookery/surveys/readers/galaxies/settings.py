@@ -9,6 +9,7 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.surveys.ingest import OnError
 from rookery.surveys.readers._roles import read_columns
 from rookery.surveys.readers.galaxies.photometry import Photometry
 from rookery_ensembles.errors import fail
@@ -20,8 +21,13 @@ MISSING_MAGNITUDES = (-99.9, -99.99, -99.0, 99.0, 99.9, 99.99, -999.9, 999.0, 99
 
 
 class CatalogueOptions(TypedDict, total=False):
-    """Keyword arguments of the readers of galaxies; see :class:`CatalogueSettings`."""
+    """Keyword arguments of all readers of galaxies."""
 
+    on_error: OnError
+    """At a broken galaxy: stop and write nothing (the default), or skip and count it. A table that cannot be
+    read always stops."""
+    name: str | None
+    """The survey's name; by default that of `path`."""
     columns: Mapping[str, str] | None
     """ROLE=COLUMN, such as redshift=z_sp or 'mag_{band}=modelMag_{band}'; may be repeated."""
     columns_file: str | Path | None
@@ -44,7 +50,7 @@ class CatalogueOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class CatalogueSettings(Photometry):
-    """Options of a catalogue, checked; those of its magnitudes are :class:`Photometry`'s.
+    """The :class:`CatalogueOptions`, checked.
 
     Raises
     ------
@@ -52,15 +58,14 @@ class CatalogueSettings(Photometry):
         For an unknown unit, a number out of range, or a file of columns that cannot be read.
     """
 
+    on_error: OnError = "stop"
+    name: str | None = None
     columns: Mapping[str, str] | None = None
     """Role -> column; ``{band}`` stands for every band. Roles: `object_id`, `redshift`, `mag_<band>`,
     `mag_err_<band>`, `flux_<band>`, `flux_err_<band>`, `mwebv`, `ra`, `dec`; any other is a covariate."""
     columns_file: str | Path | None = None
-    """YAML file with lines ``ROLE: COLUMN``; `columns` goes before it."""
     names: Sequence[str] | None = None
-    """The columns of a text table, in order, where its header lacks them or is wrong."""
     missing: Sequence[float] | None = None
-    """Further numbers that mean "unknown"."""
 
     def __post_init__(self) -> None:
         for value in self.missing or ():
@@ -84,7 +89,7 @@ class CatalogueSettings(Photometry):
 
 
 class ImageOptions(CatalogueOptions, total=False):
-    """Keyword arguments of the readers of images; see :class:`ImageSettings`."""
+    """Keyword arguments of the readers of images."""
 
     catalogue: str | Path | None
     """Table of the galaxies, joined by object id (else by row)."""
@@ -106,7 +111,7 @@ class ImageOptions(CatalogueOptions, total=False):
 
 @dataclass(frozen=True)
 class ImageSettings(CatalogueSettings):
-    """Options of a reader of images, checked.
+    """The :class:`ImageOptions`, checked.
 
     Raises
     ------
@@ -115,21 +120,13 @@ class ImageSettings(CatalogueSettings):
     """
 
     catalogue: str | Path | None = None
-    """A table of the galaxies (magnitudes, redshifts, ...), read with the same roles and units."""
     bands: Sequence[str] = ("u", "g", "r", "i", "z")
-    """The images' bands, in their order."""
     size: int = 64
-    """Rows and columns of a cutout."""
     pixel_scale: float | None = None
-    """Arcseconds along a pixel's side; by default the frames', or SDSS's 0.396."""
     dtype: Literal["float16", "float32"] = "float16"
-    """Type of the pixels in the store."""
     zero_point: float | None = None
-    """AB magnitude of pixel value 1, by default 22.5: nanomaggies, to which pixels are converted."""
     spike_ratio: float | None = 4.0
-    """How many times the median of its neighbours a pixel may reach; None or 0 leaves spikes alone."""
     saturation: float | None = None
-    """Largest pixel in nanomaggies; larger ones are clipped. Half precision's limit is 65504."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -100,10 +100,10 @@ class Heads:
         self._stream.add(rows.take(chosen))
 
 
-def ingest_pairs(
+def write_pairs(
     ingest: LightCurveIngest, heads: Sequence[Path], add_pair: Callable[[Path, Heads], None]
 ) -> IngestReport:
-    """Read pairs of files into a survey; `add_pair` reads the pair of one HEAD file."""
+    """Write pairs of files as a survey; `add_pair` reads the pair of one HEAD file."""
     with streaming(ingest) as stream:
         found = Heads(stream, ingest)
         for head in heads:

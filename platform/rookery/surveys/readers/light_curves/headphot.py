@@ -49,7 +49,7 @@ def ingest_headphot_csv(
     if not ingest.path.exists():
         raise fail(ingest.path, "must be a HEAD file or a folder, but does not exist")
     heads = pairs.heads_in(ingest.path, (".csv",)) if ingest.path.is_dir() else [ingest.path]
-    return pairs.ingest_pairs(ingest, heads, _add_pair)
+    return pairs.write_pairs(ingest, heads, _add_pair)
 
 
 def _add_pair(head_path: Path, found: pairs.Heads) -> None:

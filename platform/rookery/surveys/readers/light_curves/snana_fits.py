@@ -54,7 +54,7 @@ def ingest_snana_fits(
         mix MJD and JD, or an `out` that exists.
     """
     ingest = LightCurveIngest("snana-fits", path, out, types=DEFAULT_TYPES, **options)
-    return pairs.ingest_pairs(ingest, head_files(ingest.path), _add_pair)
+    return pairs.write_pairs(ingest, head_files(ingest.path), _add_pair)
 
 
 def head_files(path: Path) -> list[Path]:
