@@ -8,7 +8,6 @@ What counts is the best value of trials that were finished: a stopped one leaves
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,14 +20,12 @@ from numpy.typing import NDArray
 from tabulated import COLUMNS, EPOCHS, SPACE, TABLE
 
 from rookery.search.ask_tell import open_ask_tell
-from rookery.search.creation import create_or_open_study
 from rookery.search.study import EarlierStudy, SplitReference, Study, StudyDocument, SurveyReference
 from rookery.surveys.equal_bins import EqualBins
 
 BUDGETS = (60, 120, 240, 480)
 """Epochs at which the table is printed; the last one ends a search."""
-_given = inspect.signature(create_or_open_study).parameters
-DEFAULTS: dict[str, Any] = {name: _given[name].default for name in ("sampler", "pruner")}
+DEFAULTS: dict[str, Any] = {name: StudyDocument.model_fields[name].default for name in ("sampler", "pruner")}
 Curve = NDArray[np.float64]
 Values = dict[tuple[Any, ...], Curve]
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pandas as pd
 
-from rookery.compute.resources import Execution
 from rookery.documents import Source, build, dump
 from rookery.networks.family import load_family
 from rookery.search.earlier_studies import take_trials
-from rookery.search.parameters import Scalar
-from rookery.search.pruners import Pruner, make_pruner
-from rookery.search.samplers import Sampler, make_sampler
+from rookery.search.pruners import make_pruner
+from rookery.search.samplers import make_sampler
 from rookery.search.space import SearchSpace
 from rookery.search.storage.remote_folder import WEIGHTS, RemoteFolder, is_url
 from rookery.search.study import OPTUNA_NAME, Study, StudyDocument, open_study
@@ -25,7 +24,7 @@ from rookery.shift.options import ImportanceWeighting
 from rookery.shift.weights import warn_if_few
 from rookery.surveys import Survey, open_split
 from rookery.training.data import choosing_rows, role_rows
-from rookery.training.job import KeptEpoch, inner_part
+from rookery.training.job import inner_part
 from rookery.training.target import target_fields
 from rookery.training.validation import check_shift, shift_weights
 from rookery_ensembles import Target
@@ -42,25 +41,23 @@ def create_or_open_study(
     split: str,
     *,
     target: Target,
-    starts: int = 1,
-    keep: KeptEpoch = "best",
-    inner_validation: float | None = None,
-    sampler: Sampler = "tpe",
-    pruner: Pruner = "percentile",
-    sampler_options: Mapping[str, Scalar] | None = None,
-    pruner_options: Mapping[str, Scalar] | None = None,
-    seed: int = 0,
-    execution: Execution = "auto",
-    workers_per_network: int = 1,
     storage: str | None = None,
-    deterministic: int | None = None,
     warm_start: Sequence[str | Path] = (),
+    **settings: Any,
 ) -> Study:
     """Open the study at `path` to go on with it, or create it.
 
-    `warm_start` are folders or URLs of earlier studies, read when the study is made and not again.
-    Without an `inner_validation` a study that is there keeps its own; a new one's is that of
-    :func:`rookery.training.job.inner_part`.
+    Parameters
+    ----------
+    path, space, survey, split, target
+        Folder or URL; what is searched; who learns what.
+    storage
+        URL of the database, password included; see :class:`StudyDocument`.
+    warm_start
+        Folders or URLs of earlier studies, read when the study is made and not again.
+    **settings
+        Further keys of :class:`StudyDocument`. Without an `inner_validation` a study that is there keeps
+        its own; a new one's is that of :func:`rookery.training.job.inner_part`.
 
     Raises
     ------
@@ -73,28 +70,20 @@ def create_or_open_study(
     path = Path(path) if remote is None else remote.mirror
     check_name(path)
     if remote is not None:
-        storage = check_remote(remote, storage, workers_per_network)
+        storage = check_remote(remote, storage, settings.get("workers_per_network", 1))
     kept = storage and _checked_storage(storage)
-    if kept and deterministic is not None and not kept.startswith("sqlite"):
+    if kept and settings.get("deterministic") is not None and not kept.startswith("sqlite"):
         raise fail(path, "`deterministic` needs a study of one driver, but PostgreSQL lets in several")
     opened = open_split(survey, split)
     split_file = survey.path / "splits" / f"{split}.parquet"
+    inner = settings.pop("inner_validation", None)
     values = {
+        **settings,
+        **target_fields(target),
         "family": space.family,
         "survey": {"path": str(survey.path.absolute()), "checksum": survey.checksum},
         "split": {"name": split, "digest": sha256(split_file), "folds": opened.n_folds},
-        **target_fields(target),
-        "starts": starts,
-        "keep": keep,
-        "inner_validation": inner_part(inner_validation, keep, opened.n_folds),
-        "sampler": sampler,
-        "sampler_options": dict(sampler_options or {}),
-        "pruner": pruner,
-        "pruner_options": dict(pruner_options or {}),
-        "seed": seed,
-        "execution": execution,
-        "workers_per_network": workers_per_network,
-        "deterministic": deterministic,
+        "inner_validation": inner_part(inner, settings.get("keep", "best"), opened.n_folds),
         "storage": kept,
         "storage_name": f"rookery-{uuid4().hex[:12]}" if kept else OPTUNA_NAME,
         "space": space,
@@ -102,7 +91,7 @@ def create_or_open_study(
     }
     wanted = build(StudyDocument, values, path)
     # What was not asked for is as study.yaml says.
-    unsaid = {"inner_validation"} if inner_validation is None else set()
+    unsaid = {"inner_validation"} if inner is None else set()
     family = load_family(wanted.family)
     _check_metric(wanted)
     make_sampler(wanted.sampler, wanted.seed, space, wanted.sampler_options)

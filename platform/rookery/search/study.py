@@ -90,14 +90,14 @@ class StudyDocument(Document):
     inner_validation: float | None = Field(default=None, gt=0, le=0.5)
     """Part of the training objects that chooses epochs and is a trial's value, instead of the validation
     objects, which then only judge; None for none."""
-    sampler: Sampler
+    sampler: Sampler = "tpe"
     sampler_options: dict[str, Scalar] = Field(default_factory=dict)
     """Arguments of Optuna's sampler."""
-    pruner: Pruner
+    pruner: Pruner = "percentile"
     pruner_options: dict[str, Scalar] = Field(default_factory=dict)
     """Arguments of Optuna's pruner."""
-    seed: int = Field(ge=0, lt=2**31)
-    execution: Execution
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    execution: Execution = "auto"
     """Where a network trains: `train` is a Ray Train worker group, `actor` the trial's own process."""
     workers_per_network: int = Field(default=1, ge=1)
     """Processes that train a network together, each on its share of every batch."""
