@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import LOG_FLOOR, as_probabilities, class_indices
-from rookery_ensembles.weighted import FloatArray, WeightedSample
+
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +62,11 @@ def classification_metrics(
 
     Returns
     -------
-    ``n`` (objects with a known truth) and `rookery_ensembles.metric.CLASS_METRICS`: always these keys.
-    With more than two classes ``auc`` is the mean over classes of one-versus-rest, and ``ece`` is that
-    of the most probable class. A metric is NaN where it is undefined: ``auc`` when the truth is of one
-    class only, ``average_precision`` and the recalls when no object, or no class, is `positive`.
+    ``n`` (objects with a known truth), and each of `rookery_ensembles.metric.CLASS_METRICS`: always
+    these keys. With more than two classes ``auc`` is the mean over classes of
+    one-versus-rest, and ``ece`` is that of the most probable class. A metric is NaN where it is
+    undefined: ``auc`` when the truth is of one class only, ``average_precision`` and the recalls
+    when no object, or no class, is `positive`.
 
     Raises
     ------
@@ -72,8 +74,29 @@ def classification_metrics(
         When a truth is no class name, none is known, or the probabilities are invalid.
     """
     probability, index = _known_truths(class_names, truth, probability_nk)
-    sample = WeightedSample(class_names, index, probability, positive, n_bins)
-    return {"n": float(len(index)), **{name: float(value[0]) for name, value in sample.metrics().items()}}
+    k = len(class_names)
+    chosen = list(class_names).index(positive) if positive in class_names else 1
+    if k == 2:
+        auc = roc_auc(probability[:, chosen], index == chosen)
+        ece = expected_calibration_error(probability[:, chosen], index == chosen, n_bins)
+    else:
+        aucs = [
+            roc_auc(probability[:, j], index == j) for j in range(k) if 0 < np.sum(index == j) < len(index)
+        ]
+        auc = float(np.mean(aucs)) if aucs else float("nan")
+        ece = expected_calibration_error(probability.max(axis=1), probability.argmax(axis=1) == index, n_bins)
+    score, outcome = probability[:, chosen], (index == chosen) & (positive in class_names)
+    return {
+        "n": float(len(index)),
+        "accuracy": accuracy(probability, index),
+        "auc": auc,
+        "average_precision": average_precision(score, outcome),
+        "recall_at_precision_0.95": recall_at_precision(score, outcome, 0.95),
+        "recall_at_precision_0.98": recall_at_precision(score, outcome, 0.98),
+        "log_loss": log_loss(probability, index),
+        "brier": brier(probability, index),
+        "ece": ece,
+    }
 
 
 def accuracy(
@@ -98,6 +121,18 @@ def log_loss(
     likelihood_n = np.take_along_axis(np.asarray(probability_nk), np.asarray(truth_index_n)[:, None], axis=1)
     loss_n = -np.log(np.maximum(likelihood_n[:, 0], LOG_FLOOR), dtype=np.float64)
     return float(loss_n.mean() if sample_weight_n is None else np.average(loss_n, weights=sample_weight_n))
+
+
+def brier(probability_nk: NDArray[Any], truth_index_n: NDArray[np.intp]) -> float:
+    """Return the Brier score: the mean squared distance between probabilities and truth.
+
+    With two classes it is the square of one class's difference, from 0 to 1; with more, the sum
+    of squares over the classes, from 0 to 2 (Brier 1950).
+    """
+    probability = np.asarray(probability_nk, dtype=np.float64)
+    k = probability.shape[1]
+    total = float(np.mean(np.sum((probability - np.eye(k)[truth_index_n]) ** 2, axis=1)))
+    return total / 2 if k == 2 else total
 
 
 def roc_auc(score_n: NDArray[Any], outcome_n: NDArray[np.bool_]) -> float:
@@ -125,6 +160,23 @@ def precision_recall_curve(
     return hits / (hits + misses), recall, np.unique(score_n)[::-1].astype(np.float64)
 
 
+def average_precision(score_n: NDArray[Any], outcome_n: NDArray[np.bool_]) -> float:
+    """Return the sum of precision times step in recall over all thresholds; NaN when no outcome is true."""
+    precision, recall, _ = precision_recall_curve(score_n, outcome_n)
+    return float(np.sum(precision * np.diff(recall, prepend=0.0)))
+
+
+def recall_at_precision(score_n: NDArray[Any], outcome_n: NDArray[np.bool_], precision: float) -> float:
+    """Return the largest recall at which the precision is `precision` or more.
+
+    0 when the precision is never reached; NaN when no outcome is true.
+    """
+    reached, recall, _ = precision_recall_curve(score_n, outcome_n)
+    if np.isnan(recall).any():
+        return float("nan")
+    return float(np.max(recall, where=reached >= precision, initial=0.0))
+
+
 def reliability_curve(
     score_n: NDArray[Any], outcome_n: NDArray[np.bool_], n_bins: int = 15
 ) -> ReliabilityCurve:
@@ -143,6 +195,19 @@ def reliability_curve(
         frequency=np.divide(hits, count, out=empty.copy(), where=count > 0),
         count=count,
     )
+
+
+def expected_calibration_error(
+    score_n: NDArray[Any], outcome_n: NDArray[np.bool_], n_bins: int = 15
+) -> float:
+    """Return the mean distance of a reliability curve from the diagonal, weighted by the bins' objects.
+
+    (Naeini et al. 2015; Guo et al. 2017, equation 3.)
+    """
+    curve = reliability_curve(score_n, outcome_n, n_bins)
+    filled = curve.count > 0
+    gap = np.abs(curve.score - curve.frequency)[filled]
+    return float(np.average(gap, weights=curve.count[filled]))
 
 
 def _known_truths(

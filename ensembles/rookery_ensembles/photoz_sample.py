@@ -58,7 +58,7 @@ class PointSample:
         dz = (z_phot - z_spec) / (1 + z_spec)
         self._order = np.argsort(dz, kind="stable")
         self._ranked = dz[self._order]
-        self.columns_nc = np.column_stack([dz, 100.0 * (np.abs(dz) > OUTLIER)])
+        self.columns = {_POINT_COLUMNS: np.column_stack([dz, 100.0 * (np.abs(dz) > OUTLIER)])}
 
     def __len__(self) -> int:
         """Return N."""
@@ -130,7 +130,7 @@ class PhotozSample:
         self.z_spec = z
         self.z_phot, self.pit, columns_nc = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
         self._points = PointSample(self.z_phot, z)
-        self.columns_nc = np.hstack([self._points.columns_nc, columns_nc])
+        self.columns = self._points.columns | {_COLUMNS: columns_nc}
         self.pits = PitSample(self.pit)
 
     def __len__(self) -> int:
@@ -162,9 +162,12 @@ class Weighting:
     @cached_property
     def means(self) -> dict[str, FloatArray]:
         """Weighted means (R,) of the sample's columns."""
+        found: dict[str, FloatArray] = {}
         with np.errstate(invalid="ignore"):
-            means = (self._weight @ self._sample.columns_nc).T / self._weight.sum(axis=1)
-        return dict(zip((*_POINT_COLUMNS, *_COLUMNS), means, strict=False))
+            for keys, columns_nc in self._sample.columns.items():
+                means = (self._weight @ columns_nc).T / self._weight.sum(axis=1)
+                found |= zip(keys, means, strict=True)
+        return found
 
     @property
     def sigma_mad(self) -> FloatArray:

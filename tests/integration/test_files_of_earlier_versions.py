@@ -132,7 +132,7 @@ def test_all_predictions_open(files):
     found = [
         read_predictions(path) for path in files.rglob("*.parquet") if path.name.startswith("predictions-")
     ]
-    kinds = {each.info.kind for each in found}
+    kinds = {each.info.target.kind for each in found}
     assert kinds == {"class_probability", "redshift_pdf"}
     whole = read_predictions(files / "studies" / "redshifts" / "ensemble-out-of-fold.parquet")
     assert len(whole.object_id) == 120

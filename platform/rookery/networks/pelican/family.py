@@ -20,6 +20,7 @@ from rookery.networks.pelican.network import PelicanNetwork
 from rookery.networks.precision import widened
 from rookery.shift.copies import redshifted_copies
 from rookery.surveys import ObservationArrays, Survey
+from rookery_ensembles import Classes
 from rookery_ensembles.errors import fail
 
 _DEEP = "deep"
@@ -31,7 +32,7 @@ class Pelican(Family[PelicanConfiguration]):
 
     name: ClassVar[str] = "pelican"
     survey_kinds: ClassVar[tuple[str, ...]] = ("light_curves",)
-    prediction_kind: ClassVar[str] = "class_probability"
+    prediction_kind: ClassVar[str] = Classes.kind
     configuration = PelicanConfiguration
 
     def encode(self, survey: Survey, configuration: PelicanConfiguration, bands: tuple[str, ...]) -> Inputs:

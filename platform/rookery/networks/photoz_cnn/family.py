@@ -16,6 +16,7 @@ from rookery.networks.photoz_cnn.augmentation import vary
 from rookery.networks.photoz_cnn.configuration import PhotozCnnConfiguration
 from rookery.networks.photoz_cnn.network import PhotozNetwork
 from rookery.surveys import Survey
+from rookery_ensembles import RedshiftBins
 from rookery_ensembles.errors import fail
 
 _PREDICTED_TOGETHER = 256
@@ -29,7 +30,7 @@ class PhotozCnn(Family[PhotozCnnConfiguration]):
 
     name: ClassVar[str] = "photoz_cnn"
     survey_kinds: ClassVar[tuple[str, ...]] = ("images",)
-    prediction_kind: ClassVar[str] = "redshift_pdf"
+    prediction_kind: ClassVar[str] = RedshiftBins.kind
     configuration = PhotozCnnConfiguration
 
     def encode(self, survey: Survey, configuration: PhotozCnnConfiguration, bands: tuple[str, ...]) -> Inputs:

@@ -13,6 +13,7 @@ from rookery.networks.family import Family, Inputs
 from rookery.networks.photoz_mlp.configuration import PhotozMlpConfiguration
 from rookery.networks.photoz_mlp.network import PhotozMlpNetwork
 from rookery.surveys import Survey
+from rookery_ensembles import RedshiftBins
 from rookery_ensembles.errors import fail
 
 _LARGEST_NOISE = 1.0
@@ -24,7 +25,7 @@ class PhotozMlp(Family[PhotozMlpConfiguration]):
 
     name: ClassVar[str] = "photoz_mlp"
     survey_kinds: ClassVar[tuple[str, ...]] = ("catalogue", "images")
-    prediction_kind: ClassVar[str] = "redshift_pdf"
+    prediction_kind: ClassVar[str] = RedshiftBins.kind
     configuration = PhotozMlpConfiguration
 
     def encode(self, survey: Survey, configuration: PhotozMlpConfiguration, bands: tuple[str, ...]) -> Inputs:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rookery.reports.assess.judged import Judged, Truth, check_kind, hold, opened
 from rookery.surveys.store import Survey
+from rookery_ensembles import Classes
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metrics import classification_metrics
 from rookery_ensembles.predictions import Predictions
@@ -100,7 +101,7 @@ def assess(
     """
     read, source, known = opened(predictions, survey)
     where = where or source
-    check_kind(read.info, "class_probability", where)
+    check_kind(read.info, Classes.kind, where)
     target = read.info.target
     class_names = target.names
     if positive not in class_names:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rookery.reports.assess.judged import Judged, Truth, check_kind, hold, opened
 from rookery.surveys.splits import open_split
 from rookery.surveys.store import Survey
+from rookery_ensembles import RedshiftBins
 from rookery_ensembles.errors import fail
 from rookery_ensembles.photoz_metrics import known_sample
 from rookery_ensembles.photoz_sample import POINTS, PhotozSample
@@ -101,7 +102,7 @@ def assess_redshifts(
         object is unknown to the survey, their own truth contradicts it, or none is left to assess.
     """
     read, where, known = opened(predictions, survey)
-    check_kind(read.info, "redshift_pdf", where)
+    check_kind(read.info, RedshiftBins.kind, where)
     source = None if isinstance(predictions, Predictions) else Path(predictions)
     used, z_spec, fields = hold(
         read,
