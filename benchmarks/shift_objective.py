@@ -27,8 +27,9 @@ from rookery.shift.options import DegradedValidation, ImportanceWeighting
 from rookery.shift.weights import effective_number
 from rookery.surveys import ingest_snana, open_split, split_survey
 from rookery.surveys.properties import object_properties
-from rookery.training import TrainingJob, train
 from rookery.training.data import load_data, predict_rows
+from rookery.training.job import TrainingJob
+from rookery.training.loop import train
 from rookery.training.validation import prepare_validation
 from rookery_ensembles import (
     CandidateMember,

@@ -27,8 +27,8 @@ from rookery.search.space import SearchSpace
 from rookery.surveys import open_survey, split_survey
 from rookery.surveys.equal_bins import EqualBins
 from rookery.surveys.simulators.galaxies.simulate import simulate_galaxies
-from rookery.training import TrainingJob
 from rookery.training.data import load_data
+from rookery.training.job import TrainingJob
 from rookery.training.loop import train
 from rookery_ensembles.files import atomic_file
 

@@ -14,8 +14,9 @@ import torch
 from rookery.networks.family import load_family
 from rookery.search.space import find_space, load_space
 from rookery.surveys import open_survey
-from rookery.training import TrainingJob, train
 from rookery.training.data import load_data, predict_rows
+from rookery.training.job import TrainingJob
+from rookery.training.loop import train
 from rookery_ensembles import classification_metrics
 
 CLASSES = ("Ia", "non-Ia")

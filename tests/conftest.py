@@ -12,7 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from rookery.surveys import Survey
-    from rookery.training import TrainingJob
+    from rookery.training.job import TrainingJob
 
 # Ray's workers would otherwise starve beside the tests of the other process.
 os.environ.setdefault("RAY_worker_niceness", "0")
@@ -126,7 +126,7 @@ def one_thread() -> None:
 @pytest.fixture(scope="session")
 def make_job(tiny_survey: Survey, one_thread: None) -> Callable[..., TrainingJob]:
     """Return a function that makes a training job on `tiny_survey`; its arguments replace fields."""
-    from rookery.training import TrainingJob
+    from rookery.training.job import TrainingJob
 
     def make(**changes: Any) -> TrainingJob:
         fields = {

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from contract.fake_device import NAME, FakeTensor, Spy, pretended_device
 from rookery.networks.family import Family, Inputs, load_family
-from rookery.training import TrainingJob, train
 from rookery.training.data import load_data
+from rookery.training.job import TrainingJob
+from rookery.training.loop import train
 
 MakeJob = Callable[..., TrainingJob]
 ALL_MODULES = {

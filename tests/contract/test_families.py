@@ -22,8 +22,8 @@ from rookery.networks.family import Family, Inputs, family_names, load_family
 from rookery.search.space import SearchSpace, find_space, load_space
 from rookery.surveys import Survey, open_split
 from rookery.surveys.equal_bins import EqualBins
-from rookery.training import TrainingJob
 from rookery.training.data import load_data, predict_rows
+from rookery.training.job import TrainingJob
 from rookery.training.loop import train
 from rookery.training.member import open_member, train_member
 from rookery_ensembles.predictions import read_predictions

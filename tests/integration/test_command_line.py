@@ -11,7 +11,7 @@ from rookery import api, cli, demo
 from rookery.cli.build import Group, Verb
 from rookery.cli.verbs import VERBS
 from rookery.signature import arguments
-from rookery.training import train_member
+from rookery.training.member import train_member
 
 
 def rookery(*words, **options):

@@ -13,9 +13,10 @@ from rookery.networks.configuration import configuration_hash
 from rookery.networks.family import load_family
 from rookery.search.study import open_study
 from rookery.surveys import open_split, open_survey
-from rookery.training import TrainingJob
+from rookery.training.card import CARD, read_card, verify_file
 from rookery.training.checkpoint import load_checkpoint
-from rookery.training.member import CARD, open_member, read_card, train_member, verify_file
+from rookery.training.job import TrainingJob
+from rookery.training.member import open_member, train_member
 from rookery_ensembles import read_predictions
 
 STUDIES = {"classes": "supernovae", "redshifts": "catalogue"}
@@ -193,7 +194,7 @@ def test_an_ensemble_is_chosen_as_it_was(files, moved, name, survey):
 @pytest.mark.parametrize(("name", "survey"), STUDIES.items())
 def test_predictions_are_judged_as_they_were(files, tmp_path, name, survey):
     stored = files / "predictions" / f"{name}.parquet"
-    api.evaluate(stored, files / "surveys" / survey, tmp_path / "report", replicates=20)
+    api.evaluate(stored, files / "surveys" / survey, report=tmp_path / "report", replicates=20)
     found, told = (
         json.loads((folder / "metrics.json").read_text())
         for folder in (tmp_path / "report", files / "reports" / name)
@@ -205,7 +206,7 @@ def test_a_finished_campaign_trains_nothing_and_says_the_same(files, moved):
     surveys = {name: moved / "surveys" / folder for name, folder in (("near", "supernovae"), ("far", "far"))}
     out = moved / "campaign"
     before = {path: path.stat().st_mtime_ns for path in out.glob("members/*/*")}
-    result = api.campaign(files / "campaign.yaml", out, survey_paths=surveys)
+    result = api.campaign(files / "campaign.yaml", out=out, survey_paths=surveys)
     assert result.trained == 0
     assert {path: path.stat().st_mtime_ns for path in out.glob("members/*/*")} == before
     assert result.table == (files / "campaign" / "table.md").read_text()
@@ -218,7 +219,10 @@ def test_a_finished_campaign_trains_nothing_and_says_the_same(files, moved):
 def test_a_study_is_continued(moved, ray_session, name, survey):
     path = moved / "studies" / name
     document = open_study(path).document
-    (moved / "space.yaml").write_text(yaml.safe_dump(document.model_dump(mode="json")["space"]))
+    space = yaml.safe_load((path / "study.yaml").read_text())["space"]
+    for key, parameter in space["parameters"].items():  # as its author wrote it
+        space["parameters"][key] = parameter.get("value", parameter)
+    (moved / "space.yaml").write_text(yaml.safe_dump(space))
     known = open_study(path).complete_trials()
     options = {"bins": (0.0, 0.5, 25), "starts": 2} if name == "redshifts" else {}
     told = json.loads((moved / "status" / f"{name}.json").read_text())["trials"]

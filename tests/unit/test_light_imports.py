@@ -3,6 +3,7 @@
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,44 @@ def test_the_ensembles_package_leaves_torch_and_ray_alone():
 )
 def test_a_light_module_leaves_heavy_libraries_alone(module):
     assert loaded_after(f"import {module}", HEAVY) == "[]"
+
+
+FILES = Path(__file__).resolve().parents[1] / "fixtures" / "files_of_0_1"
+STUDY = f"open_study({str(FILES / 'studies' / 'classes')!r})"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"from rookery.api import status; status({str(FILES / 'studies' / 'classes')!r})",
+        f"from rookery.api import status; status({str(FILES / 'campaign')!r})",
+        "from rookery.search.study import open_study; from rookery.search.costs import trial_costs; "
+        f"assert {STUDY}.complete_trials() and len(trial_costs({STUDY}))",
+        "from pathlib import Path; from rookery.dashboard.storage import open_storage; "
+        f"assert open_storage(Path({str(FILES / 'studies' / 'classes')!r})).get_all_studies()",
+        "import rookery.dashboard.server",
+    ],
+    ids=[
+        "status of a study",
+        "status of a campaign",
+        "cards and costs",
+        "study of the dashboard",
+        "dashboard",
+    ],
+)
+def test_who_looks_does_not_wait_for_torch_or_ray(statement):
+    assert loaded_after(statement, ("torch", "ray")) == "[]"
+
+
+@pytest.mark.parametrize("name", ["job", "card", "rows", "target"])
+def test_what_describes_a_training_needs_no_torch(name):
+    assert loaded_after(f"import rookery.training.{name}", HEAVY) == "[]"
+
+
+def test_families_are_found_and_configured_without_torch():
+    statement = "from rookery.networks.family import family_names, load_family; "
+    statement += "[load_family(name).configure({}) for name in family_names()]"
+    assert loaded_after(statement, HEAVY) == "[]"
 
 
 def test_the_command_line_does_not_even_load_numpy():

@@ -11,7 +11,7 @@ from rookery.api._types import BINARY, BINS, Count, FileOrName, PathLike, Seed
 from rookery.signature import Between
 
 if TYPE_CHECKING:
-    from rookery.campaigns import CampaignResult
+    from rookery.campaigns.run import CampaignResult
     from rookery.search.driver import SearchResult
 
 TOKEN = "ROOKERY_DASHBOARD_TOKEN"
@@ -205,7 +205,7 @@ def campaign(
     currency
         Of that price.
     """
-    from rookery.campaigns import run_campaign
+    from rookery.campaigns.run import run_campaign
 
     return run_campaign(
         file,

@@ -13,8 +13,8 @@ from rookery.campaigns.load import Campaign
 from rookery.campaigns.prepare import Ground, digest
 from rookery.documents import Document
 from rookery.networks.configuration import configuration_hash
+from rookery.training.card import CARD, CONFIG, WEIGHTS, read_card
 from rookery.training.job import TrainingJob
-from rookery.training.member import CARD, CONFIG, WEIGHTS, read_card
 from rookery.training.target import target_fields
 
 VALIDATION, TEST = "predictions-validation.parquet", "predictions-test.parquet"

@@ -25,7 +25,7 @@ from rookery.surveys import Split, Survey, matching, open_split, open_survey, sp
 from rookery.surveys.readers import READERS
 from rookery.surveys.simulators import SIMULATORS
 from rookery.surveys.train_on import TrainOn, training_rows
-from rookery.training.data import role_rows
+from rookery.training.rows import role_rows
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import sha256, write_text
 

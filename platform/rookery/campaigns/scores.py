@@ -20,7 +20,7 @@ from rookery.campaigns.plan import VALIDATION, Folders, baseline_task, fold_name
 from rookery.campaigns.prepare import Ground
 from rookery.campaigns.uncertainty import Judged, judge
 from rookery.shift.domain import training_domain
-from rookery.training.member import DEGRADED, presumed_fractions
+from rookery.training.card import DEGRADED, presumed_fractions
 from rookery_ensembles import (
     CandidateMember,
     PredictionInfo,

@@ -17,7 +17,7 @@ from rookery.campaigns.plan import Folders
 from rookery.campaigns.prepare import Ground
 from rookery.campaigns.scores import Line, is_number
 from rookery.reports.assess.judged import is_simulated
-from rookery.training.member import read_card
+from rookery.training.card import read_card
 from rookery_ensembles.files import write_text
 from rookery_ensembles.metric import METRICS
 

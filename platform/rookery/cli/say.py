@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rookery.campaigns import CampaignResult
+    from rookery.campaigns.run import CampaignResult
     from rookery.clusters.doctor import DoctorReport
     from rookery.inference import StudyEnsemble
     from rookery.search.driver import SearchResult

@@ -21,15 +21,7 @@ from rookery.search.study import Study, member_folder
 from rookery.shift.domain import training_domain
 from rookery.shift.options import DegradedValidation
 from rookery.surveys import Survey, open_split, open_survey
-from rookery.training.member import (
-    CARD,
-    DEGRADED,
-    WEIGHTS,
-    Card,
-    presumed_fractions,
-    read_card,
-    verify_file,
-)
+from rookery.training.card import CARD, DEGRADED, WEIGHTS, Card, presumed_fractions, read_card, verify_file
 from rookery_ensembles import (
     Bundle,
     CandidateMember,

@@ -1,7 +1,8 @@
 """What a family of networks is, and how one is found by name.
 
 A family is a folder ``networks/<name>/`` whose ``__init__`` holds ``FAMILY``, and a search space
-``search_spaces/<name>.yaml``. Nothing else names it.
+``search_spaces/<name>.yaml``. Nothing else names it. A family imports torch, and its layers, in the methods
+that compute: who asks for its name or checks a configuration does not wait for them.
 """
 
 from __future__ import annotations
@@ -10,19 +11,21 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.surveys import Survey
 from rookery_ensembles.errors import InputError
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
 C = TypeVar("C", bound=TrainingConfiguration)
-Inputs = dict[str, Tensor]
+Inputs = dict[str, "Tensor"]
 
 
 class Family(ABC, Generic[C]):

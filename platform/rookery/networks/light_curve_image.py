@@ -6,9 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rookery.networks.family import Inputs
 from rookery.surveys import ObservationArrays
-
-Images = dict[str, torch.Tensor]
 
 
 def light_curve_images(
@@ -18,7 +17,7 @@ def light_curve_images(
     *,
     days_per_column: float,
     n_columns: int,
-) -> Images:
+) -> Inputs:
     """Return every light curve on a grid of bands and days.
 
     The grid's first column holds the start of the window of ``days_per_column * n_columns`` days

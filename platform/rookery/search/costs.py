@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class _CardFacts(BaseModel):
-    """What of ``card.json`` is read here without torch, which :class:`rookery.training.member.Card` needs."""
+    """What a summary needs of ``card.json``; :class:`rookery.training.card.Card` would load pandas."""
 
     device_seconds: float
     energy_joules: float | None = None
@@ -66,7 +66,7 @@ def trial_costs(study: Study) -> pd.DataFrame:
     import pandas as pd
 
     from rookery.search.study import member_folder
-    from rookery.training.member import CARD, read_card
+    from rookery.training.card import CARD, read_card
 
     rows = []
     opened = study.reader()

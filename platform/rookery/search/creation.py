@@ -23,8 +23,8 @@ from rookery.search.study import OPTUNA_NAME, Study, StudyDocument, open_study
 from rookery.shift.options import ImportanceWeighting
 from rookery.shift.weights import warn_if_few
 from rookery.surveys import Survey, open_split
-from rookery.training.data import choosing_rows, role_rows
 from rookery.training.job import inner_part
+from rookery.training.rows import choosing_rows, role_rows
 from rookery.training.target import target_fields
 from rookery.training.validation import check_shift, shift_weights
 from rookery_ensembles import Target

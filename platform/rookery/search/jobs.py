@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rookery.search.study import Study
-from rookery.training import TrainingJob
+from rookery.training.job import TrainingJob
 from rookery.training.target import target_fields
 
 

@@ -39,7 +39,7 @@ class _Split(BaseModel):
 
 
 class _Told(BaseModel):
-    """What of ``study.yaml`` is needed here; to read it as a `StudyDocument` would load torch."""
+    """What of ``study.yaml`` is needed here; a `StudyDocument` would load Optuna and pandas."""
 
     family: str
     storage: str | None = None
@@ -70,7 +70,7 @@ def study_status(path: Path) -> dict[str, Any]:
     InputError
         When the folder is no study, or its database cannot be read.
     """
-    # Not by `open_study`: that imports torch, and who asks shall not wait for it.
+    # Not by `open_study`: that imports Optuna and pandas, and who asks shall not wait for them.
     document = Source.read(path / "study.yaml").validate(_Told)
     objective, direction = document.space.objective, document.space.objective.direction
     trials = read_census(path, document.storage, document.storage_name, _ASKED, "epochs")

@@ -22,8 +22,8 @@ from rookery.search.space import SearchSpace
 from rookery.search.storage.remote_folder import RemoteFolder, is_url, open_remote_folder
 from rookery.shift.options import ImportanceWeighting
 from rookery.surveys.equal_bins import EqualBins
+from rookery.training.card import Card, read_card
 from rookery.training.job import KeptEpoch
-from rookery.training.member import Card, read_card
 from rookery.training.target import make_target
 from rookery_ensembles import Target
 from rookery_ensembles.errors import fail

@@ -7,20 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from rookery.documents import Document
-
-
-class Arithmetic(Document):
-    """What a card tells of the arithmetic of a training."""
-
-    float32_matmul: str
-    """torch's precision of products of float32 matrices: `highest` is float32 itself."""
-    tf32_matmul: bool
-    """Whether a GPU may round the factors of such products to TF32, 10 bits in place of 23."""
-    tf32_convolution: bool
-    """The same of convolutions; torch's own default is True."""
-    autocast: str | None
-    """Type in which the network's inner layers are computed, where not float32."""
+from rookery.training.card import Arithmetic
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -20,106 +19,41 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
 import rookery
 from rookery.compute.interruption import training
-from rookery.documents import Document, Source, build, dump
+from rookery.documents import Source, dump
 from rookery.networks.configuration import TrainingConfiguration, configuration_hash
 from rookery.networks.cost import blueprint
 from rookery.networks.family import Family, family_names, load_family
 from rookery.shift.domain import observed_bands
 from rookery.surveys import Survey
-from rookery.surveys.equal_bins import EqualBins
-from rookery.surveys.train_on import TrainOn
-from rookery.training.arithmetic import Arithmetic, arithmetic, arithmetic_now
+from rookery.training.arithmetic import arithmetic, arithmetic_now
+from rookery.training.card import (
+    CARD,
+    CONFIG,
+    DEGRADED,
+    HISTORY,
+    WEIGHTS,
+    Card,
+    finished_card,
+    read_card,
+    verify_file,
+)
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, find_device, load_data, predict_rows
-from rookery.training.job import KeptEpoch, TrainingJob
+from rookery.training.job import TrainingJob
 from rookery.training.loop import ALONE, train
 from rookery.training.progress import Metrics, Progress, Report
-from rookery.training.target import known_truth, make_target, target_fields
+from rookery.training.target import known_truth, target_fields
 from rookery.training.team import Team
 from rookery.training.validation import prepare_validation
-from rookery_ensembles import Target
-from rookery_ensembles.build import EnsembleChoice
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_folder, sha256
-from rookery_ensembles.plain_text import parse_json
 from rookery_ensembles.predictions import PredictionInfo, Predictions, write_predictions
-
-WEIGHTS, CONFIG, HISTORY, CARD = "weights.safetensors", "config.yaml", "history.parquet", "card.json"
-DEGRADED = "predictions-validation-degraded.parquet"
-
-
-class Card(Document):
-    """What ``card.json`` says of a member."""
-
-    member: str
-    family: str
-    configuration: str
-    """Hash of family and hyperparameters."""
-    class_names: tuple[str, ...] | None = Field(default=None, max_length=10_000)
-    redshift_bins: EqualBins | None = None
-    bands: tuple[str, ...] = Field(max_length=1000)
-    """Bands in the order of the network's channels."""
-    survey: str
-    """Checksum of the survey it was trained on."""
-    split: str
-    fold: int | None
-    train_on: TrainOn | None = None
-    """Which of the objects that could train did; None for all."""
-    seed: int
-    metric: str
-    """Column of the history whose best value decided, where the best epoch was kept."""
-    keep: KeptEpoch = "best"
-    """Which epoch's weights were kept."""
-    inner_validation: float | None = None
-    """Part of the training objects that did not train but gave `metric`; None: the validation objects did."""
-    value: float
-    """Value of `metric` at the kept epoch."""
-    effective_validation_objects: float | None = None
-    """Under importance weights: the effective number of objects that `value` rests on."""
-    metrics: dict[str, float] = Field(default_factory=dict)
-    """Validation metrics at the kept epoch."""
-    training_fractions: dict[str, float] | None = None
-    """Fraction of each class among what trained, copies counted: what the probabilities presume."""
-    best_epoch: int
-    """The epoch whose weights were kept."""
-    epochs: int
-    """Epochs trained, the kept one and all after it included."""
-    batch_size: int | None = None
-    """Objects a step, where memory did not suffice for the configuration's number; else None."""
-    workers: int = 1
-    """Processes that trained it together."""
-    parameters: int
-    weights: str
-    """SHA-256 of the weights' file."""
-    predictions: dict[str, str] = Field(default_factory=dict)
-    """SHA-256 of each file of predictions; cards of older members have none."""
-    device: str
-    device_seconds: float
-    """Time spent in training epochs on that device, over all runs of the member."""
-    energy_joules: float | None = None
-    """Energy that it took meanwhile, where the device tells; see :mod:`rookery.compute.energy`."""
-    arithmetic: Arithmetic | None = None
-    """Arithmetic that was in force; None in cards that do not tell yet."""
-    versions: dict[str, str]
-    finished: str
-    """UTC, ISO 8601."""
-
-    @model_validator(mode="after")
-    def _has_a_target(self) -> Card:
-        make_target(self.class_names, self.redshift_bins)
-        return self
-
-    @property
-    def target(self) -> Target:
-        """What the network's outputs mean."""
-        return make_target(self.class_names, self.redshift_bins)
 
 
 @dataclass(frozen=True)
@@ -204,7 +138,7 @@ def train_member(
     configuration = family.configure(job.configuration)
     digest = configuration_hash(family.name, configuration)
     if team.agree((folder / CARD).is_file()):
-        return _finished(folder, job, digest)
+        return finished_card(folder, job, digest)
     place = find_device(device, gpus)
     data = load_data(job, family, configuration, place)
     shape = blueprint(family, configuration, len(data.survey.bands), data.target.n_columns)  # refuses a giant
@@ -230,75 +164,7 @@ def train_member(
                 _Trained(job, family, configuration, data, *trained, team.size).write(partial)
             checkpoint.unlink(missing_ok=True)
     team.agree(None)  # the others wait for the files
-    return _finished(folder, job, digest)
-
-
-def _finished(folder: Path, job: TrainingJob, configuration: str) -> Card:
-    """Return the card of a finished member, refusing one that `job` did not make."""
-    card = read_card(folder)
-    wanted = (
-        ("configuration", configuration),
-        ("survey", job.survey_checksum),
-        ("split", job.split),
-        *target_fields(job.target).items(),
-        ("fold", job.fold),
-        ("train_on", job.train_on),
-        ("seed", job.seed),
-        ("metric", job.objective),
-        ("keep", job.keep),
-        ("inner_validation", job.inner_validation),
-    )
-    for key, value in wanted:
-        found = getattr(card, key)
-        if found != value:
-            rule = f"a member with {found!r} is finished here, but one with {value!r} is wanted"
-            raise fail(folder / CARD, f"`{key}`: {rule}")
-    return card
-
-
-def read_card(folder: Path) -> Card:
-    """Read a member's ``card.json``."""
-    path = folder / CARD
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise fail(path, f"cannot be read ({error.strerror})") from error
-    return build(Card, parse_json(content, path), path)
-
-
-def verify_file(folder: Path, card: Card, name: str) -> None:
-    """Compare a member's weights, or one of its files of predictions, with the digest of its card.
-
-    Raises
-    ------
-    InputError
-        When the file is missing or altered. Predictions of which an older card tells no digest pass.
-    """
-    wanted = card.weights if name == WEIGHTS else card.predictions.get(name)
-    if wanted is None:
-        return
-    if not (folder / name).is_file():
-        raise fail(folder / name, f"is missing, of which {CARD} tells")
-    if (found := sha256(folder / name)) != wanted:
-        rule = f"must have the SHA-256 that {CARD} names, {wanted[:12]}..., but has {found[:12]}..."
-        raise fail(folder / name, f"{rule}: it was altered")
-
-
-def presumed_fractions(choice: EnsembleChoice) -> Mapping[str, float] | None:
-    """Return the class fractions that an ensemble's probabilities presume; None for redshift PDFs.
-
-    The mean, by their weights, of what its members trained on, where copies that would not be detected
-    are absent: more of a faint class than of a bright one. Of members made before cards told, the
-    fractions of the validation objects.
-    """
-    found = [(member.weight, read_card(member.folder).training_fractions) for member in choice.members]
-    if any(fractions is None for _, fractions in found):
-        return choice.class_fractions
-    total = sum(weight for weight, _ in found)
-    return {
-        name: sum(weight * fractions[name] for weight, fractions in found if fractions) / total
-        for name in choice.target.names
-    }
+    return finished_card(folder, job, digest)
 
 
 def open_member(folder: str | Path, device: str | torch.device = "cpu") -> Member:

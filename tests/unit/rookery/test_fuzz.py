@@ -41,9 +41,9 @@ from rookery.search.study import open_study
 from rookery.surveys import ingest_catalogue, ingest_cutouts, open_split, open_survey
 from rookery.surveys._document import survey_checksum
 from rookery.surveys.readers._roles import read_columns
-from rookery.training import train_member
+from rookery.training.card import read_card
 from rookery.training.checkpoint import load_checkpoint
-from rookery.training.member import open_member, read_card
+from rookery.training.member import open_member, train_member
 from rookery_ensembles import BundleMember, load_bundle, read_predictions, write_bundle
 from rookery_ensembles.errors import LONGEST, InputError
 from rookery_ensembles.files import sha256

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
 
 from rookery.networks.family import Family, Inputs
-from rookery.networks.light_curve_image import light_curve_images
-from rookery.networks.pelican import losses
-from rookery.networks.pelican.augmentation import SECOND, vary
 from rookery.networks.pelican.configuration import PelicanConfiguration
-from rookery.networks.pelican.network import PelicanNetwork
-from rookery.networks.precision import widened
 from rookery.shift.copies import redshifted_copies
 from rookery.surveys import ObservationArrays, Survey
 from rookery_ensembles import Classes
 from rookery_ensembles.errors import fail
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
 _DEEP = "deep"
 """Covariate that tells deep-drilling fields (1) from the main survey (0); pairs are drawn across it."""
@@ -80,19 +76,31 @@ class Pelican(Family[PelicanConfiguration]):
         return configuration.unlabelled and terms
 
     def build(self, configuration: PelicanConfiguration, n_bands: int, n_outputs: int) -> nn.Module:
-        """Return a :class:`PelicanNetwork`."""
+        """Return a :class:`rookery.networks.pelican.network.PelicanNetwork`."""
+        from rookery.networks.pelican.network import PelicanNetwork
+
         return PelicanNetwork(configuration, n_bands, n_outputs)
 
     def augment(
         self, inputs: Inputs, configuration: PelicanConfiguration, generator: torch.Generator
     ) -> Inputs:
         """Vary each light curve by its own draw; see :func:`rookery.networks.pelican.augmentation.vary`."""
+        from rookery.networks.pelican.augmentation import vary
+
         return vary(inputs, configuration, generator)
 
     def loss_terms(
         self, network: nn.Module, inputs: Inputs, target_l: Tensor, configuration: PelicanConfiguration
     ) -> Inputs:
         """Return `cross_entropy` (L,) and, as configured, `reconstruction`, `contrastive`, `sparsity`."""
+        import torch
+        from torch.nn import functional
+
+        from rookery.networks.pelican import losses
+        from rookery.networks.pelican.augmentation import SECOND
+        from rookery.networks.pelican.network import PelicanNetwork
+        from rookery.networks.precision import widened
+
         assert isinstance(network, PelicanNetwork)
         c, n_labelled = configuration, len(target_l)
         views = ["", SECOND] if c.contrastive and f"{SECOND}flux" in inputs else [""]
@@ -133,6 +141,10 @@ def _encode(
     c: PelicanConfiguration,
     bands: tuple[str, ...],
 ) -> Inputs:
+    import torch
+
+    from rookery.networks.light_curve_image import light_curve_images
+
     inputs = light_curve_images(
         arrays, observed, bands, days_per_column=c.days_per_column, n_columns=c.n_columns
     )

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
 
 from rookery.networks.family import Family, Inputs
-from rookery.networks.photoz_cnn.augmentation import vary
 from rookery.networks.photoz_cnn.configuration import PhotozCnnConfiguration
-from rookery.networks.photoz_cnn.network import PhotozNetwork
 from rookery.surveys import Survey
 from rookery_ensembles import RedshiftBins
 from rookery_ensembles.errors import fail
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
 _PREDICTED_TOGETHER = 256
 """Images of one pass in prediction: the published network's first map takes 1 MiB an image."""
@@ -61,12 +60,14 @@ class PhotozCnn(Family[PhotozCnnConfiguration]):
                 raise fail(survey.path, f"the network needs the covariate {name!r}; it has {found}")
         values = np.stack([survey.objects[name].to_numpy(dtype=np.float64) for name in c.scalars], axis=1)
         known = np.isfinite(values)
-        inputs["scalars"] = torch.from_numpy(np.where(known, values, 0.0).astype(np.float32))
-        inputs["known"] = torch.from_numpy(known.astype(np.float32))
+        inputs["scalars"] = _as_tensor(np.where(known, values, 0.0).astype(np.float32))
+        inputs["known"] = _as_tensor(known.astype(np.float32))
         return inputs
 
     def build(self, configuration: PhotozCnnConfiguration, n_bands: int, n_outputs: int) -> nn.Module:
-        """Return a :class:`PhotozNetwork`."""
+        """Return a :class:`rookery.networks.photoz_cnn.network.PhotozNetwork`."""
+        from rookery.networks.photoz_cnn.network import PhotozNetwork
+
         return PhotozNetwork(configuration, n_bands, n_outputs)
 
     def fit_scale(self, network: nn.Module, inputs: Inputs, rows: Tensor) -> None:
@@ -75,6 +76,10 @@ class PhotozCnn(Family[PhotozCnnConfiguration]):
         Pixels and E(B-V) are scaled with `standardise` only, further covariates always. An unknown
         covariate always takes the mean of the known ones.
         """
+        import torch
+
+        from rookery.networks.photoz_cnn.network import PhotozNetwork
+
         assert isinstance(network, PhotozNetwork)
         scaling, c = network.scaling, network.configuration
         if c.standardise:
@@ -101,12 +106,16 @@ class PhotozCnn(Family[PhotozCnnConfiguration]):
         self, inputs: Inputs, configuration: PhotozCnnConfiguration, generator: torch.Generator
     ) -> Inputs:
         """Vary each image by its own draw; see :mod:`rookery.networks.photoz_cnn.augmentation`."""
+        from rookery.networks.photoz_cnn.augmentation import vary
+
         return {**inputs, "images": vary(inputs["images"], configuration, generator)}
 
     def loss_terms(
         self, network: nn.Module, inputs: Inputs, target_l: Tensor, configuration: PhotozCnnConfiguration
     ) -> Inputs:
         """Return `cross_entropy` (L,), with label smoothing that of the smoothed bins."""
+        from torch.nn import functional
+
         logits = _logits(network, {name: values[: len(target_l)] for name, values in inputs.items()})
         width = configuration.label_smoothing
         if width == 0:
@@ -116,6 +125,8 @@ class PhotozCnn(Family[PhotozCnnConfiguration]):
 
     def predict(self, network: nn.Module, inputs: Inputs) -> Tensor:
         """Return probabilities (B, K) of the bins."""
+        import torch
+
         parts = zip(*(values.split(_PREDICTED_TOGETHER) for values in inputs.values()), strict=True)
         found = [_logits(network, dict(zip(inputs, part, strict=True))).softmax(dim=1) for part in parts]
         return torch.cat(found)
@@ -123,6 +134,8 @@ class PhotozCnn(Family[PhotozCnnConfiguration]):
 
 def smoothed(target_l: Tensor, n_bins: int, width: float) -> Tensor:
     """Return bin probabilities (L, K): a Gaussian of `width` bins around each target, cut at the ends."""
+    import torch
+
     distance = torch.arange(n_bins, device=target_l.device) - target_l[:, None]
     return (-0.5 * (distance / width).square()).softmax(dim=1)
 
@@ -134,7 +147,7 @@ def _logits(network: nn.Module, inputs: Inputs) -> Tensor:
 
 def _divisor(deviation: Tensor) -> Tensor:
     """Return deviations, 1 in place of those that are 0 but for rounding."""
-    return torch.where(deviation > 1e-6, deviation, 1.0)
+    return deviation.where(deviation > 1e-6, 1.0)
 
 
 def _of_bands(
@@ -152,6 +165,8 @@ def _of_bands(
 
 def _as_tensor(images: NDArray[np.floating]) -> Tensor:
     """Share an array that may be read-only; nothing here writes to it."""
+    import torch
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
         return torch.from_numpy(images)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from rookery.networks.family import Family, Inputs
 from rookery.networks.photoz_mlp.configuration import PhotozMlpConfiguration
-from rookery.networks.photoz_mlp.network import PhotozMlpNetwork
 from rookery.surveys import Survey
 from rookery_ensembles import RedshiftBins
 from rookery_ensembles.errors import fail
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
 _LARGEST_NOISE = 1.0
 """Errors above this (mag) add no more noise: such a magnitude is noise already."""
@@ -64,11 +65,15 @@ class PhotozMlp(Family[PhotozMlpConfiguration]):
         return inputs
 
     def build(self, configuration: PhotozMlpConfiguration, n_bands: int, n_outputs: int) -> nn.Module:
-        """Return a :class:`PhotozMlpNetwork`."""
+        """Return a :class:`rookery.networks.photoz_mlp.network.PhotozMlpNetwork`."""
+        from rookery.networks.photoz_mlp.network import PhotozMlpNetwork
+
         return PhotozMlpNetwork(configuration, n_bands, n_outputs)
 
     def fit_scale(self, network: nn.Module, inputs: Inputs, rows: Tensor) -> None:
         """Scale the inputs by median and spread of the training objects."""
+        from rookery.networks.photoz_mlp.network import PhotozMlpNetwork
+
         assert isinstance(network, PhotozMlpNetwork)
         training = {name: values[rows] for name, values in inputs.items()}
         network.features.fit(training, network.ever_missing)
@@ -77,6 +82,8 @@ class PhotozMlp(Family[PhotozMlpConfiguration]):
         self, inputs: Inputs, configuration: PhotozMlpConfiguration, generator: torch.Generator
     ) -> Inputs:
         """Add noise to magnitudes, and hide bands."""
+        import torch
+
         c, varied = configuration, dict(inputs)
         mask, error_mask = inputs["mask"], inputs["error_mask"]
         if c.magnitude_noise > 0:
@@ -99,6 +106,8 @@ class PhotozMlp(Family[PhotozMlpConfiguration]):
         self, network: nn.Module, inputs: Inputs, target_l: Tensor, configuration: PhotozMlpConfiguration
     ) -> Inputs:
         """Return `cross_entropy` (L,)."""
+        from rookery.networks.photoz_mlp.network import PhotozMlpNetwork
+
         assert isinstance(network, PhotozMlpNetwork)
         labelled = {name: values[: len(target_l)] for name, values in inputs.items()}
         return {"cross_entropy": network.head.cross_entropy(network.hidden_units(labelled), target_l)}
@@ -121,4 +130,6 @@ def _columns(
 
 
 def _tensor(values: NDArray[np.generic]) -> Tensor:
+    import torch
+
     return torch.from_numpy(values.astype(np.float32))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rookery import api
-from rookery.campaigns import find_campaign, load_campaign
+from rookery.campaigns.load import find_campaign, load_campaign
 from rookery.campaigns.plan import Folders, Price, describe_plan
 from rookery.campaigns.prepare import check_options, split_name
 from rookery.campaigns.scores import slug

@@ -11,7 +11,7 @@ from rookery.campaigns.train import NetworkQueue
 from rookery.search.trial_queue import MAX_ATTEMPTS
 from rookery.search.worker import FAILED, FINISHED, HALTED, TrialPlan, run_plan
 from rookery.surveys import Survey
-from rookery.training import TrainingJob
+from rookery.training.job import TrainingJob
 from rookery_ensembles import read_predictions
 
 MakeJob = Callable[..., TrainingJob]

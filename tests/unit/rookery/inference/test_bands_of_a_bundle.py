@@ -6,7 +6,7 @@ import yaml
 
 from rookery.inference import predict_survey
 from rookery.surveys import Survey, write_survey
-from rookery.training import train_member
+from rookery.training.member import train_member
 from rookery_ensembles import Bundle, BundleMember, InputError, load_bundle, write_bundle
 
 

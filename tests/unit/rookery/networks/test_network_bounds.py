@@ -14,7 +14,7 @@ from rookery.documents import build
 from rookery.networks import cost
 from rookery.networks.cost import MOST_PARAMETERS, blueprint
 from rookery.networks.family import family_names, load_family
-from rookery.training import open_member, train_member
+from rookery.training.member import open_member, train_member
 from rookery_ensembles import InputError
 from rookery_ensembles.files import sha256
 
@@ -88,7 +88,7 @@ def test_weights_are_compared_before_a_network_is_allocated(foreign):
     opened = """
 import resource, sys
 from pathlib import Path
-from rookery.training import open_member
+from rookery.training.member import open_member
 from rookery_ensembles import InputError
 with open("/proc/self/statm") as file:
     used = int(file.read().split()[0]) * resource.getpagesize()

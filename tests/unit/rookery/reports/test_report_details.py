@@ -26,7 +26,8 @@ from rookery.reports.page.class_report import notices
 from rookery.reports.page.csv_tables import slugs
 from rookery.reports.page.folder import write_report
 from rookery.surveys import Survey, object_properties, open_split
-from rookery.training import TrainingJob, train_member
+from rookery.training.job import TrainingJob
+from rookery.training.member import train_member
 from rookery_ensembles import (
     Bundle,
     Classes,

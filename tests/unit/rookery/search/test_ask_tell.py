@@ -23,7 +23,8 @@ from rookery.search.study import Study, open_study
 from rookery.search.study import checkpoint as checkpoint_path
 from rookery.surveys import Survey, open_survey
 from rookery.surveys.equal_bins import EqualBins
-from rookery.training import TrainingJob, train_member
+from rookery.training.job import TrainingJob
+from rookery.training.member import train_member
 from rookery_ensembles import Classes, InputError
 
 MakeStudy = Callable[..., Study]

@@ -22,7 +22,8 @@ from rookery.search.status import _running, _Told
 from rookery.search.storage.census import TrialRecord, read_census
 from rookery.search.study import Study, driver_lock
 from rookery.surveys import Survey
-from rookery.training import TrainingJob, train_member
+from rookery.training.job import TrainingJob
+from rookery.training.member import train_member
 from rookery_ensembles import Classes, InputError
 
 

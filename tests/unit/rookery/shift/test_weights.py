@@ -20,8 +20,9 @@ from rookery.shift.degraded import degraded_survey
 from rookery.shift.weights import effective_number, importance_weights, labelled_and_target
 from rookery.surveys import Survey, open_split, simulate_supernovae, split_survey, write_survey
 from rookery.surveys.properties import object_properties
-from rookery.training import TrainingJob, train_member
-from rookery.training.member import read_card
+from rookery.training.card import read_card
+from rookery.training.job import TrainingJob
+from rookery.training.member import train_member
 from rookery_ensembles import BundleMember, Classes, load_bundle, read_predictions, write_bundle
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.metrics import log_loss

@@ -17,7 +17,7 @@ from rookery.compute.faults import may_pass, storage_fault
 from rookery.search import worker as trial_module
 from rookery.search.storage.database import open_database
 from rookery.search.worker import FAILED, FINISHED, HALTED, STEP, TrialPlan, run_plan
-from rookery.training import TrainingJob
+from rookery.training.job import TrainingJob
 
 MakeJob = Callable[..., TrainingJob]
 

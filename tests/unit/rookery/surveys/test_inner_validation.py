@@ -24,9 +24,11 @@ from rookery.search.space import find_space, load_space
 from rookery.search.study import open_study
 from rookery.surveys import Survey, open_split
 from rookery.surveys.train_on import TrainOn, inner_objects
-from rookery.training import TrainingJob, train
+from rookery.training.card import read_card
 from rookery.training.data import load_data, predict_rows
-from rookery.training.member import read_card, train_member
+from rookery.training.job import TrainingJob
+from rookery.training.loop import train
+from rookery.training.member import train_member
 from rookery_ensembles import Classes
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.predictions import read_predictions

@@ -23,7 +23,7 @@ from rookery.surveys import (
     write_survey,
 )
 from rookery.surveys._split_file import write_split
-from rookery.training.data import role_rows
+from rookery.training.rows import role_rows
 from rookery_ensembles import Classes
 from rookery_ensembles.errors import InputError
 

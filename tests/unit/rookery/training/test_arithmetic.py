@@ -10,9 +10,10 @@ import torch
 from rookery.networks.configuration import configuration_hash
 from rookery.networks.family import load_family
 from rookery.search.space import find_space, load_space
-from rookery.training import TrainingJob, train_member
 from rookery.training.arithmetic import arithmetic, arithmetic_now
-from rookery.training.member import Card
+from rookery.training.card import Card
+from rookery.training.job import TrainingJob
+from rookery.training.member import train_member
 
 MakeJob = Callable[..., TrainingJob]
 CPU, GPU = torch.device("cpu"), torch.device("cuda")

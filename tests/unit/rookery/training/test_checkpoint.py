@@ -18,8 +18,10 @@ from safetensors.torch import save_file
 from rookery.compute.interruption import InterruptedTraining
 from rookery.networks.cost import blueprint
 from rookery.networks.family import load_family
-from rookery.training import TrainingJob, loop, train_member
+from rookery.training import loop
 from rookery.training.checkpoint import load_checkpoint
+from rookery.training.job import TrainingJob
+from rookery.training.member import train_member
 
 Tensors = dict[str, torch.Tensor]
 

@@ -15,10 +15,12 @@ from safetensors.torch import load_file, save_file
 from rookery.networks.family import load_family
 from rookery.surveys import Survey, open_split, open_survey
 from rookery.surveys._split_file import write_split
-from rookery.training import Progress, TrainingJob, open_member, train_member
+from rookery.training.card import Card, presumed_fractions
 from rookery.training.checkpoint import load_checkpoint
 from rookery.training.data import load_data, predict_rows
-from rookery.training.member import Card, presumed_fractions
+from rookery.training.job import TrainingJob
+from rookery.training.member import open_member, train_member
+from rookery.training.progress import Progress
 from rookery_ensembles import CandidateMember, choose, read_predictions
 from rookery_ensembles.errors import InputError
 

@@ -11,7 +11,7 @@ import pytest
 from rookery.networks.family import load_family
 from rookery.surveys import Survey, new_galaxy_survey, open_survey, split_survey
 from rookery.surveys.equal_bins import EqualBins, equal_bins
-from rookery.training.data import role_rows
+from rookery.training.rows import role_rows
 from rookery.training.target import chosen_target, make_target, survey_index, target_fields
 from rookery_ensembles import Classes, RedshiftBins, Target
 

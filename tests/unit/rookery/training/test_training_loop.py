@@ -16,10 +16,12 @@ from rookery.compute.memory import OutOfMemory, prepare_device
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family, Inputs, load_family
 from rookery.surveys import Survey
-from rookery.training import Progress, TrainingJob, loop, train
+from rookery.training import loop
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, load_data
-from rookery.training.loop import DivergedError
+from rookery.training.job import TrainingJob
+from rookery.training.loop import DivergedError, train
+from rookery.training.progress import Progress
 from rookery.training.team import Team
 
 MakeJob = Callable[..., TrainingJob]

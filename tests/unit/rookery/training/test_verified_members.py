@@ -18,8 +18,8 @@ from rookery.search.space import SearchSpace
 from rookery.search.study import Study
 from rookery.search.worker import FINISHED, TrialPlan, run_plan
 from rookery.surveys import Survey, open_survey, simulate_supernovae, split_survey
-from rookery.training import train_member
-from rookery.training.member import read_card
+from rookery.training.card import read_card
+from rookery.training.member import train_member
 from rookery_ensembles import Classes, InputError, load_bundle, read_predictions
 from rookery_ensembles.files import sha256
 

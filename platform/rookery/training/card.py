@@ -1,0 +1,170 @@
+"""A member's ``card.json``: what it says, whether its files are those it tells of. No torch is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from rookery.documents import Document, build
+from rookery.surveys.equal_bins import EqualBins
+from rookery.surveys.train_on import TrainOn
+from rookery.training.job import KeptEpoch, TrainingJob
+from rookery.training.target import make_target, target_fields
+from rookery_ensembles import Target
+from rookery_ensembles.build import EnsembleChoice
+from rookery_ensembles.errors import fail
+from rookery_ensembles.files import sha256
+from rookery_ensembles.plain_text import parse_json
+
+WEIGHTS, CONFIG, HISTORY, CARD = "weights.safetensors", "config.yaml", "history.parquet", "card.json"
+DEGRADED = "predictions-validation-degraded.parquet"
+
+
+class Arithmetic(Document):
+    """What a card tells of the arithmetic of a training."""
+
+    float32_matmul: str
+    """torch's precision of products of float32 matrices: `highest` is float32 itself."""
+    tf32_matmul: bool
+    """Whether a GPU may round the factors of such products to TF32, 10 bits in place of 23."""
+    tf32_convolution: bool
+    """The same of convolutions; torch's own default is True."""
+    autocast: str | None
+    """Type in which the network's inner layers are computed, where not float32."""
+
+
+class Card(Document):
+    """What ``card.json`` says of a member."""
+
+    member: str
+    family: str
+    configuration: str
+    """Hash of family and hyperparameters."""
+    class_names: tuple[str, ...] | None = Field(default=None, max_length=10_000)
+    redshift_bins: EqualBins | None = None
+    bands: tuple[str, ...] = Field(max_length=1000)
+    """Bands in the order of the network's channels."""
+    survey: str
+    """Checksum of the survey it was trained on."""
+    split: str
+    fold: int | None
+    train_on: TrainOn | None = None
+    """Which of the objects that could train did; None for all."""
+    seed: int
+    metric: str
+    """Column of the history whose best value decided, where the best epoch was kept."""
+    keep: KeptEpoch = "best"
+    """Which epoch's weights were kept."""
+    inner_validation: float | None = None
+    """Part of the training objects that did not train but gave `metric`; None: the validation objects did."""
+    value: float
+    """Value of `metric` at the kept epoch."""
+    effective_validation_objects: float | None = None
+    """Under importance weights: the effective number of objects that `value` rests on."""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """Validation metrics at the kept epoch."""
+    training_fractions: dict[str, float] | None = None
+    """Fraction of each class among what trained, copies counted: what the probabilities presume."""
+    best_epoch: int
+    """The epoch whose weights were kept."""
+    epochs: int
+    """Epochs trained, the kept one and all after it included."""
+    batch_size: int | None = None
+    """Objects a step, where memory did not suffice for the configuration's number; else None."""
+    workers: int = 1
+    """Processes that trained it together."""
+    parameters: int
+    weights: str
+    """SHA-256 of the weights' file."""
+    predictions: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of each file of predictions; cards of older members have none."""
+    device: str
+    device_seconds: float
+    """Time spent in training epochs on that device, over all runs of the member."""
+    energy_joules: float | None = None
+    """Energy that it took meanwhile, where the device tells; see :mod:`rookery.compute.energy`."""
+    arithmetic: Arithmetic | None = None
+    """Arithmetic that was in force; None in cards that do not tell yet."""
+    versions: dict[str, str]
+    finished: str
+    """UTC, ISO 8601."""
+
+    @model_validator(mode="after")
+    def _has_a_target(self) -> Card:
+        make_target(self.class_names, self.redshift_bins)
+        return self
+
+    @property
+    def target(self) -> Target:
+        """What the network's outputs mean."""
+        return make_target(self.class_names, self.redshift_bins)
+
+
+def read_card(folder: Path) -> Card:
+    """Read a member's ``card.json``."""
+    path = folder / CARD
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise fail(path, f"cannot be read ({error.strerror})") from error
+    return build(Card, parse_json(content, path), path)
+
+
+def verify_file(folder: Path, card: Card, name: str) -> None:
+    """Compare a member's weights, or one of its files of predictions, with the digest of its card.
+
+    Raises
+    ------
+    InputError
+        When the file is missing or altered. Predictions of which an older card tells no digest pass.
+    """
+    wanted = card.weights if name == WEIGHTS else card.predictions.get(name)
+    if wanted is None:
+        return
+    if not (folder / name).is_file():
+        raise fail(folder / name, f"is missing, of which {CARD} tells")
+    if (found := sha256(folder / name)) != wanted:
+        rule = f"must have the SHA-256 that {CARD} names, {wanted[:12]}..., but has {found[:12]}..."
+        raise fail(folder / name, f"{rule}: it was altered")
+
+
+def finished_card(folder: Path, job: TrainingJob, configuration: str) -> Card:
+    """Return the card of a finished member, refusing one that `job` did not make."""
+    card = read_card(folder)
+    wanted = (
+        ("configuration", configuration),
+        ("survey", job.survey_checksum),
+        ("split", job.split),
+        *target_fields(job.target).items(),
+        ("fold", job.fold),
+        ("train_on", job.train_on),
+        ("seed", job.seed),
+        ("metric", job.objective),
+        ("keep", job.keep),
+        ("inner_validation", job.inner_validation),
+    )
+    for key, value in wanted:
+        found = getattr(card, key)
+        if found != value:
+            rule = f"a member with {found!r} is finished here, but one with {value!r} is wanted"
+            raise fail(folder / CARD, f"`{key}`: {rule}")
+    return card
+
+
+def presumed_fractions(choice: EnsembleChoice) -> Mapping[str, float] | None:
+    """Return the class fractions that an ensemble's probabilities presume; None for redshift PDFs.
+
+    The mean, by their weights, of what its members trained on, where copies that would not be detected
+    are absent: more of a faint class than of a bright one. Of members made before cards told, the
+    fractions of the validation objects.
+    """
+    found = [(member.weight, read_card(member.folder).training_fractions) for member in choice.members]
+    if any(fractions is None for _, fractions in found):
+        return choice.class_fractions
+    total = sum(weight for weight, _ in found)
+    return {
+        name: sum(weight * fractions[name] for weight, fractions in found if fractions) / total
+        for name in choice.target.names
+    }
