@@ -95,7 +95,7 @@ def match_roles(mapping: Mapping[str, str], names: list[str], where: Path, *, ne
     found = _mapped(mapping, names, where)
     free = [name for name in names if name not in found.values()]
     for role, column in _usual(free, where).items():
-        kind, _, band = _split(role)
+        kind, band = _split(role)
         other = {"mag": "flux", "flux": "mag"}.get(kind.split("_")[0])
         # A band that is mapped as one of magnitude and flux is not looked for as the other.
         if role not in found and not (other and f"{other}_{band}" in found):
@@ -111,19 +111,18 @@ def match_roles(mapping: Mapping[str, str], names: list[str], where: Path, *, ne
     return Roles(identity, tuple(wavelength_order(value)), value, error, frozenset(flux), rest)
 
 
-def _split(role: str) -> tuple[str, str, str]:
+def _split(role: str) -> tuple[str, str]:
+    """Return what a role tells of a band, and the band; of another role itself, and nothing."""
     found = _PHOTOMETRIC.fullmatch(role)
-    return (found["kind"], "_", found["band"]) if found else (role, "", "")
+    return (found["kind"], found["band"]) if found else (role, "")
 
 
 def _mapped(mapping: Mapping[str, str], names: list[str], where: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for role, column in mapping.items():
-        for reserved in _RESERVED:
-            if role == reserved:
-                raise fail(
-                    f"role {role!r}", "is made by the survey store itself; give the covariate another name"
-                )
+        if role in _RESERVED:
+            rule = "is made by the survey store itself; give the covariate another name"
+            raise fail(f"role {role!r}", rule)
         if "{band}" in role:
             for band, name in _expanded(role, column, names, where).items():
                 found.setdefault(role.replace("{band}", band), name)
@@ -184,8 +183,8 @@ def _photometric(
     rest: dict[str, str] = {}
     kinds: dict[str, dict[str, str]] = {}
     for role, column in found.items():
-        kind, parted, band = _split(role)
-        if parted:
+        kind, band = _split(role)
+        if band:
             kinds.setdefault(band, {})[kind] = column
         else:
             rest[role] = column

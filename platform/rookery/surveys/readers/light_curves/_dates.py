@@ -26,7 +26,7 @@ class Dates:
     def __init__(self, unit: TimeUnit, source: Path) -> None:
         if unit not in ("mjd", "jd"):
             raise fail("time_unit", f"must be 'mjd' or 'jd', but is {unit!r}")
-        self._unit = unit
+        self.unit = unit
         self._source = source
         self._first: dict[bool, str] = {}
 
@@ -47,13 +47,13 @@ class Dates:
         if len(self._first) == 2:
             rule = "dates must be all MJD or all JD (above 2,400,000), but they are mixed"
             raise WholeSurveyError(f"{self._source}: {rule}: {self._first[True]}, and {self._first[False]}")
-        if self._unit == "jd" and False in self._first:
+        if self.unit == "jd" and False in self._first:
             rule = "with time unit jd every date must be above 2,400,000"
             raise WholeSurveyError(f"{self._source}: {rule}, but {self._first[False]}")
-        return dates - _OFFSET if self._unit == "jd" else dates
+        return dates - _OFFSET if self.unit == "jd" else dates
 
     def finish(self) -> None:
         """Refuse a survey whose dates were all JD, but not announced as such."""
-        if self._unit == "mjd" and True in self._first:
+        if self.unit == "mjd" and True in self._first:
             rule = "dates must be MJD, but all are JD (above 2,400,000)"
             raise fail(self._source, f"{rule}: {self._first[True]}; say so with --time-unit jd")

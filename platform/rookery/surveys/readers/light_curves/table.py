@@ -95,11 +95,11 @@ def ingest_table(
     used, flux = _flux_unit(found, files[0], flux_unit, zero_point)
     fluxes = Fluxes(found.rows, checked_zero_point(used, ingest.path), found.witness)
     roles = {"object_id": found.object_id[0], **found.rows, **found.objects}
-    kinds = [found.objects["type"]] if "type" in found.objects else []
     with streaming(ingest) as stream:
         if object_path is not None:
             id_column = found.object_id[1]
-            frame = read_table(object_path, [id_column, *kinds]).to_pandas()
+            text = [id_column, *(column for role, column in found.objects.items() if role == "type")]
+            frame = read_table(object_path, text).to_pandas()
             table = _objects(frame, object_path, id_column, found.objects, ingest.types)
             table.reject_wrong(stream)
             _add_rows(stream, files, found, fluxes, ObjectIndex(table.ids, ingest.faults), None)
@@ -119,7 +119,7 @@ def ingest_table(
             columns=roles,
             zero_point="per row" if "zero_point" in found.rows else fluxes.zero_point,
             flux=flux,
-            time_unit=options.get("time_unit", "mjd"),
+            time_unit=ingest.dates.unit,
             rows_without_measurement=fluxes.unmeasured,
         )
     return ingest.report(n_read, columns=roles, flux=flux)
