@@ -166,14 +166,8 @@ def _days(curve: DaysCurve) -> dict[str, Any]:
         "since": curve.since,
         "reference": curve.reference,
         "points": [
-            {
-                "days": day.days,
-                "n": day.n,
-                "n_positive": day.n_positive,
-                "n_without_observation": day.n_without,
-                "median_observations": day.median_observations,
-                "metrics": estimates_document(day.scores.metrics),
-            }
+            {key: value for key, value in vars(day).items() if key != "scores"}
+            | {"metrics": estimates_document(day.scores.metrics)}
             for day in curve.days
         ],
     }

@@ -25,7 +25,7 @@ class Day:
         Days since the reference date.
     n, n_positive
         Objects judged, and those of the positive class.
-    n_without
+    n_without_observation
         Assessed objects that had no prediction then: no observation of theirs had been made.
     median_observations
         Median number of observations of the objects judged.
@@ -36,7 +36,7 @@ class Day:
     days: float
     n: int
     n_positive: int
-    n_without: int
+    n_without_observation: int
     median_observations: float
     scores: Scores
 
@@ -127,7 +127,7 @@ def days_curve(
                 days=days,
                 n=len(sample),
                 n_positive=sample.n_positive,
-                n_without=len(assessment.row) - len(sample),
+                n_without_observation=len(assessment.row) - len(sample),
                 median_observations=float(np.median(np.diff(view.arrays.offsets))) if len(view) else 0.0,
                 scores=bootstrap_scores(sample, replicates=replicates, seed=seed),
             )

@@ -82,7 +82,7 @@ class Band:
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """A histogram: (B,) values of the bins between (B + 1,) edges, which are its `detail` too."""
+    """A histogram: (B,) values of the bins between (B + 1,) edges; the hover text's `detail` is the value."""
 
     name: str
     edges: FloatArray

@@ -121,19 +121,27 @@ def trend_chart(trend: Trend) -> Chart:
 def examples_chart(methods: Sequence[RedshiftAssessment], examples: Sequence[Example]) -> Chart:
     """Return PDFs of single objects, a column per kind, with the true redshift."""
     limits = _visible_range(methods, examples)
-    kinds = list(dict.fromkeys(example.kind for example in examples))
-    columns = [[example for example in examples if example.kind == kind] for kind in kinds]
-    rows = range(max(len(column) for column in columns))
+    columns: dict[str, list[Example]] = {}
+    for example in examples:
+        columns.setdefault(example.kind, []).append(example)
+    rows = range(max(len(column) for column in columns.values()))
     return Chart(
         "",
         [
-            [_example(methods, column[row], limits) if row < len(column) else None for column in columns]
+            [
+                _example(methods, column[row], limits, title=kind if row == 0 else "")
+                if row < len(column)
+                else None
+                for kind, column in columns.items()
+            ]
             for row in rows
         ],
     )
 
 
-def _example(methods: Sequence[RedshiftAssessment], example: Example, limits: tuple[float, float]) -> Panel:
+def _example(
+    methods: Sequence[RedshiftAssessment], example: Example, limits: tuple[float, float], *, title: str
+) -> Panel:
     pdfs = [one.pdf[example.index].astype(np.float64) for one in methods]
     top = max(float(pdf.max()) for pdf in pdfs)
     marks: list[Mark] = [
@@ -144,7 +152,7 @@ def _example(methods: Sequence[RedshiftAssessment], example: Example, limits: tu
     marks.append(Line("z_spec", [example.z_spec] * 2, [0.0, 1.05 * top], None, dash="dash", hover=hover))
     note = f"z_spec {example.z_spec:.3f}\nz_mean {example.z_mean:.3f}"
     y = Axis("PDF", (0.0, _HEADROOM * top))
-    return Panel(marks, Axis("Redshift", limits), y, title=example.kind, note=note)
+    return Panel(marks, Axis("Redshift", limits), y, title=title, note=note)
 
 
 def _visible_range(methods: Sequence[RedshiftAssessment], examples: Sequence[Example]) -> tuple[float, float]:

@@ -95,7 +95,7 @@ def paper_figure(chart: Chart) -> "Figure":
                 continue
             lowest = row + 1 == rows or chart.rows[row + 1][column] is None
             _draw_panel(grid[row, column], panel, lowest=lowest, leftmost=column == 0)
-            if panel.title and (row == 0 or panel.title != getattr(chart.rows[row - 1][column], "title", "")):
+            if panel.title:
                 grid[row, column].set_title(panel.title, loc="left")
     if chart.title and columns == 1:
         grid[0, 0].set_title(fill(chart.title, _TITLE_WIDTH), loc="left")
