@@ -84,7 +84,8 @@ def paper_figure(chart: Chart) -> "Figure":
     one = _IN_GRID if columns > 1 else _STACKED if rows > 1 else _SINGLE
     one = (width - 0.9) / columns if chart.square else one
     heights = [one * (row[0].height if row[0] else 1.0) for row in chart.rows]
-    figure = empty_figure(width, sum(heights) + _MARGIN, layout="constrained")
+    labels = 2 * _LEGEND_LINE * (rows - 1) if chart.square else 0.0  # below panels with none beneath
+    figure = empty_figure(width, sum(heights) + _MARGIN + labels, layout="constrained")
     grid = figure.subplots(
         rows, columns, sharex=True, sharey=chart.square, squeeze=False, height_ratios=heights
     )
