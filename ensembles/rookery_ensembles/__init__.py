@@ -25,7 +25,7 @@ from rookery_ensembles.calibrate import TemperatureCalibration
 from rookery_ensembles.calibrate_pdf import Calibration, PdfCalibration
 from rookery_ensembles.classes import Classes
 from rookery_ensembles.combine import average
-from rookery_ensembles.crossfit import out_of_fold
+from rookery_ensembles.crossfit import cross_fit, out_of_fold
 from rookery_ensembles.crossfit_pit import PitTest, crossfit_pit_test
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.metric import METRICS, Metric
@@ -91,6 +91,7 @@ __all__ = [
     "choose",
     "classification_metrics",
     "correct_probabilities",
+    "cross_fit",
     "crossfit_pit_test",
     "estimate_fractions",
     "greedy_selection",

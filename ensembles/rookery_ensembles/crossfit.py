@@ -12,7 +12,6 @@ from rookery_ensembles.combine import average
 from rookery_ensembles.errors import fail
 from rookery_ensembles.likelihood_table import LikelihoodTable
 from rookery_ensembles.schema import PredictionInfo, Predictions
-from rookery_ensembles.stack import Stack
 
 
 def out_of_fold(
@@ -21,6 +20,7 @@ def out_of_fold(
     *,
     sample_weight: Mapping[str, float] | None = None,
     name: str = "out_of_fold",
+    parts: Sequence["Part"] | None = None,
 ) -> Predictions:
     """Return the ensemble's out-of-fold predictions of the objects of a cross-validated study.
 
@@ -42,6 +42,8 @@ def out_of_fold(
         As in `choose`.
     name
         Name of the ensemble in the result's ``info.bundle``.
+    parts
+        What `cross_fit` said of all these, where it was asked before.
 
     Returns
     -------
@@ -54,7 +56,8 @@ def out_of_fold(
         two folds, configurations differ in an object's fold, or all objects of known truth are
         in one fold.
     """
-    stack, parts = cross_fit(candidates, choice, sample_weight)
+    parts = parts or cross_fit(candidates, choice, sample_weight)
+    stack = parts[0].table.pool.stack
     values = np.empty(stack.values.shape[1:], dtype=np.float32)
     for part in parts:
         calibration = part.table.fit_calibration(
@@ -93,9 +96,11 @@ class Part:
 
 
 def cross_fit(
-    candidates: Sequence[CandidateMember], choice: EnsembleChoice, sample_weight: Mapping[str, float] | None
-) -> tuple[Stack, list[Part]]:
-    """Return the stack of the candidates, and for each fold what the objects of the others say."""
+    candidates: Sequence[CandidateMember],
+    choice: EnsembleChoice,
+    sample_weight: Mapping[str, float] | None = None,
+) -> list[Part]:
+    """Return for each fold what the objects of the others say; the arguments are those of `out_of_fold`."""
     pool = pool_candidates(candidates)
     if set(pool.groups) != set(choice.losses):
         rule = "the choice must have been made from the same configurations"
@@ -108,7 +113,7 @@ def cross_fit(
             raise fail("candidates", f"objects of known truth must not all be in one fold, but are in {fold}")
         weights_m = table.select(elsewhere, bags=choice.bags)
         parts.append(Part(table, weights_m, np.flatnonzero(fold_n == fold), elsewhere))
-    return pool.stack, parts
+    return parts
 
 
 def _common_folds(pool: Pool) -> NDArray[np.intp]:

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.build import EnsembleChoice
 from rookery_ensembles.calibrate_pdf import PdfCalibration
-from rookery_ensembles.candidates import CandidateMember
-from rookery_ensembles.crossfit import cross_fit
+from rookery_ensembles.crossfit import Part
 from rookery_ensembles.errors import fail
 from rookery_ensembles.photoz_sample import PitSample
 from rookery_ensembles.redshift_pdf import bin_masses, cdf_of_masses
@@ -46,7 +45,7 @@ class PitTest:
 
 
 def crossfit_pit_test(
-    candidates: Sequence[CandidateMember],
+    parts: Sequence[Part],
     choice: EnsembleChoice,
     found: Predictions,
     *,
@@ -64,8 +63,8 @@ def crossfit_pit_test(
 
     Parameters
     ----------
-    candidates, choice, found
-        As `out_of_fold` took them, and what it returned.
+    parts, choice, found
+        What `cross_fit` said, and of whom, and what `out_of_fold` made of it.
     replicates
         Draws.
     most
@@ -81,9 +80,9 @@ def crossfit_pit_test(
     Raises
     ------
     InputError
-        As `out_of_fold` does, or where the predictions are no redshift PDFs.
+        Where the predictions are no redshift PDFs.
     """
-    stack, parts = cross_fit(candidates, choice, None)
+    stack = parts[0].table.pool.stack
     if not stack.target.has_pdfs or found.truth is None:
         raise fail("predictions", "must be redshift PDFs of objects whose redshift is known")
     edges = np.asarray(stack.target.edges)

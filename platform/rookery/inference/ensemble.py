@@ -30,6 +30,7 @@ from rookery_ensembles import (
     Predictions,
     average,
     choose,
+    cross_fit,
     crossfit_pit_test,
     out_of_fold,
     prediction_metrics,
@@ -215,12 +216,13 @@ def build_ensemble(
         },
         replace=overwrite,
     )
-    unseen = out_of_fold(candidates, choice) if document.split.folds else None
+    parts = cross_fit(candidates, choice) if document.split.folds else []
+    unseen = out_of_fold(candidates, choice, parts=parts) if parts else None
     if unseen is not None:
         write_predictions(unseen, out_of_fold_path(out))
     tests: Mapping[str, PitTest] = {}
     if unseen is not None and unseen.truth is not None and choice.target.has_pdfs:
-        tests = crossfit_pit_test(candidates, choice, unseen)
+        tests = crossfit_pit_test(parts, choice, unseen)
     return StudyEnsemble(bundle, choice, test_predictions, test_scores, unseen, tests)
 
 

@@ -13,6 +13,7 @@ from rookery_ensembles import (
     Predictions,
     RedshiftBins,
     choose,
+    cross_fit,
     crossfit_pit_test,
     out_of_fold,
     photoz_metrics,
@@ -49,9 +50,10 @@ def study(seed: int, n: int, shift: float = 0.0) -> list[CandidateMember]:
 def pvalues(members: list[CandidateMember], replicates: int) -> tuple[float, dict[str, float]]:
     """Return the p-value of the tables, and those under calibrations that are fitted anew."""
     choice = choose(members, bags=0)
-    found = out_of_fold(members, choice)
+    parts = cross_fit(members, choice)
+    found = out_of_fold(members, choice, parts=parts)
     plain = photoz_metrics(found.values, EDGES, found.truth, unseen=True)["pit_ks_pvalue"]
-    tests = crossfit_pit_test(members, choice, found, replicates=replicates)
+    tests = crossfit_pit_test(parts, choice, found, replicates=replicates)
     return plain, {name: test.pvalue for name, test in tests.items()}
 
 
@@ -95,4 +97,4 @@ def test_classes_have_no_pit() -> None:
         members.append(CandidateMember(f"m{fold}", Path("m"), "c", predictions))
     choice = choose(members, positive="a", bags=0)
     with pytest.raises(InputError, match="must be redshift PDFs"):
-        crossfit_pit_test(members, choice, out_of_fold(members, choice))
+        crossfit_pit_test(cross_fit(members, choice), choice, out_of_fold(members, choice))
