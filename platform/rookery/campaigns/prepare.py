@@ -185,7 +185,7 @@ def _survey(campaign: Campaign, name: str, folder: Path, say: Say) -> Survey:
         say(f"{path}: {'simulate' if survey.simulate else 'ingest'} {survey.simulate or survey.ingest}")
         write_text(made_by, dump(definition))
         files = [survey.source] if survey.ingest is not None else []
-        _call(campaign.source, ("surveys", name), make, *files, path, **survey.options)
+        _call(campaign.source, ("surveys", name), maker.__name__, make, *files, path, **survey.options)
     return open_survey(path)
 
 
@@ -234,13 +234,13 @@ def _split(campaign: Campaign, place: Key, survey: Survey, wanted: str | dict[st
         return open_split(survey, wanted)
     name = split_name(wanted)
     if not (survey.path / "splits" / f"{name}.parquet").is_file():
-        _call(campaign.source, place, split_survey, survey, name, **wanted)
+        _call(campaign.source, place, "split", split_survey, survey, name, **wanted)
     return open_split(survey, name)
 
 
-def _call(source: Source, place: Key, function: Any, *args: Any, **options: Any) -> None:
+def _call(source: Source, place: Key, verb: str, function: Any, *args: Any, **options: Any) -> None:
     """Make what the file asks for; a value of a wrong type is an error of the file."""
     try:
         function(*args, **options)
     except (TypeError, AttributeError) as error:
-        raise source.error(place, f"has a value that cannot be taken ({error})") from error
+        raise source.error(place, f"has a value that `{verb}` cannot take ({error})") from error
