@@ -200,6 +200,17 @@ def test_only_what_is_missing_is_trained_again(copy, file, finished):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Ray's own, of Ray Data
+def test_a_worker_group_trains_the_same_network(copy, file, finished):
+    gone = min(members(copy))
+    shutil.rmtree(copy / "members" / gone)
+    result = api.campaign(file, out=copy, processes=1, settings={"defaults.execution": "train"})
+    assert (result.trained, result.table) == (1, finished[1].table)
+    assert {path.name for path in copy.iterdir()} == {path.name for path in finished[0].iterdir()}
+
+
+@pytest.mark.slow
 def test_a_network_that_fails_leaves_the_others_and_is_named(file, copy):
     broken = file.with_name("broken.yaml")
     row = "  - {name: broken, configuration: {learning_rate: 1.0e+30}, members: 1}\n"

@@ -13,26 +13,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import rookery
 from rookery.campaigns.document import Bins, ExperimentDocument, RowDocument
 from rookery.campaigns.load import Campaign
 from rookery.campaigns.plan import VALIDATION, Folders, baseline_task, fold_name, is_whole, training_job
 from rookery.campaigns.prepare import Ground
 from rookery.campaigns.uncertainty import Judged, judge
+from rookery.inference.write_ensemble import open_candidate, write_ensemble
 from rookery.shift.domain import training_domain
-from rookery.training.card import DEGRADED, presumed_fractions
+from rookery.training.card import DEGRADED
 from rookery_ensembles import (
-    CandidateMember,
     PredictionInfo,
     Predictions,
     average,
-    choose,
     narrowest,
     out_of_fold,
     pool_folds,
     read_predictions,
     stack_members,
-    write_bundle,
 )
 from rookery_ensembles.errors import fail
 from rookery_ensembles.predictions import read_info
@@ -150,20 +147,16 @@ class _Scorer:
         members = self.folders.members
         names = [name for networks in starts.values() for name in networks]
         shifted = all((members / name / DEGRADED).is_file() for name in names)
-        file = DEGRADED if shifted else VALIDATION
         candidates = [
-            CandidateMember(name, members / name, start, read_predictions(members / name / file))
+            open_candidate(members / name, start, degraded=shifted)
             for start, networks in starts.items()
             for name in networks
         ]
-        choice = choose(candidates, positive=self.campaign.document.defaults.positive, sharpen=not shifted)
-        bundle = write_bundle(
+        bundle, choice = write_ensemble(
+            candidates,
             self.folders.ensembles / self.name / slug(row.name),
-            members=choice.members,
-            target=choice.target,
-            calibration=choice.calibration,
-            scores=choice.scores,
-            class_fractions=presumed_fractions(choice),
+            positive=self.campaign.document.defaults.positive,
+            sharpen=not shifted,
             domain=training_domain(self.ground.survey, self.ground.split),
             provenance={
                 "campaign": self.campaign.document.name,
@@ -172,7 +165,6 @@ class _Scorer:
                 "survey": self.ground.survey.checksum,
                 "split": self.ground.split.name,
                 "candidates": len(candidates),
-                "version": rookery.__version__,
             },
             replace=True,
         )

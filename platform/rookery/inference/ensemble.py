@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import rookery
+from rookery.inference.write_ensemble import open_candidate, write_ensemble
 from rookery.reports.assess.judged import check_truth
 from rookery.search.attributes import SECONDS
 from rookery.search.costs import trial_costs
@@ -21,27 +21,27 @@ from rookery.search.study import Study, member_folder
 from rookery.shift.domain import training_domain
 from rookery.shift.options import DegradedValidation
 from rookery.surveys import Survey, open_split, open_survey
-from rookery.training.card import CARD, DEGRADED, WEIGHTS, Card, presumed_fractions, read_card, verify_file
+from rookery.training.card import CARD, read_card, verify_file
 from rookery_ensembles import (
     Bundle,
     CandidateMember,
     EnsembleChoice,
     PitTest,
+    PredictionInfo,
     Predictions,
     average,
-    choose,
     cross_fit,
     crossfit_pit_test,
     out_of_fold,
     prediction_metrics,
     read_predictions,
     stack_members,
-    write_bundle,
     write_predictions,
 )
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import check_name
 from rookery_ensembles.shown import short_repr
+from rookery_ensembles.stack import Stack
 
 logger = logging.getLogger(__name__)
 _TOLD = 10
@@ -122,17 +122,14 @@ def study_candidates(study: Study) -> list[CandidateMember]:
     if not complete:
         raise fail(study.members_folder, "has no finished member yet; `rookery search` makes them")
     degraded = isinstance(study.space.objective.shift, DegradedValidation)
-    file = DEGRADED if degraded else "predictions-validation.parquet"
     candidates = []
     for trial, cards in complete.items():
         for card in cards:
             folder = study.members_folder / card.member
             if card.survey != study.document.survey.checksum:
                 rule = f"`survey`: the member belongs to another survey (checksum {card.survey[:12]})"
-                raise fail(folder / "card.json", rule)
-            verify_file(folder, card, file)
-            validation = read_predictions(folder / file)
-            candidates.append(CandidateMember(card.member, folder, f"{trial:04d}", validation))
+                raise fail(folder / CARD, rule)
+            candidates.append(open_candidate(folder, f"{trial:04d}", degraded=degraded))
     return candidates
 
 
@@ -178,30 +175,14 @@ def build_ensemble(
     survey = _survey(study)
     if survey is not None:
         _check_truth(candidates, survey)
-    choice = choose(
+    tests = _test_stack(candidates)
+    document = study.document
+    bundle, choice = write_ensemble(
         candidates,
+        out,
         positive=positive,
         sample_weight=study.importance_weights(),
         sharpen=study.space.objective.shift is None,
-    )
-    test_predictions = _test_predictions(candidates, choice)
-    test_scores = {
-        name: prediction_metrics(found, positive)
-        for name, found in test_predictions.items()
-        if found.truth is not None
-    }
-    document = study.document
-    chosen = [read_card(member.folder) for member in choice.members]
-    for member, card in zip(choice.members, chosen, strict=True):
-        verify_file(member.folder, card, WEIGHTS)
-    bundle = write_bundle(
-        out,
-        members=choice.members,
-        target=choice.target,
-        calibration=choice.calibration,
-        scores=choice.scores,
-        class_fractions=presumed_fractions(choice),
-        bands=_bands(chosen),
         domain=None if survey is None else training_domain(survey, open_split(survey, document.split.name)),
         provenance={
             "study": study.path.name,
@@ -210,31 +191,20 @@ def build_ensemble(
             "split_digest": document.split.digest,
             "candidates": len(candidates),
             "objective": document.space.objective.model_dump(mode="json"),
-            "validation_log_loss": dict(choice.losses),
-            "device_seconds": _device_seconds(study, chosen),
-            "version": rookery.__version__,
         },
+        search_seconds=float(trial_costs(study)[SECONDS].sum()),
         replace=overwrite,
     )
+    test_predictions = {} if tests is None else _test_predictions(candidates, choice, *tests)
+    test_scores = {name: prediction_metrics(found, positive) for name, found in test_predictions.items()}
     parts = cross_fit(candidates, choice) if document.split.folds else []
     unseen = out_of_fold(candidates, choice, parts=parts) if parts else None
     if unseen is not None:
         write_predictions(unseen, out_of_fold_path(out))
-    tests: Mapping[str, PitTest] = {}
+    pit_tests: Mapping[str, PitTest] = {}
     if unseen is not None and unseen.truth is not None and choice.target.has_pdfs:
-        tests = crossfit_pit_test(parts, choice, unseen)
-    return StudyEnsemble(bundle, choice, test_predictions, test_scores, unseen, tests)
-
-
-def _device_seconds(study: Study, chosen: Sequence[Card]) -> dict[str, float]:
-    """Return what the ensemble's members cost, and the whole search that found them."""
-    members = sum(card.device_seconds for card in chosen)
-    return {"members": members, "search": float(trial_costs(study)[SECONDS].sum())}
-
-
-def _bands(chosen: Sequence[Card]) -> list[str]:
-    """Return the bands of the chosen members; all were trained on one survey."""
-    return list(dict.fromkeys(band for card in chosen for band in card.bands))
+        pit_tests = crossfit_pit_test(parts, choice, unseen)
+    return StudyEnsemble(bundle, choice, test_predictions, test_scores, unseen, pit_tests)
 
 
 def _survey(study: Study) -> Survey | None:
@@ -259,24 +229,27 @@ def _check_truth(candidates: Sequence[CandidateMember], survey: Survey) -> None:
         check_truth(candidate.validation, survey, where)
 
 
-def _test_predictions(
-    candidates: Sequence[CandidateMember], choice: EnsembleChoice
-) -> dict[str, Predictions]:
-    """Combine what the members predicted for the test objects in each of the compared ways."""
+def _test_stack(candidates: Sequence[CandidateMember]) -> tuple[Stack, PredictionInfo] | None:
+    """Return what the members predicted for the test objects, where all did and the truth is known."""
     files = [candidate.folder / "predictions-test.parquet" for candidate in candidates]
     if not all(file.is_file() for file in files):
-        return {}
+        return None
     for file in files:
         verify_file(file.parent, read_card(file.parent), file.name)
     read = [read_predictions(file) for file in files]
     stack = stack_members(read)
-    if stack.truth is None:
-        return {}
+    info = replace(read[0].info, member=None, fold=None, configuration=None)
+    return None if stack.truth is None else (stack, info)
+
+
+def _test_predictions(
+    candidates: Sequence[CandidateMember], choice: EnsembleChoice, stack: Stack, info: PredictionInfo
+) -> dict[str, Predictions]:
+    """Combine what the members predicted for the test objects in each of the compared ways."""
     position = {name: row for row, name in enumerate(stack.members)}
     rows: dict[str, list[int]] = defaultdict(list)
     for candidate in candidates:
         rows[candidate.group].append(position[candidate.id])
-    info = replace(read[0].info, member=None, fold=None, configuration=None)
 
     def predictions(name: str, values: NDArray[np.floating]) -> Predictions:
         found = values.astype(np.float32)

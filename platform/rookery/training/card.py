@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field, model_validator
@@ -13,7 +12,6 @@ from rookery.surveys.train_on import TrainOn
 from rookery.training.job import KeptEpoch, TrainingJob
 from rookery.training.target import make_target, target_fields
 from rookery_ensembles import Target
-from rookery_ensembles.build import EnsembleChoice
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import sha256
 from rookery_ensembles.plain_text import parse_json
@@ -151,20 +149,3 @@ def finished_card(folder: Path, job: TrainingJob, configuration: str) -> Card:
             rule = f"a member with {found!r} is finished here, but one with {value!r} is wanted"
             raise fail(folder / CARD, f"`{key}`: {rule}")
     return card
-
-
-def presumed_fractions(choice: EnsembleChoice) -> Mapping[str, float] | None:
-    """Return the class fractions that an ensemble's probabilities presume; None for redshift PDFs.
-
-    The mean, by their weights, of what its members trained on, where copies that would not be detected
-    are absent: more of a faint class than of a bright one. Of members made before cards told, the
-    fractions of the validation objects.
-    """
-    found = [(member.weight, read_card(member.folder).training_fractions) for member in choice.members]
-    if any(fractions is None for _, fractions in found):
-        return choice.class_fractions
-    total = sum(weight for weight, _ in found)
-    return {
-        name: sum(weight * fractions[name] for weight, fractions in found if fractions) / total
-        for name in choice.target.names
-    }

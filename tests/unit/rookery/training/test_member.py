@@ -12,10 +12,11 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 
+from rookery.inference.write_ensemble import presumed_fractions
 from rookery.networks.family import load_family
 from rookery.surveys import Survey, open_split, open_survey
 from rookery.surveys._split_file import write_split
-from rookery.training.card import Card, presumed_fractions
+from rookery.training.card import Card
 from rookery.training.checkpoint import load_checkpoint
 from rookery.training.data import load_data, predict_rows
 from rookery.training.job import TrainingJob

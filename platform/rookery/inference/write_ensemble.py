@@ -1,0 +1,115 @@
+"""From finished members to an ensemble bundle, wherever they were trained: in a study or in a campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import rookery
+from rookery.training.card import DEGRADED, WEIGHTS, read_card, verify_file
+from rookery_ensembles import (
+    Bundle,
+    CandidateMember,
+    EnsembleChoice,
+    choose,
+    read_predictions,
+    write_bundle,
+)
+from rookery_ensembles.domain import Domain
+
+
+def open_candidate(folder: Path, group: str, *, degraded: bool = False) -> CandidateMember:
+    """Return a finished member that may join an ensemble, with its predictions for validation objects.
+
+    Parameters
+    ----------
+    group
+        The same for members of one configuration.
+    degraded
+        Whether it is judged by degraded copies of the validation objects.
+
+    Raises
+    ------
+    InputError
+        When its predictions are not those that its card tells of.
+    """
+    file = DEGRADED if degraded else "predictions-validation.parquet"
+    card = read_card(folder)
+    verify_file(folder, card, file)
+    return CandidateMember(card.member, folder, group, read_predictions(folder / file))
+
+
+def write_ensemble(
+    candidates: Sequence[CandidateMember],
+    out: str | Path,
+    *,
+    domain: Domain | None,
+    provenance: Mapping[str, Any],
+    search_seconds: float | None = None,
+    positive: str = "Ia",
+    sample_weight: Mapping[str, float] | None = None,
+    sharpen: bool = True,
+    replace: bool = False,
+) -> tuple[Bundle, EnsembleChoice]:
+    """Select, average and calibrate members by their validation predictions; write the bundle.
+
+    Parameters
+    ----------
+    domain
+        Where the objects lie that they were trained on; None where it is not known.
+    provenance
+        Where they come from, in this order, which the bundle's digest follows; what is known of the members
+        themselves is added.
+    search_seconds
+        Seconds of devices that the search for them took.
+    positive, sample_weight, sharpen
+        See :func:`rookery_ensembles.choose`.
+    replace
+        Whether an existing `out` may be replaced.
+
+    Raises
+    ------
+    InputError
+        When `out` exists, the candidates do not fit together, or a chosen one's weights were altered.
+    """
+    choice = choose(candidates, positive=positive, sample_weight=sample_weight, sharpen=sharpen)
+    chosen = [read_card(member.folder) for member in choice.members]
+    for member, card in zip(choice.members, chosen, strict=True):
+        verify_file(member.folder, card, WEIGHTS)
+    seconds = {"members": sum(card.device_seconds for card in chosen)}
+    bundle = write_bundle(
+        out,
+        members=choice.members,
+        target=choice.target,
+        calibration=choice.calibration,
+        scores=choice.scores,
+        class_fractions=presumed_fractions(choice),
+        bands=list(dict.fromkeys(band for card in chosen for band in card.bands)),
+        domain=domain,
+        provenance={
+            **provenance,
+            "validation_log_loss": dict(choice.losses),
+            "device_seconds": seconds | ({} if search_seconds is None else {"search": search_seconds}),
+            "version": rookery.__version__,
+        },
+        replace=replace,
+    )
+    return bundle, choice
+
+
+def presumed_fractions(choice: EnsembleChoice) -> Mapping[str, float] | None:
+    """Return the class fractions that an ensemble's probabilities presume; None for redshift PDFs.
+
+    The mean, by their weights, of what its members trained on, where copies that would not be detected
+    are absent: more of a faint class than of a bright one. Of members made before cards told, the
+    fractions of the validation objects.
+    """
+    found = [(member.weight, read_card(member.folder).training_fractions) for member in choice.members]
+    if any(fractions is None for _, fractions in found):
+        return choice.class_fractions
+    total = sum(weight for weight, _ in found)
+    return {
+        name: sum(weight * fractions[name] for weight, fractions in found if fractions) / total
+        for name in choice.target.names
+    }
