@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
+from importlib.util import find_spec
 
 import rookery
 from rookery.compute.resources import live_nodes
@@ -43,6 +44,8 @@ def ray_session(address: str | None, *, any_version: bool = False) -> Iterator[l
     # Tune's snapshots are never read: the study itself says what there is. It writes one at the end.
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
+    if find_spec("ray") is None:  # told before an address at which nobody answers
+        raise ModuleNotFoundError("No module named 'ray'", name="ray")
     if address is not None:
         _check_address(address)
         _learn_authentication(address)
