@@ -8,8 +8,6 @@ repeated. Tune's OptunaSearch keeps its study in memory here, with Tune's own sn
 cannot be restored.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

@@ -7,8 +7,6 @@ the commands left. `results.py --page` writes the tables of docs/results.md from
 `tests/unit/test_results_page.py` holds every number of the page against these files.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -6,8 +6,6 @@ sampler and pruner, its study kept in memory, without Ray; the others are Optuna
 What counts is the best value of trials that were finished: a stopped one leaves no member.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from pathlib import Path

@@ -12,8 +12,6 @@ those that the study leaves, divided by the trials. `growth` is the cost of a tr
 that among the first (after a tenth to warm up), `memory` the growth of the driver's resident memory between.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -7,8 +7,6 @@ pruned, one tenth failed. `CPU s` is that of a process from its start, `MB` its 
 `all trials` is what status did before it had queries of its own: `get_all_trials` of Optuna, and every card.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -6,8 +6,6 @@ for each network and epoch: the grid's parameters, `epoch`, the losses and every
 keeps the survey and what is finished, so that the same command goes on after it was stopped.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -6,8 +6,6 @@ networks (`another metric`), shuffled (`by chance`) or of the other sign (`the o
 galaxies) and SPLIT also after a real one, of 40 random networks that `rookery search` trains there.
 """
 
-from __future__ import annotations
-
 import sys
 import tempfile
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The arrows between modules, drawn from their imports: those at the top of a file and those in functions."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path

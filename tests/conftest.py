@@ -1,7 +1,5 @@
 """Fixtures that every test folder shares. Heavy libraries are imported by the fixture that needs them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +48,7 @@ def shared_data(project_root: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
+def tiny_survey(tmp_path_factory: pytest.TempPathFactory) -> "Survey":
     """200 simulated supernovae with a hold-out split `half` and a split of three folds, `folds`."""
     from rookery.surveys import simulate_supernovae, split_survey
 
@@ -61,7 +59,7 @@ def tiny_survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
 
 
 @pytest.fixture(scope="session")
-def tiny_galaxies(tmp_path_factory: pytest.TempPathFactory) -> Survey:
+def tiny_galaxies(tmp_path_factory: pytest.TempPathFactory) -> "Survey":
     """120 round galaxies in ugriz, 20 x 20 pixels, whose colours tell the redshift; a hold-out split `half`.
 
     One magnitude and one E(B-V) are unknown.
@@ -97,11 +95,11 @@ def tiny_galaxies(tmp_path_factory: pytest.TempPathFactory) -> Survey:
 
 
 @pytest.fixture(scope="session")
-def survey_of_kind(request: pytest.FixtureRequest) -> Callable[[str], Survey]:
+def survey_of_kind(request: pytest.FixtureRequest) -> "Callable[[str], Survey]":
     """Return a function that gives a tiny survey of a kind; images come with magnitudes."""
     fixtures = {"light_curves": "tiny_survey", "images": "tiny_galaxies", "catalogue": "tiny_galaxies"}
 
-    def survey(kind: str) -> Survey:
+    def survey(kind: str) -> "Survey":
         assert kind in fixtures, f"name a fixture that makes a survey of {kind}"
         found: Survey = request.getfixturevalue(fixtures[kind])
         return found
@@ -124,11 +122,11 @@ def one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
-def make_job(tiny_survey: Survey, one_thread: None) -> Callable[..., TrainingJob]:
+def make_job(tiny_survey: "Survey", one_thread: None) -> "Callable[..., TrainingJob]":
     """Return a function that makes a training job on `tiny_survey`; its arguments replace fields."""
     from rookery.training.job import TrainingJob
 
-    def make(**changes: Any) -> TrainingJob:
+    def make(**changes: Any) -> "TrainingJob":
         fields = {
             "member": "0000",
             "family": "pelican",

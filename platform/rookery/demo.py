@@ -3,8 +3,6 @@
 Supernovae are classified from their light curves, galaxies get redshift PDFs from their magnitudes.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import os
@@ -69,7 +67,7 @@ def demo(out: PathLike = "demo", *, seed: Seed = 1) -> tuple[Path, Path]:
     return supernovae, galaxies
 
 
-def _supernovae(out: Path, seed: int, console: Console, say: Say) -> Path:
+def _supernovae(out: Path, seed: int, console: "Console", say: Say) -> Path:
     """Classify simulated supernovae; return the page that compares the ensemble."""
     from rookery.reports import comparison_table
     from rookery.reports.assess.classes import assess
@@ -117,7 +115,7 @@ def _supernovae(out: Path, seed: int, console: Console, say: Say) -> Path:
     return page
 
 
-def _galaxies(out: Path, seed: int, console: Console, say: Say) -> Path:
+def _galaxies(out: Path, seed: int, console: "Console", say: Say) -> Path:
     """Predict redshifts of simulated galaxies from their magnitudes; return the report's page."""
     from rookery.reports import comparison_table
     from rookery.reports.page.comparison import lost_to_average
@@ -191,7 +189,7 @@ def _prepare(out: Path, seed: int) -> None:
     write_text(marker, json.dumps(settings, indent=2) + "\n")
 
 
-def _say_what_is_next(console: Console, out: Path, pages: tuple[Path, Path], seconds: float) -> None:
+def _say_what_is_next(console: "Console", out: Path, pages: tuple[Path, Path], seconds: float) -> None:
     program = Path(sys.executable).parent / "rookery"
     rookery = "rookery" if shutil.which("rookery") else os.path.relpath(program)
     console.print(f"\nDone in {seconds:.0f} s. Open in a browser, then try:")

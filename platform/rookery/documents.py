@@ -1,7 +1,5 @@
 """YAML documents at the border: validated once by pydantic, with file, line and key in every message."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +29,7 @@ class Source:
             raise fail(path, f"must hold a mapping of keys to values, not {type(self.data).__name__}")
 
     @classmethod
-    def read(cls, path: str | Path) -> Source:
+    def read(cls, path: str | Path) -> "Source":
         """Read and parse `path`; raises `InputError` if it cannot be read or is not YAML."""
         try:
             return cls(path, Path(path).read_text(encoding="utf-8"))

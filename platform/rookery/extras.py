@@ -4,8 +4,6 @@ An optional package is imported where it is used; its absence is explained there
 the command line.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from rookery import DISTRIBUTION
@@ -38,7 +36,7 @@ def extra_of(module: str) -> str | None:
     return next((extra for extra, modules in MODULES.items() if top in modules), None)
 
 
-def missing(what: str, extra: str, module: str) -> InputError:
+def missing(what: str, extra: str, module: str) -> "InputError":
     """Build the error that `what` needs a `module` of an `extra` that is not installed."""
     from rookery_ensembles.errors import InputError  # not above: it loads numpy
 

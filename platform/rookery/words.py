@@ -1,7 +1,5 @@
 """Numbers as people read them: no exponents, few digits, the unit that fits, one thing in the singular."""
 
-from __future__ import annotations
-
 
 def count(number: int, thing: str, things: str = "") -> str:
     """Return ``1 trial``, ``3,000 trials``; `things` is a plural that is not made by an s."""

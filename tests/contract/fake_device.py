@@ -5,8 +5,6 @@ refuses it. :class:`Spy` lists what a training does that a GPU would have to wai
 fake is blind to code for CUDA alone, to NCCL, to streams and to what CUDA's kernels compute.
 """
 
-from __future__ import annotations
-
 import re
 import traceback
 from collections import Counter
@@ -63,7 +61,7 @@ class FakeTensor(Tensor):
     inner: Tensor
 
     @staticmethod
-    def __new__(cls, inner: Tensor) -> FakeTensor:
+    def __new__(cls, inner: Tensor) -> "FakeTensor":
         made: FakeTensor = torch.Tensor._make_wrapper_subclass(
             cls,
             inner.shape,
@@ -97,7 +95,7 @@ _library = torch.library.Library("_", "IMPL")
 class _GeneratorAnywhere(torch.Generator):
     """A generator of the CPU, whichever device it is asked for: torch lets no Python code make another."""
 
-    def __new__(cls, device: Any = None) -> _GeneratorAnywhere:
+    def __new__(cls, device: Any = None) -> "_GeneratorAnywhere":
         return super().__new__(cls)
 
 

@@ -1,7 +1,5 @@
 """What every family of networks keeps. A new family is covered by being found, without a line here."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Clusters: made, looked at, and sent jobs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +12,7 @@ if TYPE_CHECKING:
 
 def doctor(
     *, address: str | None = None, survey: PathLike | None = None, study: PathLike | None = None
-) -> DoctorReport:
+) -> "DoctorReport":
     """Look at every node of a cluster (versions, GPUs, shared folder, clocks, disks) and say what to mend.
 
     See :func:`rookery.clusters.doctor.examine`.
@@ -55,7 +53,7 @@ def submit(
     return jobs(address).submit(command, folder=folder, python=python)
 
 
-def jobs(address: str | None = None) -> JobClient:
+def jobs(address: str | None = None) -> "JobClient":
     """Return the job server of a cluster, to list, follow and stop jobs.
 
     See :class:`rookery.clusters.jobs.JobClient`.

@@ -1,7 +1,5 @@
 """Predictions of ensembles and baselines, and how good they are."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
 def ensemble(
     study: PathLike, *, out: PathLike | None = None, positive: str = "Ia", overwrite: bool = False
-) -> StudyEnsemble:
+) -> "StudyEnsemble":
     """Select, average and calibrate a study's members; write an ensemble bundle.
 
     See :func:`rookery.inference.build_ensemble`.
@@ -54,7 +52,7 @@ def predict(
     correct_priors: bool = False,
     split: str | None = None,
     allow_missing_bands: bool = False,
-) -> Predictions:
+) -> "Predictions":
     """Predict every object of a survey with an ensemble.
 
     See :func:`rookery.inference.predict_survey`.
@@ -239,7 +237,7 @@ def baseline(
     copies: Annotated[int, Between(0)] | None = None,
     redshifting: bool | None = None,
     copy_dimming: float | None = None,
-) -> Predictions:
+) -> "Predictions":
     """Train a classical method on a split and predict its test objects.
 
     See :mod:`rookery.baselines`.

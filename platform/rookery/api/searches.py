@@ -1,7 +1,5 @@
 """Searches and campaigns: begun, continued and watched."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -46,7 +44,7 @@ def search(
     autoscaling: bool = False,
     dry_run: bool = False,
     seed: Seed = 0,
-) -> SearchResult:
+) -> "SearchResult":
     """Search a space of networks on Ray; kill it whenever you like and call it again.
 
     No finished trial is lost or repeated. See :func:`rookery.search.driver.run_search`,
@@ -170,7 +168,7 @@ def campaign(
     seconds_per_network: float | None = None,
     price_per_device_hour: Annotated[float, Between(0)] | None = None,
     currency: str = "USD",
-) -> CampaignResult:
+) -> "CampaignResult":
     """Train every network of a file of experiments and write their table; kill it and call it again.
 
     What is finished is never made again. A network that fails is recorded, the others go on, and an error

@@ -1,7 +1,5 @@
 """Surveys: simulated, and split. Those read from files are :mod:`rookery.surveys.readers`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -21,7 +19,7 @@ def simulate_supernovae(
     deep_fraction: float | None = None,
     processes: Count | None = None,
     figure: PathLike | None = None,
-) -> Survey:
+) -> "Survey":
     """Simulate light curves of supernovae: six types, volumetric rates, a survey's filters and cadence.
 
     See :func:`rookery.surveys.simulators.supernovae.simulate_supernovae`.
@@ -64,7 +62,7 @@ def simulate_galaxies(
     size: int = 64,
     processes: Count | None = None,
     figure: PathLike | None = None,
-) -> Survey:
+) -> "Survey":
     """Simulate ugriz cutouts of galaxies, and what a survey would measure on them.
 
     See :func:`rookery.surveys.simulators.galaxies.simulate_galaxies`.

@@ -1,7 +1,5 @@
 """Paired differences between rows, or between experiments that judge the same objects."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """The grammar of a campaign file: pure data, checked field by field. docs/campaigns.md explains every key."""
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 from typing import Any
@@ -38,7 +36,7 @@ class SurveyDocument(Document):
     """The files to read; goes with `ingest`."""
 
     @model_validator(mode="after")
-    def _one_origin(self) -> SurveyDocument:
+    def _one_origin(self) -> "SurveyDocument":
         given = [key for key in ("path", "simulate", "ingest") if getattr(self, key) is not None]
         if len(given) != 1:
             raise ValueError(
@@ -92,7 +90,7 @@ class Defaults(Document):
     """Hyperparameters of the family; its own defaults stand for those that are absent."""
 
     @model_validator(mode="after")
-    def _check_classes(self) -> Defaults:
+    def _check_classes(self) -> "Defaults":
         if len(set(self.classes)) < len(self.classes):
             raise ValueError(f"classes must differ, but are {', '.join(self.classes)}")
         if self.positive not in self.classes:
@@ -133,7 +131,7 @@ class ExperimentDocument(Document):
     """Only these rows."""
 
     @model_validator(mode="after")
-    def _check_test(self) -> ExperimentDocument:
+    def _check_test(self) -> "ExperimentDocument":
         if self.test_split is not None and self.test_survey is None:
             raise ValueError("`test_split` goes with `test_survey` alone; `split` has its own test objects")
         return self
@@ -165,7 +163,7 @@ class RowDocument(Document):
     """Members of this row."""
 
     @model_validator(mode="after")
-    def _one_kind(self) -> RowDocument:
+    def _one_kind(self) -> "RowDocument":
         kinds = ("baseline", "ensemble_of", "average_of", "configuration", "add")
         given = [key for key in kinds if getattr(self, key) is not None]
         if len(given) != 1:
@@ -226,7 +224,7 @@ class TableDocument(Document):
     """Draws of the bootstrap over objects; 0 for no errors and no differences."""
 
     @model_validator(mode="after")
-    def _drawn(self) -> TableDocument:
+    def _drawn(self) -> "TableDocument":
         if self.replicates < 20 and (self.replicates or self.differences or self.between):
             rule = "`replicates` must be at least 20, or 0 without `differences` and `between`"
             raise ValueError(f"{rule}, but is {self.replicates}")

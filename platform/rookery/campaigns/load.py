@@ -1,7 +1,5 @@
 """Read a campaign file: find it, apply what the command line sets, check every name in it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

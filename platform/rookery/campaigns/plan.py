@@ -1,7 +1,5 @@
 """Which networks and baselines a campaign needs, each once, whoever shares it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product

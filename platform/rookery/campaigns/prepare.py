@@ -1,7 +1,5 @@
 """Surveys and splits of a campaign: made where they are absent, with the options that the file gives."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Run a campaign: make what is missing, train what is missing, judge everything, write the table."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

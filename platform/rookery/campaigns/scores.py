@@ -1,7 +1,5 @@
 """What rows score: each member by itself, baselines, and ensembles chosen on validation objects."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """How a campaign stands, from its folder alone."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

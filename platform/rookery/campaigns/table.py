@@ -1,7 +1,5 @@
 """The campaign's table: Markdown for people, CSV in the manner of papers, JSON with everything."""
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Train a campaign's networks: a queue of them for the engine that runs the trials of searches."""
 
-from __future__ import annotations
-
 import logging
 import shutil
 from collections import deque

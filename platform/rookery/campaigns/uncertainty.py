@@ -4,8 +4,6 @@ Objects are drawn again with replacement, the same draws for every row, so that 
 the same objects (a paired bootstrap); of random starts the scatter among those trained is taken.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev

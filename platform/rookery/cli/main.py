@@ -1,7 +1,5 @@
 """The command line: parses first, imports late."""
 
-from __future__ import annotations
-
 import os
 import sys
 import traceback

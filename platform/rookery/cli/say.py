@@ -1,7 +1,5 @@
 """What a verb says on the terminal: its result, and the arguments and flags that it was given."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,7 +40,7 @@ def split(_: Path, given: Given) -> None:
     typer.echo(f"{given['name']}: " + ", ".join(parts))
 
 
-def search(result: SearchResult, given: Given) -> None:
+def search(result: "SearchResult", given: Given) -> None:
     """Tell how the study stands."""
     if given["dry_run"]:
         return
@@ -57,7 +55,7 @@ def search(result: SearchResult, given: Given) -> None:
     typer.echo(f"Next: rookery ensemble {given['study']}")
 
 
-def ensemble(built: StudyEnsemble, given: Given) -> None:
+def ensemble(built: "StudyEnsemble", given: Given) -> None:
     """Show the members and how good they are together."""
     from rookery.inference.ensemble import out_of_fold_path
     from rookery.reports import comparison_table
@@ -87,7 +85,7 @@ def ensemble(built: StudyEnsemble, given: Given) -> None:
         typer.echo(f"{out_of_fold_path(built.bundle.path)}: {len(built.out_of_fold.object_id)} objects")
 
 
-def predict(predictions: Predictions, given: Given) -> None:
+def predict(predictions: "Predictions", given: Given) -> None:
     """Tell how many objects were predicted, and how unlike the training objects they are."""
     days = given["days"]
     what = "" if days is None else f", observed up to {days:g} days since {given['since']}"
@@ -111,12 +109,12 @@ def evaluate(_: dict[str, float], given: Given) -> None:
     typer.echo(f"Report: {report / 'index.html'}")
 
 
-def baseline(predictions: Predictions, given: Given) -> None:
+def baseline(predictions: "Predictions", given: Given) -> None:
     """Tell how many objects were predicted."""
     typer.echo(f"{given['out']}: {len(predictions.object_id)} objects")
 
 
-def campaign(result: CampaignResult, given: Given) -> None:
+def campaign(result: "CampaignResult", given: Given) -> None:
     """Show the plan, or the table."""
     if given["dry_run"]:
         typer.echo(result.plan)
@@ -137,7 +135,7 @@ def dashboard(url: str, given: Given) -> None:
     typer.echo(f"{url} shows {given['study']}; end with Ctrl-C")
 
 
-def doctor(report: DoctorReport, given: Given) -> None:
+def doctor(report: "DoctorReport", given: Given) -> None:
     """Show the findings as a table, and what they come to; status 1 where something fails."""
     if given["json"]:
         as_json(report.plain())
@@ -147,7 +145,7 @@ def doctor(report: DoctorReport, given: Given) -> None:
         raise typer.Exit(1)
 
 
-def _findings(report: DoctorReport) -> None:
+def _findings(report: "DoctorReport") -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -187,7 +185,7 @@ def pareto(found: list[dict[str, Any]], given: Given) -> None:
     Console(highlight=False, markup=False).print(table if found else "no trial is complete yet")
 
 
-def ingested(report: IngestReport, given: Given) -> None:
+def ingested(report: "IngestReport", given: Given) -> None:
     """Tell what was read and what the survey holds."""
     survey, provenance = report.survey, report.survey.info.provenance
     if "by_type" in survey.info.counts:
@@ -210,7 +208,7 @@ def ingested(report: IngestReport, given: Given) -> None:
     simulated(survey, given)
 
 
-def simulated(survey: Survey, _: Given) -> None:
+def simulated(survey: "Survey", _: Given) -> None:
     """Tell what a survey holds."""
     counts = survey.info.counts
     if "by_type" in counts:
@@ -236,7 +234,7 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _console() -> Console:
+def _console() -> "Console":
     from rich.console import Console
 
     return Console()

@@ -1,7 +1,5 @@
 """How a study or a campaign stands, on the terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 

@@ -3,8 +3,6 @@
 A node's facts are those of :meth:`rookery.clusters.probe.Probe.facts`; `nodes` maps its name to them.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """The judgements of `rookery doctor` on what nodes share: the study's folder and the survey. No Ray."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`rookery doctor`: look at every node of a cluster, or at this machine alone, and say what to mend."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import shutil

@@ -5,8 +5,6 @@ the version that fits. The one for AWS is ``cluster.yaml`` at the root of the re
 copies to the machines.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from rookery_ensembles.errors import InputError, fail

@@ -1,7 +1,5 @@
 """What a check finds: a level, in words, and what to do about it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum

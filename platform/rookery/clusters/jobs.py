@@ -5,8 +5,6 @@ standard library alone: a laptop needs neither Ray nor the cluster's versions to
 head needs ``ray[default]``, as Ray's own container images have it.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import secrets

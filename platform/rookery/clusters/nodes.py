@@ -1,7 +1,5 @@
 """How the doctor asks nodes: a probe on each, all asked at once; or this process alone."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -4,8 +4,6 @@ A counter belongs to a whole device: with other work on a CPU it is the package'
 shared GPU the trial is charged its part. Where nothing tells, energy is unknown, never guessed.
 """
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 

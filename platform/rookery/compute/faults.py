@@ -1,7 +1,5 @@
 """Faults that are the whole study's trouble and not one trial's: of the storage, or of every trial alike."""
 
-from __future__ import annotations
-
 import errno
 import traceback
 

@@ -4,8 +4,6 @@ Training looks here after every step: with notice it saves a checkpoint in the m
 ends with :class:`InterruptedTraining`, so that whoever takes the member up goes on from that very step.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

@@ -1,7 +1,5 @@
 """One driver at a time for a folder: the operating system frees the lock however the driver ends."""
 
-from __future__ import annotations
-
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager

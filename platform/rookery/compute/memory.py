@@ -1,7 +1,5 @@
 """The device that a worker was given, its part of the memory, and what to do when that does not suffice."""
 
-from __future__ import annotations
-
 import os
 
 import torch

@@ -1,7 +1,5 @@
 """How many trials fit on a cluster at once, and why a plan is refused."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Calls to a server that may be away for a while."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable, Iterator

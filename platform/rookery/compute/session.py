@@ -1,7 +1,5 @@
 """A session on Ray: a cluster's, or one of this process's own, watched while it lasts."""
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

@@ -6,8 +6,6 @@ and the Optuna storage is durable. Both processes are asked for at the ports tha
 does not matter who started them, or where.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import socket
@@ -57,7 +55,7 @@ class Watched:
         return f"{self.name} has not answered for {silent:.0f} s ({error})"
 
 
-def watch_ray(address: str | None) -> Watchdog:
+def watch_ray(address: str | None) -> "Watchdog":
     """Watch the head, and this node's raylet, of the Ray that this process is connected to."""
     import ray
 

@@ -5,8 +5,6 @@ site (DNS rebinding); and whoever reaches a port that listens to the network can
 by the Host header, the second by a token.
 """
 
-from __future__ import annotations
-
 import hmac
 import ipaddress
 from collections.abc import Iterable
@@ -55,12 +53,12 @@ class Guard:
         The cookie's name.
     """
 
-    inside: WSGIApplication
+    inside: "WSGIApplication"
     names: frozenset[str] | None = frozenset()
     token: str | None = None
     cookie: str = "rookery_dashboard"
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
         if not self._is_named(environ.get("HTTP_HOST", "")):
             return _refuse(start_response, "This dashboard does not answer to that name (the Host header).")
@@ -85,7 +83,7 @@ class Guard:
         return hmac.compare_digest(shown.encode(), self.token.encode())
 
     def _welcome(
-        self, environ: WSGIEnvironment, start_response: StartResponse, rest: list[tuple[str, str]]
+        self, environ: "WSGIEnvironment", start_response: "StartResponse", rest: list[tuple[str, str]]
     ) -> Iterable[bytes]:
         """Leave the token in a cookie, and lead to the same page without it in the address."""
         place = "/" + environ.get("PATH_INFO", "").lstrip("/\\")  # "//name" would lead elsewhere
@@ -99,7 +97,7 @@ class Guard:
         return []
 
 
-def _cookie(environ: WSGIEnvironment, name: str) -> str:
+def _cookie(environ: "WSGIEnvironment", name: str) -> str:
     try:
         found = SimpleCookie(environ.get("HTTP_COOKIE", "")).get(name)
     except CookieError:
@@ -107,6 +105,6 @@ def _cookie(environ: WSGIEnvironment, name: str) -> str:
     return "" if found is None else found.value
 
 
-def _refuse(start_response: StartResponse, reason: str) -> Iterable[bytes]:
+def _refuse(start_response: "StartResponse", reason: str) -> Iterable[bytes]:
     start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
     return [f"{reason}\n".encode()]

@@ -1,7 +1,5 @@
 """Is a survey like what an ensemble was trained on? Its bands, and the ranges of its objects' features."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """From the members of a study to an ensemble bundle."""
 
-from __future__ import annotations
-
 import logging
 import math
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """Run an ensemble bundle over a survey."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Correct an ensemble's probabilities for class fractions other than those it was calibrated at."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

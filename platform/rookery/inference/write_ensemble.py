@@ -1,7 +1,5 @@
 """From finished members to an ensemble bundle, wherever they were trained: in a study or in a campaign."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Hyperparameters that every family shares."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from typing import Literal

@@ -1,7 +1,5 @@
 """What a network costs, counted without weights or data."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

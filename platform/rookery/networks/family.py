@@ -5,8 +5,6 @@ A family is a folder ``networks/<name>/`` whose ``__init__`` holds ``FAMILY``, a
 that compute: who asks for its name or checks a configuration does not wait for them.
 """
 
-from __future__ import annotations
-
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -50,17 +48,17 @@ class Family(ABC, Generic[C]):
         """
 
     @abstractmethod
-    def build(self, configuration: C, n_bands: int, n_outputs: int) -> nn.Module:
+    def build(self, configuration: C, n_bands: int, n_outputs: int) -> "nn.Module":
         """Return a network with fresh weights drawn from torch's global generator."""
 
-    def fit_scale(self, network: nn.Module, inputs: Inputs, rows: Tensor) -> None:
+    def fit_scale(self, network: "nn.Module", inputs: Inputs, rows: "Tensor") -> None:
         """Set the network's buffers of scale from the training rows of all inputs; by default there are none.
 
         Called once, on fresh weights. Buffers are part of the network's state, so that a network that
         is opened again needs no data.
         """
 
-    def augment(self, inputs: Inputs, configuration: C, generator: torch.Generator) -> Inputs:
+    def augment(self, inputs: Inputs, configuration: C, generator: "torch.Generator") -> Inputs:
         """Return a randomly varied copy of a training batch. The default changes nothing."""
         return inputs
 
@@ -97,7 +95,9 @@ class Family(ABC, Generic[C]):
         return False
 
     @abstractmethod
-    def loss_terms(self, network: nn.Module, inputs: Inputs, target_l: Tensor, configuration: C) -> Inputs:
+    def loss_terms(
+        self, network: "nn.Module", inputs: Inputs, target_l: "Tensor", configuration: C
+    ) -> Inputs:
         """Return each weighted term of the loss per object; the sum of their means is minimised.
 
         The first L = len(target_l) of the B objects are labelled. A term is of shape (L,) or (B,). One of
@@ -105,7 +105,7 @@ class Family(ABC, Generic[C]):
         """
 
     @abstractmethod
-    def predict(self, network: nn.Module, inputs: Inputs) -> Tensor:
+    def predict(self, network: "nn.Module", inputs: Inputs) -> "Tensor":
         """Return normalised probabilities (B, K) of a network in evaluation mode."""
 
     def configure(self, values: dict[str, Any]) -> C:

@@ -1,7 +1,5 @@
 """Light curves as images: bands x time, with an explicit mask (Pasquet et al. 2019, A&A 627, A21)."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

@@ -4,8 +4,6 @@ The first layers of a network stand bfloat16's 8 bits well; what they end in doe
 it keeps 33 apart, and the logarithm of a mean of sigmoids that rounds to 1 is infinite.
 """
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager, nullcontext
 
 import torch

@@ -5,8 +5,6 @@ whose worker died goes on on another one, unless it died so `MAX_ATTEMPTS` times
 epoch.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import time
@@ -57,7 +55,7 @@ class _Live:
     """What each step took; of those before its driver was killed, too, once its worker resumes."""
 
 
-def open_ask_tell(study: Study, n_trials: int) -> AskTell:
+def open_ask_tell(study: Study, n_trials: int) -> "AskTell":
     """Open a study for a driver that brings it to `n_trials` trials: what a killed one left is set right."""
     opened = study.optuna_study(single_writer=not study.shared)
     drivers = drivers_of(study, opened)

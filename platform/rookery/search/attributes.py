@@ -1,7 +1,5 @@
 """User attributes of a trial: their names, and what each must be. Light: no Optuna is loaded here."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 SECONDS, JOULES = "device_seconds", "energy_joules"

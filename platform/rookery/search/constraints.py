@@ -1,7 +1,5 @@
 """What a configuration must keep to be trained at all, known before it is trained."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -29,7 +27,7 @@ Values = Mapping[str, Any]
 class Constraints:
     """The constraints of a study, and how far configurations are from breaking them."""
 
-    def __init__(self, document: StudyDocument) -> None:
+    def __init__(self, document: "StudyDocument") -> None:
         self._limits = document.space.constraints
         self._document = document
         self._family = load_family(document.family)
@@ -70,7 +68,7 @@ class Constraints:
         """Whether a configuration breaks none."""
         return all(excess <= 0 for excess in self.broken(values).values())
 
-    def tell(self, trial: optuna.Trial, values: Values) -> bool:
+    def tell(self, trial: "optuna.Trial", values: Values) -> bool:
         """Record for the sampler how far a configuration is from its limits; return whether it keeps them."""
         if not self._limits:
             return True

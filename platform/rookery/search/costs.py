@@ -1,7 +1,5 @@
 """What a study cost: device time and energy of every trial, those that came to nothing included."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +42,7 @@ def card_facts(file: Path) -> dict[str, Any]:
     return build(_CardFacts, parse_json(content, file), file).model_dump()
 
 
-def write_costs(trial: optuna.Trial, steps: Iterable[Mapping[str, float]]) -> None:
+def write_costs(trial: "optuna.Trial", steps: Iterable[Mapping[str, float]]) -> None:
     """Write what a trial's epochs took to its user attributes, before it is told."""
     spent = [step for step in steps if "seconds" in step]
     if not spent:
@@ -54,7 +52,7 @@ def write_costs(trial: optuna.Trial, steps: Iterable[Mapping[str, float]]) -> No
         trial.set_user_attr(JOULES, sum(step["joules"] for step in spent))
 
 
-def trial_costs(study: Study) -> pd.DataFrame:
+def trial_costs(study: "Study") -> "pd.DataFrame":
     """Return what each begun trial of a study cost.
 
     Returns
@@ -85,7 +83,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def trial_row(trial: optuna.trial.FrozenTrial, cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def trial_row(trial: "optuna.trial.FrozenTrial", cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return a trial's row of the table of costs from its attributes, or else from its networks' cards."""
     of_cards = cost_of_cards(cards)
     return {

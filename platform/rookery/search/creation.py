@@ -1,7 +1,5 @@
 """A study is made, or one that is there is gone on with under the same terms."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Run a search: Ray Tune over a study until it has the wanted number of trials."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -10,8 +10,6 @@ prove misleading. The idea of weighting earlier tasks by the ranking they get ri
 2018, arXiv:1802.02219.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -169,7 +167,7 @@ class WarmStart:
                     found.append(source.trials[rank].point)
         return found[:FIRST]
 
-    def seen(self, own: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    def seen(self, own: "Sequence[FrozenTrial]") -> "list[FrozenTrial]":
         """Return the earlier trials that a sampler shall see beside the study's `own` complete ones."""
         from optuna.trial import create_trial
 

@@ -1,7 +1,5 @@
 """The engine of searches and campaigns: Ray Tune runs a queue's trials, as many at once as there is room."""
 
-from __future__ import annotations
-
 from rookery.compute.faults import storage_fault
 from rookery.compute.resources import ResourcePlan
 from rookery.search.trial_queue import Queue

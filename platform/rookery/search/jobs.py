@@ -1,7 +1,5 @@
 """What a trial trains: a job for every fold and random start."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from rookery.search.study import Study

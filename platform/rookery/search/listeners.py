@@ -1,7 +1,5 @@
 """Who hears how a search goes: the display, Prometheus, the costs of trials, what stops a broken study."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -39,7 +37,7 @@ class Listener:
     def epoch(self, spent: Mapping[str, float]) -> None:
         """Hear that a network ended an epoch, and what it took: `seconds` of a device, and `joules`."""
 
-    def ending(self, trial: optuna.Trial, steps: Sequence[Mapping[str, float]]) -> None:
+    def ending(self, trial: "optuna.Trial", steps: Sequence[Mapping[str, float]]) -> None:
         """Hear that a trial is about to be told, and what its epochs took; writes are told with it."""
 
     def ended(self, search: Search, trial: FrozenTrial, kind: str | None) -> None:
@@ -49,7 +47,7 @@ class Listener:
 class CostsOfTrials(Listener):
     """Keeps what a trial took among its attributes."""
 
-    def ending(self, trial: optuna.Trial, steps: Sequence[Mapping[str, float]]) -> None:
+    def ending(self, trial: "optuna.Trial", steps: Sequence[Mapping[str, float]]) -> None:
         """Write it down."""
         write_costs(trial, steps)
 

@@ -1,7 +1,5 @@
 """The kinds of parameters that a search space may hold."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
@@ -36,17 +34,17 @@ class FloatParameter(_Searched):
     log: bool = False
 
     @model_validator(mode="after")
-    def _check(self) -> FloatParameter:
+    def _check(self) -> "FloatParameter":
         _check_range(self.low, self.high, self.step, self.log)
         return self
 
-    def distribution(self) -> optuna.distributions.FloatDistribution:
+    def distribution(self) -> "optuna.distributions.FloatDistribution":
         """Return it as Optuna knows it."""
         import optuna
 
         return optuna.distributions.FloatDistribution(self.low, self.high, step=self.step, log=self.log)
 
-    def suggest(self, trial: optuna.Trial, name: str) -> float:
+    def suggest(self, trial: "optuna.Trial", name: str) -> float:
         """Ask `trial` for a value."""
         return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
 
@@ -70,17 +68,17 @@ class IntParameter(_Searched):
     log: bool = False
 
     @model_validator(mode="after")
-    def _check(self) -> IntParameter:
+    def _check(self) -> "IntParameter":
         _check_range(self.low, self.high, None if self.step == 1 else self.step, self.log)
         return self
 
-    def distribution(self) -> optuna.distributions.IntDistribution:
+    def distribution(self) -> "optuna.distributions.IntDistribution":
         """Return it as Optuna knows it."""
         import optuna
 
         return optuna.distributions.IntDistribution(self.low, self.high, step=self.step, log=self.log)
 
-    def suggest(self, trial: optuna.Trial, name: str) -> int:
+    def suggest(self, trial: "optuna.Trial", name: str) -> int:
         """Ask `trial` for a value."""
         return trial.suggest_int(name, self.low, self.high, step=self.step, log=self.log)
 
@@ -109,13 +107,13 @@ class CategoricalParameter(_Searched):
                 raise ValueError(f"choices must differ, but {value!r} stands twice in {choices}")
         return choices
 
-    def distribution(self) -> optuna.distributions.CategoricalDistribution:
+    def distribution(self) -> "optuna.distributions.CategoricalDistribution":
         """Return it as Optuna knows it."""
         import optuna
 
         return optuna.distributions.CategoricalDistribution(self.choices)
 
-    def suggest(self, trial: optuna.Trial, name: str) -> Scalar:
+    def suggest(self, trial: "optuna.Trial", name: str) -> Scalar:
         """Ask `trial` for a value."""
         chosen = trial.suggest_categorical(name, self.choices)
         assert chosen is not None

@@ -1,7 +1,5 @@
 """The trials of a study with several objectives that none beats in all of them."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any
 
 from rookery_ensembles.errors import InputError, fail
@@ -10,7 +8,7 @@ if TYPE_CHECKING:
     from rookery.search.study import Study
 
 
-def pareto_front(study: Study) -> list[dict[str, Any]]:
+def pareto_front(study: "Study") -> list[dict[str, Any]]:
     """Return the Pareto front, the best by the first objective first.
 
     With one objective it is the best trial, or those that are as good.

@@ -1,7 +1,5 @@
 """The live display of a search: trials by state, best value, epochs of what runs, time left."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -64,7 +62,7 @@ class SearchProgress(Listener):
         self._counts, self._running = TrialCounts(), tuple[RunningTrial, ...]()
         self._live = Live(get_renderable=self._lines, console=console, refresh_per_second=4)
 
-    def __enter__(self) -> SearchProgress:
+    def __enter__(self) -> "SearchProgress":
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -134,7 +132,7 @@ class NetworkProgress:
         self._ended, self._failed, self._left = 0, 0, Countdown()
         self._live = Live(get_renderable=self._lines, console=console, refresh_per_second=4)
 
-    def __enter__(self) -> NetworkProgress:
+    def __enter__(self) -> "NetworkProgress":
         self._left.update(0, self._wanted)
         if self._console.is_terminal:
             self._live.start()

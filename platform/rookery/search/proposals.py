@@ -1,7 +1,5 @@
 """Where the next configuration comes from: published points, earlier studies, a grid, or the sampler."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Who stops bad trials, by the name used in ``study.yaml``."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal

@@ -10,8 +10,6 @@ any moment is continued by a new one from the study folder alone:
   its driver cannot do so for ever.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable
 

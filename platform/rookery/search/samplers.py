@@ -1,7 +1,5 @@
 """Who proposes configurations, by the name used in ``study.yaml``."""
 
-from __future__ import annotations
-
 import inspect
 import warnings
 from collections.abc import Callable, Mapping
@@ -31,7 +29,7 @@ _MOST_GRID_POINTS = 100_000
 
 def make_sampler(
     name: str, seed: int, space: SearchSpace, options: Mapping[str, Scalar] | None = None
-) -> optuna.samplers.BaseSampler:
+) -> "optuna.samplers.BaseSampler":
     """Return an Optuna sampler.
 
     Parameters

@@ -11,8 +11,6 @@ Keys and their meaning are those of :mod:`optuna.distributions`. A parameter who
 not hold is left out, and the family's default stands in its place.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -120,7 +118,7 @@ class SearchSpace(Document):
         parameter = self.parameters[name]
         return [] if isinstance(parameter, FixedParameter) else list(parameter.when)
 
-    def suggest(self, trial: optuna.Trial) -> dict[str, Scalar]:
+    def suggest(self, trial: "optuna.Trial") -> dict[str, Scalar]:
         """Ask an Optuna trial for every active parameter and add the fixed values.
 
         Returns
@@ -150,7 +148,7 @@ class SearchSpace(Document):
         """Return `point` without the values that are fixed: what Optuna may enqueue."""
         return {n: v for n, v in point.items() if not isinstance(self.parameters[n], FixedParameter)}
 
-    def fix(self, values: dict[str, Scalar], known: type[BaseModel] | None = None) -> SearchSpace:
+    def fix(self, values: dict[str, Scalar], known: type[BaseModel] | None = None) -> "SearchSpace":
         """Return a copy in which some parameters have one value only, in published points too.
 
         Raises `InputError` for a name that is no parameter, a value that is not plain, or one that

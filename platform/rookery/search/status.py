@@ -1,7 +1,5 @@
 """How a study stands, from its folder alone: no Ray, and no lock on a search that runs."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence

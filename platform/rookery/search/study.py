@@ -1,7 +1,5 @@
 """A study folder: what was asked (``study.yaml``), what is known (``study.db``), what was trained."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -139,7 +137,7 @@ class Study:
     """Where the study lives when it is at a URL; `path` is then its mirror on this machine."""
 
     @property
-    def url(self) -> sqlalchemy.URL:
+    def url(self) -> "sqlalchemy.URL":
         """Where the Optuna study is."""
         from rookery.search.storage.database import study_url
 
@@ -200,7 +198,7 @@ class Study:
         found = {trial.number: self.finished(trial.number) for trial in self.complete_optuna_trials()}
         return {number: cards for number, cards in found.items() if cards is not None}
 
-    def complete_optuna_trials(self) -> list[optuna.trial.FrozenTrial]:
+    def complete_optuna_trials(self) -> "list[optuna.trial.FrozenTrial]":
         """Return the COMPLETE trials as Optuna keeps them."""
         import optuna
 
@@ -208,7 +206,7 @@ class Study:
         complete = (optuna.trial.TrialState.COMPLETE,)
         return [] if opened is None else opened.get_trials(deepcopy=False, states=complete)
 
-    def reader(self) -> optuna.Study | None:
+    def reader(self) -> "optuna.Study | None":
         """Open the Optuna study so that nothing is written; None where no search has begun."""
         import optuna
 
@@ -227,7 +225,7 @@ class Study:
         for folder in (self.path, self.members_folder, self.path / "running"):
             sweep(folder, alone=True)
 
-    def optuna_study(self, *, single_writer: bool = False) -> optuna.Study:
+    def optuna_study(self, *, single_writer: bool = False) -> "optuna.Study":
         """Open the Optuna study, or create it; as its `single_writer` nobody else writes while it is open."""
         import optuna
         from sqlalchemy.exc import SQLAlchemyError

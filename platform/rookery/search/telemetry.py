@@ -4,8 +4,6 @@ The driver alone tells: all that a worker reports passes through it. Ray sends t
 so that nothing waits where nobody looks.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,7 +26,7 @@ HISTOGRAMS = {"rookery_epoch_seconds": "Seconds of an epoch."}
 BOUNDS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 _STATES = ("complete", "pruned", "failed", "running")
 _EVERY_SECONDS = 1.0
-_LAST: list[Telemetry] = []
+_LAST: "list[Telemetry]" = []
 """The last study's metrics: Ray forgets what it has not sent yet of one that nobody holds."""
 
 

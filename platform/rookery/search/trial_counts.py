@@ -1,7 +1,5 @@
 """How a study stands while it is searched: how many trials are in which state, and how far they are."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState

@@ -1,7 +1,5 @@
 """A queue of trials as the engine sees it: a study's is `AskTell`, a campaign's the list of its networks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol

@@ -3,8 +3,6 @@
 None of them has state of its own to save: Tune's snapshots hold nothing that a restart would need.
 """
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

@@ -4,8 +4,6 @@ A deterministic study looks so at itself: trial k is proposed, and stopped, from
 alone, which have all ended by then, so that it does not matter who was faster.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Container, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a trial does on a worker: train its members and report, under Ray Train or in its own Tune actor."""
 
-from __future__ import annotations
-
 import logging
 import traceback
 from collections.abc import Callable
@@ -141,7 +139,7 @@ def _worker_loop(config: dict[str, Any]) -> None:
     run_plan(TrialPlan.model_validate(config["plan"]), ray.train.report, team)
 
 
-def run_plan(plan: TrialPlan, send: Send, team: Team | None = None) -> None:
+def run_plan(plan: TrialPlan, send: Send, team: "Team | None" = None) -> None:
     """Train every member of a trial; `send` gets a value per epoch and at last the trial's value.
 
     A process that was told to end does so here, once its checkpoint is saved. Any error of the training

@@ -1,7 +1,5 @@
 """Ray Train worker groups whose processes hear SIGTERM and have the GPUs asked for; what they died of."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from ray.train import ControllerError, WorkerGroupError

@@ -1,7 +1,5 @@
 """How an objective looks past the labelled sample: the `shift` of a search space's `objective`."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator

@@ -1,7 +1,5 @@
 """Equal bins of redshift, as documents and options name them."""
 
-from __future__ import annotations
-
 from pydantic import Field, model_validator
 
 from rookery.documents import Document, build
@@ -19,13 +17,13 @@ class EqualBins(Document):
     """Number of bins."""
 
     @model_validator(mode="after")
-    def _increase(self) -> EqualBins:
+    def _increase(self) -> "EqualBins":
         if not self.low < self.high:
             raise ValueError(f"`low < high` must hold, but low={self.low:g}, high={self.high:g}")
         return self
 
     @classmethod
-    def of(cls, target: RedshiftBins) -> EqualBins:
+    def of(cls, target: RedshiftBins) -> "EqualBins":
         """Return the document of bins that are equal."""
         return cls(low=target.edges[0], high=target.edges[-1], number=target.n_columns)
 

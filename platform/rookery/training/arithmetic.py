@@ -1,7 +1,5 @@
 """The arithmetic that a GPU uses for numbers in single precision, and what was in force."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """A member's ``card.json``: what it says, whether its files are those it tells of. No torch is needed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pydantic import Field, model_validator
@@ -90,7 +88,7 @@ class Card(Document):
     """UTC, ISO 8601."""
 
     @model_validator(mode="after")
-    def _has_a_target(self) -> Card:
+    def _has_a_target(self) -> "Card":
         make_target(self.class_names, self.redshift_bins)
         return self
 

@@ -1,7 +1,5 @@
 """Checkpoints: one safetensors file per running member, replaced atomically after and within epochs."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import logging

@@ -1,7 +1,5 @@
 """A survey as tensors on a device, and the objects of each role."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any

@@ -1,7 +1,5 @@
 """A training job: everything that decides what a network becomes, as plain data that Ray can carry."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """The one training loop. It knows only a `report` given from outside, never who runs it."""
 
-from __future__ import annotations
-
 import logging
 import math
 import time

@@ -5,8 +5,6 @@
 (when the objective looks at degraded copies of the validation objects) and ``card.json``.
 """
 
-from __future__ import annotations
-
 import json
 import platform
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """How far a training has come: all that it needs to go on, as plain numbers and tensors by flat names."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Which objects of a survey have which role in a training. No torch is needed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -3,8 +3,6 @@
 From the host each batch is gathered and copied when its step comes. The numbers are the same.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 

@@ -1,7 +1,5 @@
 """The target of jobs, studies and cards: how their documents hold it, and what a survey's truth is to it."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from typing import Any

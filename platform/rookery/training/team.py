@@ -4,8 +4,6 @@ One process is a team of one. With more, torch's DistributedDataParallel average
 process group must exist (Ray Train makes it: gloo on CPUs, NCCL on GPUs).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a network is judged by after each epoch: plain validation, and validation under a shift."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal

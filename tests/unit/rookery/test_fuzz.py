@@ -4,8 +4,6 @@ A failure prints the target, the seed and what was done; `pytest tests/unit/rook
 does it again.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import random

@@ -1,7 +1,5 @@
 """How PELICAN varies the light curves of a training batch. Images are (B, N, T) flux, error and mask."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

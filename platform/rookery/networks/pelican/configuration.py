@@ -1,7 +1,5 @@
 """Hyperparameters of the `pelican` family. Defaults are chosen, not published, unless they say so."""
 
-from __future__ import annotations
-
 import math
 from typing import Literal
 
@@ -114,7 +112,7 @@ class PelicanConfiguration(TrainingConfiguration):
         return len(self.scalars)
 
     @model_validator(mode="after")
-    def _check_columns(self) -> PelicanConfiguration:
+    def _check_columns(self) -> "PelicanConfiguration":
         if self.n_columns > MOST_COLUMNS:
             raise ValueError(
                 f"a light-curve image has at most {MOST_COLUMNS} columns, but "
@@ -124,7 +122,7 @@ class PelicanConfiguration(TrainingConfiguration):
         return self
 
     @model_validator(mode="after")
-    def _check_pooling(self) -> PelicanConfiguration:
+    def _check_pooling(self) -> "PelicanConfiguration":
         if self.n_merged_columns < 2**self.merged_blocks:
             raise ValueError(
                 f"`merged_blocks` halves time {self.merged_blocks} times, "
@@ -134,7 +132,7 @@ class PelicanConfiguration(TrainingConfiguration):
         return self
 
     @model_validator(mode="after")
-    def _check_sparsity(self) -> PelicanConfiguration:
+    def _check_sparsity(self) -> "PelicanConfiguration":
         if self.kl and self.feature_activation != "sigmoid":
             raise ValueError(
                 f"`kl` needs feature_activation=sigmoid, but feature_activation={self.feature_activation}"

@@ -1,7 +1,5 @@
 """PELICAN as a family: how light curves enter it, what it minimises, what it predicts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
@@ -75,14 +73,14 @@ class Pelican(Family[PelicanConfiguration]):
         terms = configuration.autoencoder or configuration.contrastive or configuration.kl
         return configuration.unlabelled and terms
 
-    def build(self, configuration: PelicanConfiguration, n_bands: int, n_outputs: int) -> nn.Module:
+    def build(self, configuration: PelicanConfiguration, n_bands: int, n_outputs: int) -> "nn.Module":
         """Return a :class:`rookery.networks.pelican.network.PelicanNetwork`."""
         from rookery.networks.pelican.network import PelicanNetwork
 
         return PelicanNetwork(configuration, n_bands, n_outputs)
 
     def augment(
-        self, inputs: Inputs, configuration: PelicanConfiguration, generator: torch.Generator
+        self, inputs: Inputs, configuration: PelicanConfiguration, generator: "torch.Generator"
     ) -> Inputs:
         """Vary each light curve by its own draw; see :func:`rookery.networks.pelican.augmentation.vary`."""
         from rookery.networks.pelican.augmentation import vary
@@ -90,7 +88,7 @@ class Pelican(Family[PelicanConfiguration]):
         return vary(inputs, configuration, generator)
 
     def loss_terms(
-        self, network: nn.Module, inputs: Inputs, target_l: Tensor, configuration: PelicanConfiguration
+        self, network: "nn.Module", inputs: Inputs, target_l: "Tensor", configuration: PelicanConfiguration
     ) -> Inputs:
         """Return `cross_entropy` (L,) and, as configured, `reconstruction`, `contrastive`, `sparsity`."""
         import torch
@@ -128,7 +126,7 @@ class Pelican(Family[PelicanConfiguration]):
             terms["sparsity"] = (c.kl_weight * losses.sparsity(first, c.rho)).expand(batch)
         return terms
 
-    def predict(self, network: nn.Module, inputs: Inputs) -> Tensor:
+    def predict(self, network: "nn.Module", inputs: Inputs) -> "Tensor":
         """Return class probabilities (B, K)."""
         logits: Tensor = network(inputs["flux"], inputs["error"], inputs["mask"], inputs.get("scalars"))
         return logits.softmax(dim=1)

@@ -3,8 +3,6 @@
 Source: Pasquet et al. 2019, A&A 627, A21, from the text.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -5,8 +5,6 @@ time, then one N x 1 across the bands. Memory is channels-last, in which such sm
 fastest.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional

@@ -1,7 +1,5 @@
 """How `photoz_cnn` varies the images of a training batch. Images are (B, N, H, W) nanomaggies."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

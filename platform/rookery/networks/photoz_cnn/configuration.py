@@ -1,7 +1,5 @@
 """Hyperparameters of the `photoz_cnn` family. Defaults of the architecture are the published ones."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -108,7 +106,7 @@ class PhotozCnnConfiguration(TrainingConfiguration):
         return (smallest, *(kernel for kernel in larger if kernel <= side // 2))
 
     @model_validator(mode="after")
-    def _check_map(self) -> PhotozCnnConfiguration:
+    def _check_map(self) -> "PhotozCnnConfiguration":
         halved = (side for number, side in enumerate(self.block_sides) if self.pools_after(number))
         if min(halved, default=2) < 2:
             raise ValueError(
@@ -118,7 +116,7 @@ class PhotozCnnConfiguration(TrainingConfiguration):
         return self
 
     @model_validator(mode="after")
-    def _check_scalars(self) -> PhotozCnnConfiguration:
+    def _check_scalars(self) -> "PhotozCnnConfiguration":
         if len(set(self.scalars)) < len(self.scalars):
             raise ValueError(
                 f"covariates must differ, but with mwebv={self.mwebv} they are {', '.join(self.scalars)}"
@@ -126,7 +124,7 @@ class PhotozCnnConfiguration(TrainingConfiguration):
         return self
 
     @model_validator(mode="after")
-    def _check_joint(self) -> PhotozCnnConfiguration:
+    def _check_joint(self) -> "PhotozCnnConfiguration":
         if self.joint_blocks > self.blocks:
             raise ValueError(
                 f"`joint_blocks <= blocks` must hold, but joint_blocks={self.joint_blocks}, "

@@ -1,7 +1,5 @@
 """`photoz_cnn` as a family: how images enter it, what it minimises, what it predicts."""
 
-from __future__ import annotations
-
 import warnings
 from typing import TYPE_CHECKING, ClassVar
 
@@ -64,13 +62,13 @@ class PhotozCnn(Family[PhotozCnnConfiguration]):
         inputs["known"] = _as_tensor(known.astype(np.float32))
         return inputs
 
-    def build(self, configuration: PhotozCnnConfiguration, n_bands: int, n_outputs: int) -> nn.Module:
+    def build(self, configuration: PhotozCnnConfiguration, n_bands: int, n_outputs: int) -> "nn.Module":
         """Return a :class:`rookery.networks.photoz_cnn.network.PhotozNetwork`."""
         from rookery.networks.photoz_cnn.network import PhotozNetwork
 
         return PhotozNetwork(configuration, n_bands, n_outputs)
 
-    def fit_scale(self, network: nn.Module, inputs: Inputs, rows: Tensor) -> None:
+    def fit_scale(self, network: "nn.Module", inputs: Inputs, rows: "Tensor") -> None:
         """Set the network's scales of pixels and covariates from the training objects `rows`.
 
         Pixels and E(B-V) are scaled with `standardise` only, further covariates always. An unknown
@@ -103,7 +101,7 @@ class PhotozCnn(Family[PhotozCnnConfiguration]):
         scaling.scalar_deviation.copy_(torch.where(scaled, _divisor(deviation), 1.0))
 
     def augment(
-        self, inputs: Inputs, configuration: PhotozCnnConfiguration, generator: torch.Generator
+        self, inputs: Inputs, configuration: PhotozCnnConfiguration, generator: "torch.Generator"
     ) -> Inputs:
         """Vary each image by its own draw; see :mod:`rookery.networks.photoz_cnn.augmentation`."""
         from rookery.networks.photoz_cnn.augmentation import vary
@@ -111,7 +109,7 @@ class PhotozCnn(Family[PhotozCnnConfiguration]):
         return {**inputs, "images": vary(inputs["images"], configuration, generator)}
 
     def loss_terms(
-        self, network: nn.Module, inputs: Inputs, target_l: Tensor, configuration: PhotozCnnConfiguration
+        self, network: "nn.Module", inputs: Inputs, target_l: "Tensor", configuration: PhotozCnnConfiguration
     ) -> Inputs:
         """Return `cross_entropy` (L,), with label smoothing that of the smoothed bins."""
         from torch.nn import functional
@@ -123,7 +121,7 @@ class PhotozCnn(Family[PhotozCnnConfiguration]):
         wanted = smoothed(target_l, logits.shape[1], width)
         return {"cross_entropy": functional.cross_entropy(logits, wanted, reduction="none")}
 
-    def predict(self, network: nn.Module, inputs: Inputs) -> Tensor:
+    def predict(self, network: "nn.Module", inputs: Inputs) -> "Tensor":
         """Return probabilities (B, K) of the bins."""
         import torch
 
@@ -132,7 +130,7 @@ class PhotozCnn(Family[PhotozCnnConfiguration]):
         return torch.cat(found)
 
 
-def smoothed(target_l: Tensor, n_bins: int, width: float) -> Tensor:
+def smoothed(target_l: "Tensor", n_bins: int, width: float) -> "Tensor":
     """Return bin probabilities (L, K): a Gaussian of `width` bins around each target, cut at the ends."""
     import torch
 
@@ -140,12 +138,12 @@ def smoothed(target_l: Tensor, n_bins: int, width: float) -> Tensor:
     return (-0.5 * (distance / width).square()).softmax(dim=1)
 
 
-def _logits(network: nn.Module, inputs: Inputs) -> Tensor:
+def _logits(network: "nn.Module", inputs: Inputs) -> "Tensor":
     logits: Tensor = network(inputs["images"], inputs.get("scalars"), inputs.get("known"))
     return logits
 
 
-def _divisor(deviation: Tensor) -> Tensor:
+def _divisor(deviation: "Tensor") -> "Tensor":
     """Return deviations, 1 in place of those that are 0 but for rounding."""
     return deviation.where(deviation > 1e-6, 1.0)
 
@@ -163,7 +161,7 @@ def _of_bands(
     return found
 
 
-def _as_tensor(images: NDArray[np.floating]) -> Tensor:
+def _as_tensor(images: NDArray[np.floating]) -> "Tensor":
     """Share an array that may be read-only; nothing here writes to it."""
     import torch
 
@@ -172,6 +170,6 @@ def _as_tensor(images: NDArray[np.floating]) -> Tensor:
         return torch.from_numpy(images)
 
 
-def _middle(images: Tensor, size: int) -> Tensor:
+def _middle(images: "Tensor", size: int) -> "Tensor":
     top, left = ((side - size) // 2 for side in images.shape[2:])
     return images[:, :, top : top + size, left : left + size]

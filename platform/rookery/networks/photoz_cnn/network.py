@@ -1,7 +1,5 @@
 """Layers of `photoz_cnn`. Shapes: B batch, N bands, C channels, H x W pixels, S covariates, K bins."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional, init

@@ -1,7 +1,5 @@
 """Hyperparameters of the `photoz_mlp` family. Defaults are chosen by trials of this project."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -57,7 +55,7 @@ class PhotozMlpConfiguration(TrainingConfiguration):
         return ("mwebv", *named) if self.mwebv else named
 
     @model_validator(mode="after")
-    def _check_inputs(self) -> PhotozMlpConfiguration:
+    def _check_inputs(self) -> "PhotozMlpConfiguration":
         if not (self.magnitudes or self.colours or self.errors or self.scalars):
             raise ValueError(
                 "one of magnitudes, colours, errors, mwebv or covariates must be an input, but none is"

@@ -1,7 +1,5 @@
 """`photoz_mlp` as a family: how a catalogue enters it, what it minimises, what it predicts."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -64,13 +62,13 @@ class PhotozMlp(Family[PhotozMlpConfiguration]):
             inputs["scalars"] = _tensor(np.hstack([np.where(known, values, 0.0), known]))
         return inputs
 
-    def build(self, configuration: PhotozMlpConfiguration, n_bands: int, n_outputs: int) -> nn.Module:
+    def build(self, configuration: PhotozMlpConfiguration, n_bands: int, n_outputs: int) -> "nn.Module":
         """Return a :class:`rookery.networks.photoz_mlp.network.PhotozMlpNetwork`."""
         from rookery.networks.photoz_mlp.network import PhotozMlpNetwork
 
         return PhotozMlpNetwork(configuration, n_bands, n_outputs)
 
-    def fit_scale(self, network: nn.Module, inputs: Inputs, rows: Tensor) -> None:
+    def fit_scale(self, network: "nn.Module", inputs: Inputs, rows: "Tensor") -> None:
         """Scale the inputs by median and spread of the training objects."""
         from rookery.networks.photoz_mlp.network import PhotozMlpNetwork
 
@@ -79,7 +77,7 @@ class PhotozMlp(Family[PhotozMlpConfiguration]):
         network.features.fit(training, network.ever_missing)
 
     def augment(
-        self, inputs: Inputs, configuration: PhotozMlpConfiguration, generator: torch.Generator
+        self, inputs: Inputs, configuration: PhotozMlpConfiguration, generator: "torch.Generator"
     ) -> Inputs:
         """Add noise to magnitudes, and hide bands."""
         import torch
@@ -103,7 +101,7 @@ class PhotozMlp(Family[PhotozMlpConfiguration]):
         return configuration.band_dropout > 0
 
     def loss_terms(
-        self, network: nn.Module, inputs: Inputs, target_l: Tensor, configuration: PhotozMlpConfiguration
+        self, network: "nn.Module", inputs: Inputs, target_l: "Tensor", configuration: PhotozMlpConfiguration
     ) -> Inputs:
         """Return `cross_entropy` (L,)."""
         from rookery.networks.photoz_mlp.network import PhotozMlpNetwork
@@ -112,7 +110,7 @@ class PhotozMlp(Family[PhotozMlpConfiguration]):
         labelled = {name: values[: len(target_l)] for name, values in inputs.items()}
         return {"cross_entropy": network.head.cross_entropy(network.hidden_units(labelled), target_l)}
 
-    def predict(self, network: nn.Module, inputs: Inputs) -> Tensor:
+    def predict(self, network: "nn.Module", inputs: Inputs) -> "Tensor":
         """Return probabilities of the bins (B, K)."""
         log_bk: Tensor = network(inputs)
         return log_bk.softmax(dim=1)  # they sum to 1 already, but for rounding
@@ -129,7 +127,7 @@ def _columns(
     return found
 
 
-def _tensor(values: NDArray[np.generic]) -> Tensor:
+def _tensor(values: NDArray[np.generic]) -> "Tensor":
     import torch
 
     return torch.from_numpy(values.astype(np.float32))

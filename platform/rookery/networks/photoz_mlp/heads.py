@@ -1,7 +1,5 @@
 """From hidden units to a PDF over bins. Shapes: B objects, W hidden units, K bins, C components."""
 
-from __future__ import annotations
-
 import math
 
 import torch

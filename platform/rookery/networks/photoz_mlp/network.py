@@ -3,8 +3,6 @@
 Missing values are 0 after scaling, and a further input per band and covariate tells that they are missing.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -5,8 +5,6 @@ of trials that takes many times longer and more memory than what a summary needs
 is read by Python's library alone; the tables are Optuna's.
 """
 
-from __future__ import annotations
-
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence

@@ -3,8 +3,6 @@
 A PostgreSQL database may hold many studies; each has the name that its ``study.yaml`` says.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Who else works on a study: nobody, when its database is a file; other drivers, on PostgreSQL."""
 
-from __future__ import annotations
-
 import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol

@@ -1,7 +1,5 @@
 """Optuna's private names that a driver needs, all in one place: what to look at when Optuna is updated."""
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Calls of a study's database that are made again while it cannot be reached: a server or a folder away."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar

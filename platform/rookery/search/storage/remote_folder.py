@@ -5,8 +5,6 @@ Members never change once they are finished, so a copy never grows stale. A memb
 Credentials come from the environment, as the provider's own tools take them, and are written nowhere.
 """
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import logging

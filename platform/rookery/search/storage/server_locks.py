@@ -4,8 +4,6 @@ Drivers hold an advisory lock of the server for as long as they live: the server
 however it does, so that others know whose trials to take up.
 """
 
-from __future__ import annotations
-
 import hashlib
 import time
 import uuid

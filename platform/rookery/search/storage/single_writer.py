@@ -6,8 +6,6 @@ one transaction of plain statements. The tables and what is in them are Optuna's
 what Optuna's own storage would have written.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 from collections import defaultdict

@@ -6,8 +6,6 @@ written as one file. One that was left so by an earlier version is mended in one
 that any trial wrote is ever deleted.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from pathlib import Path

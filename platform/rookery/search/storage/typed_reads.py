@@ -4,8 +4,6 @@ SQLite holds any value in any column, and a file may be damaged in every way; Op
 raise whatever they stumble over.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from datetime import datetime

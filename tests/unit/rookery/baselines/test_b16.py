@@ -1,7 +1,5 @@
 """The baseline B16: folds, missing magnitudes, other bands, and what it refuses."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Local linear regression: planes, outliers and boxes with known answers."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

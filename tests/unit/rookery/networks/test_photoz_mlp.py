@@ -1,7 +1,5 @@
 """The family photoz_mlp: heads that are distributions, scales, missing values, and what it refuses."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A study.db that is damaged in every way is one error of its readers: status, dashboard, Pareto front."""
 
-from __future__ import annotations
-
 import random
 import shutil
 import sqlite3

@@ -1,7 +1,5 @@
 """Who proposes configurations, with the options of Optuna's classes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import optuna

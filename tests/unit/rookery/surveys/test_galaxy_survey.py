@@ -1,7 +1,5 @@
 """Galaxy surveys: catalogues and cutouts, written as a stream, whole or not at all."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Who chooses the epoch, and whether those who judge a network had a part in it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

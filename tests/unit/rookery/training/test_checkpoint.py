@@ -1,7 +1,5 @@
 """Damaged checkpoints: training starts again, with one warning, whatever the damage is."""
 
-from __future__ import annotations
-
 import json
 import logging
 import math

@@ -1,7 +1,5 @@
 """What a network's outputs mean: classes, or bins of redshift."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
