@@ -7,7 +7,7 @@ from io import StringIO
 from typing import Any
 
 from rookery.campaigns.load import Campaign
-from rookery.campaigns.prepare import Ground
+from rookery.campaigns.prepare import ExperimentData
 from rookery.campaigns.scores import Line, is_number
 from rookery.campaigns.uncertainty import LEVEL, Difference, differences
 from rookery_ensembles.metric import METRICS
@@ -47,10 +47,10 @@ def paired(campaign: Campaign, lines: Sequence[Line]) -> list[Pair]:
     return found
 
 
-def check_between(campaign: Campaign, grounds: dict[str, Ground]) -> None:
+def check_between(campaign: Campaign, datasets: dict[str, ExperimentData]) -> None:
     """Refuse to pair experiments that judge other objects, before anything is trained."""
     for number, (one, other) in enumerate(campaign.document.table.between):
-        ids = [grounds[name].test_id.tolist() for name in (one, other)]
+        ids = [datasets[name].test_id.tolist() for name in (one, other)]
         if ids[0] != ids[1]:
             rule = f"`{one}` judges {len(ids[0])} objects and `{other}` {len(ids[1])}, which are not the same"
             raise campaign.source.error(("table", "between", number), rule)

@@ -8,7 +8,7 @@ from typing import Any
 
 from rookery.campaigns.document import ExperimentDocument, RowDocument
 from rookery.campaigns.load import Campaign
-from rookery.campaigns.prepare import Ground, digest
+from rookery.campaigns.prepare import ExperimentData, digest
 from rookery.documents import Document
 from rookery.networks.configuration import configuration_hash
 from rookery.training.card import CARD, CONFIG, WEIGHTS, read_card
@@ -49,11 +49,11 @@ class Folders:
         """Bundles of the ensemble rows."""
         return self.out / "ensembles"
 
-    def elsewhere(self, member: str, ground: Ground) -> Path:
+    def elsewhere(self, member: str, data: ExperimentData) -> Path:
         """Return the file with a member's predictions for an experiment's test survey."""
-        if not ground.predicts_elsewhere:
+        if not data.predicts_elsewhere:
             return self.members / member / TEST
-        return self.predictions / f"{member}-{ground.test_survey.checksum[:8]}.parquet"
+        return self.predictions / f"{member}-{data.test_survey.checksum[:8]}.parquet"
 
 
 class NetworkTask(Document):
@@ -91,7 +91,7 @@ def is_whole(member: Path) -> bool:
 
 def training_job(
     campaign: Campaign,
-    ground: Ground,
+    data: ExperimentData,
     experiment: ExperimentDocument,
     row: RowDocument,
     seed: int,
@@ -107,12 +107,12 @@ def training_job(
     }
     facts = {
         "configuration": configuration_hash(family.name, family.configure(dict(configuration))),
-        "survey": ground.survey.checksum,
-        "split": _split_facts(ground),
+        "survey": data.survey.checksum,
+        "split": _split_facts(data),
         "classes": _outputs(campaign),
         "objective": defaults.objective.model_dump(mode="json"),
     }
-    rule = campaign.epoch_rule(experiment, ground.split.n_folds)
+    rule = campaign.epoch_rule(experiment, data.split.n_folds)
     facts |= {key: value for key, value in rule.items() if value != TrainingJob.model_fields[key].default}
     if experiment.train_on is not None:
         facts["train_on"] = experiment.train_on.model_dump(mode="json")
@@ -120,9 +120,9 @@ def training_job(
         member=fold_name(f"{digest(facts)[:12]}-s{seed}", fold),
         family=family.name,
         configuration=dict(configuration),
-        survey=str(ground.survey.path.absolute()),
-        survey_checksum=ground.survey.checksum,
-        split=ground.split.name,
+        survey=str(data.survey.path.absolute()),
+        survey_checksum=data.survey.checksum,
+        split=data.split.name,
         fold=fold,
         train_on=experiment.train_on,
         # Members of one seed start alike in every fold.
@@ -138,18 +138,20 @@ def fold_name(start: str, fold: int | None) -> str:
     return start if fold is None else f"{start}-f{fold}"
 
 
-def network_tasks(campaign: Campaign, grounds: dict[str, Ground], folders: Folders) -> list[NetworkTask]:
+def network_tasks(
+    campaign: Campaign, datasets: dict[str, ExperimentData], folders: Folders
+) -> list[NetworkTask]:
     """Return every network once, the costliest first: the last ones to end shall be short."""
     tasks: dict[str, NetworkTask] = {}
     for name, experiment, row in _network_rows(campaign):
-        ground = grounds[name]
-        size = ground.training_size(experiment.train_on)
-        for seed, fold in product(campaign.seeds(experiment, row), ground.folds):
-            job = training_job(campaign, ground, experiment, row, seed, fold)
+        data = datasets[name]
+        size = data.training_size(experiment.train_on)
+        for seed, fold in product(campaign.seeds(experiment, row), data.folds):
+            job = training_job(campaign, data, experiment, row, seed, fold)
             surveys = {}
-            if ground.predicts_elsewhere:
-                out = folders.elsewhere(job.member, ground).absolute()
-                surveys[str(out)] = str(ground.test_survey.path.absolute())
+            if data.predicts_elsewhere:
+                out = folders.elsewhere(job.member, data).absolute()
+                surveys[str(out)] = str(data.test_survey.path.absolute())
             epochs = campaign.family_of(row).configure(job.configuration).epochs
             known = tasks.get(job.member)
             tasks[job.member] = NetworkTask(
@@ -159,7 +161,7 @@ def network_tasks(campaign: Campaign, grounds: dict[str, Ground], folders: Folde
 
 
 def baseline_task(
-    campaign: Campaign, ground: Ground, experiment: ExperimentDocument, row: RowDocument
+    campaign: Campaign, data: ExperimentData, experiment: ExperimentDocument, row: RowDocument
 ) -> BaselineTask:
     """Return a baseline row's run."""
     assert row.baseline is not None
@@ -167,8 +169,8 @@ def baseline_task(
     facts = {
         "baseline": row.baseline,
         "options": row.options,
-        "survey": ground.survey.checksum,
-        "split": _split_facts(ground),
+        "survey": data.survey.checksum,
+        "split": _split_facts(data),
         "classes": _outputs(campaign),
         "seed": defaults.seed,
     }
@@ -176,16 +178,16 @@ def baseline_task(
     if train_on is not None:
         facts["train_on"] = train_on
     name = f"{row.baseline}-{digest(facts)[:12]}"
-    return BaselineTask(name, row.baseline, row.options, ground.survey.path, ground.split.name, train_on)
+    return BaselineTask(name, row.baseline, row.options, data.survey.path, data.split.name, train_on)
 
 
-def baseline_tasks(campaign: Campaign, grounds: dict[str, Ground]) -> list[BaselineTask]:
+def baseline_tasks(campaign: Campaign, datasets: dict[str, ExperimentData]) -> list[BaselineTask]:
     """Return every baseline run once."""
     tasks: dict[str, BaselineTask] = {}
     for name, experiment in campaign.document.experiments.items():
         for row in campaign.rows_of(experiment):
             if row.baseline is not None:
-                task = baseline_task(campaign, grounds[name], experiment, row)
+                task = baseline_task(campaign, datasets[name], experiment, row)
                 tasks[task.id] = task
     return list(tasks.values())
 
@@ -302,8 +304,8 @@ def _outputs(campaign: Campaign) -> Any:
     return campaign.target.names or campaign.document.defaults.bins.model_dump()
 
 
-def _split_facts(ground: Ground) -> str:
+def _split_facts(data: ExperimentData) -> str:
     """Return a digest of who has which role, so that a split made anew under its name is another one."""
-    split = ground.split
+    split = data.split
     facts = [split.name, split.object_id.tolist(), split.role.tolist(), split.fold.tolist()]
     return digest(facts if split.group is None else [*facts, split.group.tolist()])

@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Ground:
+class ExperimentData:
     """What an experiment stands on.
 
     Attributes
@@ -102,8 +102,8 @@ def check_options(campaign: Campaign) -> None:
             _check(source, ("rows", position, "options"), row.options, known)
 
 
-def prepare(campaign: Campaign, folder: Path, say: Say) -> dict[str, Ground]:
-    """Make what is missing and return each experiment's ground.
+def prepare(campaign: Campaign, folder: Path, say: Say) -> dict[str, ExperimentData]:
+    """Make what is missing and return each experiment's data.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def _survey(campaign: Campaign, name: str, folder: Path, say: Say) -> Survey:
 
 def _ground(
     campaign: Campaign, name: str, experiment: ExperimentDocument, surveys: dict[str, Survey]
-) -> Ground:
+) -> ExperimentData:
     survey = surveys[experiment.survey]
     split = _split(campaign, ("experiments", name, "split"), survey, experiment.split)
     if experiment.folds not in (None, split.n_folds):
@@ -224,7 +224,7 @@ def _ground(
         generator = np.random.default_rng(defaults.seed)
         test_id = np.sort(generator.choice(test_id, experiment.max_test, replace=False))
     elsewhere = experiment.test_survey is not None
-    return Ground(survey, split, test_survey, test_id, elsewhere, out_of_fold)
+    return ExperimentData(survey, split, test_survey, test_id, elsewhere, out_of_fold)
 
 
 def _split(campaign: Campaign, place: Key, survey: Survey, wanted: str | dict[str, Any]) -> Split:

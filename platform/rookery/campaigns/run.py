@@ -66,7 +66,7 @@ class CampaignResult:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Resources:
     """Where networks shall train, and how many at once.
 
     Attributes
@@ -130,19 +130,19 @@ def run_campaign(
             console.print(text, highlight=False, soft_wrap=True)
 
         say(plan)
-        grounds = prepare(campaign, Path(surveys) if surveys else folders.out / "surveys", say)
-        check_bins(campaign, grounds)
-        check_between(campaign, grounds)
-        tasks = [t for t in network_tasks(campaign, grounds, folders) if not t.is_finished(folders)]
+        datasets = prepare(campaign, Path(surveys) if surveys else folders.out / "surveys", say)
+        check_bins(campaign, datasets)
+        check_between(campaign, datasets)
+        tasks = [t for t in network_tasks(campaign, datasets, folders) if not t.is_finished(folders)]
         baselines = [
             task
-            for task in baseline_tasks(campaign, grounds)
+            for task in baseline_tasks(campaign, datasets)
             if not (folders.predictions / f"{task.id}.parquet").is_file()
         ]
-        asked = Asked(address, processes, cpus_per_network, gpus_per_network)
-        errors = _work(campaign, folders, tasks, baselines, asked, console)
-        lines = score_campaign(campaign, grounds, folders)
-        table = write_tables(campaign, grounds, lines, folders, errors)
+        resources = Resources(address, processes, cpus_per_network, gpus_per_network)
+        errors = _work(campaign, folders, tasks, baselines, resources, console)
+        lines = score_campaign(campaign, datasets, folders)
+        table = write_tables(campaign, datasets, lines, folders, errors)
     if errors:
         raise _missing(campaign, folders, lines, errors)
     return CampaignResult(folders.out, plan, lines, table, len(tasks))
@@ -153,7 +153,7 @@ def _work(
     folders: Folders,
     tasks: Sequence[NetworkTask],
     baselines: Sequence[BaselineTask],
-    asked: Asked,
+    resources: Resources,
     console: Console,
 ) -> dict[str, str]:
     """Run the baselines, then train the networks; return the errors of those that failed, by name."""
@@ -161,14 +161,14 @@ def _work(
         return {}
     errors: dict[str, str] = {}
     defaults = campaign.document.defaults
-    with ray_session(asked.address) as nodes:
+    with ray_session(resources.address) as nodes:
         listen_to_sigterm()
         plan = plan_resources(
             nodes,
             defaults.execution,
-            concurrent=asked.processes,
-            cpus_per_trial=asked.cpus,
-            gpus_per_trial=asked.gpus,
+            concurrent=resources.processes,
+            cpus_per_trial=resources.cpus,
+            gpus_per_trial=resources.gpus,
             workers_per_network=defaults.workers_per_network,
             trials=len(tasks),
         )

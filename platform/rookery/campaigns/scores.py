@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rookery.campaigns.document import Bins, ExperimentDocument, RowDocument
 from rookery.campaigns.load import Campaign
 from rookery.campaigns.plan import VALIDATION, Folders, baseline_task, fold_name, is_whole, training_job
-from rookery.campaigns.prepare import Ground
+from rookery.campaigns.prepare import ExperimentData
 from rookery.campaigns.uncertainty import Judged, judge
 from rookery.inference.write_ensemble import open_candidate, write_ensemble
 from rookery.shift.domain import training_domain
@@ -72,11 +72,11 @@ class Line:
     judged: Judged | None = field(default=None, repr=False, compare=False)
 
 
-def score_campaign(campaign: Campaign, grounds: dict[str, Ground], folders: Folders) -> list[Line]:
+def score_campaign(campaign: Campaign, datasets: dict[str, ExperimentData], folders: Folders) -> list[Line]:
     """Score every row of every experiment; networks that are missing leave a row with fewer, or none."""
     lines = []
     for name, experiment in campaign.document.experiments.items():
-        scorer = _Scorer(campaign, name, experiment, grounds[name], folders)
+        scorer = _Scorer(campaign, name, experiment, datasets[name], folders)
         for row in campaign.rows_of(experiment):
             lines += scorer.lines(row)
     return lines
@@ -89,13 +89,13 @@ class _Scorer:
     campaign: Campaign
     name: str
     experiment: ExperimentDocument
-    ground: Ground
+    data: ExperimentData
     folders: Folders
 
     def lines(self, row: RowDocument) -> list[Line]:
         """Return a row's line, and one for each bin."""
         if row.baseline is not None:
-            task = baseline_task(self.campaign, self.ground, self.experiment, row)
+            task = baseline_task(self.campaign, self.data, self.experiment, row)
             path = self.folders.predictions / f"{task.id}.parquet"
             found = [read_predictions(path)] if path.is_file() else []
             return self._judge(row, found, (task.id,), members=0, wanted=0)
@@ -114,24 +114,24 @@ class _Scorer:
     def _read(self, start: Sequence[str]) -> Predictions:
         """Return what the networks of one random start say of the test objects."""
         found = [read_predictions(self._test_file(name)) for name in start]
-        if self.ground.out_of_fold:
+        if self.data.out_of_fold:
             return pool_folds(found)
         return mean_of(found)
 
     def _names(self, row: RowDocument) -> list[str]:
         """Return the names of a row's random starts: those of its networks, but for their folds."""
         seeds = self.campaign.seeds(self.experiment, row)
-        jobs = [training_job(self.campaign, self.ground, self.experiment, row, seed) for seed in seeds]
+        jobs = [training_job(self.campaign, self.data, self.experiment, row, seed) for seed in seeds]
         return [job.member for job in jobs]
 
     def _of_folds(self, start: str) -> list[str]:
         """Return the networks of one random start."""
-        return [fold_name(start, fold) for fold in self.ground.folds]
+        return [fold_name(start, fold) for fold in self.data.folds]
 
     def _test_file(self, member: str) -> Path:
-        if self.ground.out_of_fold:
+        if self.data.out_of_fold:
             return self.folders.members / member / VALIDATION
-        return self.folders.elsewhere(member, self.ground)
+        return self.folders.elsewhere(member, self.data)
 
     def _is_ready(self, member: str) -> bool:
         return is_whole(self.folders.members / member) and self._test_file(member).is_file()
@@ -155,18 +155,18 @@ class _Scorer:
             self.folders.ensembles / self.name / slug(row.name),
             positive=self.campaign.document.defaults.positive,
             sharpen=not shifted,
-            domain=training_domain(self.ground.survey, self.ground.split),
+            domain=training_domain(self.data.survey, self.data.split),
             provenance={
                 "campaign": self.campaign.document.name,
                 "experiment": self.name,
                 "row": row.name,
-                "survey": self.ground.survey.checksum,
-                "split": self.ground.split.name,
+                "survey": self.data.survey.checksum,
+                "split": self.data.split.name,
                 "candidates": len(candidates),
             },
             replace=True,
         )
-        if self.ground.out_of_fold:
+        if self.data.out_of_fold:
             return out_of_fold(candidates, choice, name=bundle.path.name)
         stack = stack_members([read_predictions(self._test_file(member.id)) for member in choice.members])
         values = choice.calibrate(average(stack.values, [m.weight for m in choice.members]))
@@ -185,9 +185,9 @@ class _Scorer:
         members: int,
         wanted: int,
     ) -> list[Line]:
-        ground, table = self.ground, self.campaign.document.table
-        training = ground.training_size(self.experiment.train_on)
-        validation = 0 if ground.split.n_folds else ground.count("validation")
+        data, table = self.data, self.campaign.document.table
+        training = data.training_size(self.experiment.train_on)
+        validation = 0 if data.split.n_folds else data.count("validation")
         aligned = [self._aligned(predictions) for predictions in found]
         kept = [self._kept(row, predictions) for predictions in aligned]
         lines = []
@@ -200,7 +200,7 @@ class _Scorer:
             ]
             judged = judge(
                 some,
-                len(ground.test_id),
+                len(data.test_id),
                 self.campaign.document.defaults.positive,
                 table.replicates,
                 self.campaign.document.defaults.seed,
@@ -226,7 +226,7 @@ class _Scorer:
 
     def _aligned(self, predictions: Predictions) -> Predictions:
         """Return the predictions of the test objects, in their order."""
-        chosen = self.ground.test_id
+        chosen = self.data.test_id
         order = np.argsort(predictions.object_id)
         place = np.searchsorted(predictions.object_id, chosen, sorter=order)
         rows = order[np.minimum(place, len(order) - 1)]
@@ -246,10 +246,10 @@ class _Scorer:
 
     def _bins(self, bins: Bins | None) -> list[tuple[str, NDArray[np.bool_]]]:
         """Mark the test objects of each bin, all of them first."""
-        everything = [("", np.ones(len(self.ground.test_id), dtype=bool))]
+        everything = [("", np.ones(len(self.data.test_id), dtype=bool))]
         if bins is None:
             return everything
-        values = column_values(self.campaign, self.ground, bins.column)
+        values = column_values(self.campaign, self.data, bins.column)
         edges = list(zip(bins.edges, bins.edges[1:], strict=False))
         return everything + [
             (f"{low:g} <= {bins.column} < {high:g}", (values >= low) & (values < high)) for low, high in edges
@@ -280,14 +280,14 @@ def mean_of(found: Sequence[Predictions]) -> Predictions:
     return replace(found[0], object_id=stack.object_id, truth=stack.truth, values=values)
 
 
-def check_bins(campaign: Campaign, grounds: dict[str, Ground]) -> None:
+def check_bins(campaign: Campaign, datasets: dict[str, ExperimentData]) -> None:
     """Refuse bins of a column that some test survey lacks, before anything is trained."""
     if campaign.document.table.bins is not None:
-        for ground in grounds.values():
-            column_values(campaign, ground, campaign.document.table.bins.column)
+        for data in datasets.values():
+            column_values(campaign, data, campaign.document.table.bins.column)
 
 
-def column_values(campaign: Campaign, ground: Ground, column: str) -> NDArray[Any]:
+def column_values(campaign: Campaign, data: ExperimentData, column: str) -> NDArray[Any]:
     """Return a column of the test objects, from the object table or else the truth table.
 
     Raises
@@ -295,10 +295,10 @@ def column_values(campaign: Campaign, ground: Ground, column: str) -> NDArray[An
     InputError
         When neither has it as numbers; those that do are listed.
     """
-    survey, truth = ground.test_survey, ground.test_survey.truth()
+    survey, truth = data.test_survey, data.test_survey.truth()
     for frame in (survey.objects, truth):
         if frame is not None and column in frame.select_dtypes("number").columns:
-            values = frame.set_index("object_id")[column].loc[list(ground.test_id)]
+            values = frame.set_index("object_id")[column].loc[list(data.test_id)]
             return values.to_numpy(dtype=np.float64)
     known = [c for f in (survey.objects, truth) if f is not None for c in f.select_dtypes("number").columns]
     rule = f"{survey.path} has the columns of numbers {', '.join(known)}, but not {column!r}"

@@ -12,7 +12,7 @@ import rookery
 from rookery.campaigns.differences import Pair, differences_csv, differences_markdown, paired, plain
 from rookery.campaigns.load import Campaign
 from rookery.campaigns.plan import Folders
-from rookery.campaigns.prepare import Ground
+from rookery.campaigns.prepare import ExperimentData
 from rookery.campaigns.scores import Line, is_number
 from rookery.reports.assess.judged import is_simulated
 from rookery.training.card import read_card
@@ -52,7 +52,7 @@ def entries(campaign: Campaign, lines: Sequence[Line]) -> list[Entry]:
 
 def write_tables(
     campaign: Campaign,
-    grounds: dict[str, Ground],
+    datasets: dict[str, ExperimentData],
     lines: Sequence[Line],
     folders: Folders,
     errors: dict[str, str],
@@ -60,7 +60,7 @@ def write_tables(
     """Write ``table.md``, ``table.csv`` and ``table.json``; return the first."""
     shown = entries(campaign, lines)
     pairs = paired(campaign, lines)
-    text = markdown(campaign, grounds, shown, pairs)
+    text = markdown(campaign, datasets, shown, pairs)
     write_text(folders.out / "table.csv", comma_separated(campaign, shown))
     if pairs:
         write_text(folders.out / "differences.csv", differences_csv(campaign, pairs))
@@ -70,7 +70,7 @@ def write_tables(
         "version": rookery.__version__,
         "surveys": {
             name: {"path": str(survey.path), "checksum": survey.checksum, "simulated": is_simulated(survey)}
-            for name, survey in _surveys(campaign, grounds).items()
+            for name, survey in _surveys(campaign, datasets).items()
         },
         "networks": len(cards),
         "device_seconds": sum(card.device_seconds for card in cards),
@@ -85,7 +85,10 @@ def write_tables(
 
 
 def markdown(
-    campaign: Campaign, grounds: dict[str, Ground], shown: Sequence[Entry], pairs: Sequence[Pair] = ()
+    campaign: Campaign,
+    datasets: dict[str, ExperimentData],
+    shown: Sequence[Entry],
+    pairs: Sequence[Pair] = (),
 ) -> str:
     """Return the table as Markdown."""
     document = campaign.document
@@ -103,7 +106,7 @@ def markdown(
         cells += [_cell(key, line.metrics, line.error) for key in columns]
         cells += [_cell(key, entry.baseline, {}) for key in columns] if beside else []
         rows.append(cells)
-    parts = [f"# {document.name}", document.description.strip(), *_notes(campaign, grounds, beside)]
+    parts = [f"# {document.name}", document.description.strip(), *_notes(campaign, datasets, beside)]
     table = [head, ["---"] * len(head), *rows]
     parts.append("\n".join("| " + " | ".join(cells) + " |" for cells in table))
     parts += differences_markdown(campaign, pairs)
@@ -130,8 +133,8 @@ def comma_separated(campaign: Campaign, shown: Sequence[Entry]) -> str:
     return stream.getvalue()
 
 
-def _notes(campaign: Campaign, grounds: dict[str, Ground], beside: str | None) -> list[str]:
-    surveys = _surveys(campaign, grounds)
+def _notes(campaign: Campaign, datasets: dict[str, ExperimentData], beside: str | None) -> list[str]:
+    surveys = _surveys(campaign, datasets)
     simulated = [name for name, survey in surveys.items() if is_simulated(survey)]
     others = [name for name in surveys if name not in simulated]
     notes = [f"Simulated: {', '.join(simulated)}."] if simulated else []
@@ -153,12 +156,12 @@ def _notes(campaign: Campaign, grounds: dict[str, Ground], beside: str | None) -
     return notes
 
 
-def _surveys(campaign: Campaign, grounds: dict[str, Ground]) -> dict[str, Any]:
+def _surveys(campaign: Campaign, datasets: dict[str, ExperimentData]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, experiment in campaign.document.experiments.items():
-        found[experiment.survey] = grounds[name].survey
+        found[experiment.survey] = datasets[name].survey
         if experiment.test_survey is not None:
-            found[experiment.test_survey] = grounds[name].test_survey
+            found[experiment.test_survey] = datasets[name].test_survey
     return found
 
 
