@@ -30,7 +30,7 @@ FOREIGN = {"JobClient"}  # represented by Python's own few words
 def returned() -> dict[str, str]:
     verbs = {name: value for name in api.__all__ if callable(value := getattr(api, name))}
     found = {name: inspect.signature(verb).return_annotation for name, verb in verbs.items()}
-    named = {name: kind if isinstance(kind, str) else kind.__name__ for name, kind in found.items()}
+    named = {name: getattr(kind, "__name__", str(kind)) for name, kind in found.items()}
     return {name: kind for name, kind in named.items() if kind not in PLAIN | FOREIGN}
 
 
