@@ -71,7 +71,7 @@ class _Network:
 
 
 class NetworkQueue:
-    """The networks of a campaign, each a trial of one member; see :class:`rookery.search.trial_queue.Queue`."""
+    """A campaign's networks, each a trial of one member: a :class:`~rookery.search.trial_queue.Queue`."""
 
     def __init__(self, tasks: Sequence[NetworkTask], folders: Folders, on_end: Done) -> None:
         self.halted: str | None = None

@@ -27,10 +27,16 @@ RESULTS = {
 FOREIGN = {"JobClient"}  # represented by Python's own few words
 
 
+def written(annotation: object) -> str:
+    """Return an annotation as its author wrote it, quoted or not."""
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    return text.removeprefix("typing.").replace("[typing.", "[").replace(" typing.", " ")
+
+
 def returned() -> dict[str, str]:
     verbs = {name: value for name in api.__all__ if callable(value := getattr(api, name))}
     found = {name: inspect.signature(verb).return_annotation for name, verb in verbs.items()}
-    named = {name: getattr(kind, "__name__", str(kind)) for name, kind in found.items()}
+    named = {name: written(kind) for name, kind in found.items()}
     return {name: kind for name, kind in named.items() if kind not in PLAIN | FOREIGN}
 
 
