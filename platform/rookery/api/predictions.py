@@ -165,22 +165,14 @@ def evaluate(
 
     if (bundle is None) != (not days):
         raise fail(predictions, "a curve against days needs both a bundle and days, but only one was given")
+    common: dict[str, Any] = {
+        "split": split, "role": role, "by": by, "bins": bins, "truth": truth, "replicates": replicates,
+        "seed": seed,
+    }  # fmt: skip
     if read_info(predictions).target.has_pdfs:
         if partial or bundle is not None or days:
             raise fail(predictions, "holds redshift PDFs, which have no partial light curves, bundle or days")
-        return evaluate_redshifts(
-            predictions,
-            survey,
-            report,
-            against=against,
-            split=split,
-            role=role,
-            by=by,
-            bins=bins,
-            truth=truth,
-            replicates=replicates,
-            seed=seed,
-        )
+        return evaluate_redshifts(predictions, survey, report, against=against, **common)
     if against:
         rule = "other predictions are compared of redshift PDFs only, but these are class probabilities"
         raise fail(predictions, rule)
@@ -201,20 +193,7 @@ def evaluate(
         )
         return [*partial, *made]
 
-    return judge(
-        predictions,
-        survey,
-        report,
-        split=split,
-        role=role,
-        positive=positive,
-        by=by,
-        bins=bins,
-        partial=partials,
-        truth=truth,
-        replicates=replicates,
-        seed=seed,
-    )
+    return judge(predictions, survey, report, positive=positive, partial=partials, **common)
 
 
 def baseline(

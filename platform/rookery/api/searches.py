@@ -117,8 +117,7 @@ def search(
     from rookery.training.target import chosen_target
 
     path = find_space(space)
-    loaded = load_space(path)
-    family = load_family(loaded.family)
+    family = load_family(load_space(path).family)
     loaded = load_space(path, family.configuration).fix(dict(fixed or {}), family.configuration)
     with planning_folder(study) if dry_run else nullcontext(study) as folder:
         opened = create_or_open_study(
