@@ -7,6 +7,8 @@ import urllib.request
 import pytest
 
 from rookery import api
+from rookery.search.telemetry import Telemetry
+from rookery.search.trial_counts import TrialCounts
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.xdist_group("ray")]
 
@@ -46,3 +48,14 @@ def test_prometheus_reads_how_a_study_stands(survey, ray_session, tmp_path):
     spent = value(lines, "ray_rookery_device_seconds_total", study="watched")
     assert spent == pytest.approx(3600 * api.status(study)["device_hours"], rel=1e-3)
     assert value(lines, "ray_rookery_trials", study="watched", state="failed") == 0
+
+
+def test_prometheus_keeps_reading_how_many_trials_a_study_shall_have(ray_session):
+    telemetry = Telemetry("long", "pelican", 7)
+    end = time.monotonic() + 45  # Ray sends a gauge once in ten seconds, and forgets it after twenty more
+    while time.monotonic() < end:
+        telemetry.update(TrialCounts(running=1))
+        time.sleep(1)
+    lines = scrape(ray_session)
+    assert value(lines, "ray_rookery_trials_wanted", study="long", family="pelican") == 7
+    assert value(lines, "ray_rookery_trials", study="long", state="running") == 1

@@ -50,7 +50,7 @@ class Telemetry(Listener):
         self._epochs: Any = Histogram(
             "rookery_epoch_seconds", HISTOGRAMS["rookery_epoch_seconds"], list(BOUNDS), LABELS
         )
-        self._gauges["rookery_trials_wanted"].set(n_trials, self._labels)
+        self._n_trials = n_trials
         self._told = -1.0
         _LAST[:] = [self]
 
@@ -62,6 +62,8 @@ class Telemetry(Listener):
         if now - self._told < _EVERY_SECONDS and not last:
             return
         self._told = now
+        # Ray forgets a gauge that is not set again within some tens of seconds.
+        self._gauges["rookery_trials_wanted"].set(self._n_trials, self._labels)
         for state in _STATES:
             self._gauges["rookery_trials"].set(getattr(counts, state), {**self._labels, "state": state})
         if counts.best is not None:
