@@ -5,7 +5,6 @@ whose worker died goes on on another one, unless it died so `MAX_ATTEMPTS` times
 epoch.
 """
 
-import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -28,26 +27,21 @@ from rookery.search.storage.drivers import Drivers, drivers_of
 from rookery.search.storage.optuna_internals import kept, take_up, together
 from rookery.search.study import Study
 from rookery.search.trial_counts import RunningTrial, TrialCounts
-from rookery.search.trial_queue import MAX_ATTEMPTS
+from rookery.search.trial_queue import LiveTrial, Queue
 
-logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
 AGAIN = "again"
 """User attribute of the Optuna study: numbers of failed trials that do not count, as they are queued anew."""
 
 
 @dataclass
-class _Live:
+class _Live(LiveTrial):
     trial: optuna.Trial
     reported: set[int] = field(default_factory=set)
     pruned: bool = False
     progressed: bool = False
-    death: str = "its worker died"
-    """What its worker died of last."""
     attempts: int = 1
     """How often it was begun or taken up since it last finished an epoch."""
-    deaths: int = 0
-    """How often since it last finished an epoch."""
     epochs: int = 1
     """Of each of its networks."""
     networks: int = 1
@@ -71,25 +65,23 @@ def open_ask_tell(study: Study, n_trials: int) -> "AskTell":
     return ask_tell
 
 
-class AskTell:
+class AskTell(Queue[_Live]):
     """The trials of a study that one driver runs. Used by one thread; not shared with workers."""
 
     def __init__(
         self, study: Study, optuna_study: optuna.Study, proposals: Proposals, drivers: Drivers, n_trials: int
     ) -> None:
+        super().__init__()
         self.study, self.optuna = study, optuna_study
         self.n_trials = n_trials if proposals.most is None else min(n_trials, proposals.most)
         self.counts = TrialCounts()
         self.listeners: list[Listener] = [CostsOfTrials(), FirstFailures()]
-        self.halted: str | None = None
-        """Why no trial can go on here (a full disk), once one has said so."""
         self._proposals, self._drivers = proposals, drivers
         self.family = load_family(study.document.family)
         self._prunes = study.document.pruner != "none"
         self._void = set(optuna_study.user_attrs.get(AGAIN, ()))
         self._asked = 0
         self._orphans: list[FrozenTrial] = []
-        self._live: dict[str, _Live] = {}
         self._waiting, self._looked = False, 0.0
 
     def take_over(self, trials: Sequence[FrozenTrial], asked: Sequence[FrozenTrial] = ()) -> None:
@@ -105,11 +97,6 @@ class AskTell:
         """Where the study lies on this machine."""
         return self.study.path
 
-    @property
-    def n_running(self) -> int:
-        """Trials that this driver runs now."""
-        return len(self._live)
-
     def left(self) -> int:
         """Return how many trials are still to be run or finished."""
         return max(0, self.n_trials - self._asked) + len(self._orphans)
@@ -120,10 +107,6 @@ class AskTell:
             RunningTrial(live.trial.number, max(live.reported, default=0), live.epochs, live.networks)
             for live in self._live.values()
         ]
-
-    def interrupted(self) -> bool:
-        """Whether trials were left running."""
-        return bool(self._live)
 
     def nothing_left(self) -> bool:
         """Whether the study has its trials, and none that this driver could finish."""
@@ -230,10 +213,7 @@ class AskTell:
             return 1  # its worker will meet the same error, and it is the trial's
 
     def report(self, key: str, step: int, value: float, spent: Mapping[str, float] | None = None) -> bool:
-        """Record an intermediate value; return whether the pruner stops the trial.
-
-        `spent` is what the step took: `seconds` of a device, and `joules`.
-        """
+        """Record an intermediate value; return whether the pruner stops the trial."""
         live = self._live[key]
         live.spent[step] = spent or {}
         for listener in self.listeners:
@@ -250,30 +230,16 @@ class AskTell:
         live.pruned = self._prunes and bool(live.trial.should_prune())
         return live.pruned
 
-    def note_death(self, key: str, error: str) -> bool:
-        """Keep what a trial's worker died of; return whether another one may take it up."""
-        live = self._live.get(key)
-        if live is None:
-            return False
-        live.death, live.deaths = error, live.deaths + 1
-        return live.deaths < MAX_ATTEMPTS
+    def _attempts(self, live: _Live) -> int:
+        return max(live.deaths, live.attempts)
 
-    def give_up(self, key: str) -> None:
-        """Take note that a trial's workers are gone: it failed, or waits to be taken up again."""
-        live = self._live.get(key)
-        if live is None:
-            return
-        if max(live.deaths, live.attempts) >= MAX_ATTEMPTS:
-            self.finish(key, error=live.death, kind="death")
-            return
-        del self._live[key]
+    def _wait_again(self, live: _Live) -> None:
         self._orphans.append(kept(self.optuna, live.trial))
         self._update()
 
     def halt(self, key: str, reason: str) -> None:
         """Stop asking for trials. The trial known as `key` stays RUNNING, to be taken up by a later run."""
-        del self._live[key]
-        self.halted = self.halted or reason
+        super().halt(key, reason)
         self._update()
 
     def stop(self, reason: str) -> None:
@@ -287,22 +253,10 @@ class AskTell:
             self._void.add(trial.number)
         self.optuna.set_user_attr(AGAIN, sorted(self._void))
 
-    def finish(
-        self,
-        key: str,
-        *,
-        value: float | Sequence[float] | None = None,
-        error: str | None = None,
-        kind: str | None = None,
+    def _end(
+        self, live: _Live, value: float | Sequence[float] | None, error: str | None, kind: str | None
     ) -> None:
-        """Tell how a trial ended: with its values, pruned, or with an error's text. The first word counts.
-
-        `kind` is alike in errors of one cause.
-        """
-        live = self._live.pop(key, None)
-        if live is None:
-            logger.info("Tune trial %s ended again: ignored", key)
-            return
+        """Tell how a trial ended."""
         values = [value] if isinstance(value, int | float) else value
         if values is not None and not any(map(math.isnan, values)):
             state = TrialState.COMPLETE

@@ -1,44 +1,96 @@
 """A queue of trials as the engine sees it: a study's is `AskTell`, a campaign's the list of its networks."""
 
+import logging
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, TypeVar
 
+logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 5
 """So often may a trial's worker die without one more epoch until the trial fails."""
 
 
-class Queue(Protocol):
+@dataclass(kw_only=True)
+class LiveTrial:
+    """A trial that runs now."""
+
+    deaths: int = 0
+    """How often its worker died since it last finished an epoch."""
+    death: str = "its worker died"
+    """What its worker died of last."""
+
+
+Live = TypeVar("Live", bound=LiveTrial)
+
+
+class Queue(ABC, Generic[Live]):
     """Gives out trials, each to be known by a key, and hears what becomes of them. Used by one thread."""
 
-    halted: str | None
-    """Why no trial can go on here, once one has said so."""
+    def __init__(self) -> None:
+        self.halted: str | None = None
+        """Why no trial can go on here (a full disk), once one has said so."""
+        self._live: dict[str, Live] = {}
 
     @property
+    @abstractmethod
     def folder(self) -> Path:
-        """Where members, checkpoints and what Tune keeps lie."""
+        """Where members, checkpoints and what Tune keeps lie on this machine."""
 
     @property
     def n_running(self) -> int:
         """Trials that run now."""
+        return len(self._live)
 
     def waits(self) -> bool:
         """Whether there is nothing to suggest now, but may be soon."""
+        return False
 
+    @abstractmethod
     def suggest(self, key: str) -> dict[str, Any] | None:
         """Return the next :class:`rookery.search.worker.TrialPlan` but for its resources; None for none."""
 
-    def report(self, key: str, step: int, value: float, spent: Mapping[str, float]) -> bool:
-        """Hear of an epoch's value and what it took; return whether the trial shall stop."""
+    @abstractmethod
+    def report(self, key: str, step: int, value: float, spent: Mapping[str, float] | None = None) -> bool:
+        """Hear of an epoch's value and what it took; return whether the trial shall stop.
+
+        `spent` is what the step took: `seconds` of a device, and `joules`.
+        """
 
     def note_death(self, key: str, error: str) -> bool:
         """Hear what a trial's worker died of; return whether another one may take it up."""
+        live = self._live.get(key)
+        if live is None:
+            return False
+        live.death, live.deaths = error, live.deaths + 1
+        return live.deaths < MAX_ATTEMPTS
 
     def give_up(self, key: str) -> None:
-        """Hear that a trial's workers are gone and none takes it up."""
+        """Hear that a trial's workers are gone: it failed, or waits to be taken up again."""
+        live = self._live.get(key)
+        if live is None:
+            return
+        if self._attempts(live) >= MAX_ATTEMPTS:
+            self.finish(
+                key, error=f"its worker or driver died {MAX_ATTEMPTS} times ({live.death})", kind="death"
+            )
+            return
+        del self._live[key]
+        self._wait_again(live)
+
+    def _attempts(self, live: Live) -> int:
+        """Return how often a trial was tried since it last finished an epoch."""
+        return live.deaths
+
+    @abstractmethod
+    def _wait_again(self, live: Live) -> None:
+        """Let a trial wait for another worker."""
 
     def halt(self, key: str, reason: str) -> None:
-        """Hear why neither a trial nor any other one can go on."""
+        """Hear why neither a trial nor any other one can go on. The trial is left for a later run."""
+        del self._live[key]
+        self.halted = self.halted or reason
 
     def finish(
         self,
@@ -48,13 +100,29 @@ class Queue(Protocol):
         error: str | None = None,
         kind: str | None = None,
     ) -> None:
-        """Hear how a trial ended."""
+        """Hear how a trial ended: with its values, stopped, or with an error's text. The first word counts.
+
+        `kind` is alike in errors of one cause.
+        """
+        live = self._live.pop(key, None)
+        if live is None:
+            logger.info("Tune trial %s ended again: ignored", key)
+        else:
+            self._end(live, value, error, kind)
+
+    @abstractmethod
+    def _end(
+        self, live: Live, value: float | Sequence[float] | None, error: str | None, kind: str | None
+    ) -> None:
+        """Record how a trial ended."""
 
     def heartbeat(self) -> None:
-        """Called often while trials run."""
+        """Hear that the driver lives. Called often while trials run."""
 
     def interrupted(self) -> bool:
         """Whether trials were left running."""
+        return bool(self._live)
 
+    @abstractmethod
     def nothing_left(self) -> bool:
         """Whether every trial has ended."""

@@ -80,7 +80,7 @@ def test_a_network_whose_workers_die_fails_unless_it_goes_on(queue: NetworkQueue
     may_go_on = [queue.note_death("b", "killed for good") for _ in range(MAX_ATTEMPTS - 2)]
     assert may_go_on == [True] * (MAX_ATTEMPTS - 3) + [False]
     queue.give_up("b")
-    assert said == [("one", f"its worker process died {MAX_ATTEMPTS} times (killed for good)")]
+    assert said == [("one", f"its worker or driver died {MAX_ATTEMPTS} times (killed for good)")]
 
 
 def test_a_survey_that_is_gone_fails_its_networks_alone_and_a_full_disk_all(
