@@ -41,6 +41,8 @@ def ray_session(address: str | None, *, any_version: bool = False) -> Iterator[l
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     # Tune's snapshots are never read: the study itself says what there is. It writes one at the end.
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "86400")
+    # The queue says how many trials there is room for: their actors start together, not one after the other.
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1000")
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
     if find_spec("ray") is None:  # told before an address at which nobody answers
         raise ModuleNotFoundError("No module named 'ray'", name="ray")

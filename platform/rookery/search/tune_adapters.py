@@ -83,6 +83,21 @@ class QueueScheduler(FIFOScheduler):
     def __init__(self, queue: Queue) -> None:
         super().__init__()
         self._queue = queue
+        self._newest: Trial | None = None
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Remember the newest trial."""
+        self._newest = trial
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Let the newest trial have the actor that became free.
+
+        Tune takes back the actor that it asked for where a trial runs on another one: given to the oldest,
+        free actors would keep those from starting that need longer for it than a trial takes.
+        """
+        if self._newest is not None and self._newest.status == Trial.PENDING:
+            return self._newest
+        return super().choose_trial_to_run(tune_controller)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Pass a value on and answer whether the trial goes on."""
