@@ -48,7 +48,7 @@ def search(
     """Search a space of networks on Ray; kill it whenever you like and call it again.
 
     No finished trial is lost or repeated. See :func:`rookery.search.driver.run_search`,
-    :class:`rookery.search.study.StudyDocument` and :mod:`rookery.search.warm_start`.
+    :class:`rookery.search.study.StudyDocument` and :mod:`rookery.search.earlier_studies`.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ def simulate_supernovae(
 ) -> "Survey":
     """Simulate light curves of supernovae: six types, volumetric rates, a survey's filters and cadence.
 
-    See :func:`rookery.surveys.simulators.supernovae.simulate_supernovae`.
+    See :func:`rookery.surveys.simulators.supernovae.simulate.simulate_supernovae`.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def simulate_galaxies(
 ) -> "Survey":
     """Simulate ugriz cutouts of galaxies, and what a survey would measure on them.
 
-    See :func:`rookery.surveys.simulators.galaxies.simulate_galaxies`.
+    See :func:`rookery.surveys.simulators.galaxies.simulate.simulate_galaxies`.
 
     Parameters
     ----------

@@ -45,7 +45,9 @@ def check_shared_folder(
 def check_survey(
     folder: str, seen: Mapping[str, Mapping[str, Any]], here: Mapping[str, Any]
 ) -> list[Finding]:
-    """Judge a survey as each node sees it (:meth:`Probe.survey`) against what the driver sees.
+    """Judge a survey as each node sees it against what the driver sees.
+
+    A node tells it by :meth:`rookery.clusters.probe.Probe.survey`.
 
     `here` is the driver's view, with ``error`` when :func:`rookery.surveys.open_survey` refused it.
     """

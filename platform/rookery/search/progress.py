@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -53,16 +54,17 @@ class Countdown:
         return f"about {duration(left)} left" if left >= 0.5 else "longer than estimated"
 
 
-class SearchProgress(Listener):
-    """A display of some lines on a terminal; elsewhere (a log file, CI) a line whenever a trial ends."""
+class _Display:
+    """Lines that are drawn anew on a terminal, from entering this to leaving it; nothing elsewhere.
 
-    def __init__(self, n_trials: int, console: Console, *, metric: str) -> None:
-        self._n_trials, self._console, self._metric = n_trials, console, metric
-        self._left, self._last = Countdown(), -1
-        self._counts, self._running = TrialCounts(), tuple[RunningTrial, ...]()
+    `_lines` is asked at once: begin this when all that they tell is there.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._left = console, Countdown()
         self._live = Live(get_renderable=self._lines, console=console, refresh_per_second=4)
 
-    def __enter__(self) -> "SearchProgress":
+    def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._live.start()
         return self
@@ -70,17 +72,38 @@ class SearchProgress(Listener):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._running = ()  # none runs any more
         self._live.stop()
+
+    def _lines(self) -> RenderableType:
+        raise NotImplementedError
+
+    def _say(self, text: str, left: str) -> None:
+        """Print a line where nothing is drawn."""
+        if not self._console.is_terminal:
+            self._console.print(text + (f", {left}" if left else ""), highlight=False, soft_wrap=True)
+
+
+class SearchProgress(_Display, Listener):
+    """A display of some lines on a terminal; elsewhere (a log file, CI) a line whenever a trial ends."""
+
+    def __init__(self, n_trials: int, console: Console, *, metric: str) -> None:
+        self._n_trials, self._metric, self._last = n_trials, metric, -1
+        self._counts, self._running = TrialCounts(), tuple[RunningTrial, ...]()
+        super().__init__(console)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running = ()  # none runs any more
+        super().__exit__(kind, error, trace)
 
     def update(self, counts: TrialCounts, running: Sequence[RunningTrial] = ()) -> None:
         """Show the counts of trials, and how far what runs is."""
         self._counts, self._running = counts, tuple(running)
         self._left.update(self._done(), self._n_trials)
-        if not self._console.is_terminal and counts.finished > max(self._last, 0):
-            left = self._time_left()
+        if counts.finished > max(self._last, 0):
             text = f"trials {counts.finished:,}/{self._n_trials:,}: {describe(counts, self._metric)}"
-            self._console.print(text + (f", {left}" if left else ""), highlight=False, soft_wrap=True)
+            self._say(text, self._time_left())
         self._last = counts.finished
 
     def _done(self) -> float:
@@ -124,38 +147,28 @@ def describe(counts: TrialCounts, metric: str) -> str:
     return ", ".join(parts)
 
 
-class NetworkProgress:
+class NetworkProgress(_Display):
     """The same for networks of a campaign: a bar on a terminal, elsewhere a line whenever one ends."""
 
     def __init__(self, name: str, wanted: int, console: Console) -> None:
-        self._name, self._wanted, self._console = name, wanted, console
-        self._ended, self._failed, self._left = 0, 0, Countdown()
-        self._live = Live(get_renderable=self._lines, console=console, refresh_per_second=4)
-
-    def __enter__(self) -> "NetworkProgress":
-        self._left.update(0, self._wanted)
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._live.stop()
+        self._name, self._wanted, self._ended, self._failed = name, wanted, 0, 0
+        super().__init__(console)
+        self._left.update(0, wanted)
 
     def end(self, failed: bool) -> None:
         """Count one that has ended."""
         self._ended, self._failed = self._ended + 1, self._failed + failed
         self._left.update(self._ended, self._wanted)
-        if not self._console.is_terminal:
-            text = f"{self._name} {self._words()}"
-            self._console.print(text, highlight=False, soft_wrap=True)
+        self._say(f"{self._name} {self._told()}", self._time_left())
 
-    def _words(self) -> str:
-        left = self._left.words() if self._ended < self._wanted else ""
+    def _told(self) -> str:
         failed = f", {count(self._failed, 'failure')}" if self._failed else ""
-        told = f"{self._ended:,}/{self._wanted:,}{failed}  {duration(self._left.passed)}"
-        return told + (f", {left}" if left else "")
+        return f"{self._ended:,}/{self._wanted:,}{failed}  {duration(self._left.passed)}"
+
+    def _time_left(self) -> str:
+        return self._left.words() if self._ended < self._wanted else ""
 
     def _lines(self) -> RenderableType:
-        return bars([(self._name, self._ended / max(1, self._wanted), self._words())])
+        left = self._time_left()
+        told = self._told() + (f", {left}" if left else "")
+        return bars([(self._name, self._ended / max(1, self._wanted), told)])

@@ -29,7 +29,7 @@ def ingest_cubes(
     """Read cubes of cutouts, N x rows x columns x bands or N x bands x rows x columns, as a stream.
 
     An ``.npz`` holds the cube and, in a structured array or in arrays of N values, what is known of
-    each galaxy; its roles are matched as those of a catalogue (:func:`ingest_catalogue`). Cutouts
+    each galaxy; its roles are matched as those of a catalogue (`ingest catalogue`). Cutouts
     are read some 8 MB at a time, packed or not, so that memory grows with the labels alone.
 
     Parameters

@@ -32,7 +32,7 @@ def ingest_cutouts(
     """Read cutouts with a file per galaxy, as a stream.
 
     The manifest names each galaxy's file and whatever is known of it; its columns play roles as
-    those of a catalogue do (:func:`ingest_catalogue`). A file is looked for where the manifest says,
+    those of a catalogue do (`ingest catalogue`). A file is looked for where the manifest says,
     from its own folder, and then by its name beside it.
 
     Parameters
