@@ -77,6 +77,7 @@ def _rows(recipe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             if line["source"] != "this campaign":
                 label["row"] += " (published)"
             kept = {key: line[key] or None for key in _COUNTS if key in line}
+            kept |= {key: line[key] for key in ("baseline",) if line.get(key)}
             yield {"label": label, **kept, "metrics": line["metrics"], "errors": line.get("error") or {}}
     for row in recipe.get("rows", ()):  # in a file, or quoted from an earlier version
         values = row["quoted"] if "quoted" in row else _at(row["at"])
@@ -130,6 +131,7 @@ def table(
     columns: Sequence[str],
     experiments: Sequence[str] | None = None,
     bins: Mapping[str, Sequence[str]] | None = None,
+    baseline: bool = False,
 ) -> str:
     """Return rows as a Markdown table.
 
@@ -141,6 +143,8 @@ def table(
         Only these.
     bins
         For each experiment the rows that are shown in bins, too; by default no row is.
+    baseline
+        Whether the metrics of the campaign's baseline stand beside those of each row.
     """
 
     def shown(row: Mapping[str, Any]) -> bool:
@@ -152,18 +156,20 @@ def table(
     labels = [key for key in _LABELS if any(key in row["label"] for row in kept)]
     counts = [key for key in _COUNTS if any(row.get(key) for row in kept)]
     head = [*labels, *(_COUNTS[key] for key in counts)]
-    head += [f"{METRICS[key].short} {METRICS[key].arrow}" for key in columns]
+    titles = [f"{METRICS[key].short} {METRICS[key].arrow}" for key in columns]
+    head += [*titles, *(f"baseline: {title}" for title in titles if baseline)]
     cells = [
         [row["label"].get(key, "all" if key == "bin" else "") for key in labels]
         + [f"{row[key]:,}" if row.get(key) else "–" for key in counts]
-        + [_cell(key, row) for key in columns]
+        + [_cell(key, row["metrics"], row["errors"]) for key in columns]
+        + [_cell(key, row.get("baseline", {})) for key in columns if baseline]
         for row in kept
     ]
     return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *cells])
 
 
-def _cell(key: str, row: Mapping[str, Any]) -> str:
-    value, error = row["metrics"].get(key), row["errors"].get(key)
+def _cell(key: str, values: Mapping[str, float], errors: Mapping[str, float] | None = None) -> str:
+    value, error = values.get(key), (errors or {}).get(key)
     if value is None:
         return "–"
     text = METRICS[key].format(value)
