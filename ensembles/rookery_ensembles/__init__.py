@@ -21,8 +21,9 @@ from rookery_ensembles.binned import Binned, binned_scores, quantile_edges
 from rookery_ensembles.bootstrap import Estimate, Scores, bootstrap_scores
 from rookery_ensembles.build import CandidateMember, EnsembleChoice, choose
 from rookery_ensembles.bundle import Bundle, BundleMember, load_bundle, write_bundle
-from rookery_ensembles.calibrate import TemperatureCalibration
-from rookery_ensembles.calibrate_pdf import Calibration, PdfCalibration
+from rookery_ensembles.calibrations import Calibration, Covariates, read_calibration
+from rookery_ensembles.calibrations.temperature import TemperatureCalibration
+from rookery_ensembles.calibrations.temperature_beta import PdfCalibration
 from rookery_ensembles.classes import Classes
 from rookery_ensembles.combine import average
 from rookery_ensembles.crossfit import cross_fit, out_of_fold
@@ -64,6 +65,7 @@ __all__ = [
     "Calibration",
     "CandidateMember",
     "Classes",
+    "Covariates",
     "EnsembleChoice",
     "Estimate",
     "GreedySelection",
@@ -104,6 +106,7 @@ __all__ = [
     "pool_folds",
     "prediction_metrics",
     "quantile_edges",
+    "read_calibration",
     "read_predictions",
     "reliability_curve",
     "running_trend",

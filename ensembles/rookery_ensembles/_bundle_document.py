@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import yaml
 
 from rookery_ensembles._documents import Fields
-from rookery_ensembles.calibrate_pdf import Calibration, read_calibration
+from rookery_ensembles.calibrations import Calibration, read_calibration
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail
 from rookery_ensembles.plain_text import YamlText

@@ -75,6 +75,15 @@ class Fields:
         """Return the entries of a list, or None where it is absent."""
         return self.take_list(key, kind) if self.has(key) else None
 
+    def take_rows(self, key: str) -> tuple[tuple[float, ...], ...]:
+        """Return the entries of a list of lists of numbers that must be there."""
+        rows = []
+        for i, row in enumerate(self._entries(key)):
+            if not isinstance(row, list):
+                raise fail(f"{self.place(key)}[{i}]", f"must be a list, but found {reprlib.repr(row)}")
+            rows.append(tuple(_typed(x, float, f"{self.place(key)}[{i}][{j}]") for j, x in enumerate(row)))
+        return tuple(rows)
+
     def mapping(self, key: str) -> dict[str, object]:
         """Return a mapping that must be there, with keys of any name and values of any type."""
         return dict(Fields(self.raw(key), self.place(key), None)._document)

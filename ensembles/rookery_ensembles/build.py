@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.bundle import BundleMember
-from rookery_ensembles.calibrate_pdf import Calibration
+from rookery_ensembles.calibrations import Calibration
 from rookery_ensembles.candidates import CandidateMember, pool_candidates
 from rookery_ensembles.combine import average
 from rookery_ensembles.likelihood_table import LikelihoodTable

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles._bundle_document import MEMBER_FILES, BundleDocument, MemberEntry
-from rookery_ensembles.calibrate_pdf import Calibration
+from rookery_ensembles.calibrations import Calibration
 from rookery_ensembles.combine import average
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles.calibrate import TemperatureCalibration
-from rookery_ensembles.calibrate_pdf import Calibration
+from rookery_ensembles.calibrations import Calibration, Covariates, fit_calibration, methods
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metric import CLASS_METRICS, Metric
 from rookery_ensembles.metrics import accuracy, classification_metrics, log_loss
@@ -44,7 +43,7 @@ class Classes:
     truth_dtype: ClassVar[type] = object
     has_pdfs: ClassVar[bool] = False
     edges: ClassVar[tuple[float, ...]] = ()
-    calibrations: ClassVar[tuple[type, ...]] = (TemperatureCalibration,)
+    calibrations: ClassVar[tuple[str, ...]] = tuple(methods(kind))
     metrics: ClassVar[tuple[Metric, ...]] = CLASS_METRICS
     each_epoch: ClassVar[tuple[str, ...]] = ("log_loss", "accuracy")
     published: ClassVar[tuple[str, ...]] = (
@@ -169,21 +168,35 @@ class Classes:
         weight_n: Weights = None,
         *,
         sharpen: bool = True,
+        method: str = "temperature",
+        covariates: Covariates | None = None,
     ) -> Calibration:
-        """Return the calibration of pooled probabilities: a temperature."""
-        return TemperatureCalibration.fit(values_nk, index_n, weight_n, sharpen=sharpen)
+        """Return a calibration of pooled probabilities.
 
-    def calibrate(self, calibration: Calibration | None, values_nk: NDArray[Any]) -> FloatArray:
-        """Return calibrated probabilities."""
-        return (
-            np.asarray(values_nk, dtype=np.float64) if calibration is None else calibration.apply(values_nk)
+        See `rookery_ensembles.calibrations.fit_calibration`; `method` is one of `calibrations`.
+        """
+        return fit_calibration(
+            self.kind, method, values_nk, index_n, weight_n, sharpen=sharpen, covariates=covariates
         )
+
+    def calibrate(
+        self,
+        calibration: Calibration | None,
+        values_nk: NDArray[Any],
+        covariates: Covariates | None = None,
+    ) -> FloatArray:
+        """Return calibrated probabilities."""
+        if calibration is None:
+            return np.asarray(values_nk, dtype=np.float64)
+        return calibration.apply(values_nk, covariates)
 
     def check_calibration(self, calibration: Calibration | None, where: str) -> None:
         """Refuse a calibration of redshift PDFs."""
-        if calibration is not None and not isinstance(calibration, self.calibrations):
-            rule = "class probabilities must have a `temperature` or no calibration"
-            raise fail(where, f"{rule}, but found one of redshift PDFs")
+        if calibration is not None and self.kind not in calibration.kinds:
+            rule = (
+                f"class probabilities must have a calibration of their own ({', '.join(self.calibrations)})"
+            )
+            raise fail(where, f"{rule}, but found `{calibration.document}`, one of redshift PDFs")
 
     def fractions(self, index_n: NDArray[np.intp]) -> dict[str, float] | None:
         """Return the fraction of objects in each class."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.build import EnsembleChoice
-from rookery_ensembles.calibrate_pdf import PdfCalibration
+from rookery_ensembles.calibrations.temperature_beta import PdfCalibration
 from rookery_ensembles.crossfit import Part
 from rookery_ensembles.errors import fail
 from rookery_ensembles.photoz_sample import PitSample

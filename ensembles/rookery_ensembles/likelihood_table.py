@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles.calibrate_pdf import Calibration
+from rookery_ensembles.calibrations import Calibration
 from rookery_ensembles.candidates import Pool
 from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import check_sample_weight

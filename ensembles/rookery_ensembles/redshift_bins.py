@@ -9,20 +9,20 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles.calibrate import TemperatureCalibration
-from rookery_ensembles.calibrate_pdf import Calibration, PdfCalibration
+from rookery_ensembles.calibrations import Calibration, Covariates, fit_calibration, methods
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metric import REDSHIFT_METRICS, Metric
 from rookery_ensembles.metrics import log_loss
 from rookery_ensembles.photoz_metrics import known_sample, photoz_metrics
 from rookery_ensembles.photoz_sample import PhotozSample
 from rookery_ensembles.probabilities import LOG_FLOOR, Floating, normalised, true_likelihood
-from rookery_ensembles.redshift_pdf import bin_indices, bin_masses
+from rookery_ensembles.redshift_pdf import bin_centres, bin_indices, bin_masses
 from rookery_ensembles.shown import short_repr
 
 FloatArray = NDArray[np.float64]
 Weights = NDArray[np.float64] | None
 
+_Z_MEAN = "z_mean"
 SAME_REDSHIFT = 1e-5
 """Redshifts may differ by so much times 1 + z: rounding to float32 or five digits is no contradiction."""
 
@@ -50,7 +50,7 @@ class RedshiftBins:
     truth_dtype: ClassVar[type] = np.float64
     has_pdfs: ClassVar[bool] = True
     names: ClassVar[tuple[str, ...]] = ()
-    calibrations: ClassVar[tuple[type, ...]] = (PdfCalibration, TemperatureCalibration)
+    calibrations: ClassVar[tuple[str, ...]] = tuple(methods(kind))
     metrics: ClassVar[tuple[Metric, ...]] = REDSHIFT_METRICS
     each_epoch: ClassVar[tuple[str, ...]] = ("log_loss", "crps", "bias", "sigma_mad", "eta")
     published: ClassVar[tuple[str, ...]] = ("bias", "sigma_mad", "eta", "crps", "pit_ks")
@@ -197,18 +197,45 @@ class RedshiftBins:
         weight_n: Weights = None,
         *,
         sharpen: bool = True,
+        method: str = "temperature_beta",
+        covariates: Covariates | None = None,
     ) -> Calibration:
-        """Return the calibration of pooled PDFs: a temperature, a beta distribution, a mixture of them."""
-        return PdfCalibration.fit(bin_masses(values_nk, self.edges), index_n, weight_n, sharpen=sharpen)
+        """Return a calibration of pooled PDFs.
 
-    def calibrate(self, calibration: Calibration | None, values_nk: NDArray[Any]) -> FloatArray:
+        See `rookery_ensembles.calibrations.fit_calibration`; `method` is one of `calibrations`.
+        ``z_mean`` of the pooled PDFs is a covariate where none of that name is given.
+        """
+        masses = bin_masses(values_nk, self.edges)
+        known = self._with_z_mean(masses, covariates)
+        return fit_calibration(
+            self.kind, method, masses, index_n, weight_n, sharpen=sharpen, covariates=known
+        )
+
+    def calibrate(
+        self,
+        calibration: Calibration | None,
+        values_nk: NDArray[Any],
+        covariates: Covariates | None = None,
+    ) -> FloatArray:
         """Return calibrated densities."""
         if calibration is None:
             return np.asarray(values_nk, dtype=np.float64)
-        return calibration.apply(bin_masses(values_nk, self.edges)) / self.widths
+        masses = bin_masses(values_nk, self.edges)
+        known = self._with_z_mean(masses, covariates) if calibration.covariates else None
+        return calibration.apply(masses, known) / self.widths
 
     def check_calibration(self, calibration: Calibration | None, where: str) -> None:
-        """Refuse none: each acts on the probabilities of the bins."""
+        """Refuse a calibration of class probabilities."""
+        if calibration is not None and self.kind not in calibration.kinds:
+            rule = f"redshift PDFs must have a calibration of their own ({', '.join(self.calibrations)})"
+            raise fail(where, f"{rule}, but found `{calibration.document}`, one of class probabilities")
+
+    def _with_z_mean(self, masses_nk: FloatArray, covariates: Covariates | None) -> Covariates:
+        """Return covariates with the PDFs' own mean redshift among them."""
+        if covariates is not None and _Z_MEAN in covariates.names:
+            return covariates
+        known = Covariates((), np.empty((len(masses_nk), 0))) if covariates is None else covariates
+        return known.with_column(_Z_MEAN, masses_nk @ bin_centres(self.edges))
 
     def fractions(self, index_n: NDArray[np.intp]) -> dict[str, float] | None:
         """Return None: bins of redshift are no classes."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import beta, kstest
 
 from rookery_ensembles import InputError, PdfCalibration
-from rookery_ensembles._beta_mixture import mixture_cdf
+from rookery_ensembles.calibrations._beta_mixture import mixture_cdf
 from rookery_ensembles.probabilities import LOG_FLOOR
 from rookery_ensembles.redshift_pdf import bin_indices, bin_masses, gaussian_pdf, pit, z_mean
 

@@ -1,15 +1,17 @@
-"""Calibration of averaged redshift PDFs."""
+"""A temperature, a beta distribution and a mixture of them: calibration of averaged redshift PDFs."""
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles._beta_mixture import check_mixture, fit_mixture, mixture_cdf
 from rookery_ensembles._documents import Fields
-from rookery_ensembles.calibrate import TEMPERATURE_RANGE, TemperatureCalibration
+from rookery_ensembles.calibrations._beta_mixture import check_mixture, fit_mixture, mixture_cdf
+from rookery_ensembles.calibrations.base import PDFS, Calibration, Covariates, Method
+from rookery_ensembles.calibrations.temperature import TEMPERATURE_RANGE
 from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import (
     LOG_FLOOR,
@@ -31,7 +33,7 @@ _BLOCK = 20_000
 
 
 @dataclass(frozen=True)
-class PdfCalibration:
+class PdfCalibration(Calibration):
     """Bin masses raised to the power 1/T, then their cumulative distribution sent through a beta one.
 
     The power widens (T > 1) or narrows PDFs about their peaks. The beta distribution's function B
@@ -62,6 +64,9 @@ class PdfCalibration:
     b: float = 1.0
     weights: tuple[float, ...] = ()
 
+    document: ClassVar[str] = _METHOD
+    kinds: ClassVar[tuple[str, ...]] = (PDFS,)
+
     def __str__(self) -> str:
         """Return the calibration in a few words."""
         mixed = ", then a mixture of betas" if self.weights else ""
@@ -76,11 +81,14 @@ class PdfCalibration:
     @classmethod
     def fit(
         cls,
-        mass_nk: NDArray[Any],
-        bin_index_n: NDArray[Any],
+        values_nk: NDArray[Any],
+        truth_index_n: NDArray[Any],
         sample_weight: NDArray[Any] | None = None,
         *,
         sharpen: bool = True,
+        covariates: Covariates | None = None,
+        warm: bool = True,
+        mix: bool = True,
     ) -> "PdfCalibration":
         """Find the calibration of the greatest likelihood of the true bins.
 
@@ -89,36 +97,40 @@ class PdfCalibration:
 
         Parameters
         ----------
-        mass_nk
+        values_nk
             (N, K) bin masses of averaged PDFs of objects that no member was trained on.
-        bin_index_n
+        truth_index_n
             (N,) bins of the true redshifts; objects outside of all bins cannot help.
         sample_weight
             (N,) what each object counts; 1 by default.
         sharpen
             Whether PDFs may become more certain. If not, T is no less than 1, and nothing follows it.
+        covariates
+            Not looked at.
+        warm, mix
+            Whether there may be a temperature, and a mixture of beta distributions.
 
         Raises
         ------
         InputError
             When masses, bins or weights break their rules.
         """
-        masses = as_probabilities(mass_nk, "bin masses")
-        index = check_truth_index(bin_index_n, *masses.shape)
+        masses = as_probabilities(values_nk, "bin masses")
+        index = check_truth_index(truth_index_n, *masses.shape)
         weight = check_sample_weight(sample_weight, len(index))
-        temperature = _fit_temperature(masses, index, weight, sharpen)
-        warm = cls(temperature).apply(masses)
-        plain_loss, warm_loss = (_loss(values, index, weight) for values in (masses, warm))
+        temperature = _fit_temperature(masses, index, weight, sharpen) if warm else 1.0
+        warmed = cls(temperature).apply(masses)
+        plain_loss, warm_loss = (_loss(values, index, weight) for values in (masses, warmed))
         found = [(warm_loss, cls(temperature))]
         if sharpen:
             # A beta distribution after the best temperature is not always better than one alone.
-            for values, t in ((masses, 1.0), (warm, temperature)):
+            for values, t in ((masses, 1.0), (warmed, temperature))[: 1 + warm]:
                 loss, a, b = _fit_beta(values, index, weight)
                 found.append((loss, cls(t, a, b)))
         least, best = min(found, key=lambda pair: pair[0])
         if not least < plain_loss - _LEAST_GAIN:
             least, best = plain_loss, cls()
-        if sharpen:
+        if sharpen and mix:
             ends = _true_bin_ends(best.apply(masses), index)
             chosen = _spread(len(index), _MOST_FOR_BETA)
             mixed = replace(best, weights=fit_mixture(ends[:, chosen], weight[chosen]))
@@ -127,7 +139,7 @@ class PdfCalibration:
                 return mixed
         return best
 
-    def apply(self, mass_nk: NDArray[Any]) -> FloatArray:
+    def apply(self, values_nk: NDArray[Any], covariates: Covariates | None = None) -> FloatArray:
         """Return calibrated (N, K) bin masses in double precision.
 
         Raises
@@ -137,7 +149,7 @@ class PdfCalibration:
         """
         from scipy.special import betainc
 
-        masses = as_probabilities(mass_nk, "bin masses")
+        masses = as_probabilities(values_nk, "bin masses")
         if self.temperature != 1.0:
             masses = _powers(masses, self.temperature)
             masses /= masses.sum(axis=1, keepdims=True)
@@ -150,7 +162,7 @@ class PdfCalibration:
             cdf = mixture_cdf(self.weights, cdf)
         return np.asarray(np.maximum(np.diff(cdf, axis=1), 0.0))  # rounding must not make a mass negative
 
-    def to_dict(self) -> dict[str, str | float | list[float]]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the calibration as a plain mapping, for YAML or JSON."""
         numbers = {name: float(getattr(self, name)) for name in _RANGES}
         return {"method": _METHOD, **numbers, "weights": [float(weight) for weight in self.weights]}
@@ -173,16 +185,6 @@ class PdfCalibration:
         weights = fields.take_list("weights", float)
         check_mixture(weights, fields.place("weights"))
         return cls(**values, weights=weights)
-
-
-Calibration = TemperatureCalibration | PdfCalibration
-
-
-def read_calibration(document: object, where: str) -> Calibration:
-    """Read the mapping of either calibration, by its `method`; raises InputError for anything else."""
-    if isinstance(document, dict) and document.get("method") == _METHOD:
-        return PdfCalibration.from_dict(document, where)
-    return TemperatureCalibration.from_dict(document, where)
 
 
 def _check_range(name: str, value: float, where: str) -> None:
@@ -259,3 +261,20 @@ def _true_bin_ends(masses_nk: FloatArray, index_n: NDArray[np.intp]) -> FloatArr
 def _spread(n: int, most: int) -> NDArray[np.intp]:
     """Return at most so many of `n` rows, from all over: they may be sorted by anything."""
     return np.linspace(0, n - 1, min(n, most)).astype(np.intp)
+
+
+METHODS = (
+    Method(
+        "beta",
+        PDFS,
+        "The CDF through one beta distribution's.",
+        partial(PdfCalibration.fit, warm=False, mix=False),
+    ),
+    Method(
+        "temperature_beta",
+        PDFS,
+        "Powers 1/T, then the CDF through a beta distribution's and a mixture's of them.",
+        PdfCalibration.fit,
+        softens=True,
+    ),
+)

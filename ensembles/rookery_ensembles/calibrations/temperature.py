@@ -1,13 +1,14 @@
-"""Calibration of averaged probabilities."""
+"""One temperature: how certain probabilities are."""
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles._documents import Fields
+from rookery_ensembles.calibrations.base import CLASSES, PDFS, Calibration, Covariates, Method
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metrics import log_loss
 from rookery_ensembles.probabilities import (
@@ -21,7 +22,7 @@ TEMPERATURE_RANGE = (0.05, 20.0)
 
 
 @dataclass(frozen=True)
-class TemperatureCalibration:
+class TemperatureCalibration(Calibration):
     """Probabilities raised to the power 1/T and normalised again (Guo et al. 2017, section 4.2).
 
     T > 1 makes them less certain, T < 1 more; the order of an object's classes stays, and T = 1
@@ -41,6 +42,9 @@ class TemperatureCalibration:
 
     temperature: float
 
+    document: ClassVar[str] = "temperature"
+    kinds: ClassVar[tuple[str, ...]] = (CLASSES, PDFS)
+
     def __str__(self) -> str:
         """Return the calibration in a few words."""
         return f"temperature {self.temperature:.3f}"
@@ -52,11 +56,12 @@ class TemperatureCalibration:
     @classmethod
     def fit(
         cls,
-        probability_nk: NDArray[Any],
+        values_nk: NDArray[Any],
         truth_index_n: NDArray[Any],
         sample_weight: NDArray[Any] | None = None,
         *,
         sharpen: bool = True,
+        covariates: Covariates | None = None,
     ) -> "TemperatureCalibration":
         """Find the T in `TEMPERATURE_RANGE` of least log-loss.
 
@@ -65,7 +70,7 @@ class TemperatureCalibration:
 
         Parameters
         ----------
-        probability_nk
+        values_nk
             (N, K) averaged probabilities of objects that no member was trained on.
         truth_index_n
             (N,) positions of the true classes.
@@ -73,6 +78,8 @@ class TemperatureCalibration:
             (N,) what each object counts in the log-loss; 1 by default.
         sharpen
             Whether T may be below 1, which makes probabilities more certain.
+        covariates
+            Not looked at.
 
         Raises
         ------
@@ -81,7 +88,7 @@ class TemperatureCalibration:
         """
         from scipy.optimize import minimize_scalar
 
-        probability = as_probabilities(probability_nk)
+        probability = as_probabilities(values_nk)
         index = check_truth_index(truth_index_n, *probability.shape)
         weight_n = check_sample_weight(sample_weight, len(index))
         log_p_nk = _floored_log(probability)
@@ -98,7 +105,7 @@ class TemperatureCalibration:
         before, after = (log_loss(p, index, weights) for p in (probability, fitted.apply(probability)))
         return fitted if after < before else cls(1.0)
 
-    def apply(self, probability_nk: NDArray[Any]) -> NDArray[np.float64]:
+    def apply(self, values_nk: NDArray[Any], covariates: Covariates | None = None) -> NDArray[np.float64]:
         """Return calibrated (N, K) probabilities in double precision.
 
         Raises
@@ -106,13 +113,13 @@ class TemperatureCalibration:
         InputError
             When the probabilities break their rules.
         """
-        probability = as_probabilities(probability_nk)
+        probability = as_probabilities(values_nk)
         if self.temperature == 1.0:
             return probability
         powers_nk = np.exp(_floored_log(probability) / self.temperature)
         return np.asarray(powers_nk / powers_nk.sum(axis=1, keepdims=True))
 
-    def to_dict(self) -> dict[str, str | float]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the calibration as a plain mapping, for YAML or JSON."""
         return {"method": "temperature", "temperature": self.temperature}
 
@@ -143,3 +150,9 @@ def _floored_log(probability_nk: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return log p, with p no less than `LOG_FLOOR`, less each row's largest, so that no power overflows."""
     log_p_nk = np.log(np.maximum(probability_nk, LOG_FLOOR))
     return np.asarray(log_p_nk - log_p_nk.max(axis=1, keepdims=True))
+
+
+METHODS = tuple(
+    Method("temperature", kind, "Powers 1/T, normalised again.", TemperatureCalibration.fit, softens=True)
+    for kind in (CLASSES, PDFS)
+)

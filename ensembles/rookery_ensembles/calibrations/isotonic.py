@@ -1,0 +1,137 @@
+"""Isotonic calibration of class probabilities: one class against the rest."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles._documents import Fields
+from rookery_ensembles.calibrations._common import better, checked, n_maps, one_against_rest, require_columns
+from rookery_ensembles.calibrations._steps import check_rising, grouped, rising
+from rookery_ensembles.calibrations.base import CLASSES, Calibration, Covariates, FloatArray, Method
+from rookery_ensembles.errors import fail
+from rookery_ensembles.probabilities import as_probabilities
+
+Knots = tuple[tuple[float, ...], tuple[float, ...]]
+_IDENTITY: Knots = ((0.0, 1.0), (0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class IsotonicCalibration(Calibration):
+    """The rising map nearest to the truth (Zadrozny & Elkan 2002), its ends drawn in.
+
+    Isotonic regression says 0 and 1 where a run of objects at the ends is of one class, and a single
+    object later that contradicts makes the log-loss infinite. Each step therefore counts half an object
+    more of either outcome. That costs log-loss on the data of the fit, where such ends are right: the map
+    is then taken only if it lowers the log-loss all the same. Between steps it is linear; of more than two
+    classes each one's map is against the rest, and the results are normalised.
+
+    Parameters
+    ----------
+    knots
+        Of each class, of two classes of the first: scores that increase, and the probabilities there.
+
+    Raises
+    ------
+    InputError
+        When the numbers differ, leave 0 to 1, or fall.
+    """
+
+    knots: tuple[Knots, ...]
+
+    document: ClassVar[str] = "isotonic"
+    kinds: ClassVar[tuple[str, ...]] = (CLASSES,)
+
+    def __post_init__(self) -> None:
+        """Check the rules."""
+        for scores, values in self.knots:
+            _check(scores, values, self.document)
+
+    def __str__(self) -> str:
+        """Return the calibration in a few words."""
+        return f"isotonic, {' '.join(str(len(scores)) for scores, _ in self.knots)} knots"
+
+    @classmethod
+    def fit(
+        cls,
+        values_nk: NDArray[Any],
+        truth_index_n: NDArray[Any],
+        sample_weight: NDArray[Any] | None = None,
+        *,
+        sharpen: bool = True,
+        covariates: Covariates | None = None,
+    ) -> Self:
+        """Find the maps, or those that change nothing where they do not lower the log-loss.
+
+        Raises
+        ------
+        InputError
+            When probabilities, truth or weights break their rules.
+        """
+        data = checked(values_nk, truth_index_n, sample_weight)
+        probability, index, weight = data
+        maps = range(n_maps(probability.shape[1]))
+        found = tuple(_fit_one(probability[:, k], index == k, weight) for k in maps)
+        return better(cls(found), cls((_IDENTITY,) * len(found)), data)
+
+    def apply(self, values_nk: NDArray[Any], covariates: Covariates | None = None) -> FloatArray:
+        """Return calibrated (N, K) probabilities; InputError when they break their rules."""
+        probability = as_probabilities(values_nk)
+        require_columns(n_maps(probability.shape[1]), len(self.knots), "probability")
+        if set(self.knots) == {_IDENTITY}:
+            return probability
+        return one_against_rest(probability, [partial(_interpolated, knots=each) for each in self.knots])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the calibration as a plain mapping, for YAML or JSON."""
+        tables = [{"scores": list(scores), "values": list(values)} for scores, values in self.knots]
+        return {"method": self.document, "knots": tables}
+
+    @classmethod
+    def from_dict(cls, document: object, where: str) -> Self:
+        """Read what `to_dict` returned; raises InputError, beginning with `where`, for anything else."""
+        fields = Fields(document, where, ("method", "knots"))
+        if (method := fields.take("method", str)) != cls.document:
+            raise fail(fields.place("method"), f"must be `{cls.document}`, but found {method!r}")
+        found = []
+        for table in fields.sections("knots", ("scores", "values")):
+            scores, values = table.take_list("scores", float), table.take_list("values", float)
+            _check(scores, values, table.where)
+            found.append((scores, values))
+        if len(found) in (0, 2):
+            raise fail(
+                fields.place("knots"), f"must be of one class or of three or more, but are {len(found)}"
+            )
+        return cls(tuple(found))
+
+
+def _check(scores: tuple[float, ...], values: tuple[float, ...], where: str) -> None:
+    if not scores or len(scores) != len(values):
+        rule = "there must be a value for each of one or more scores"
+        raise fail(where, f"{rule}, but found {len(values)} for {len(scores)}")
+    for numbers in (scores, values):
+        check_rising(numbers, where)
+
+
+def _interpolated(score_n: FloatArray, knots: Knots) -> FloatArray:
+    return np.asarray(np.interp(score_n, *knots), dtype=np.float64)
+
+
+def _fit_one(score_n: FloatArray, true_n: NDArray[np.bool_], weight_n: FloatArray) -> Knots:
+    groups = grouped(score_n, true_n, weight_n)
+    level = rising(groups.right / groups.weight, groups.weight)
+    starts = np.flatnonzero(np.diff(level, prepend=-1.0))
+    ends = np.append(starts[1:], len(level)) - 1
+    right, weight = (np.add.reduceat(each, starts) for each in (groups.right, groups.weight))
+    # Steps of few objects move further in than large ones, but must not pass each other.
+    value = np.maximum.accumulate((right + 0.5) / (weight + 1))
+    scores, values = np.column_stack([groups.low[starts], groups.high[ends]]), np.repeat(value, 2)
+    kept = np.append(True, np.diff(scores.ravel()) > 0)
+    return tuple(scores.ravel()[kept].tolist()), tuple(values[kept].tolist())
+
+
+METHODS = (
+    Method("isotonic", CLASSES, "A rising map for each class against the rest.", IsotonicCalibration.fit),
+)
