@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.bundle import BundleMember
 from rookery_ensembles.calibrations import Calibration
-from rookery_ensembles.candidates import CandidateMember, pool_candidates
+from rookery_ensembles.candidates import CandidateMember, tabulate_candidates
 from rookery_ensembles.combine import average
 from rookery_ensembles.likelihood_table import LikelihoodTable
 from rookery_ensembles.predictions import prediction_metrics
@@ -126,8 +126,8 @@ def choose(
         candidate, two have the same id, no truth is known, or their predictions do not fit
         together (see `pool_folds` and `stack_members`).
     """
-    table = LikelihoodTable(pool_candidates(candidates), sample_weight)
-    pool, stack, weight_n = table.pool, table.pool.stack, table.weight_n
+    table = LikelihoodTable(tabulate_candidates(candidates), sample_weight)
+    stack, weight_n = table.stack, table.weight_n
 
     def score(values_nk: NDArray[Any]) -> dict[str, float]:
         return _score(table, values_nk, positive)
@@ -138,12 +138,12 @@ def choose(
     weights_m = table.select(bags=bags)
     selected_nk = average(stack.values, weights_m)
     calibration = table.fit_calibration(selected_nk[table.rows], sharpen=sharpen)
-    member_weights = pool.member_weights(weights_m)
+    member_weights = table.candidates.member_weights(weights_m)
     return EnsembleChoice(
         target=stack.target,
         members=tuple(
             BundleMember(member.id, member.folder, member_weights[member.id])
-            for members in pool.groups.values()
+            for members in table.candidates.groups.values()
             for member in members
             if member.id in member_weights
         ),
@@ -155,7 +155,7 @@ def choose(
             "selected_calibrated": score(stack.target.calibrate(calibration, selected_nk)),
         },
         best_group=stack.members[best],
-        best_member=pool.groups[stack.members[best]][0].id,
+        best_member=table.candidates.groups[stack.members[best]][0].id,
         losses=dict(zip(stack.members, losses_m.tolist(), strict=True)),
         class_fractions=stack.target.fractions(table.index_n),
         bags=bags,
@@ -164,8 +164,8 @@ def choose(
 
 
 def _score(table: LikelihoodTable, values_nk: NDArray[Any], positive: str) -> dict[str, float]:
-    """Return the metrics of pooled values, one row for each object of the table's pool."""
-    stack = table.pool.stack
+    """Return the metrics of pooled values, one row for each object of the table's stack."""
+    stack = table.stack
     info = PredictionInfo(stack.target, bundle="pool")
     metrics = prediction_metrics(Predictions(info, stack.object_id, stack.truth, values_nk), positive)
     if table.weight_n is not None:

@@ -41,7 +41,7 @@ class CandidateMember:
 
 @short_repr
 @dataclass(frozen=True, eq=False)
-class Pool:
+class CandidateTable:
     """Out-of-sample predictions of all configurations for the same objects, in the order of their ids.
 
     Parameters
@@ -69,7 +69,7 @@ class Pool:
         return found
 
 
-def pool_candidates(candidates: Sequence[CandidateMember]) -> Pool:
+def tabulate_candidates(candidates: Sequence[CandidateMember]) -> CandidateTable:
     """Average over random starts, join the folds, and stack the configurations.
 
     The result does not depend on the candidates' order, nor on that of their objects.
@@ -96,7 +96,7 @@ def pool_candidates(candidates: Sequence[CandidateMember]) -> Pool:
             truth = None if whole.truth is None else whole.truth[order]
             whole = Predictions(info, whole.object_id[order], truth, whole.values[order])
         pooled.append(replace(whole, info=info))
-    return Pool(groups, stack_members(pooled), np.stack(folds))
+    return CandidateTable(groups, stack_members(pooled), np.stack(folds))
 
 
 def _grouped(candidates: Sequence[CandidateMember]) -> dict[str, list[CandidateMember]]:

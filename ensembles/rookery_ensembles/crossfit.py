@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.build import EnsembleChoice
-from rookery_ensembles.candidates import CandidateMember, Pool, pool_candidates
+from rookery_ensembles.candidates import CandidateMember, CandidateTable, tabulate_candidates
 from rookery_ensembles.combine import average
 from rookery_ensembles.errors import fail
 from rookery_ensembles.likelihood_table import LikelihoodTable
@@ -57,7 +57,7 @@ def out_of_fold(
         in one fold.
     """
     parts = parts or cross_fit(candidates, choice, sample_weight)
-    stack = parts[0].table.pool.stack
+    stack = parts[0].table.stack
     values = np.empty(stack.values.shape[1:], dtype=np.float32)
     for part in parts:
         calibration = part.table.fit_calibration(
@@ -78,7 +78,7 @@ class Part:
     Attributes
     ----------
     here
-        Rows of the pool that are in the fold.
+        Rows of the stack that are in the fold.
     elsewhere
         (n,) which of the table's objects are not.
     """
@@ -91,7 +91,7 @@ class Part:
     def pooled(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the weighted average of the members that did not see these objects."""
         chosen = np.flatnonzero(self.weights_m)
-        values = self.table.pool.stack.values
+        values = self.table.stack.values
         return average([values[m][rows] for m in chosen], self.weights_m[chosen])
 
 
@@ -101,31 +101,31 @@ def cross_fit(
     sample_weight: Mapping[str, float] | None = None,
 ) -> list[Part]:
     """Return for each fold what the objects of the others say; the arguments are those of `out_of_fold`."""
-    pool = pool_candidates(candidates)
-    if set(pool.groups) != set(choice.losses):
+    table = tabulate_candidates(candidates)
+    if set(table.groups) != set(choice.losses):
         rule = "the choice must have been made from the same configurations"
-        raise fail("choice", f"{rule}, {', '.join(pool.groups)}, but found {', '.join(choice.losses)}")
-    fold_n, table = _common_folds(pool), LikelihoodTable(pool, sample_weight)
+        raise fail("choice", f"{rule}, {', '.join(table.groups)}, but found {', '.join(choice.losses)}")
+    fold_n, likelihoods = _common_folds(table), LikelihoodTable(table, sample_weight)
     parts = []
     for fold in np.unique(fold_n):
-        elsewhere = fold_n[table.rows] != fold
+        elsewhere = fold_n[likelihoods.rows] != fold
         if not elsewhere.any():
             raise fail("candidates", f"objects of known truth must not all be in one fold, but are in {fold}")
-        weights_m = table.select(elsewhere, bags=choice.bags)
-        parts.append(Part(table, weights_m, np.flatnonzero(fold_n == fold), elsewhere))
+        weights_m = likelihoods.select(elsewhere, bags=choice.bags)
+        parts.append(Part(likelihoods, weights_m, np.flatnonzero(fold_n == fold), elsewhere))
     return parts
 
 
-def _common_folds(pool: Pool) -> NDArray[np.intp]:
+def _common_folds(table: CandidateTable) -> NDArray[np.intp]:
     """Return (N,) each object's fold, which must be the same in all configurations."""
-    first: NDArray[np.intp] = pool.folds[0]
-    names = pool.stack.members
-    for name, folds in zip(names, pool.folds, strict=True):
+    first: NDArray[np.intp] = table.folds[0]
+    names = table.stack.members
+    for name, folds in zip(names, table.folds, strict=True):
         different = np.flatnonzero(folds != first)
         if different.size:
             row = int(different[0])
             rule = (
-                f"object {pool.stack.object_id[row]} must be in the same fold as in {names[0]}, {first[row]}"
+                f"object {table.stack.object_id[row]} must be in the same fold as in {names[0]}, {first[row]}"
             )
             raise fail(f"predictions of {name}", f"{rule}, but is in {folds[row]}")
     if len(np.unique(first)) < 2:

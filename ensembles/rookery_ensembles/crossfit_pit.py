@@ -82,7 +82,7 @@ def crossfit_pit_test(
     InputError
         Where the predictions are no redshift PDFs.
     """
-    stack = parts[0].table.pool.stack
+    stack = parts[0].table.stack
     if not stack.target.has_pdfs or found.truth is None:
         raise fail("predictions", "must be redshift PDFs of objects whose redshift is known")
     edges = np.asarray(stack.target.edges)

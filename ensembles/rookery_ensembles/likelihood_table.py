@@ -7,18 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.calibrations import Calibration
-from rookery_ensembles.candidates import Pool
+from rookery_ensembles.candidates import CandidateTable
 from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import check_sample_weight
 from rookery_ensembles.select import bagged_selection, select_by_likelihood
 
 
 class LikelihoodTable:
-    """Likelihoods of a pool's configurations, for the objects that have a true class or redshift bin.
+    """Likelihoods of the candidates' configurations, for the objects that have a true class or redshift bin.
 
     Parameters
     ----------
-    pool
+    candidates
         The configurations' predictions.
     sample_weight
         What each object counts, by `object_id`; by default all count the same.
@@ -26,7 +26,7 @@ class LikelihoodTable:
     Attributes
     ----------
     rows
-        (n,) those objects' rows of the pool.
+        (n,) those objects' rows of the stack.
     index_n
         (n,) columns of their true classes or bins.
     weight_n
@@ -40,14 +40,14 @@ class LikelihoodTable:
         When no object has a true class or bin, one of them has no weight, or a value is invalid.
     """
 
-    def __init__(self, pool: Pool, sample_weight: Mapping[str, float] | None = None) -> None:
-        stack = pool.stack
+    def __init__(self, candidates: CandidateTable, sample_weight: Mapping[str, float] | None = None) -> None:
+        stack = candidates.stack
         target = stack.target
         rule = f"must hold predictions of objects with a known {target.truth_name}"
         if stack.truth is None:
             raise fail("candidates", f"{rule}, but found no truth")
         column = target.index(stack.truth)
-        self.pool = pool
+        self.candidates, self.stack = candidates, stack
         self.rows = np.flatnonzero(column >= 0)
         if not self.rows.size:
             raise fail("candidates", f"{rule}, but found none of {len(column)}")
@@ -77,7 +77,7 @@ class LikelihoodTable:
         index, weight = self.index_n, self.weight_n
         if chosen is not None:
             index, weight = index[chosen], None if weight is None else weight[chosen]
-        return self.pool.stack.target.fit_calibration(values_nk, index, weight, sharpen=sharpen)
+        return self.stack.target.fit_calibration(values_nk, index, weight, sharpen=sharpen)
 
 
 def _weights(given: Mapping[str, float] | None, object_id: Sequence[str]) -> NDArray[np.float64] | None:
