@@ -12,13 +12,13 @@ from rookery_ensembles.calibrations import Calibration, read_calibration
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail
 from rookery_ensembles.plain_text import YamlText
+from rookery_ensembles.pools import find_pool
 from rookery_ensembles.probabilities import check_weights
 from rookery_ensembles.target import KEYS, Target, read_target, to_dict
 
 MEMBER_FILES = ("weights.safetensors", "config.yaml", "card.json")
 
 _FORMAT = 1
-_POOLINGS = ("linear",)
 _KEYS = (
     "format",
     *KEYS,
@@ -63,10 +63,7 @@ class BundleDocument:
     def check(self, where: str) -> None:
         """Raise InputError, beginning with `where`, unless every rule of the document holds."""
         self.target.check(where)
-        if self.pooling not in _POOLINGS:
-            raise fail(
-                where, f"the pooling must be one of {', '.join(_POOLINGS)}, but found {self.pooling!r}"
-            )
+        find_pool(self.pooling, self.target, f"{where}, key `pooling`")
         self.target.check_calibration(self.calibration, where)
         if self.class_fractions is not None:
             _check_class_fractions(self.class_fractions, self.target.names, f"{where}, key `class_fractions`")

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from rookery_ensembles._bundle_document import MEMBER_FILES, BundleDocument, MemberEntry
 from rookery_ensembles.calibrations import Calibration
-from rookery_ensembles.combine import average
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, sha256
+from rookery_ensembles.pools import find_pool
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.target import Target
 
@@ -69,7 +69,7 @@ class Bundle:
     members
         Its members, whose folders are the bundle's own.
     pooling
-        How the members are combined: ``"linear"``.
+        How the members are combined: the name of one of `rookery_ensembles.pools.POOLS`.
     calibration
         Applied after pooling; None for none.
     scores
@@ -128,10 +128,8 @@ class Bundle:
         if len(values_mnk) != len(self.members):
             rule = f"there must be one array for each of {len(self.members)} members"
             raise fail(where, f"{rule}, but found {len(values_mnk)}")
-        pooled = average(values_mnk, [member.weight for member in self.members])
-        k = self.target.n_columns
-        if pooled.shape[1:] != (k,):
-            raise fail(where, f"the members' arrays must be objects by {k} columns, but are {pooled.shape}")
+        weights = [member.weight for member in self.members]
+        pooled = find_pool(self.pooling, self.target).combine(self.target, values_mnk, weights, where)
         return self.target.calibrate(self.calibration, self.target.normalised(pooled, where))
 
 

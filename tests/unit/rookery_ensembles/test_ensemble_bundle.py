@@ -160,7 +160,7 @@ def test_predictions_that_do_not_fit_the_bundle_are_refused(build, values: np.nd
         ({"members": []}, "at least one member"),
         ({"target": RedshiftBins((0.0,))}, "at least two edges"),
         ({"target": Classes(("Ia",))}, "two or more"),
-        ({"pooling": "magic"}, "must be one of linear, but found 'magic'"),
+        ({"pooling": "magic"}, "must be one of harmonic, linear, logarithmic, but found 'magic'"),
         ({"provenance": {"path": Path("x")}}, "`provenance` must hold plain values"),
         ({"calibration": PdfCalibration(a=2.0)}, "class probabilities must have a calibration of their own"),
     ],
@@ -248,7 +248,10 @@ def test_links_are_refused_even_to_equal_files(build, tmp_path: Path) -> None:
         (lambda d: d.update(format=2), "key `format`: must be 1, but found 2"),
         (lambda d: d.update(hooks=["rm"]), "unknown key `hooks`; the keys are format, kind"),
         (lambda d: d.pop("pooling"), "the key `pooling` is missing"),
-        (lambda d: d.update(pooling={"method": "log"}), "pooling must be one of linear"),
+        (
+            lambda d: d.update(pooling={"method": "log"}),
+            "key `pooling`: the pool of .* must be one of harmonic, linear",
+        ),
         (
             lambda d: d.update(calibration={"method": "platt", "temperature": 1}),
             "`calibration`, key `method`",
@@ -278,3 +281,12 @@ def test_a_document_that_would_run_code_is_refused(build, tmp_path: Path) -> Non
     with pytest.raises(InputError, match="is not valid YAML"):
         load_bundle(path)
     assert not (tmp_path / "harm").exists()
+
+
+def test_a_bundle_combines_in_its_own_way(build) -> None:
+    bundle = build(pooling="logarithmic", calibration=None)
+    values = np.random.default_rng(0).dirichlet(np.ones(2), size=(2, 5))
+    weights = np.array([member.weight for member in bundle.members])
+    expected = np.exp(np.einsum("m,mnk->nk", weights, np.log(values)))
+    np.testing.assert_allclose(bundle.combine(values), expected / expected.sum(axis=1, keepdims=True))
+    assert load_bundle(bundle.path).pooling == "logarithmic"
