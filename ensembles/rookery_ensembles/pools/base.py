@@ -85,7 +85,7 @@ class Pool(ABC):
                 raise fail(f"{where}, item {number}", f"{rule}, but has the shape {np.shape(values)}")
             target.normalised(np.asarray(values), f"{where}, item {number}")
         chosen = np.flatnonzero(weights)
-        return self._in_blocks(target, [values_mnk[m] for m in chosen], weights[chosen])
+        return self._in_blocks(target, [values_mnk[number] for number in chosen.tolist()], weights[chosen])
 
     def _in_blocks(
         self, target: Target, values_m: Sequence[NDArray[Any]], weights_m: FloatArray
