@@ -28,6 +28,7 @@ __all__ = [
     "Stack",
     "average_starts",
     "check_predictions_path",
+    "is_predictions_path",
     "pool_folds",
     "prediction_metrics",
     "read_info",
@@ -57,6 +58,20 @@ def check_predictions_path(path: str | Path) -> None:
         raise fail(path, f"{rule}, but ends in {path.suffix or 'nothing of the kind'!r}")
     if path.is_dir():
         raise fail(path, "must be a file of predictions to write, but is a folder")
+
+
+def is_predictions_path(path: str | Path) -> bool:
+    """Return whether predictions themselves are written under this name, after the checks of such a name.
+
+    Raises
+    ------
+    InputError
+        When the name ends in ``.parquet``, and `check_predictions_path` refuses it.
+    """
+    if Path(path).suffix.lower() != _SUFFIX:
+        return False
+    check_predictions_path(path)
+    return True
 
 
 def prediction_metrics(predictions: Predictions, positive: str = "Ia") -> dict[str, float]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MODULES = {
     "search": ("ray", "torch", "cmaes", "optuna", "sqlalchemy", "safetensors"),
     "simulate": ("galsim", "sncosmo", "speclite"),
+    "qp": ("h5py",),
     "energy": ("pynvml",),
     "postgresql": ("psycopg",),
     "dashboard": ("optuna_dashboard",),

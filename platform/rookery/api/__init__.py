@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rookery.api._types import BINARY, BINS, PathLike
 from rookery.api.clusters import cluster, doctor, jobs, submit
-from rookery.api.predictions import baseline, ensemble, evaluate, predict
+from rookery.api.predictions import baseline, ensemble, evaluate, export, predict
 from rookery.api.searches import campaign, dashboard, pareto, search, status
 from rookery.api.surveys import simulate_galaxies, simulate_supernovae, split
 
@@ -46,6 +46,7 @@ __all__ = [
     "doctor",
     "ensemble",
     "evaluate",
+    "export",
     "ingest_annz",
     "ingest_catalogue",
     "ingest_cubes",

@@ -64,7 +64,7 @@ def predict(
     survey
         Survey store.
     out
-        Prediction file (Parquet) to write.
+        File to write: .parquet (PDFs or probabilities), or a table as `export` makes it (.csv, .fits, .hdf5).
     days
         Show it only what was observed up to so many days since ...
     since
@@ -91,6 +91,44 @@ def predict(
         split=split,
         allow_missing_bands=allow_missing_bands,
     )
+
+
+def export(
+    predictions: PathLike,
+    out: PathLike,
+    *,
+    to: Literal["csv", "fits", "parquet", "qp"] | None = None,
+    catalogue: PathLike | None = None,
+    id_column: str | None = None,
+) -> tuple[str, ...]:
+    """Write predictions as a table with a row an object, or their PDFs as a file of qp.
+
+    See :func:`rookery_ensembles.exchange.export`.
+
+    Parameters
+    ----------
+    predictions
+        Prediction file (Parquet).
+    out
+        File to write: .csv, .fits, .parquet (a table), .hdf5 or .h5 (qp).
+    to
+        The format, where the ending shall be checked: csv, fits, parquet or qp.
+    catalogue
+        A survey store, or a table (CSV, FITS, Parquet), whose columns are written beside.
+    id_column
+        The catalogue's column of objects' names; object_id by default.
+    """
+    from rookery_ensembles.exchange import check_export
+    from rookery_ensembles.exchange import export as write
+
+    check_export(out, to=to)
+    columns: Any = catalogue
+    if catalogue is not None and Path(catalogue).is_dir():
+        from rookery.surveys import open_survey
+
+        objects = open_survey(catalogue, verify=False).objects
+        columns = {str(name): objects[name].to_numpy() for name in objects}
+    return write(predictions, out, to=to, catalogue=columns, id_column=id_column)
 
 
 def evaluate(

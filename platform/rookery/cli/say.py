@@ -100,6 +100,11 @@ def predict(predictions: "Predictions", given: Given) -> None:
         typer.echo(f"Class fractions of {record.n_objects} objects: {found}")
 
 
+def exported(columns: tuple[str, ...], given: Given) -> None:
+    """Tell which columns were written."""
+    typer.echo(f"{given['out']}: columns {', '.join(columns)}")
+
+
 def evaluate(_: dict[str, float], given: Given) -> None:
     """Show a report's numbers."""
     from rookery.reports import print_report

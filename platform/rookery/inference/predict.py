@@ -18,7 +18,8 @@ from rookery.training.member import open_member
 from rookery.training.target import known_truth
 from rookery_ensembles import Bundle, PredictionInfo, Predictions, load_bundle, write_predictions
 from rookery_ensembles.errors import fail
-from rookery_ensembles.predictions import check_predictions_path
+from rookery_ensembles.exchange import check_export, export
+from rookery_ensembles.predictions import is_predictions_path
 
 
 def predict_survey(
@@ -42,7 +43,8 @@ def predict_survey(
     survey
         Survey store. Types that it knows become the predictions' truth.
     out
-        Parquet file to write; its name ends in ``.parquet``.
+        File to write. In ``.parquet`` are the PDFs or probabilities themselves; ``.csv``, ``.fits``
+        and ``.hdf5`` are written as :func:`rookery_ensembles.exchange.export` does.
     days, since
         Show the ensemble only the observations up to so many days since each object's detection
         or peak; objects without any are left out. See :func:`rookery.surveys.partial.truncate`.
@@ -65,12 +67,15 @@ def predict_survey(
         bands or lacks one that no member saw missing, no object has an observation by that day, or
         priors are to be corrected and the bundle does not know its class fractions.
     """
-    check_predictions_path(out)
+    if not is_predictions_path(out):
+        check_export(out)
     if days is not None:
         check_days(days, since)
     if split is not None and not correct_priors:
         raise fail("split", f"is for correcting priors only, but {split!r} was given without that")
     loaded, opened = load_bundle(bundle), open_survey(survey)
+    if not is_predictions_path(out):
+        check_export(out, loaded.target)
     estimate_on = None if split is None else priors.objects_to_classify(opened, split)
     training = priors.training_fractions(loaded) if correct_priors else None
     if days is None:
@@ -82,7 +87,10 @@ def predict_survey(
         )
     if training is not None:
         predictions = priors.correct_priors(predictions, training, estimate_on)
-    write_predictions(predictions, out)
+    if is_predictions_path(out):
+        write_predictions(predictions, out)
+    else:
+        export(predictions, out)
     return predictions
 
 

@@ -1,0 +1,172 @@
+"""Export: predictions as a table that other programs read."""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles.errors import fail
+from rookery_ensembles.exchange.qp_layout import import_h5py, storable, write_hist
+from rookery_ensembles.exchange.summary import ID, TRUTHS, Columns, summary_columns
+from rookery_ensembles.exchange.tables import find_ids, read_columns, row_of_each
+from rookery_ensembles.files import atomic_file, check_name
+from rookery_ensembles.predictions import read_predictions
+from rookery_ensembles.schema import Predictions
+from rookery_ensembles.target import Target
+
+logger = logging.getLogger(__name__)
+
+SUFFIXES = {
+    "csv": (".csv",),
+    "fits": (".fits", ".fit"),
+    "parquet": (".parquet",),
+    "qp": (".hdf5", ".h5"),
+}
+"""Format -> endings of its files' names; a format is one entry here and one in `_WRITERS`."""
+KEPT = "catalogue_"
+"""A catalogue's columns begin so where an exported one has the same name."""
+
+
+def export_format(out: str | Path, to: str | None = None) -> str:
+    """Return the format of an export by its file's name, before any work is done for it.
+
+    Parameters
+    ----------
+    out
+        The file to write.
+    to
+        The format where it is told: ``csv``, ``fits``, ``parquet`` or ``qp``.
+
+    Raises
+    ------
+    InputError
+        When the ending is none of a format's, is that of another than `to`, or no file may have the name.
+    """
+    path = Path(out)
+    check_name(path)
+    known = ", ".join(f"{' or '.join(ends)} ({name})" for name, ends in SUFFIXES.items())
+    if to is not None and to not in SUFFIXES:
+        raise fail("--to", f"must be one of {', '.join(SUFFIXES)}, but is {to!r}")
+    found = next((name for name, ends in SUFFIXES.items() if path.suffix.lower() in ends), None)
+    if found is None:
+        raise fail(
+            path, f"the name must end in {known}, but ends in {path.suffix or 'nothing of the kind'!r}"
+        )
+    if to is not None and found != to:
+        raise fail(path, f"the name of a file of {to} must end in {' or '.join(SUFFIXES[to])}")
+    if path.is_dir():
+        raise fail(path, "must be a file to write, but is a folder")
+    return found
+
+
+def check_export(out: str | Path, target: Target | None = None, to: str | None = None) -> str:
+    """Return the format as `export_format` does; refuse qp for classes, or where HDF5 cannot be written."""
+    found = export_format(out, to)
+    if found == "qp":
+        import_h5py(out)
+        if target is not None and not target.has_pdfs:
+            raise fail(
+                out, "qp's files hold redshift PDFs, but these are class probabilities: take .csv or .fits"
+            )
+    return found
+
+
+def export(
+    predictions: str | Path | Predictions,
+    out: str | Path,
+    *,
+    to: str | None = None,
+    catalogue: str | Path | Mapping[str, NDArray[Any]] | None = None,
+    id_column: str | None = None,
+) -> tuple[str, ...]:
+    """Write predictions as a table: CSV, FITS, Parquet, or PDFs as an HDF5 file of qp.
+
+    Parameters
+    ----------
+    predictions
+        A prediction file (Parquet), or what was read from one.
+    out
+        The file to write; its ending tells the format: ``.csv``, ``.fits``, ``.parquet``, ``.hdf5``, ``.h5``.
+        qp's parametrisation is ``hist``, and the table's columns are its ancillary ones.
+    to
+        The format, checked against the ending.
+    catalogue
+        A table (CSV, FITS or Parquet), or its columns, whose columns are written too. One with the name of
+        an exported column goes by ``catalogue_NAME``; of the truth only the catalogue's is written.
+    id_column
+        Its column of objects' names; ``object_id`` by default.
+
+    Returns
+    -------
+    Names of the columns, in order: those of `summary_columns`, then the catalogue's.
+
+    Raises
+    ------
+    InputError
+        For an unknown ending, class probabilities as qp, broken predictions, or a catalogue that
+        lacks an object or has it twice; nothing is written then.
+    """
+    check_export(out, None, to)
+    found = predictions if isinstance(predictions, Predictions) else read_predictions(predictions)
+    kind = check_export(out, found.info.target, to)
+    columns = summary_columns(found)
+    if catalogue is not None:
+        columns = _joined(columns, catalogue, id_column, found)
+    with atomic_file(out) as partial:
+        _WRITERS[kind](columns, partial, found)
+    return tuple(columns)
+
+
+def _joined(
+    columns: Columns, catalogue: str | Path | Mapping[str, Any], id_column: str | None, found: Predictions
+) -> Columns:
+    """Return the columns with those of a catalogue, matched by name."""
+    where = "catalogue" if isinstance(catalogue, Mapping) else str(catalogue)
+    given = dict(catalogue) if isinstance(catalogue, Mapping) else read_columns(catalogue, id_column)
+    name, ids = find_ids(given, where, id_column)
+    rows = row_of_each(found.object_id.astype(np.str_), ids, where)
+    own_truth = TRUTHS[found.info.target.kind]
+    kept = {key: values for key, values in columns.items() if not (key == own_truth and key in given)}
+    for key, values in given.items():
+        if np.ndim(values) > 1:
+            logger.warning("%s: column %s holds several values a row and is left out", where, key)
+        elif key != name:
+            kept[f"{KEPT}{key}" if key in columns and key != own_truth else key] = np.asarray(values)[rows]
+    return {name if key == ID else key: values for key, values in kept.items()}
+
+
+def _write_csv(columns: Columns, path: Path, _: Predictions) -> None:
+    import pandas as pd
+
+    pd.DataFrame(columns).to_csv(path, index=False, lineterminator="\n")
+
+
+def _write_parquet(columns: Columns, path: Path, _: Predictions) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()})
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
+
+
+def _write_fits(columns: Columns, path: Path, _: Predictions) -> None:
+    from astropy.table import Table
+
+    Table({name: storable(values) for name, values in columns.items()}).write(
+        path, format="fits", overwrite=True
+    )
+
+
+def _write_qp(columns: Columns, path: Path, predictions: Predictions) -> None:
+    write_hist(path, np.asarray(predictions.info.target.edges), predictions.values, columns)
+
+
+_WRITERS: dict[str, Callable[[Columns, Path, Predictions], None]] = {
+    "csv": _write_csv,
+    "fits": _write_fits,
+    "parquet": _write_parquet,
+    "qp": _write_qp,
+}
