@@ -53,9 +53,9 @@ from rookery_ensembles.predictions import (
 from rookery_ensembles.priors import PriorEstimate, correct_probabilities, estimate_fractions
 from rookery_ensembles.redshift_bins import RedshiftBins
 from rookery_ensembles.schema import PriorCorrection
-from rookery_ensembles.select import GreedySelection, bagged_selection, greedy_selection
 from rookery_ensembles.target import Target
 from rookery_ensembles.weighted import WeightedSample
+from rookery_ensembles.weights.greedy import GreedySelection, bagged_selection, greedy_selection
 
 __all__ = [
     "METRICS",

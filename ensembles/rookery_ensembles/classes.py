@@ -126,6 +126,10 @@ class Classes:
         """Return (N,) probabilities of the true classes."""
         return true_likelihood(values_nk, index_n, where)
 
+    def residuals(self, values_nk: NDArray[Any], truth_n: NDArray[Any]) -> FloatArray:
+        """Return (N, K) probabilities less the outcome; the sum of an object's squares is its Brier score."""
+        return np.asarray(values_nk, dtype=np.float64) - np.eye(self.n_columns)[self.index(truth_n)]
+
     def log_loss(self, values_nk: NDArray[Any], index_n: NDArray[np.intp], weight_n: Weights = None) -> float:
         """Return the mean of -ln of the true class's probability, in nats."""
         return log_loss(values_nk, index_n, weight_n)

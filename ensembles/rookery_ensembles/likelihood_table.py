@@ -10,7 +10,7 @@ from rookery_ensembles.calibrations import Calibration
 from rookery_ensembles.candidates import CandidateTable
 from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import check_sample_weight
-from rookery_ensembles.select import bagged_selection, select_by_likelihood
+from rookery_ensembles.weights.greedy import bagged_selection, select_by_likelihood
 
 
 class LikelihoodTable:

@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from rookery_ensembles import InputError, average, bagged_selection, greedy_selection
 from rookery_ensembles.metrics import log_loss
-from rookery_ensembles.select import select_by_likelihood
+from rookery_ensembles.weights.greedy import select_by_likelihood
 
 
 def test_members_that_complete_each_other_share_the_weight() -> None:

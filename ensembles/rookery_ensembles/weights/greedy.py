@@ -14,9 +14,26 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import LOG_FLOOR, check_sample_weight, true_likelihood
+from rookery_ensembles.weights.base import Weights
+from rookery_ensembles.weights.evidence import Evidence
 
 # A smaller drop of the loss is rounding, not progress.
 _LEAST_GAIN = 1e-12
+# So many likelihoods are multiplied before the logarithm is taken: 1e-7 ** 32 is far from underflow.
+_FACTORS = 32
+_BLOCK = 32 * _FACTORS
+_BAGS, _BRIEF_BAGS = 20, 5
+
+
+class GreedyWeights(Weights):
+    """The mean of greedy selections with replacement on random halves of the objects."""
+
+    name = "greedy"
+    spoken = "bagged greedy selection"
+
+    def _fit(self, evidence: Evidence, *, brief: bool = False) -> NDArray[np.float64]:
+        bags = _BRIEF_BAGS if brief else _BAGS
+        return bagged_selection(evidence.likelihood_mn, bags=bags, sample_weight=evidence.weight_n)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,14 +201,17 @@ def _losses_with_one_more(
     weight_n: NDArray[np.float64] | None,
 ) -> NDArray[np.float64]:
     """Return (M,) log-losses of the mean over `size` picks, the last of which is each member in turn."""
-    losses_m = np.empty(len(likelihood_mn))
-    buffer_n = np.empty_like(running_n)
-    for i, likelihood_n in enumerate(likelihood_mn):
-        np.add(running_n, likelihood_n, out=buffer_n)
-        buffer_n /= size
-        np.maximum(buffer_n, LOG_FLOOR, out=buffer_n)
-        np.log(buffer_n, out=buffer_n)
+    losses_m = np.zeros(len(likelihood_mn))
+    n = likelihood_mn.shape[1]
+    for start in range(0, n, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        pooled = (running_n[part] + likelihood_mn[:, part]) / size
+        np.maximum(pooled, LOG_FLOOR, out=pooled)
         if weight_n is not None:
-            buffer_n *= weight_n  # of mean 1, so that the mean is the weighted one
-        losses_m[i] = -buffer_n.mean()
-    return losses_m
+            losses_m -= np.log(pooled) @ weight_n[part]  # of mean 1, so that the mean is the weighted one
+            continue
+        whole = pooled.shape[1] // _FACTORS * _FACTORS
+        # The sum of logarithms is the logarithm of the product, and that is the cheaper.
+        products = pooled[:, :whole].reshape(len(pooled), _FACTORS, -1).prod(axis=1)
+        losses_m -= np.log(products).sum(axis=1) + np.log(pooled[:, whole:]).sum(axis=1)
+    return np.asarray(losses_m / n)
