@@ -26,6 +26,7 @@ from rookery_ensembles.calibrations.temperature import TemperatureCalibration
 from rookery_ensembles.calibrations.temperature_beta import PdfCalibration
 from rookery_ensembles.classes import Classes
 from rookery_ensembles.combine import average
+from rookery_ensembles.conformal import AdaptiveSets, ConformalIntervals, ConformalSets
 from rookery_ensembles.crossfit import cross_fit, out_of_fold
 from rookery_ensembles.crossfit_pit import PitTest, crossfit_pit_test
 from rookery_ensembles.errors import InputError
@@ -59,12 +60,15 @@ from rookery_ensembles.weights.greedy import GreedySelection, bagged_selection, 
 
 __all__ = [
     "METRICS",
+    "AdaptiveSets",
     "Binned",
     "Bundle",
     "BundleMember",
     "Calibration",
     "CandidateMember",
     "Classes",
+    "ConformalIntervals",
+    "ConformalSets",
     "Covariates",
     "EnsembleChoice",
     "Estimate",
