@@ -39,24 +39,16 @@ def is_address(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Guard:
-    """A WSGI application that lets through to `inside` whom it knows; others get status 403.
-
-    Parameters
-    ----------
-    inside
-        What is guarded.
-    names
-        Names of this server that a Host header may hold beside those of the loopback; None for any.
-    token
-        What a visitor must show, once as ``?token=...`` and then by a cookie; None for nothing.
-    cookie
-        The cookie's name.
-    """
+    """A WSGI application that lets through to `inside` whom it knows; others get status 403."""
 
     inside: "WSGIApplication"
+    """What is guarded."""
     names: frozenset[str] | None = frozenset()
+    """Names of this server that a Host header may hold beside those of the loopback; None for any."""
     token: str | None = None
+    """What a visitor must show, once as ``?token=...`` and then by a cookie; None for nothing."""
     cookie: str = "rookery_dashboard"
+    """The cookie's name."""
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rookery.documents import Source
 from rookery_ensembles.errors import fail
-from rookery_ensembles.plain_text import YamlText
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -28,13 +28,7 @@ def storage_url(study: Path) -> "URL":
     path = study / STUDY_DOCUMENT
     if not path.is_file():
         raise fail(study, f"is no study: it must hold a {STUDY_DOCUMENT}, but has none")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise fail(path, f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    document = YamlText(text, path).data
-    if not isinstance(document, dict):
-        raise fail(path, f"must be a mapping, but is {type(document).__name__}")
+    document = Source.read(path).data
     storage = document.get("storage")
     if storage is None:
         return sqlalchemy.URL.create("sqlite", database=str(study / STUDY_DATABASE))

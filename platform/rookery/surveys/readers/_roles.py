@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from rookery.documents import Source
 from rookery_ensembles.errors import InputError, fail
-from rookery_ensembles.plain_text import YamlText
 
 
 def read_columns(path: Path) -> dict[str, str]:
@@ -14,13 +14,7 @@ def read_columns(path: Path) -> dict[str, str]:
     InputError
         When it is unreadable or holds anything else.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise fail(path, f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    document = YamlText(text, path).data
-    if not isinstance(document, dict):
-        raise fail(path, f"must be lines of ROLE: COLUMN, but holds {document!r}")
+    document = Source.read(path).data
     for role, column in document.items():
         if not isinstance(role, str) or not isinstance(column, (str, int)) or isinstance(column, bool):
             raise fail(path, f"must be lines of ROLE: COLUMN, but holds {role!r}: {column!r}")

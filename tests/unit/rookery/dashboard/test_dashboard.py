@@ -254,7 +254,7 @@ def test_file_that_is_no_study_database_is_refused_unchanged(
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ("- a list", "must be a mapping, but is list"),
+        ("- a list", "must hold a mapping of keys to values, not list"),
         ("storage: [", "is not valid YAML"),
         ("storage: 5", "`storage` must be the URL of a database, but is 5"),
         ("storage: somewhere", "`storage` must be the URL of a database"),
