@@ -44,23 +44,16 @@ _N_STARTS = 3
 
 @dataclass(frozen=True)
 class BazinFits:
-    """Fits of n objects in B bands.
-
-    Attributes
-    ----------
-    shared
-        The first step's: K = 3 + B parameters (t_peak, log_rise, log_fall, then a peak per band).
-    bands
-        The second step's: n B problems, object by object, of the four `PARAMETERS`.
-    origin, scale
-        (n,) date and flux in whose units the fits were made: `t_peak` is in days after `origin`, and
-        peaks are in units of `scale`.
-    """
+    """Fits of n objects in B bands."""
 
     shared: Fits
+    """The first step's: K = 3 + B parameters (t_peak, log_rise, log_fall, then a peak per band)."""
     bands: Fits
+    """The second step's: n B problems, object by object, of the four `PARAMETERS`."""
     origin: Floats
     scale: Floats
+    """(n,) date and flux in whose units the fits were made: `t_peak` is in days after `origin`, and
+    peaks are in units of `scale`."""
 
 
 def bazin(

@@ -20,22 +20,15 @@ _DAMPING_START, _DAMPING_LEAST, _DAMPING_MOST = 1e-2, 1e-9, 1e9
 
 @dataclass(frozen=True)
 class Fits:
-    """The least-squares fits of M problems with K parameters.
-
-    Attributes
-    ----------
-    parameters, errors
-        (M, K) the most probable parameters and their standard deviations, from the curvature there.
-    chi2
-        (M,) sum of squared residuals, that of the priors left out.
-    converged
-        (M,) whether the last step lowered the sum by less than 1 part in 100,000, and all is finite.
-    """
+    """The least-squares fits of M problems with K parameters."""
 
     parameters: Floats
     errors: Floats
+    """(M, K) the most probable parameters and their standard deviations, from the curvature there."""
     chi2: Floats
+    """(M,) sum of squared residuals, that of the priors left out."""
     converged: NDArray[np.bool_]
+    """(M,) whether the last step lowered the sum by less than 1 part in 100,000, and all is finite."""
 
 
 def least_squares(

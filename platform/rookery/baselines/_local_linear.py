@@ -25,24 +25,16 @@ _BLOCK = 2048
 
 @dataclass(frozen=True, eq=False)
 class LocalFits:
-    """What local fits predict at Q points.
-
-    Attributes
-    ----------
-    value
-        (Q,) the plane's value at the point.
-    error
-        (Q,) root mean square of the residuals of the neighbours that were kept.
-    extrapolated
-        (Q,) whether the point lies outside the bounding box of those neighbours.
-    n_neighbours
-        (Q,) how many were kept.
-    """
+    """What local fits predict at Q points."""
 
     value: Floats
+    """(Q,) the plane's value at the point."""
     error: Floats
+    """(Q,) root mean square of the residuals of the neighbours that were kept."""
     extrapolated: NDArray[np.bool_]
+    """(Q,) whether the point lies outside the bounding box of those neighbours."""
     n_neighbours: NDArray[np.int64]
+    """(Q,) how many were kept."""
 
 
 def local_linear(

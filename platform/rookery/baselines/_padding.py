@@ -13,25 +13,17 @@ _MAX_CELLS = 60_000
 
 @dataclass(frozen=True)
 class Padded:
-    """n light curves as rows of P cells.
-
-    Attributes
-    ----------
-    mjd, flux
-        (n, P) dates in days and fluxes; anything finite where nothing was observed.
-    band
-        (n, P) index of the band.
-    weight
-        (n, P) inverse of the flux's error; 0 where nothing was observed.
-    present
-        (n, P) whether there is an observation.
-    """
+    """n light curves as rows of P cells."""
 
     mjd: NDArray[np.float64]
     band: NDArray[np.int64]
+    """(n, P) index of the band."""
     flux: NDArray[np.float64]
+    """(n, P) dates in days and fluxes; anything finite where nothing was observed."""
     weight: NDArray[np.float64]
+    """(n, P) inverse of the flux's error; 0 where nothing was observed."""
     present: NDArray[np.bool_]
+    """(n, P) whether there is an observation."""
 
 
 def block_rows(survey: Survey) -> list[NDArray[np.int64]]:

@@ -20,22 +20,15 @@ from rookery_ensembles.predictions import PredictionInfo, Predictions, write_pre
 
 @dataclass(frozen=True)
 class Task:
-    """Who trains, who is predicted, and as what; rows are those of the survey's object table.
-
-    Attributes
-    ----------
-    rounds
-        Rows that train, all of known class, and rows that they predict.
-    label
-        (N,) class of every object of the survey, -1 where unknown.
-    classes, role
-        Class names, and the role of those predicted, None for several.
-    """
+    """Who trains, who is predicted, and as what; rows are those of the survey's object table."""
 
     rounds: tuple[Round, ...]
+    """Rows that train, all of known class, and rows that they predict."""
     label: NDArray[np.int64]
+    """(N,) class of every object of the survey, -1 where unknown."""
     classes: tuple[str, ...]
     role: str | None
+    """Class names, and the role of those predicted, None for several."""
 
 
 @dataclass(frozen=True)

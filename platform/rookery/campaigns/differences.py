@@ -15,22 +15,15 @@ from rookery_ensembles.metric import METRICS
 
 @dataclass(frozen=True)
 class Pair:
-    """One line minus another, on the same objects.
-
-    Attributes
-    ----------
-    first, second
-        What is compared, as ``EXPERIMENT/ROW``.
-    bin
-        Which bin of the test objects, in words; empty for all of them.
-    metrics
-        Their differences.
-    """
+    """One line minus another, on the same objects."""
 
     first: str
     second: str
+    """What is compared, as ``EXPERIMENT/ROW``."""
     bin: str
+    """Which bin of the test objects, in words; empty for all of them."""
     metrics: dict[str, Difference]
+    """Their differences."""
 
 
 def paired(campaign: Campaign, lines: Sequence[Line]) -> list[Pair]:

@@ -32,28 +32,19 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class ExperimentData:
-    """What an experiment stands on.
-
-    Attributes
-    ----------
-    survey, split
-        Where its networks learn.
-    test_survey
-        The survey of the test objects.
-    test_id
-        Identifiers of the test objects that count, sorted.
-    predicts_elsewhere
-        Whether they are not those of `split`, so that members do not predict them unasked.
-    out_of_fold
-        Whether they are those of the split's folds, each judged by networks that did not train on it.
-    """
+    """What an experiment stands on."""
 
     survey: Survey
     split: Split
+    """Where its networks learn."""
     test_survey: Survey
+    """The survey of the test objects."""
     test_id: NDArray[np.str_]
+    """Identifiers of the test objects that count, sorted."""
     predicts_elsewhere: bool
+    """Whether they are not those of `split`, so that members do not predict them unasked."""
     out_of_fold: bool = False
+    """Whether they are those of the split's folds, each judged by networks that did not train on it."""
 
     @property
     def folds(self) -> list[int | None]:

@@ -42,47 +42,31 @@ DOCUMENT = "campaign.yaml"
 @short_repr
 @dataclass(frozen=True)
 class CampaignResult:
-    """How a campaign stands.
-
-    Attributes
-    ----------
-    out
-        Its folder.
-    plan
-        What it takes, in words.
-    lines
-        The rows of its table; empty after a dry run.
-    table
-        The table as Markdown; empty after a dry run.
-    trained
-        Networks that this run trained.
-    """
+    """How a campaign stands."""
 
     out: Path
+    """Its folder."""
     plan: str
+    """What it takes, in words."""
     lines: Sequence[Line] = ()
+    """The rows of its table; empty after a dry run."""
     table: str = ""
+    """The table as Markdown; empty after a dry run."""
     trained: int = 0
+    """Networks that this run trained."""
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Where networks shall train, and how many at once.
-
-    Attributes
-    ----------
-    address
-        Of a Ray cluster; None for a Ray of this machine's own.
-    processes
-        Networks at once; None for all that fit.
-    cpus, gpus
-        Of each network.
-    """
+    """Where networks shall train, and how many at once."""
 
     address: str | None
+    """Of a Ray cluster; None for a Ray of this machine's own."""
     processes: int | None
+    """Networks at once; None for all that fit."""
     cpus: float
     gpus: float | None
+    """Of each network."""
 
 
 def run_campaign(

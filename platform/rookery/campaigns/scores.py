@@ -35,41 +35,30 @@ from rookery_ensembles.predictions import read_info
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the table.
-
-    Attributes
-    ----------
-    experiment, row
-        What was done.
-    bin
-        Which bin of the test objects, in words; empty for all of them.
-    members, wanted
-        Networks that the figures rest on, and how many there should be; 0 for a baseline.
-    training_size, validation_size, test_size
-        Objects that train or validate, those of them that validate, and test objects judged.
-    metrics, scatter, error
-        Mean over the members; their standard deviation (empty for fewer than two members, or
-        where there is but one prediction); and how far the mean may be off, see
-        :mod:`rookery.campaigns.uncertainty`.
-    ids
-        What was judged: names of members, of a baseline's file, or of a bundle.
-    judged
-        The draws behind the error; None for published figures.
-    """
+    """One line of the table."""
 
     experiment: str
     row: str
+    """What was done."""
     bin: str
+    """Which bin of the test objects, in words; empty for all of them."""
     members: int
     wanted: int
+    """Networks that the figures rest on, and how many there should be; 0 for a baseline."""
     training_size: int
     validation_size: int
     test_size: int
+    """Objects that train or validate, those of them that validate, and test objects judged."""
     metrics: dict[str, float]
     scatter: dict[str, float] = field(default_factory=dict)
     error: dict[str, float] = field(default_factory=dict)
+    """Mean over the members; their standard deviation (empty for fewer than two members, or
+    where there is but one prediction); and how far the mean may be off, see
+    :mod:`rookery.campaigns.uncertainty`."""
     ids: tuple[str, ...] = ()
+    """What was judged: names of members, of a baseline's file, or of a bundle."""
     judged: Judged | None = field(default=None, repr=False, compare=False)
+    """The draws behind the error; None for published figures."""
 
 
 def score_campaign(campaign: Campaign, datasets: dict[str, ExperimentData], folders: Folders) -> list[Line]:

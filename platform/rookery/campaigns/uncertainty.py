@@ -22,18 +22,12 @@ _DEFINED = 0.5
 
 @dataclass(frozen=True)
 class Judged:
-    """What a row scores on some objects.
-
-    Attributes
-    ----------
-    values
-        The metrics of each prediction: of each random start, or of one baseline, average or ensemble.
-    draws
-        The mean over the predictions under each draw of the objects, (R,) by metric.
-    """
+    """What a row scores on some objects."""
 
     values: Sequence[Mapping[str, float]]
+    """The metrics of each prediction: of each random start, or of one baseline, average or ensemble."""
     draws: Mapping[str, NDArray[np.float64]]
+    """The mean over the predictions under each draw of the objects, (R,) by metric."""
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -24,18 +24,12 @@ _END: Any = object()
 
 @dataclass(frozen=True)
 class RayPool:
-    """Ray tasks of one CPU each, on this machine or a cluster, or this process.
-
-    Attributes
-    ----------
-    address
-        Of a cluster to join; by default a Ray of this machine's own, or the one that is connected.
-    processes
-        Parts that Ray works on at once; None: as many as the cluster has CPUs. 0: all in this process.
-    """
+    """Ray tasks of one CPU each, on this machine or a cluster, or this process."""
 
     address: str | None = None
+    """Of a cluster to join; by default a Ray of this machine's own, or the one that is connected."""
     processes: int | None = None
+    """Parts that Ray works on at once; None: as many as the cluster has CPUs. 0: all in this process."""
 
     def __post_init__(self) -> None:
         """Refuse a negative number."""
@@ -68,17 +62,12 @@ class ProcessPool:
     They are started as commands, not by multiprocessing: that would run a caller's script again in each of
     them, unless the script is guarded. Each is given its next part when its result is taken, so that it
     holds one at most.
-
-    Attributes
-    ----------
-    processes
-        How many; 1: this process.
-    environment
-        Variables of theirs, where this process has no others.
     """
 
     processes: int
+    """How many; 1: this process."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of theirs, where this process has no others."""
 
     @classmethod
     def for_parts(

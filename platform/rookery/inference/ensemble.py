@@ -48,34 +48,24 @@ _TOLD = 10
 @short_repr
 @dataclass(frozen=True)
 class StudyEnsemble:
-    """An ensemble and how it compares.
-
-    Attributes
-    ----------
-    bundle
-        The finished bundle.
-    choice
-        How it was chosen; its `scores` are those on the validation objects.
-    test_predictions
-        Predictions for the split's test objects by the same names, and those of
-        ``best_member_in_hindsight``: the configuration with the least log-loss on the test objects
-        themselves, which no honest choice can know. Empty when the split has no test objects.
-    test_scores
-        Metrics of each. Nothing was chosen by them.
-    out_of_fold
-        Of a study with folds: every training object's prediction by the networks that did not see it,
-        combined and calibrated on the other folds. None without folds.
-    pit_tests
-        Whether those are calibrated, of redshift PDFs; see
-        :func:`rookery_ensembles.crossfit_pit.crossfit_pit_test`.
-    """
+    """An ensemble and how it compares."""
 
     bundle: Bundle
+    """The finished bundle."""
     choice: EnsembleChoice
+    """How it was chosen; its `scores` are those on the validation objects."""
     test_predictions: dict[str, Predictions]
+    """Predictions for the split's test objects by the same names, and those of
+    ``best_member_in_hindsight``: the configuration with the least log-loss on the test objects
+    themselves, which no honest choice can know. Empty when the split has no test objects."""
     test_scores: dict[str, dict[str, float]]
+    """Metrics of each. Nothing was chosen by them."""
     out_of_fold: Predictions | None = None
+    """Of a study with folds: every training object's prediction by the networks that did not see it,
+    combined and calibrated on the other folds. None without folds."""
     pit_tests: Mapping[str, PitTest] = field(default_factory=dict)
+    """Whether those are calibrated, of redshift PDFs; see
+    :func:`rookery_ensembles.crossfit_pit.crossfit_pit_test`."""
 
     def summary(self, positive: str = "Ia") -> dict[str, Any]:
         """Return members, calibration and all scores as plain values for JSON, None where undefined."""

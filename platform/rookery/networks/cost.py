@@ -15,19 +15,13 @@ from rookery_ensembles.errors import InputError
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of one configuration.
-
-    Attributes
-    ----------
-    parameters
-        Trainable numbers.
-    forward_flop
-        Floating-point operations of convolutions and dense layers for one object, a multiplication with its
-        addition counted as two. A training step takes about three times as many.
-    """
+    """Cost of one configuration."""
 
     parameters: int
+    """Trainable numbers."""
     forward_flop: float
+    """Floating-point operations of convolutions and dense layers for one object, a multiplication with its
+    addition counted as two. A training step takes about three times as many."""
 
 
 MOST_PARAMETERS = 500_000_000

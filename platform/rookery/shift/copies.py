@@ -29,26 +29,18 @@ _SOURCES_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Copies:
-    """C copies.
-
-    Attributes
-    ----------
-    observations
-        As a survey's; object `i` is copy `i`.
-    source, model
-        (C,) rows of the labelled object, and of the object whose dates, errors and covariates it has.
-    redshift
-        (C,) redshift of the copy; NaN where the source's is unknown.
-    covariates
-        (C,) values of each covariate: the model's, but the source's host redshift where the copy did not
-        move to the model's.
-    """
+    """C copies."""
 
     observations: ObservationArrays
+    """As a survey's; object `i` is copy `i`."""
     source: Rows
     model: Rows
+    """(C,) rows of the labelled object, and of the object whose dates, errors and covariates it has."""
     redshift: Floats
+    """(C,) redshift of the copy; NaN where the source's is unknown."""
     covariates: dict[str, Floats]
+    """(C,) values of each covariate: the model's, but the source's host redshift where the copy did not
+    move to the model's."""
 
 
 def redshifted_copies(
@@ -168,28 +160,20 @@ def redshifted_view(
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is to be copied how: (C,) arrays, sorted by source.
-
-    Attributes
-    ----------
-    moved
-        Which copies have their model's redshift.
-    stretch
-        (1 + z of the copy) / (1 + z of the source).
-    scale
-        Factor of the flux.
-    source_peak, peak
-        Date (MJD) of the source's peak, and the date at which the copy has it.
-    """
+    """What is to be copied how: (C,) arrays, sorted by source."""
 
     source: Rows
     model: Rows
     moved: NDArray[np.bool_]
+    """Which copies have their model's redshift."""
     redshift: Floats
     stretch: Floats
+    """(1 + z of the copy) / (1 + z of the source)."""
     scale: Floats
+    """Factor of the flux."""
     source_peak: Floats
     peak: Floats
+    """Date (MJD) of the source's peak, and the date at which the copy has it."""
     seed: int
 
     @classmethod

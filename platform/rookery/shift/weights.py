@@ -34,21 +34,14 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ShiftWeights:
-    """Importance weights of labelled objects.
-
-    Attributes
-    ----------
-    rows
-        (L,) rows of the survey's object table: the split's train and validation objects, ascending.
-    weight
-        (L,) weights, of mean 1.
-    n_target
-        Number of target objects.
-    """
+    """Importance weights of labelled objects."""
 
     rows: NDArray[np.int64]
+    """(L,) rows of the survey's object table: the split's train and validation objects, ascending."""
     weight: FloatArray
+    """(L,) weights, of mean 1."""
     n_target: int
+    """Number of target objects."""
 
     def of(self, rows: NDArray[np.int64]) -> FloatArray:
         """Return the weights of some labelled objects, of mean 1 over these."""

@@ -28,25 +28,18 @@ _METADATA = b"rookery"
 @short_repr
 @dataclass(frozen=True, eq=False)
 class Split:
-    """An opened split.
-
-    Attributes
-    ----------
-    name
-        Its name.
-    object_id, role, fold
-        (N,) one entry per object of the survey, in the survey's order; `fold` is -1 where there is none.
-    group
-        (N,) which objects belong together (of one template, host, field), None for a split without
-        groups: no group trains, validates and tests, nor lies in two folds, and whoever parts the
-        training objects further shall keep groups whole too.
-    """
+    """An opened split."""
 
     name: str
+    """Its name."""
     object_id: NDArray[np.object_]
     role: NDArray[np.object_]
     fold: NDArray[np.int16]
+    """(N,) one entry per object of the survey, in the survey's order; `fold` is -1 where there is none."""
     group: NDArray[np.int64] | None = None
+    """(N,) which objects belong together (of one template, host, field), None for a split without
+    groups: no group trains, validates and tests, nor lies in two folds, and whoever parts the
+    training objects further shall keep groups whole too."""
 
     @property
     def n_folds(self) -> int:

@@ -30,32 +30,22 @@ class DroppedRows:
 @short_repr
 @dataclass(frozen=True)
 class IngestReport:
-    """What an ingest did.
-
-    Attributes
-    ----------
-    survey
-        The survey written.
-    n_read, n_skipped, n_ignored
-        Light curves read; broken ones left out; files that are no light curves.
-    errors
-        Why each skipped light curve, or file, was left out.
-    dropped
-        With ``on_error="skip-row"``: the rows that were left out, by the rule that they broke.
-    columns
-        Role -> column, where the reader had to find them.
-    flux
-        In words, what the reader took the fluxes' unit to be.
-    """
+    """What an ingest did."""
 
     survey: Survey
+    """The survey written."""
     n_read: int
     n_skipped: int
     n_ignored: int
+    """Light curves read; broken ones left out; files that are no light curves."""
     errors: list[str]
+    """Why each skipped light curve, or file, was left out."""
     dropped: Mapping[str, DroppedRows] = field(default_factory=dict)
+    """With ``on_error="skip-row"``: the rows that were left out, by the rule that they broke."""
     columns: Mapping[str, str] = field(default_factory=dict)
+    """Role -> column, where the reader had to find them."""
     flux: str = ""
+    """In words, what the reader took the fluxes' unit to be."""
 
 
 class WholeSurveyError(InputError):

@@ -27,28 +27,19 @@ _BLOCK, _BATCH = 1 << 20, 1 << 17
 
 @dataclass(frozen=True)
 class ObservationArrays:
-    """All observations of a survey, sorted by object (in the object table's order), then by time.
-
-    Attributes
-    ----------
-    object_index
-        (N,) int32, row of the object table.
-    mjd
-        (N,) float64, days (Modified Julian Date).
-    band_index
-        (N,) int8, index into the survey's bands.
-    flux, flux_err
-        (N,) float32, in the survey's flux unit (FLUXCAL, zero point 27.5).
-    offsets
-        (n_objects + 1,) int64: object `i` owns rows ``offsets[i]:offsets[i + 1]``, at least one.
-    """
+    """All observations of a survey, sorted by object (in the object table's order), then by time."""
 
     object_index: NDArray[np.int32]
+    """(N,) int32, row of the object table."""
     mjd: NDArray[np.float64]
+    """(N,) float64, days (Modified Julian Date)."""
     band_index: NDArray[np.int8]
+    """(N,) int8, index into the survey's bands."""
     flux: NDArray[np.float32]
     flux_err: NDArray[np.float32]
+    """(N,) float32, in the survey's flux unit (FLUXCAL, zero point 27.5)."""
     offsets: NDArray[np.int64]
+    """(n_objects + 1,) int64: object `i` owns rows ``offsets[i]:offsets[i + 1]``, at least one."""
 
     def __len__(self) -> int:
         """Return the number of observations."""

@@ -20,21 +20,14 @@ PEAK_COLUMNS = ("sim_peak_mjd", "sim_peakmjd", "true_peak_mjd", "true_peakmjd", 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """The dates that days are counted from.
-
-    Attributes
-    ----------
-    since
-        ``"detection"`` or ``"peak"``.
-    mjd
-        (n_objects,) the dates.
-    description
-        Where they come from, in words.
-    """
+    """The dates that days are counted from."""
 
     since: Since
+    """``"detection"`` or ``"peak"``."""
     mjd: NDArray[np.float64]
+    """(n_objects,) the dates."""
     description: str
+    """Where they come from, in words."""
 
 
 def reference_dates(survey: Survey, since: Since = "detection") -> Reference:

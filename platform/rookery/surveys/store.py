@@ -47,22 +47,15 @@ DETECTION_SNR = 5.0
 @short_repr
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """An opened survey.
-
-    Attributes
-    ----------
-    path
-        Its folder.
-    info
-        What ``survey.json`` says.
-    objects
-        One row per object: `object_id`, truth (`type`: str or None, `redshift`: NaN where unknown),
-        `source_file` where a reader kept it, and the covariates.
-    """
+    """An opened survey."""
 
     path: Path
+    """Its folder."""
     info: SurveyInfo
+    """What ``survey.json`` says."""
     objects: pd.DataFrame
+    """One row per object: `object_id`, truth (`type`: str or None, `redshift`: NaN where unknown),
+    `source_file` where a reader kept it, and the covariates."""
 
     def __len__(self) -> int:
         """Return the number of objects."""

@@ -15,17 +15,12 @@ class SurveyView(Survey):
     """Some objects of a survey with some, or changed, observations.
 
     Folder, document and checksum are those of the survey that it shows; counts are not.
-
-    Attributes
-    ----------
-    arrays
-        The observations.
-    rows
-        (n_objects,) rows of the whole survey's object table.
     """
 
     arrays: ObservationArrays
+    """The observations."""
     rows: NDArray[np.intp]
+    """(n_objects,) rows of the whole survey's object table."""
 
     @classmethod
     def of(cls, survey: Survey, rows: NDArray[np.integer], arrays: ObservationArrays) -> "SurveyView":

@@ -23,28 +23,20 @@ from rookery_ensembles.errors import fail
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Tensors of all N objects of a survey, those of copies behind them, and row numbers per role.
-
-    Attributes
-    ----------
-    inputs
-        The family's tensors, first dimension N plus the number of copies; on the host when they stream.
-    target
-        What the outputs mean.
-    target_n
-        Class or bin of redshift, -1 where unknown, int64, of the same length.
-    rows
-        For `train` (copies included), `choosing`, `validation`, `test` and `unlabelled`: row numbers,
-        int64. Those that choose give the metrics of each epoch: the inner part of a job that has one,
-        else the validation objects. The last are all objects to classify, those of the roles test and
-        unlabelled.
-    """
+    """Tensors of all N objects of a survey, those of copies behind them, and row numbers per role."""
 
     survey: Survey
     inputs: Inputs
+    """The family's tensors, first dimension N plus the number of copies; on the host when they stream."""
     target: Target
+    """What the outputs mean."""
     target_n: Tensor
+    """Class or bin of redshift, -1 where unknown, int64, of the same length."""
     rows: dict[str, Tensor]
+    """For `train` (copies included), `choosing`, `validation`, `test` and `unlabelled`: row numbers,
+    int64. Those that choose give the metrics of each epoch: the inner part of a job that has one,
+    else the validation objects. The last are all objects to classify, those of the roles test and
+    unlabelled."""
 
     def batch(self, rows: Tensor) -> Inputs:
         """Gather the inputs of some rows, on the device of `target_n`."""

@@ -13,55 +13,38 @@ State = dict[str, Tensor]
 
 @dataclass
 class Partial:
-    """An epoch that was left in the middle.
-
-    Attributes
-    ----------
-    step
-        Steps done of it.
-    seconds
-        Time spent on it.
-    sums
-        Sums of the loss terms over the objects so far, by term.
-    generators
-        States of the random generators: `epoch` (order, augmentation), `global` (dropout) and, on a
-        GPU, `device`.
-    """
+    """An epoch that was left in the middle."""
 
     step: int
+    """Steps done of it."""
     seconds: float
+    """Time spent on it."""
     sums: State
+    """Sums of the loss terms over the objects so far, by term."""
     generators: State
+    """States of the random generators: `epoch` (order, augmentation), `global` (dropout) and, on a
+    GPU, `device`."""
 
 
 @dataclass
 class Progress:
-    """All that training needs to go on; a checkpoint is this, saved.
-
-    Attributes
-    ----------
-    history
-        One row per finished epoch: `epoch` (from 1), each loss term as `train_<term>`, their sum
-        `train_loss`, the target's metrics as `validation_<metric>` (under a shift the same with
-        `_shift` too), `learning_rate`, `seconds`, and `joules` where the device tells them.
-    best_epoch, best_value
-        Epoch with the best value of the job's objective, and that value; the last epoch where that is kept.
-    network, best, optimizer
-        Weights now, weights of that epoch, and AdamW's moments, by flat names.
-    partial
-        The unfinished epoch that `network` and `optimizer` are in the middle of; None between epochs.
-    batch_size
-        Objects a step, where memory did not suffice for the configured number; else None.
-    """
+    """All that training needs to go on; a checkpoint is this, saved."""
 
     history: list[Metrics] = field(default_factory=list)
+    """One row per finished epoch: `epoch` (from 1), each loss term as `train_<term>`, their sum
+    `train_loss`, the target's metrics as `validation_<metric>` (under a shift the same with
+    `_shift` too), `learning_rate`, `seconds`, and `joules` where the device tells them."""
     best_epoch: int = 0
     best_value: float = math.nan
+    """Epoch with the best value of the job's objective, and that value; the last epoch where that is kept."""
     network: State = field(default_factory=dict)
     best: State = field(default_factory=dict)
     optimizer: State = field(default_factory=dict)
+    """Weights now, weights of that epoch, and AdamW's moments, by flat names."""
     partial: Partial | None = None
+    """The unfinished epoch that `network` and `optimizer` are in the middle of; None between epochs."""
     batch_size: int | None = None
+    """Objects a step, where memory did not suffice for the configured number; else None."""
 
     @property
     def epoch(self) -> int:

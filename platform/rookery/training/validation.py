@@ -31,23 +31,16 @@ from rookery_ensembles.files import sha256
 
 @dataclass(frozen=True)
 class Validation:
-    """Objects that a network is judged by, and how its job's shift sees them.
-
-    Attributes
-    ----------
-    rows
-        (V,) their row numbers.
-    weight
-        (V,) importance weights of mean 1, or None.
-    degraded
-        The family's tensors of the degraded copies, first dimension V, or None.
-    """
+    """Objects that a network is judged by, and how its job's shift sees them."""
 
     family: Family[Any]
     data: TrainingData
     rows: Tensor
+    """(V,) their row numbers."""
     weight: NDArray[np.float64] | None = None
+    """(V,) importance weights of mean 1, or None."""
     degraded: Inputs | None = None
+    """The family's tensors of the degraded copies, first dimension V, or None."""
 
     @property
     def effective_objects(self) -> float | None:

@@ -28,28 +28,19 @@ from rookery_ensembles.predictions import Predictions
 
 @dataclass(frozen=True, eq=False)
 class Details:
-    """What is known of an assessment beyond its metrics.
-
-    Attributes
-    ----------
-    replicates, seed
-        Of the bootstrap.
-    scores
-        Metrics of the whole sample and of each class, with intervals.
-    purity_efficiency
-        Of the positive class.
-    binned
-        Metrics in bins, per covariate.
-    days
-        Metrics against days, or None without partial light curves.
-    """
+    """What is known of an assessment beyond its metrics."""
 
     replicates: int
     seed: int
+    """Of the bootstrap."""
     scores: Scores
+    """Metrics of the whole sample and of each class, with intervals."""
     purity_efficiency: PurityEfficiency
+    """Of the positive class."""
     binned: tuple[Binned, ...]
+    """Metrics in bins, per covariate."""
     days: DaysCurve | None
+    """Metrics against days, or None without partial light curves."""
 
 
 def make_details(

@@ -20,24 +20,16 @@ from rookery_ensembles.weighted import WeightedSample
 @short_repr
 @dataclass(frozen=True, eq=False)
 class Assessment(Judged):
-    """Class probabilities of objects whose class is known, and how good they are.
-
-    Attributes
-    ----------
-    positive
-        The class that ROC, precision-recall and reliability curves are about.
-    truth_index
-        (N,) positions of the true classes in ``class_names``.
-    probability
-        (N, K).
-    metrics
-        See :func:`rookery_ensembles.metrics.classification_metrics`.
-    """
+    """Class probabilities of objects whose class is known, and how good they are."""
 
     positive: str
+    """The class that ROC, precision-recall and reliability curves are about."""
     truth_index: NDArray[np.intp]
+    """(N,) positions of the true classes in ``class_names``."""
     probability: NDArray[np.float64]
+    """(N, K)."""
     metrics: dict[str, float]
+    """See :func:`rookery_ensembles.metrics.classification_metrics`."""
 
     @property
     def class_names(self) -> tuple[str, ...]:

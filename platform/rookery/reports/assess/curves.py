@@ -18,23 +18,16 @@ _MAX_POINTS = 1500
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """Filled bins of a reliability diagram.
-
-    Attributes
-    ----------
-    score, frequency
-        (B,) mean predicted probability, and fraction of objects for which it came true.
-    low, high
-        (B,) ends of the frequency's 68 % Wilson interval.
-    count
-        (B,) number of objects.
-    """
+    """Filled bins of a reliability diagram."""
 
     score: FloatArray
     frequency: FloatArray
+    """(B,) mean predicted probability, and fraction of objects for which it came true."""
     low: FloatArray
     high: FloatArray
+    """(B,) ends of the frequency's 68 % Wilson interval."""
     count: NDArray[np.intp]
+    """(B,) number of objects."""
 
 
 class Curve(NamedTuple):
@@ -50,33 +43,22 @@ _UNDEFINED = Curve(np.empty(0), np.empty(0), np.empty(0))
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """Everything that is drawn of one assessment.
-
-    Attributes
-    ----------
-    name
-        What the legend calls it.
-    area
-        Area under the ROC curve of the positive class; NaN where undefined.
-    roc
-        True against false positive rate of the positive class; empty when there is one class only.
-    recall_precision
-        Precision against recall of the positive class; empty without an object of it.
-    reliability
-        Of the positive class, or with more than two classes of the most probable one.
-    histogram
-        (K, `N_HISTOGRAM_BINS`) objects of each true class by probability of the positive class.
-    confusion
-        (K, K) objects by true class (row) and most probable class (column).
-    """
+    """Everything that is drawn of one assessment."""
 
     name: str
+    """What the legend calls it."""
     area: float
+    """Area under the ROC curve of the positive class; NaN where undefined."""
     roc: Curve
+    """True against false positive rate of the positive class; empty when there is one class only."""
     recall_precision: Curve
+    """Precision against recall of the positive class; empty without an object of it."""
     reliability: Reliability
+    """Of the positive class, or with more than two classes of the most probable one."""
     histogram: NDArray[np.intp]
+    """(K, `N_HISTOGRAM_BINS`) objects of each true class by probability of the positive class."""
     confusion: NDArray[np.intp]
+    """(K, K) objects by true class (row) and most probable class (column)."""
 
     @property
     def row_fractions(self) -> FloatArray:

@@ -17,47 +17,31 @@ from rookery_ensembles.predictions import Predictions, read_predictions
 
 @dataclass(frozen=True)
 class Day:
-    """What was known, and how well it was classified, by one day.
-
-    Attributes
-    ----------
-    days
-        Days since the reference date.
-    n, n_positive
-        Objects judged, and those of the positive class.
-    n_without_observation
-        Assessed objects that had no prediction then: no observation of theirs had been made.
-    median_observations
-        Median number of observations of the objects judged.
-    scores
-        Their metrics.
-    """
+    """What was known, and how well it was classified, by one day."""
 
     days: float
+    """Days since the reference date."""
     n: int
     n_positive: int
+    """Objects judged, and those of the positive class."""
     n_without_observation: int
+    """Assessed objects that had no prediction then: no observation of theirs had been made."""
     median_observations: float
+    """Median number of observations of the objects judged."""
     scores: Scores
+    """Their metrics."""
 
 
 @dataclass(frozen=True)
 class DaysCurve:
-    """Metrics as light curves grow.
-
-    Attributes
-    ----------
-    since
-        ``"detection"`` or ``"peak"``.
-    reference
-        Where the dates come from that days are counted from, in words.
-    days
-        From the first day on.
-    """
+    """Metrics as light curves grow."""
 
     since: Since
+    """``"detection"`` or ``"peak"``."""
     reference: str
+    """Where the dates come from that days are counted from, in words."""
     days: tuple[Day, ...]
+    """From the first day on."""
 
 
 def days_curve(

@@ -25,28 +25,19 @@ _BLOCK = 20_000
 
 @dataclass(frozen=True)
 class Example:
-    """One object to show.
-
-    Attributes
-    ----------
-    kind
-        One of `RULES`.
-    index
-        Its position among the assessed objects.
-    object_id
-        Its name.
-    z_spec, z_mean
-        Its redshift, true and estimated.
-    std
-        Standard deviation of its PDF.
-    """
+    """One object to show."""
 
     kind: str
+    """One of `RULES`."""
     index: int
+    """Its position among the assessed objects."""
     object_id: str
+    """Its name."""
     z_spec: float
     z_mean: float
+    """Its redshift, true and estimated."""
     std: float
+    """Standard deviation of its PDF."""
 
 
 def choose_examples(assessment: RedshiftAssessment) -> list[Example]:

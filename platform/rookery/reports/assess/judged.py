@@ -23,61 +23,42 @@ _TRUTH = "truth.parquet"
 
 @dataclass(frozen=True)
 class Matched:
-    """How the objects of a file of predictions fit a survey.
-
-    Attributes
-    ----------
-    in_file, in_survey
-        Predicted objects, all of which the survey knows; objects of the survey.
-    in_role, predicted
-        Objects of the role that is judged (all of the survey without a split), and those predicted.
-    compared, contradicted
-        Predicted objects whose truth both the file and the survey tell, and those where they differ.
-    """
+    """How the objects of a file of predictions fit a survey."""
 
     in_file: int
     in_survey: int
+    """Predicted objects, all of which the survey knows; objects of the survey."""
     in_role: int
     predicted: int
+    """Objects of the role that is judged (all of the survey without a split), and those predicted."""
     compared: int
     contradicted: int
+    """Predicted objects whose truth both the file and the survey tell, and those where they differ."""
 
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """Predictions of N objects whose truth a survey knows.
-
-    Attributes
-    ----------
-    name
-        What tables and legends call the predictions.
-    info
-        What the predictions say about themselves.
-    source
-        The file they were read from, or None.
-    survey
-        The survey that told the truth.
-    restriction
-        Split and role that the objects were restricted to, as text; empty without one.
-    row
-        (N,) rows of the survey's object table.
-    matched
-        How the predicted objects fit the survey.
-    n_unknown, n_outside, n_missing
-        Predicted objects left out since their truth is unknown, or since they are outside the
-        restriction; objects of the restriction that have no prediction.
-    """
+    """Predictions of N objects whose truth a survey knows."""
 
     name: str
+    """What tables and legends call the predictions."""
     info: PredictionInfo
+    """What the predictions say about themselves."""
     source: Path | None
+    """The file they were read from, or None."""
     survey: Survey
+    """The survey that told the truth."""
     restriction: str
+    """Split and role that the objects were restricted to, as text; empty without one."""
     row: NDArray[np.intp]
+    """(N,) rows of the survey's object table."""
     matched: Matched
+    """How the predicted objects fit the survey."""
     n_unknown: int
     n_outside: int
     n_missing: int
+    """Predicted objects left out since their truth is unknown, or since they are outside the
+    restriction; objects of the restriction that have no prediction."""
 
     def __len__(self) -> int:
         """Return N."""

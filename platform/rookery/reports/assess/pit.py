@@ -15,43 +15,29 @@ _MOST_BINS, _PER_BIN = 40, 25
 
 @dataclass(frozen=True, eq=False)
 class PitHistogram:
-    """Histograms of the PIT, and what calibrated PDFs would give.
-
-    Attributes
-    ----------
-    edges
-        (B + 1,) from 0 to 1.
-    counts
-        By method, (B,) objects.
-    expected, low, high
-        Objects per bin of calibrated PDFs: mean, and ends of the central 95 % of one bin (binomial).
-    """
+    """Histograms of the PIT, and what calibrated PDFs would give."""
 
     edges: FloatArray
+    """(B + 1,) from 0 to 1."""
     counts: dict[str, FloatArray]
+    """By method, (B,) objects."""
     expected: float
     low: float
     high: float
+    """Objects per bin of calibrated PDFs: mean, and ends of the central 95 % of one bin (binomial)."""
 
 
 @dataclass(frozen=True, eq=False)
 class CalibrationCurve:
-    """A curve that is the diagonal for calibrated PDFs.
-
-    Attributes
-    ----------
-    x
-        (P,) from 0 to 1: theoretical quantiles, or levels of credible intervals.
-    y
-        By method, (P,) quantiles of the PIT, or fractions of objects inside the intervals.
-    low, high
-        (P,) ends of the central 95 % of what N calibrated PDFs would give at one point.
-    """
+    """A curve that is the diagonal for calibrated PDFs."""
 
     x: FloatArray
+    """(P,) from 0 to 1: theoretical quantiles, or levels of credible intervals."""
     y: dict[str, FloatArray]
+    """By method, (P,) quantiles of the PIT, or fractions of objects inside the intervals."""
     low: FloatArray
     high: FloatArray
+    """(P,) ends of the central 95 % of what N calibrated PDFs would give at one point."""
 
 
 def pit_histogram(methods: Sequence[RedshiftAssessment]) -> PitHistogram:

@@ -29,34 +29,24 @@ KIND = "redshift_evaluation"
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What is known of one or several methods' PDFs of the same objects.
-
-    Attributes
-    ----------
-    methods
-        The method of the report, then those that it is compared with.
-    replicates, seed
-        Of the bootstrap.
-    rows, ratios
-        See :func:`rookery.reports.assess.rows.paper_rows`.
-    trends
-        See :func:`rookery.reports.assess.trends.running_trends`.
-    pit, quantiles, coverage
-        See :mod:`rookery.reports.assess.pit`.
-    examples
-        See :func:`rookery.reports.assess.examples.choose_examples`; chosen by the first method.
-    """
+    """What is known of one or several methods' PDFs of the same objects."""
 
     methods: Sequence[RedshiftAssessment]
+    """The method of the report, then those that it is compared with."""
     replicates: int
     seed: int
+    """Of the bootstrap."""
     rows: Sequence[Row]
     ratios: Sequence[Ratio]
+    """See :func:`rookery.reports.assess.rows.paper_rows`."""
     trends: Sequence[Trend]
+    """See :func:`rookery.reports.assess.trends.running_trends`."""
     pit: PitHistogram
     quantiles: CalibrationCurve
     coverage: CalibrationCurve
+    """See :mod:`rookery.reports.assess.pit`."""
     examples: Sequence[Example]
+    """See :func:`rookery.reports.assess.examples.choose_examples`; chosen by the first method."""
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -25,24 +25,16 @@ FloatArray = NDArray[np.float64]
 @short_repr
 @dataclass(frozen=True, eq=False)
 class RedshiftAssessment(Judged):
-    """Redshift PDFs of objects whose redshift is known, by ascending row.
-
-    Attributes
-    ----------
-    in_folds
-        Whether those are objects that train, each but in its own fold.
-    z_spec
-        (N,) true redshifts.
-    pdf
-        (N, K) float32 densities per unit redshift.
-    n_not_common
-        Objects left out since another of the compared methods does not have them.
-    """
+    """Redshift PDFs of objects whose redshift is known, by ascending row."""
 
     in_folds: bool
+    """Whether those are objects that train, each but in its own fold."""
     z_spec: FloatArray
+    """(N,) true redshifts."""
     pdf: NDArray[np.float32]
+    """(N, K) float32 densities per unit redshift."""
     n_not_common: int = 0
+    """Objects left out since another of the compared methods does not have them."""
 
     @property
     def edges(self) -> tuple[float, ...]:

@@ -31,41 +31,27 @@ DEEP = "stripe82"
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """The metrics of one method on the objects of one row.
-
-    Attributes
-    ----------
-    key
-        One of `LABELS`.
-    method
-        Name of the method.
-    scores
-        All metrics with intervals; bias, sigma_MAD and eta are those of `z_mean`.
-    points
-        Bias, sigma_MAD and eta by point estimate: mean, median, mode.
-    """
+    """The metrics of one method on the objects of one row."""
 
     key: str
+    """One of `LABELS`."""
     method: str
+    """Name of the method."""
     scores: Scores
+    """All metrics with intervals; bias, sigma_MAD and eta are those of `z_mean`."""
     points: Mapping[str, Mapping[str, Estimate]]
+    """Bias, sigma_MAD and eta by point estimate: mean, median, mode."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ratio:
-    """How the scatter of another method compares with the first one's, on the same objects.
-
-    Attributes
-    ----------
-    key, method
-        Row and name of the other method.
-    sigma_mad
-        Its sigma_MAD over the first one's: above 1 where the first one is better.
-    """
+    """How the scatter of another method compares with the first one's, on the same objects."""
 
     key: str
     method: str
+    """Row and name of the other method."""
     sigma_mad: Estimate
+    """Its sigma_MAD over the first one's: above 1 where the first one is better."""
 
 
 class Published(NamedTuple):

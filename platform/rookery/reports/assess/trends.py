@@ -31,18 +31,12 @@ _MOST_BINS, _PER_BIN = 16, 150
 
 @dataclass(frozen=True, eq=False)
 class Trend:
-    """Bias, sigma_MAD and eta of every method in the same bins of one covariate.
-
-    Attributes
-    ----------
-    name
-        The covariate.
-    methods
-        By method, the bins; of `ESTIMATE` each method's own estimates are binned.
-    """
+    """Bias, sigma_MAD and eta of every method in the same bins of one covariate."""
 
     name: str
+    """The covariate."""
     methods: Mapping[str, Binned]
+    """By method, the bins; of `ESTIMATE` each method's own estimates are binned."""
 
 
 def label_key(name: str) -> str:

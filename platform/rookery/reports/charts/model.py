@@ -37,21 +37,7 @@ class Guide:
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """Points (P,) and the line through them, with their intervals as a band or as bars.
-
-    Attributes
-    ----------
-    low, high
-        (P,) ends of the intervals, NaN where undefined; or None.
-    marked, joined
-        Whether points are marked, and whether a line joins them.
-    bars
-        Whether intervals are bars.
-    dash
-        One of :data:`rookery.reports.draw.colours.DASHES`; by default that of the hue.
-    detail
-        (P,) what the hover text tells beside `x` and `y`.
-    """
+    """Points (P,) and the line through them, with their intervals as a band or as bars."""
 
     name: str
     x: Points
@@ -59,12 +45,17 @@ class Line:
     hue: int | None
     low: FloatArray | None = None
     high: FloatArray | None = None
+    """(P,) ends of the intervals, NaN where undefined; or None."""
     marked: bool = False
     joined: bool = True
+    """Whether points are marked, and whether a line joins them."""
     bars: bool = False
+    """Whether intervals are bars."""
     dash: str | None = None
+    """One of :data:`rookery.reports.draw.colours.DASHES`; by default that of the hue."""
     hover: str = ""
     detail: Points | None = None
+    """(P,) what the hover text tells beside `x` and `y`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,19 +128,13 @@ class Panel:
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """A figure: rows of panels that share their horizontal axes, from the top down.
-
-    Attributes
-    ----------
-    rows
-        Each as long as the first one; None where no panel is.
-    square
-        Whether panels are squares that show the same range on both axes, and share both.
-    """
+    """A figure: rows of panels that share their horizontal axes, from the top down."""
 
     title: str
     rows: Sequence[Sequence[Panel | None]]
+    """Each as long as the first one; None where no panel is."""
     square: bool = False
+    """Whether panels are squares that show the same range on both axes, and share both."""
 
     @property
     def panels(self) -> list[Panel]:

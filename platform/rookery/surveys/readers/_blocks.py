@@ -26,28 +26,19 @@ TEXT = pa.dictionary(pa.int32(), pa.string())
 
 @dataclass(frozen=True)
 class Block:
-    """Some consecutive rows of a file.
-
-    Attributes
-    ----------
-    path
-        The file.
-    first_row
-        Number of the first row, counted from 1; a header is no row.
-    text
-        Column -> position of each row's value in a list (-1 where missing), and the list.
-    numbers
-        Column -> float64, NaN where missing.
-    parent
-        For a table with a list of observations in each row: the row (from 0 in the block) that
-        each observation comes from.
-    """
+    """Some consecutive rows of a file."""
 
     path: Path
+    """The file."""
     first_row: int
+    """Number of the first row, counted from 1; a header is no row."""
     text: dict[str, tuple[NDArray[np.int32], list[str]]]
+    """Column -> position of each row's value in a list (-1 where missing), and the list."""
     numbers: dict[str, NDArray[np.float64]]
+    """Column -> float64, NaN where missing."""
     parent: NDArray[np.int64] | None = None
+    """For a table with a list of observations in each row: the row (from 0 in the block) that
+    each observation comes from."""
 
     def place(self, row: int) -> str:
         """Return the name of a row, for messages."""

@@ -23,23 +23,16 @@ _VARYING = re.compile(r"\d*[PQ]")
 
 @dataclass(frozen=True)
 class FitsTable:
-    """A file's first binary table.
-
-    Attributes
-    ----------
-    path
-        The file.
-    header
-        Keys of the primary header, upper-case.
-    columns
-        Name -> values, one per row, in the machine's byte order; text is stripped of its padding.
-        A column of k > 1 numbers a row is `k` columns ``name_0`` ... ; columns of text with
-        several entries, of varying length or of more than two dimensions are left out.
-    """
+    """A file's first binary table."""
 
     path: Path
+    """The file."""
     header: dict[str, Any]
+    """Keys of the primary header, upper-case."""
     columns: dict[str, NDArray[Any]]
+    """Name -> values, one per row, in the machine's byte order; text is stripped of its padding.
+    A column of k > 1 numbers a row is `k` columns ``name_0`` ... ; columns of text with
+    several entries, of varying length or of more than two dimensions are left out."""
 
     def __len__(self) -> int:
         """Return the number of rows."""

@@ -21,21 +21,14 @@ Resolve = Callable[[list[str], int], list[str]]
 
 @dataclass(frozen=True)
 class TextLayout:
-    """How a text table is laid out.
-
-    Attributes
-    ----------
-    names
-        Its columns.
-    delimiter
-        ``","``, a tabulator, or ``" "`` for any run of blanks.
-    skip
-        Lines before the first row.
-    """
+    """How a text table is laid out."""
 
     names: list[str]
+    """Its columns."""
     delimiter: str
+    """``","``, a tabulator, or ``" "`` for any run of blanks."""
     skip: int
+    """Lines before the first row."""
 
 
 def split_fields(line: str, delimiter: str) -> list[str]:

@@ -22,18 +22,12 @@ _AB = 2.99792458e18 * 3.631e-20
 
 @dataclass(frozen=True)
 class Filters:
-    """Photon-counting filters on the common grid.
-
-    Attributes
-    ----------
-    response
-        (B, L) transmissions, any scale.
-    effective
-        (B,) effective wavelengths for a flat f_lambda, in angstrom.
-    """
+    """Photon-counting filters on the common grid."""
 
     response: Floats
+    """(B, L) transmissions, any scale."""
     effective: Floats
+    """(B,) effective wavelengths for a flat f_lambda, in angstrom."""
 
     @property
     def weights(self) -> Floats:

@@ -26,30 +26,20 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Galaxies:
-    """The objects of one or several tables, in their order.
-
-    Attributes
-    ----------
-    frame
-        `object_id`, `type`, `redshift`, `mag_<band>`, `mag_err_<band>`, `flags`, covariates.
-    truth
-        `object_id` and every column that plays no role.
-    bands
-        Bands with magnitudes, in order of wavelength.
-    wrong
-        Row -> what spoils it.
-    has_ids
-        Whether the source told ids; without them they are row numbers.
-    roles
-        Role -> column.
-    """
+    """The objects of one or several tables, in their order."""
 
     frame: pd.DataFrame
+    """`object_id`, `type`, `redshift`, `mag_<band>`, `mag_err_<band>`, `flags`, covariates."""
     truth: pd.DataFrame | None
+    """`object_id` and every column that plays no role."""
     bands: tuple[str, ...]
+    """Bands with magnitudes, in order of wavelength."""
     wrong: Mapping[int, InputError]
+    """Row -> what spoils it."""
     has_ids: bool
+    """Whether the source told ids; without them they are row numbers."""
     roles: Mapping[str, str]
+    """Role -> column."""
 
     def take(self, rows: NDArray[np.int64]) -> "Galaxies":
         """Return the galaxies of some rows, which break no rule."""

@@ -25,24 +25,17 @@ _BAND_KEYS = ("FILTER", "BAND", "FILTNAM", "FILTNAME", "EXTNAME")
 
 @dataclass(frozen=True)
 class Plane:
-    """One image of one band.
-
-    Attributes
-    ----------
-    unit, layer
-        The file's HDU, and the image's place in a stack (None for a plain image).
-    wcs
-        `astropy.wcs.WCS` with two celestial axes.
-    shape
-        Rows and columns.
-    """
+    """One image of one band."""
 
     path: Path
     unit: int
     layer: int | None
+    """The file's HDU, and the image's place in a stack (None for a plain image)."""
     band: str
     wcs: Any
+    """`astropy.wcs.WCS` with two celestial axes."""
     shape: tuple[int, int]
+    """Rows and columns."""
 
     def to_pixels(self, ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n, 2) columns and rows, from 0 at the first pixel's centre; NaN where there are none."""

@@ -21,21 +21,14 @@ SDSS_PIXEL_SCALE = 0.396
 
 @dataclass(frozen=True)
 class ImageBlock:
-    """Consecutive cutouts of a source.
-
-    Attributes
-    ----------
-    images
-        (n, bands, rows, columns), float32, in the source's unit.
-    flags
-        Bits that the reader itself sets, one for each cutout or one for all.
-    wrong
-        Cutout in the block -> what spoils it.
-    """
+    """Consecutive cutouts of a source."""
 
     images: Images
+    """(n, bands, rows, columns), float32, in the source's unit."""
     flags: NDArray[np.int64] | int = 0
+    """Bits that the reader itself sets, one for each cutout or one for all."""
     wrong: Mapping[int, InputError] = field(default_factory=dict)
+    """Cutout in the block -> what spoils it."""
 
 
 class GalaxyIngest(Ingest):

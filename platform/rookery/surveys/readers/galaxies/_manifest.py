@@ -19,21 +19,14 @@ _NAMES = ("manifest.json", "manifest.csv", "manifest.parquet", "manifest.fits")
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest as it stands.
-
-    Attributes
-    ----------
-    path
-        Its file.
-    paths
-        Each galaxy's file, as written.
-    table
-        All other columns.
-    """
+    """A manifest as it stands."""
 
     path: Path
+    """Its file."""
     paths: list[str]
+    """Each galaxy's file, as written."""
     table: pd.DataFrame
+    """All other columns."""
 
     def file(self, row: int) -> Path | None:
         """Return a galaxy's file: as written beside the manifest, else of that name there, else None."""

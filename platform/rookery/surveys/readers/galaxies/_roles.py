@@ -29,28 +29,19 @@ _RESERVED = ("type", "flags", "source_file")
 
 @dataclass(frozen=True)
 class Roles:
-    """Role -> column.
-
-    Attributes
-    ----------
-    object_id
-        The id's column, or None: ids are then row numbers.
-    bands
-        In order of wavelength.
-    value, error
-        Band -> column of its magnitude or flux, and of the error where there is one.
-    flux
-        The bands whose columns play the role of fluxes.
-    covariates
-        `redshift`, `mwebv`, `ra`, `dec` where they are known, then all others.
-    """
+    """Role -> column."""
 
     object_id: str | None
+    """The id's column, or None: ids are then row numbers."""
     bands: tuple[str, ...]
+    """In order of wavelength."""
     value: Mapping[str, str]
     error: Mapping[str, str]
+    """Band -> column of its magnitude or flux, and of the error where there is one."""
     flux: frozenset[str]
+    """The bands whose columns play the role of fluxes."""
     covariates: Mapping[str, str]
+    """`redshift`, `mwebv`, `ra`, `dec` where they are known, then all others."""
 
     @property
     def columns(self) -> dict[str, str]:

@@ -18,18 +18,12 @@ _BORDER = 4  # pixels that a cubic spline looks beyond those it fills
 
 @dataclass(frozen=True)
 class Coverage:
-    """Which frame shows which object.
-
-    Attributes
-    ----------
-    plane
-        (n, bands) index of the frame in which the object is farthest from an edge; -1 where no frame has it.
-    pixel
-        (n, bands, 2) its column and row there.
-    """
+    """Which frame shows which object."""
 
     plane: NDArray[np.int64]
+    """(n, bands) index of the frame where the object is farthest from an edge; -1 where no frame has it."""
     pixel: NDArray[np.float64]
+    """(n, bands, 2) its column and row there."""
 
 
 def find_coverage(

@@ -56,22 +56,15 @@ class ObjectIndex:
 
 @dataclass
 class Fluxes:
-    """How the rows of a survey tell their flux.
-
-    Attributes
-    ----------
-    zero_point
-        AB magnitude of flux 1.
-    columns
-        Role -> column: `mjd`, `band`, `flux` and `flux_err`, or `mag` and `mag_err`; `zero_point`
-        for one per row.
-    witness
-        A column that tells zero points, though nobody asked for it: it must agree.
-    """
+    """How the rows of a survey tell their flux."""
 
     columns: Mapping[str, str]
+    """Role -> column: `mjd`, `band`, `flux` and `flux_err`, or `mag` and `mag_err`; `zero_point`
+    for one per row."""
     zero_point: float = ZERO_POINT
+    """AB magnitude of flux 1."""
     witness: str | None = None
+    """A column that tells zero points, though nobody asked for it: it must agree."""
     unmeasured: int = 0
     _seen: dict[str, float] = field(default_factory=dict)
 

@@ -15,24 +15,16 @@ from rookery_ensembles.errors import InputError, fail
 
 @dataclass(frozen=True)
 class ObjectTable:
-    """The objects of a survey that is being read.
-
-    Attributes
-    ----------
-    ids
-        Object ids in the table's order.
-    frame
-        Identity, type, redshift and covariates.
-    truth
-        All other columns.
-    wrong
-        What spoils an object, by its row.
-    """
+    """The objects of a survey that is being read."""
 
     ids: list[str]
+    """Object ids in the table's order."""
     frame: pd.DataFrame
+    """Identity, type, redshift and covariates."""
     truth: pd.DataFrame
+    """All other columns."""
     wrong: Mapping[int, InputError]
+    """What spoils an object, by its row."""
 
     def reject_wrong(self, stream: SurveyStream) -> None:
         """Raise the first error, or have the objects left out."""

@@ -16,24 +16,16 @@ _OBJECT_ROLES = ("type", "redshift", *COVARIATE_ROLES)
 
 @dataclass(frozen=True)
 class ColumnMap:
-    """Role -> column, for the observations and for the objects.
-
-    Attributes
-    ----------
-    object_id
-        The id's column in the observations and in the object table.
-    rows
-        `mjd`, `band`, and `flux` with `flux_err` or `mag` with `mag_err`; `zero_point` for one per row.
-    objects
-        `type`, `redshift` and covariates.
-    witness
-        A column of zero points that nobody asked for.
-    """
+    """Role -> column, for the observations and for the objects."""
 
     object_id: tuple[str, str]
+    """The id's column in the observations and in the object table."""
     rows: Mapping[str, str]
+    """`mjd`, `band`, and `flux` with `flux_err` or `mag` with `mag_err`; `zero_point` for one per row."""
     objects: Mapping[str, str]
+    """`type`, `redshift` and covariates."""
     witness: str | None
+    """A column of zero points that nobody asked for."""
 
 
 def match_columns(

@@ -21,24 +21,16 @@ _MOST_BYTES = 1 << 27
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file of a release.
-
-    Attributes
-    ----------
-    where
-        Its place, for messages.
-    name
-        Its base name.
-    text
-        Its content, or None for a file that is no light curve (a list, a README, ...).
-    error
-        Why it could not be read, if so.
-    """
+    """One file of a release."""
 
     where: str
+    """Its place, for messages."""
     name: str
+    """Its base name."""
     text: str | None
+    """Its content, or None for a file that is no light curve (a list, a README, ...)."""
     error: InputError | None = None
+    """Why it could not be read, if so."""
 
 
 def source_files(path: Path) -> Iterator[SourceFile]:

@@ -23,33 +23,23 @@ UNDEFINED = -9.0
 
 @dataclass(frozen=True)
 class LightCurve:
-    """One object's file.
-
-    Attributes
-    ----------
-    object_id
-        The SNID as written.
-    where
-        The file, for messages.
-    header
-        Key (without its colon) -> line number and text after the colon.
-    declared_bands
-        Bands of the ``FILTERS:`` line, empty where there is none; aliases applied.
-    mjd, band, flux, flux_err
-        Columns of equal length, in the file's order; bands with aliases applied.
-    n_undefined
-        Rows left out because flux and error are SNANA's "undefined".
-    """
+    """One object's file."""
 
     object_id: str
+    """The SNID as written."""
     where: str
+    """The file, for messages."""
     header: Mapping[str, tuple[int, str]]
+    """Key (without its colon) -> line number and text after the colon."""
     declared_bands: tuple[str, ...]
+    """Bands of the ``FILTERS:`` line, empty where there is none; aliases applied."""
     mjd: NDArray[np.float64]
     band: list[str]
     flux: NDArray[np.float64]
     flux_err: NDArray[np.float64]
+    """Columns of equal length, in the file's order; bands with aliases applied."""
     n_undefined: int
+    """Rows left out because flux and error are SNANA's "undefined"."""
 
     def number(self, *keys: str, undefined: float | None = UNDEFINED) -> float:
         """Return the first of `keys` that the header has, or NaN where none is there or it is undefined."""

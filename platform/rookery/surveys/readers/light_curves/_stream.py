@@ -27,29 +27,20 @@ _LEAST = float(np.finfo(np.float32).tiny)
 
 @dataclass(frozen=True)
 class Rows:
-    """A block of observations as a source gives them: columns of equal length.
-
-    Attributes
-    ----------
-    objects
-        Number of the object that owns each row; the reader counts objects from 0.
-    dates, flux, flux_err
-        float64; not yet checked.
-    bands
-        Position of each row's band in `band_names`, -1 where it is missing.
-    band_names
-        Bands as the source writes them.
-    place
-        Names a row for messages.
-    """
+    """A block of observations as a source gives them: columns of equal length."""
 
     objects: NDArray[np.int32]
+    """Number of the object that owns each row; the reader counts objects from 0."""
     dates: NDArray[np.float64]
     bands: NDArray[np.int32]
+    """Position of each row's band in `band_names`, -1 where it is missing."""
     band_names: Sequence[str]
+    """Bands as the source writes them."""
     flux: NDArray[np.float64]
     flux_err: NDArray[np.float64]
+    """float64; not yet checked."""
     place: Callable[[int], str]
+    """Names a row for messages."""
 
     def take(self, chosen: NDArray[np.bool_]) -> "Rows":
         """Return the chosen rows, which keep their names."""

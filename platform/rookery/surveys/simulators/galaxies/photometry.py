@@ -31,28 +31,19 @@ _LEAST_SNR = 1.0  # a flux below this significance has no magnitude
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Measurements of N galaxies.
-
-    Attributes
-    ----------
-    magnitude, magnitude_error
-        (N, B) dereddened AB magnitudes and errors; NaN where the flux is below one sigma.
-    axis_ratio
-        b/a from PSF-corrected adaptive second moments in r.
-    snr
-        Signal-to-noise of the Petrosian flux in r.
-    half_light
-        Radius in arcsec that holds half the Petrosian flux in r, PSF included.
-    n_neighbours
-        Number of other sources found in the cutout.
-    """
+    """Measurements of N galaxies."""
 
     magnitude: Floats
     magnitude_error: Floats
+    """(N, B) dereddened AB magnitudes and errors; NaN where the flux is below one sigma."""
     axis_ratio: Floats
+    """b/a from PSF-corrected adaptive second moments in r."""
     snr: Floats
+    """Signal-to-noise of the Petrosian flux in r."""
     half_light: Floats
+    """Radius in arcsec that holds half the Petrosian flux in r, PSF included."""
     n_neighbours: Floats
+    """Number of other sources found in the cutout."""
 
     def take(self, rows: NDArray[np.int64]) -> Self:
         """Return the measurements of the given rows."""

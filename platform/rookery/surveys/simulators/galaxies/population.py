@@ -33,40 +33,29 @@ _YOUNG_SCALE, _OLD_SCALE = 1.20, 0.90  # disk scale lengths over the mean: disks
 
 @dataclass(frozen=True)
 class Galaxies:
-    """The truth about N galaxies.
-
-    Attributes
-    ----------
-    redshift, absolute
-        Redshift and absolute magnitude in rest-frame r, face-on.
-    red
-        Whether of the red luminosity function.
-    bulge_fraction, young_fraction
-        Bulge's share of the rest-frame r light without dust, young stars' share of the disk's.
-    axis_ratio, bulge_axis_ratio, angle, cosine
-        Apparent b/a of disk and bulge, position angle (radians from x), cosine of the inclination.
-    disk_radius, bulge_radius
-        Semi-major half-light radii in arcsec.
-    dust, dust_face_on
-        A_V of the disk as seen, and seen face-on.
-    magnitudes
-        (N, 3, B) apparent AB magnitudes of bulge, old disk and young disk, without the Milky Way.
-    """
+    """The truth about N galaxies."""
 
     redshift: Floats
     absolute: Floats
+    """Redshift and absolute magnitude in rest-frame r, face-on."""
     red: Flags
+    """Whether of the red luminosity function."""
     bulge_fraction: Floats
     young_fraction: Floats
+    """Bulge's share of the rest-frame r light without dust, young stars' share of the disk's."""
     axis_ratio: Floats
     bulge_axis_ratio: Floats
     angle: Floats
     cosine: Floats
+    """Apparent b/a of disk and bulge, position angle (radians from x), cosine of the inclination."""
     disk_radius: Floats
     bulge_radius: Floats
+    """Semi-major half-light radii in arcsec."""
     dust: Floats
     dust_face_on: Floats
+    """A_V of the disk as seen, and seen face-on."""
     magnitudes: Floats
+    """(N, 3, B) apparent AB magnitudes of bulge, old disk and young disk, without the Milky Way."""
 
     def __len__(self) -> int:
         return len(self.redshift)

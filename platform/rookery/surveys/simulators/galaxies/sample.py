@@ -29,22 +29,15 @@ _R = BANDS.index("r")
 
 @dataclass(frozen=True)
 class Sample:
-    """N selected galaxies.
-
-    Attributes
-    ----------
-    images
-        (N, B, size, size) nanomaggies in half precision, as they are stored.
-    objects, truth
-        Column -> (N,) float64: what a survey knows, and what only a simulation does.
-    rejected
-        (3,) candidates that were too faint, of too low a surface brightness, or not measured in r.
-    """
+    """N selected galaxies."""
 
     images: NDArray[np.float16]
+    """(N, B, size, size) nanomaggies in half precision, as they are stored."""
     objects: Table
     truth: Table
+    """Column -> (N,) float64: what a survey knows, and what only a simulation does."""
     rejected: NDArray[np.int64]
+    """(3,) candidates that were too faint, of too low a surface brightness, or not measured in r."""
 
 
 def draw_sample(numbers: Sequence[int], size: int, generator: np.random.Generator) -> Sample:

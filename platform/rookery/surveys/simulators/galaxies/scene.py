@@ -29,25 +29,7 @@ _PITCH = 0.30  # tangent of the mean pitch angle of spiral arms; chosen
 
 @dataclass(frozen=True)
 class Scene:
-    """All sources of N cutouts, in fluxes as they reach the telescope (nanomaggies).
-
-    Attributes
-    ----------
-    owner, bulge, shape, x, y, flux
-        (M,) cutout of each extended source, whether its profile is a bulge's, (M, 3) shape matrix
-        of its radius (half-light of a bulge, scale length of a disk; pixels^2), (M,) place in
-        pixels, (M, B) fluxes. Sorted by owner, the galaxy's own parts first.
-    own
-        (N,) number of the galaxy's own parts, all at its centre.
-    point_owner, point_x, point_y, point_flux
-        The same of point sources: stars.
-    knot_x, knot_y, knot_share
-        (N, K) places in pixels of knots in the galaxy's arms, and shares of their light.
-    knot_flux
-        (N, B) light of all knots.
-    centre
-        (N, 2) place x, y of the galaxy in pixels.
-    """
+    """All sources of N cutouts, in fluxes as they reach the telescope (nanomaggies)."""
 
     owner: Indices
     bulge: NDArray[np.bool_]
@@ -55,16 +37,24 @@ class Scene:
     x: Floats
     y: Floats
     flux: Floats
+    """(M,) cutout of each extended source, whether its profile is a bulge's, (M, 3) shape matrix
+    of its radius (half-light of a bulge, scale length of a disk; pixels^2), (M,) place in
+    pixels, (M, B) fluxes. Sorted by owner, the galaxy's own parts first."""
     own: Indices
+    """(N,) number of the galaxy's own parts, all at its centre."""
     point_owner: Indices
     point_x: Floats
     point_y: Floats
     point_flux: Floats
+    """The same of point sources: stars."""
     knot_x: Floats
     knot_y: Floats
     knot_share: Floats
+    """(N, K) places in pixels of knots in the galaxy's arms, and shares of their light."""
     knot_flux: Floats
+    """(N, B) light of all knots."""
     centre: Floats
+    """(N, 2) place x, y of the galaxy in pixels."""
 
 
 def draw_scene(

@@ -34,23 +34,16 @@ _MENDED = (3850.0, 0.13, 0.20)
 
 @dataclass(frozen=True)
 class MagnitudeTable:
-    """AB magnitudes of the continuous sequence of spectra.
-
-    Attributes
-    ----------
-    values
-        (T, A, Z, B) magnitudes of spectra of rest-frame r = 0 (before dust), redshifted; distance
-        is not in them, the (1 + z) of the bandwidth is, so that they are K-corrections.
-    types, dust
-        (T,) nodes of the type, evenly spaced, and (A,) nodes of A_V.
-    effective
-        (B,) effective wavelengths in angstrom.
-    """
+    """AB magnitudes of the continuous sequence of spectra."""
 
     values: Floats
+    """(T, A, Z, B) magnitudes of spectra of rest-frame r = 0 (before dust), redshifted; distance
+    is not in them, the (1 + z) of the bandwidth is, so that they are K-corrections."""
     types: Floats
     dust: Floats
+    """(T,) nodes of the type, evenly spaced, and (A,) nodes of A_V."""
     effective: Floats
+    """(B,) effective wavelengths in angstrom."""
 
     def magnitudes(self, kind: Floats, redshift: Floats, dust: Floats) -> Floats:
         """Return (M, B) apparent magnitudes at distance modulus 0, interpolated linearly.

@@ -22,24 +22,16 @@ _PSF_ELLIPTICITY = 0.03  # scatter of each component; chosen
 
 @dataclass(frozen=True)
 class Design:
-    """One depth of imaging.
-
-    Attributes
-    ----------
-    pixel_sigma
-        (B,) noise of an empty pixel in nanomaggies, as measured in real SDSS cutouts or less.
-    electrons
-        (B,) photoelectrons per nanomaggy: source counts add flux / electrons to a pixel's variance.
-    seeing
-        Median FWHM in r, in arcsec.
-    footprint
-        Ranges of right ascension and declination in degrees.
-    """
+    """One depth of imaging."""
 
     pixel_sigma: Floats
+    """(B,) noise of an empty pixel in nanomaggies, as measured in real SDSS cutouts or less."""
     electrons: Floats
+    """(B,) photoelectrons per nanomaggy: source counts add flux / electrons to a pixel's variance."""
     seeing: float
+    """Median FWHM in r, in arcsec."""
     footprint: tuple[tuple[float, float], tuple[float, float]]
+    """Ranges of right ascension and declination in degrees."""
 
 
 # Noise: medians of real SDSS cutouts (benchmarks/compare_cutouts.py). Electrons: exposures of 54 s,
@@ -62,32 +54,22 @@ DESIGNS = {"sdss": _SINGLE, "stripe82": _STACK}
 
 @dataclass(frozen=True)
 class Conditions:
-    """What each of N galaxies was observed through.
-
-    Attributes
-    ----------
-    psf_fwhm
-        (N, B) arcsec.
-    psf_shape
-        (N, 3) xx, xy, yy of the PSF's ellipse, of determinant 1, the same in all bands.
-    pixel_sigma
-        (N, B) nanomaggies.
-    electrons
-        (B,) per nanomaggy.
-    mwebv, mwebv_catalogued
-        (N,) Galactic E(B-V) and what the catalogue says.
-    ra, dec
-        (N,) degrees.
-    """
+    """What each of N galaxies was observed through."""
 
     psf_fwhm: Floats
+    """(N, B) arcsec."""
     psf_shape: Floats
+    """(N, 3) xx, xy, yy of the PSF's ellipse, of determinant 1, the same in all bands."""
     pixel_sigma: Floats
+    """(N, B) nanomaggies."""
     electrons: Floats
+    """(B,) per nanomaggy."""
     mwebv: Floats
     mwebv_catalogued: Floats
+    """(N,) Galactic E(B-V) and what the catalogue says."""
     ra: Floats
     dec: Floats
+    """(N,) degrees."""
 
 
 def draw_conditions(design: Design, n: int, generator: np.random.Generator) -> Conditions:

@@ -17,32 +17,23 @@ _NEW_MOON, _SYNODIC = 51550.26, 29.530589  # MJD of the new moon of 2000 January
 
 @dataclass(frozen=True)
 class Field:
-    """One season of one field.
-
-    Attributes
-    ----------
-    ra, dec
-        Centre in degrees.
-    radius
-        Of the field of view, degrees.
-    mwebv
-        Typical Galactic E(B-V).
-    season
-        First and last MJD.
-    mjd, band_index, sky, shot
-        (V,) visits: date, band, standard deviation of the background in FLUXCAL, and variance per
-        unit of flux.
-    """
+    """One season of one field."""
 
     ra: float
     dec: float
+    """Centre in degrees."""
     radius: float
+    """Of the field of view, degrees."""
     mwebv: float
+    """Typical Galactic E(B-V)."""
     season: tuple[float, float]
+    """First and last MJD."""
     mjd: Floats
     band_index: Indices
     sky: Floats
     shot: Floats
+    """(V,) visits: date, band, standard deviation of the background in FLUXCAL, and variance per
+    unit of flux."""
 
 
 class Cadence:

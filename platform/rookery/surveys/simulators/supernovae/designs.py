@@ -15,47 +15,32 @@ from rookery_ensembles.errors import fail
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a survey, such as its deep fields.
-
-    Attributes
-    ----------
-    draw
-        Draws its fields and visits.
-    redshift_range
-        Least and largest redshift of what may explode in it.
-    follow_up
-        Who takes spectra there, or None.
-    """
+    """One part of a survey, such as its deep fields."""
 
     draw: Callable[[np.random.Generator], Cadence]
+    """Draws its fields and visits."""
     redshift_range: tuple[float, float]
+    """Least and largest redshift of what may explode in it."""
     follow_up: FollowUp | None
+    """Who takes spectra there, or None."""
 
 
 @dataclass(frozen=True)
 class Design:
-    """A survey.
-
-    Attributes
-    ----------
-    bands, filters
-        Names in the survey store and in speclite, in order of wavelength.
-    parts
-        The main survey, then the deep fields where there are any.
-    min_detections, min_bands, min_nights
-        What makes a supernova part of the survey: observations at 5 sigma or more in all, and the
-        different bands and nights in which there are such.
-    peak_bands
-        Positions of r and i, in which peak magnitudes are measured for the follow-up.
-    """
+    """A survey."""
 
     bands: tuple[str, ...]
     filters: tuple[str, ...]
+    """Names in the survey store and in speclite, in order of wavelength."""
     parts: tuple[Part, ...]
+    """The main survey, then the deep fields where there are any."""
     min_detections: int
     min_bands: int
     min_nights: int
+    """What makes a supernova part of the survey: observations at 5 sigma or more in all, and the
+    different bands and nights in which there are such."""
     peak_bands: tuple[int, int]
+    """Positions of r and i, in which peak magnitudes are measured for the follow-up."""
 
     @property
     def max_redshift(self) -> float:

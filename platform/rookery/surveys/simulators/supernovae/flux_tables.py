@@ -24,21 +24,15 @@ GALACTIC_R_V = 3.1
 
 @dataclass(frozen=True)
 class FluxTable:
-    """Fluxes of one surface in all bands.
-
-    Attributes
-    ----------
-    coordinate, variants
-        (R,) and (V,), the surface's; both evenly spaced.
-    values
-        (R, V, Z, B, 4) float64: flux without dust in units of that of AB magnitude 0 (for a
-        source at 10 pc whose surface was normalised to the wanted magnitude), then the terms of
-        its logarithm: linear and quadratic in host A_V, linear in Galactic E(B-V).
-    """
+    """Fluxes of one surface in all bands."""
 
     coordinate: Floats
     variants: Floats
+    """(R,) and (V,), the surface's; both evenly spaced."""
     values: Floats
+    """(R, V, Z, B, 4) float64: flux without dust in units of that of AB magnitude 0 (for a
+    source at 10 pc whose surface was normalised to the wanted magnitude), then the terms of
+    its logarithm: linear and quadratic in host A_V, linear in Galactic E(B-V)."""
 
     def flux(
         self,

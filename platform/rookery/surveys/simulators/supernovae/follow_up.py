@@ -19,16 +19,11 @@ _SOFTNESS, _OTHERS = 0.35, 0.7
 
 @dataclass(frozen=True)
 class FollowUp:
-    """Spectroscopy of a survey.
-
-    Attributes
-    ----------
-    four_metre, eight_metre
-        Fraction of bright type Ia that each class of telescope observes.
-    """
+    """Spectroscopy of a survey."""
 
     four_metre: float
     eight_metre: float
+    """Fraction of bright type Ia that each class of telescope observes."""
 
     def probability(self, is_ia: NDArray[np.bool_], peak_r: Floats, peak_i: Floats) -> Floats:
         """Return each supernova's chance of a spectrum from its apparent peak magnitudes."""

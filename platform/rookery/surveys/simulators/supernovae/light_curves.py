@@ -22,21 +22,14 @@ _LATE_DECLINE = 100.0 / (1.4 * 0.4 * np.log(10.0))
 
 @dataclass(frozen=True)
 class LightCurveModel:
-    """The flux tables of all kinds in the bands of one survey.
-
-    Attributes
-    ----------
-    tables
-        One per kind, in the order of `KINDS`, such that a flux of 1 belongs to AB magnitude 0.
-    blue
-        Per kind the surface whose B flux normalises it: coordinate, variants, B flux (R, V).
-    wavelength
-        (B,) effective wavelengths of the bands, angstrom.
-    """
+    """The flux tables of all kinds in the bands of one survey."""
 
     tables: tuple[FluxTable, ...]
+    """One per kind, in the order of `KINDS`, such that a flux of 1 belongs to AB magnitude 0."""
     blue: tuple[Floats, ...]
+    """Per kind the surface whose B flux normalises it: coordinate, variants, B flux (R, V)."""
     wavelength: Floats
+    """(B,) effective wavelengths of the bands, angstrom."""
 
     def flux(self, supernovae: Population, owner: Indices, phase: Floats, band: Indices) -> Floats:
         """Return noiseless fluxes (FLUXCAL, zero point 27.5).

@@ -26,16 +26,7 @@ _FAINTEST = 99.0  # magnitude of what has no light in a band
 
 @dataclass(frozen=True)
 class Sample:
-    """Detected supernovae and their observations.
-
-    Attributes
-    ----------
-    population, peak_mjd, field, deep, ra, dec, peak_r, peak_i, spectroscopic
-        (N,) parameters, date of maximum, field, whether in a deep one, place (degrees), apparent
-        peak magnitudes, and whether a spectrum was taken (1.0) or not (0.0).
-    owner, mjd, band_index, flux, flux_err
-        (M,) observations; `owner` is the supernova's position, 0 to N - 1.
-    """
+    """Detected supernovae and their observations."""
 
     population: Population
     peak_mjd: Floats
@@ -46,11 +37,14 @@ class Sample:
     peak_r: Floats
     peak_i: Floats
     spectroscopic: Floats
+    """(N,) parameters, date of maximum, field, whether in a deep one, place (degrees), apparent
+    peak magnitudes, and whether a spectrum was taken (1.0) or not (0.0)."""
     owner: Indices
     mjd: Floats
     band_index: Indices
     flux: Floats
     flux_err: Floats
+    """(M,) observations; `owner` is the supernova's position, 0 to N - 1."""
 
     @classmethod
     def concatenated(cls, parts: Sequence["Sample"]) -> Self:

@@ -21,21 +21,14 @@ _WARM, _COOL = 9500.0, 6000.0  # kelvin: lines grow between these temperatures; 
 
 @dataclass(frozen=True)
 class Surface:
-    """Spectra along a coordinate, in as many variants as a second coordinate has values.
-
-    Attributes
-    ----------
-    coordinate
-        (R,) evenly spaced.
-    variants
-        (V,) evenly spaced values of the second coordinate; one value where there is none.
-    spectrum
-        (R, V, L) f_lambda at ``WAVELENGTH``, in any unit.
-    """
+    """Spectra along a coordinate, in as many variants as a second coordinate has values."""
 
     coordinate: Floats
+    """(R,) evenly spaced."""
     variants: Floats
+    """(V,) evenly spaced values of the second coordinate; one value where there is none."""
     spectrum: Floats
+    """(R, V, L) f_lambda at ``WAVELENGTH``, in any unit."""
 
 
 @dataclass(frozen=True)
