@@ -16,7 +16,7 @@ KINDS = (Classes.kind, RedshiftBins.kind)
 ALL = [(kind, name) for kind in KINDS for name in methods(kind)]
 EXPECTED = {
     Classes.kind: {"none", "temperature", "vector", "dirichlet", "beta", "isotonic", "venn_abers"},
-    RedshiftBins.kind: {"none", "temperature", "beta", "temperature_beta"},
+    RedshiftBins.kind: {"none", "temperature", "beta", "temperature_beta", "local"},
 }
 
 

@@ -42,6 +42,19 @@ def mixture_cdf(weights_j: Sequence[float], u: NDArray[np.float64]) -> NDArray[n
     return np.clip(found, 0.0, 1.0, out=found)
 
 
+def per_object_cdf(weights_nj: NDArray[np.float64], u_ne: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (N, E) the functions of N mixtures, each at its own row of `u`."""
+    j = weights_nj.shape[1]
+    # The coefficients are linear in the weights.
+    table = np.array([_powers_of_t(unit) for unit in np.eye(j)])
+    coefficients = weights_nj @ table
+    t, found = 2 * u_ne - 1, np.zeros(u_ne.shape)
+    for power in range(j, -1, -1):
+        found *= t
+        found += coefficients[:, power : power + 1]
+    return np.clip(found, 0.0, 1.0, out=found)
+
+
 def fit_mixture(ends: NDArray[np.float64], weight_n: NDArray[np.float64]) -> tuple[float, ...]:
     """Return the weights that make it likeliest that each object lies between its two ends.
 
@@ -72,7 +85,7 @@ def fit_mixture(ends: NDArray[np.float64], weight_n: NDArray[np.float64]) -> tup
     return tuple(mixture.tolist())
 
 
-def _powers_of_t(weights_j: Sequence[float]) -> NDArray[np.float64]:
+def _powers_of_t(weights_j: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the J + 1 coefficients of the mixture's function in powers of t = 2u - 1."""
     j, total = len(weights_j), np.zeros(len(weights_j) + 1)
     for k, value in enumerate(np.cumsum(weights_j), start=1):

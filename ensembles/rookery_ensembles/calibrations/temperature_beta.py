@@ -131,8 +131,8 @@ class PdfCalibration(Calibration):
         if not least < plain_loss - _LEAST_GAIN:
             least, best = plain_loss, cls()
         if sharpen and mix:
-            ends = _true_bin_ends(best.apply(masses), index)
-            chosen = _spread(len(index), _MOST_FOR_BETA)
+            ends = true_bin_ends(best.apply(masses), index)
+            chosen = spread_rows(len(index), _MOST_FOR_BETA)
             mixed = replace(best, weights=fit_mixture(ends[:, chosen], weight[chosen]))
             low, high = mixture_cdf(mixed.weights, ends)
             if _mean_loss(high - low, weight) < least - _LEAST_GAIN:
@@ -213,7 +213,7 @@ def _fit_temperature(
 ) -> float:
     from scipy.optimize import minimize_scalar
 
-    chosen = _spread(len(index_n), _MOST_FOR_TEMPERATURE)
+    chosen = spread_rows(len(index_n), _MOST_FOR_TEMPERATURE)
     masses, index, weight = masses_nk[chosen], index_n[chosen], weight_n[chosen]
 
     def loss(log_temperature: float) -> float:
@@ -234,8 +234,8 @@ def _fit_beta(
     from scipy.optimize import minimize
     from scipy.special import betainc
 
-    ends = _true_bin_ends(masses_nk, index_n)
-    chosen = _spread(len(index_n), _MOST_FOR_BETA)
+    ends = true_bin_ends(masses_nk, index_n)
+    chosen = spread_rows(len(index_n), _MOST_FOR_BETA)
 
     def loss(logs: FloatArray, rows: NDArray[np.intp] | slice = chosen) -> float:
         low, high = betainc(*np.exp(logs), ends[:, rows])
@@ -247,7 +247,7 @@ def _fit_beta(
     return loss(np.log([a, b]), slice(None)), a, b
 
 
-def _true_bin_ends(masses_nk: FloatArray, index_n: NDArray[np.intp]) -> FloatArray:
+def true_bin_ends(masses_nk: FloatArray, index_n: NDArray[np.intp]) -> FloatArray:
     """Return (2, N) cumulative distributions at the lower and upper edges of the true bins."""
     ends = np.empty((2, len(index_n)))
     for start in range(0, len(index_n), _BLOCK):
@@ -258,7 +258,7 @@ def _true_bin_ends(masses_nk: FloatArray, index_n: NDArray[np.intp]) -> FloatArr
     return ends
 
 
-def _spread(n: int, most: int) -> NDArray[np.intp]:
+def spread_rows(n: int, most: int) -> NDArray[np.intp]:
     """Return at most so many of `n` rows, from all over: they may be sorted by anything."""
     return np.linspace(0, n - 1, min(n, most)).astype(np.intp)
 

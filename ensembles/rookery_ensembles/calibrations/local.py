@@ -1,0 +1,230 @@
+"""Local recalibration of redshift PDFs: a map of the CDF whose shape depends on covariates."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles._documents import Fields
+from rookery_ensembles.calibrations._common import Checked, checked
+from rookery_ensembles.calibrations._local_map import WIDTH, fit_slopes, likelihood, mapped
+from rookery_ensembles.calibrations._logits import check_numbers
+from rookery_ensembles.calibrations.base import PDFS, Calibration, Covariates, FloatArray, Method
+from rookery_ensembles.calibrations.temperature_beta import PdfCalibration, spread_rows, true_bin_ends
+from rookery_ensembles.errors import fail
+from rookery_ensembles.metrics import log_loss
+from rookery_ensembles.probabilities import as_probabilities
+from rookery_ensembles.redshift_pdf import cdf_of_masses
+
+PRIORS = (3.0, 30.0, 300.0)
+"""Pulls towards the global map, in objects, of which cross-validation chooses one."""
+_DEGREE, _KNOTS = 3, 33
+_PARTS, _MOST_TO_CHOOSE, _MOST_TO_FIT = 3, 20_000, 100_000
+_BLOCK = 20_000
+_KEYS = ("method", "base", "covariates", "slopes")
+
+
+@dataclass(frozen=True)
+class LocalCalibration(Calibration):
+    """One map of the CDF for all, then one whose shape depends on covariates.
+
+    The CDF u at any redshift becomes Phi(s + exp(t) Phi^-1(u)), with Phi the normal distribution's, and then
+    goes through a mixture of J = 8 distributions Beta(j, J - j + 1) as in `PdfCalibration`: both rise, and so
+    do CDFs. Shift s, log-scale t and the logarithms of the weights are sums of polynomials of the
+    covariates' ranks among the objects of the fit: shapes change smoothly, and beyond the range of
+    the fit they stay as at its end. In the spirit of Cal-PIT (Dey et al. 2022) and LADaR, by
+    maximum likelihood of the true bins. A pull towards the global map wins where objects are few.
+    An object that lacks one of the covariates has the global map.
+
+    Parameters
+    ----------
+    base
+        The global map.
+    names
+        C covariates; none where the global map was no worse.
+    knots
+        C lists of increasing values of the covariate at evenly spaced ranks.
+    slopes
+        3 C rows of 2 + J numbers: what each polynomial adds to the shift, the log-scale and the log-weights.
+
+    Raises
+    ------
+    InputError
+        When the sizes do not fit together, knots do not increase or a number is not finite.
+    """
+
+    base: PdfCalibration
+    names: tuple[str, ...] = ()
+    knots: tuple[tuple[float, ...], ...] = ()
+    slopes: tuple[tuple[float, ...], ...] = ()
+
+    document: ClassVar[str] = "local"
+    kinds: ClassVar[tuple[str, ...]] = (PDFS,)
+
+    def __post_init__(self) -> None:
+        """Check the rules, and tell which covariates are looked at."""
+        _check(self, self.document)
+        object.__setattr__(self, "covariates", self.names)
+
+    def __str__(self) -> str:
+        """Return the calibration in a few words."""
+        return f"{self.base}, then local in {', '.join(self.names) or 'nothing'}"
+
+    @classmethod
+    def fit(
+        cls,
+        values_nk: NDArray[Any],
+        truth_index_n: NDArray[Any],
+        sample_weight: NDArray[Any] | None = None,
+        *,
+        sharpen: bool = True,
+        covariates: Covariates | None = None,
+    ) -> Self:
+        """Fit the global map, then how objects depart from it.
+
+        Three-fold cross-validation chooses the pull. Where no pull lowers the log-loss of objects that were
+        left out by more than its standard error, the global map is all. On the data of the fit the log-loss
+        is never higher than the global map's, and that never higher than without.
+
+        Parameters
+        ----------
+        values_nk
+            (N, K) bin masses of pooled PDFs of objects that no member was trained on.
+        truth_index_n
+            (N,) bins of the true redshifts.
+        sample_weight
+            (N,) what each object counts; 1 by default.
+        sharpen
+            See `fit_calibration`: a local map cannot keep from it.
+        covariates
+            C covariates of the objects; those that are not finite are unknown.
+
+        Raises
+        ------
+        InputError
+            When masses, bins, weights or covariates break their rules.
+        """
+        masses, index, weight = data = checked(values_nk, truth_index_n, sample_weight)
+        base = PdfCalibration.fit(masses, index, sample_weight)
+        alone = cls(base)
+        if covariates is None or not covariates.names:
+            return alone
+        known = np.isfinite(covariates.values).all(axis=1) & (weight > 0)
+        if known.sum() < 2 * _PARTS:
+            return alone
+        knots = tuple(_knots(column) for column in covariates.values[known].T)
+        chosen = np.flatnonzero(known)[spread_rows(int(known.sum()), _MOST_TO_FIT)]
+        features = _features(covariates.values[chosen], knots)
+        ends = true_bin_ends(base.apply(masses[chosen]), index[chosen])
+        prior = _best_prior(ends, features, weight[chosen])
+        if prior is None:
+            return alone
+        slopes = tuple(tuple(row) for row in fit_slopes(ends, features, weight[chosen], prior).tolist())
+        found = cls(base, covariates.names, knots, slopes)
+        return found if _loss(found, data, covariates) < _loss(alone, data, covariates) else alone
+
+    def apply(self, values_nk: NDArray[Any], covariates: Covariates | None = None) -> FloatArray:
+        """Return calibrated (N, K) bin masses in double precision.
+
+        Raises
+        ------
+        InputError
+            When the masses break their rules, or there is not one row of covariates for each object.
+        """
+        masses = self.base.apply(values_nk)
+        if covariates is None or not self.names:
+            return masses
+        if len(covariates) != len(masses):
+            rule = f"there must be one row for each of {len(masses)} objects"
+            raise fail("covariates", f"{rule}, but found {len(covariates)}")
+        values = covariates.columns(self.names)
+        rows, slopes = np.flatnonzero(np.isfinite(values).all(axis=1)), np.array(self.slopes)
+        masses = masses.copy()
+        for start in range(0, len(rows), _BLOCK):
+            part = rows[start : start + _BLOCK]
+            cdf = mapped(cdf_of_masses(masses[part]), _features(values[part], self.knots), slopes)
+            masses[part] = np.maximum(np.diff(cdf, axis=1), 0.0)  # rounding must not make a mass negative
+        return as_probabilities(masses, "bin masses")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the calibration as a plain mapping, for YAML or JSON."""
+        listed = [{"name": name, "knots": list(k)} for name, k in zip(self.names, self.knots, strict=True)]
+        slopes = [list(row) for row in self.slopes]
+        return {"method": self.document, "base": self.base.to_dict(), "covariates": listed, "slopes": slopes}
+
+    @classmethod
+    def from_dict(cls, document: object, where: str) -> Self:
+        """Read what `to_dict` returned; raises InputError, beginning with `where`, for anything else."""
+        fields = Fields(document, where, _KEYS)
+        if (method := fields.take("method", str)) != cls.document:
+            raise fail(fields.place("method"), f"must be `{cls.document}`, but found {method!r}")
+        base = PdfCalibration.from_dict(fields.raw("base"), fields.place("base"))
+        listed = fields.sections("covariates", ("name", "knots"))
+        names = tuple(entry.take("name", str) for entry in listed)
+        knots = tuple(entry.take_list("knots", float) for entry in listed)
+        return cls(base, names, knots, fields.take_rows("slopes"))
+
+
+def _check(found: LocalCalibration, where: str) -> None:
+    names, knots, slopes = found.names, found.knots, found.slopes
+    if len(set(names)) < len(names):
+        raise fail(where, f"every covariate must occur once, but found {', '.join(names)}")
+    if len(knots) != len(names) or len(slopes) != _DEGREE * len(names):
+        rule = f"there must be knots and {_DEGREE} rows of slopes for each of {len(names)} covariates"
+        raise fail(where, f"{rule}, but found {len(knots)} and {len(slopes)}")
+    for name, values in zip(names, knots, strict=True):
+        check_numbers(values, f"{where}, knots of {name}")
+        if not values or not all(np.diff(values) > 0):
+            raise fail(where, f"the knots of {name} must be one or more that increase")
+    if any(len(row) != WIDTH for row in slopes):
+        raise fail(where, f"every row of slopes must hold {WIDTH} numbers")
+    check_numbers([number for row in slopes for number in row], f"{where}, slopes")
+
+
+def _knots(values_n: FloatArray) -> tuple[float, ...]:
+    return tuple(np.unique(np.quantile(values_n, np.linspace(0, 1, _KNOTS))).tolist())
+
+
+def _features(values_nc: FloatArray, knots: tuple[tuple[float, ...], ...]) -> FloatArray:
+    """Return (N, 3 C) Legendre polynomials of the ranks from -1 to 1; zeros where all values are one."""
+    found = np.zeros((len(values_nc), _DEGREE * len(knots)))
+    for i, points in enumerate(knots):
+        if len(points) > 1:
+            rank = np.interp(values_nc[:, i], points, np.linspace(-1, 1, len(points)))
+            found[:, _DEGREE * i : _DEGREE * (i + 1)] = np.polynomial.legendre.legvander(rank, _DEGREE)[:, 1:]
+    return found
+
+
+def _best_prior(ends: FloatArray, features_np: FloatArray, weight_n: FloatArray) -> float | None:
+    """Return the pull of the greatest likelihood of objects left out; None where none beats no slopes."""
+    order = np.random.default_rng(0).permutation(len(features_np))[:_MOST_TO_CHOOSE]
+    part, gain = np.arange(len(order)) % _PARTS, np.zeros((len(PRIORS), len(order)))
+    none = np.zeros((features_np.shape[1], WIDTH))
+    for i in range(_PARTS):
+        seen, unseen = order[part != i], order[part == i]
+        before = np.log(likelihood(ends[:, unseen], features_np[unseen], none))
+        for j, prior in enumerate(PRIORS):
+            slopes = fit_slopes(ends[:, seen], features_np[seen], weight_n[seen], prior)
+            after = np.log(likelihood(ends[:, unseen], features_np[unseen], slopes))
+            gain[j, part == i] = after - before
+    weighted = gain * weight_n[order]
+    means, errors = weighted.mean(axis=1), weighted.std(axis=1) / np.sqrt(len(order))
+    best = int(means.argmax())
+    return PRIORS[best] if means[best] > errors[best] else None
+
+
+def _loss(found: LocalCalibration, data: Checked, covariates: Covariates) -> float:
+    masses, index, weight = data
+    return log_loss(found.apply(masses, covariates), index, weight)
+
+
+METHODS = (
+    Method(
+        "local",
+        PDFS,
+        "The CDF through a map for all, then one that depends on covariates.",
+        LocalCalibration.fit,
+        local=True,
+    ),
+)

@@ -1,0 +1,119 @@
+"""Local recalibration: coverage in each part of the sample, the global map where nothing more is known."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rookery_ensembles import Covariates, InputError, RedshiftBins
+from rookery_ensembles.calibrations._beta_mixture import mixture_cdf, per_object_cdf
+from rookery_ensembles.calibrations._local_map import WIDTH
+from rookery_ensembles.calibrations.local import LocalCalibration
+from rookery_ensembles.calibrations.temperature_beta import PdfCalibration
+from rookery_ensembles.redshift_pdf import bin_indices, credible_interval, gaussian_pdf, pit
+
+EDGES = np.linspace(0, 1, 101)
+TARGET = RedshiftBins(tuple(EDGES.tolist()))
+
+
+def galaxies(n: int, seed: int, *, depends: bool = True) -> tuple[np.ndarray, np.ndarray, Covariates]:
+    """PDFs of one width; those of bright galaxies are too wide and those of faint ones too narrow."""
+    rng = np.random.default_rng(seed)
+    magnitude, mean = rng.uniform(18, 24, n), rng.uniform(0.3, 0.7, n)
+    ratio = np.exp((magnitude - 21) / 3 * np.log(1.7)) if depends else np.ones(n)
+    z = mean + 0.04 * ratio * rng.normal(size=n)
+    return gaussian_pdf(mean, np.full(n, 0.04), EDGES), z, Covariates(("mag_r",), magnitude[:, None])
+
+
+def thirds(pdf: np.ndarray, z: np.ndarray, known: Covariates, level: float) -> np.ndarray:
+    """Coverage of central intervals in each third of the magnitudes."""
+    low, high = credible_interval(pdf, EDGES, level).T
+    inside = (z >= low) & (z <= high)
+    order = np.argsort(known.values[:, 0])
+    return np.array([inside[part].mean() for part in np.array_split(order, 3)])
+
+
+def test_coverage_holds_in_each_third_of_the_magnitudes() -> None:
+    pdf, z, known = galaxies(12_000, 0)
+    fitted = {
+        method: TARGET.fit_calibration(pdf, bin_indices(z, EDGES), method=method, covariates=known)
+        for method in ("temperature_beta", "local")
+    }
+    pdf, z, known = galaxies(6000, 1)
+    for level in (0.5, 0.68, 0.95):
+        error = 3 * np.sqrt(level * (1 - level) / 2000) + 0.01
+        found = {
+            method: thirds(TARGET.calibrate(calibration, pdf, known), z, known, level)
+            for method, calibration in fitted.items()
+        }
+        np.testing.assert_allclose(found["local"], level, atol=error)
+        assert np.abs(found["temperature_beta"] - level).max() > error
+    assert np.abs(np.quantile(pit(TARGET.calibrate(fitted["local"], pdf, known), EDGES, z), 0.5) - 0.5) < 0.03
+
+
+def test_where_nothing_depends_on_the_covariate_the_global_map_is_all() -> None:
+    pdf, z, known = galaxies(3000, 2, depends=False)
+    found = TARGET.fit_calibration(pdf, bin_indices(z, EDGES), method="local", covariates=known)
+    before = TARGET.fit_calibration(pdf, bin_indices(z, EDGES))
+    mapped, plain = (TARGET.calibrate(each, pdf, known) for each in (found, before))
+    inside = bin_indices(z, EDGES)
+    assert TARGET.log_loss(mapped, inside) <= TARGET.log_loss(plain, inside)
+    np.testing.assert_allclose(mapped, plain, atol=0.08 * plain.max())
+
+
+def test_an_object_that_lacks_a_covariate_has_the_global_map() -> None:
+    pdf, z, known = galaxies(4000, 3)
+    found = TARGET.fit_calibration(pdf, bin_indices(z, EDGES), method="local", covariates=known)
+    assert set(found.covariates) == {"mag_r", "z_mean"}
+    lacking = Covariates(("mag_r",), np.where(np.arange(4000) < 10, np.nan, known.values[:, 0])[:, None])
+    mapped, plain = TARGET.calibrate(found, pdf, lacking), TARGET.calibrate(found.base, pdf)
+    np.testing.assert_allclose(mapped[:10], plain[:10], rtol=1e-12)
+    assert np.abs(mapped[10:] - plain[10:]).max() > 0.1
+    np.testing.assert_allclose(TARGET.calibrate(found, pdf), plain, rtol=1e-12)  # no catalogue at all
+    far = TARGET.calibrate(found, pdf[:1], Covariates(("mag_r",), [[40.0]]))
+    end = TARGET.calibrate(found, pdf[:1], Covariates(("mag_r",), [[known.values.max()]]))
+    np.testing.assert_allclose(far, end, rtol=1e-9)
+
+
+def test_the_mean_redshift_of_the_pdfs_serves_without_a_catalogue() -> None:
+    rng = np.random.default_rng(4)
+    mean = rng.uniform(0.2, 0.8, 6000)
+    z = np.clip(mean + np.where(mean > 0.5, 0.06, 0.02) * rng.normal(size=6000), 0, 1)
+    pdf, index = gaussian_pdf(mean, np.full(6000, 0.035), EDGES), bin_indices(z, EDGES)
+    found = TARGET.fit_calibration(pdf, index, method="local")
+    assert found.covariates == ("z_mean",)
+    gain = TARGET.log_loss(TARGET.calibrate(found.base, pdf), index) - TARGET.log_loss(
+        TARGET.calibrate(found, pdf), index
+    )
+    assert gain > 0.03
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 30))
+def test_whatever_the_slopes_the_cdf_rises_from_0_to_1(seed: int, size: float) -> None:
+    rng = np.random.default_rng(seed)
+    slopes = tuple(tuple(row) for row in (size * rng.normal(size=(3, WIDTH))).tolist())
+    made = LocalCalibration(PdfCalibration(), ("x",), ((0.0, 0.3, 1.0),), slopes)
+    masses = rng.dirichlet(np.full(20, 0.3), size=6)
+    applied = made.apply(masses, Covariates(("x",), rng.uniform(-1, 2, (6, 1))))
+    assert (applied >= 0).all()
+    np.testing.assert_allclose(applied.sum(axis=1), 1)
+
+
+def test_mixtures_of_all_objects_are_those_of_each() -> None:
+    rng = np.random.default_rng(0)
+    weights, u = rng.dirichlet(np.ones(8), 5), np.sort(rng.uniform(size=(5, 9)), axis=1)
+    each = [mixture_cdf(w, row) for w, row in zip(weights, u, strict=True)]
+    np.testing.assert_allclose(per_object_cdf(weights, u), each, atol=1e-12)
+
+
+def test_impossible_documents_are_refused() -> None:
+    good = LocalCalibration(PdfCalibration(), ("x",), ((0.0, 1.0),), ((0.0,) * WIDTH,) * 3).to_dict()
+    for change, message in (
+        ({"slopes": [[0.0] * WIDTH] * 2}, "knots and 3 rows of slopes for each of 1"),
+        ({"slopes": [[0.0]] * 3}, f"every row of slopes must hold {WIDTH}"),
+        ({"covariates": [{"name": "x", "knots": [1.0, 0.0]}]}, "the knots of x must be one or more that"),
+        ({"base": {"method": "magic"}}, "f, key `base`"),
+    ):
+        with pytest.raises(InputError, match=message):
+            LocalCalibration.from_dict({**good, **change}, "f")
