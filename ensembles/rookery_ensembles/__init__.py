@@ -55,6 +55,14 @@ from rookery_ensembles.priors import PriorEstimate, correct_probabilities, estim
 from rookery_ensembles.redshift_bins import RedshiftBins
 from rookery_ensembles.schema import PriorCorrection
 from rookery_ensembles.target import Target
+from rookery_ensembles.uncertainty import (
+    Uncertainty,
+    effective_members,
+    leave_one_out,
+    member_errors,
+    score_by_number,
+    split_uncertainty,
+)
 from rookery_ensembles.weighted import WeightedSample
 from rookery_ensembles.weights.greedy import GreedySelection, bagged_selection, greedy_selection
 
@@ -88,6 +96,7 @@ __all__ = [
     "Stack",
     "Target",
     "TemperatureCalibration",
+    "Uncertainty",
     "WeightedSample",
     "average",
     "average_starts",
@@ -99,9 +108,12 @@ __all__ = [
     "correct_probabilities",
     "cross_fit",
     "crossfit_pit_test",
+    "effective_members",
     "estimate_fractions",
     "greedy_selection",
+    "leave_one_out",
     "load_bundle",
+    "member_errors",
     "narrowest",
     "out_of_fold",
     "photoz_metrics",
@@ -114,6 +126,8 @@ __all__ = [
     "read_predictions",
     "reliability_curve",
     "running_trend",
+    "score_by_number",
+    "split_uncertainty",
     "stack_members",
     "write_bundle",
     "write_predictions",

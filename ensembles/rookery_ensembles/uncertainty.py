@@ -1,0 +1,314 @@
+"""What the members of an ensemble agree on: parts of the uncertainty, disagreement, what each member adds.
+
+Members are read one at a time and objects in blocks, so that predictions may be mapped from disk. Where
+there are weights, they are those of the linear pool.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles.errors import fail
+from rookery_ensembles.probabilities import LOG_FLOOR, check_sample_weight, check_weights
+from rookery_ensembles.redshift_pdf import FloatArray, bin_centres
+from rookery_ensembles.target import Target
+
+Values = NDArray[Any] | Sequence[NDArray[Any]]
+Weights = Sequence[float] | NDArray[Any] | None
+BLOCK = 10_000
+"""Objects that are worked on at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Uncertainty:
+    """How uncertain each of N objects is, and why.
+
+    Of classes it is the entropy, in nats: the members' mean entropy and the mutual information of class and
+    member (Depeweg et al. 2018). Of redshifts it is the variance: the members' mean variance and the
+    variance of their means.
+
+    Parameters
+    ----------
+    aleatoric
+        (N,) the part that every member sees, which more data of such objects would not take away.
+    epistemic
+        (N,) the part that members differ by.
+    disagreement
+        (N,) weighted mean of the members' total variation distances from the pool, from 0 (all the same)
+        to below 1.
+    """
+
+    aleatoric: FloatArray
+    epistemic: FloatArray
+    disagreement: FloatArray
+
+    @property
+    def total(self) -> FloatArray:
+        """(N,) entropy, or variance, of the linear pool."""
+        return self.aleatoric + self.epistemic
+
+
+def split_uncertainty(target: Target, values_mnk: Values, weights_m: Weights = None) -> Uncertainty:
+    """Split the uncertainty of the linear pool of M members.
+
+    Parameters
+    ----------
+    target
+        What is predicted.
+    values_mnk
+        M arrays (N, K) of class probabilities, or densities.
+    weights_m
+        (M,) weights that sum to 1; equal ones by default.
+
+    Raises
+    ------
+    InputError
+        When there is no member, shapes differ, weights or values break their rules.
+    """
+    n, weights = _checked(target, values_mnk, weights_m)
+    parts: list[FloatArray] = [np.empty(n) for _ in range(3)]
+    own, between = (_variance, _mean_variance) if target.has_pdfs else (_entropy, _information)
+    for rows in _blocks(n):
+        masses = [
+            (weight, _masses(target, values[rows], f"member {i}"))
+            for i, (weight, values) in enumerate(zip(weights, values_mnk, strict=True))
+            if weight > 0
+        ]
+        pooled = sum((weight * p for weight, p in masses), np.zeros(masses[0][1].shape))
+        parts[0][rows] = sum(weight * own(target, p) for weight, p in masses)
+        parts[1][rows] = between(target, pooled, masses)
+        parts[2][rows] = sum(weight * 0.5 * np.abs(p - pooled).sum(axis=1) for weight, p in masses)
+    return Uncertainty(*parts)
+
+
+def member_errors(target: Target, values_mnk: Values, truth_n: NDArray[Any]) -> FloatArray:
+    """Return (M, n) errors of the members for the objects of known truth.
+
+    Of classes 1 - p of the true one; of redshifts (z_mean - z_spec) / (1 + z_spec), for redshifts in a bin.
+
+    Raises
+    ------
+    InputError
+        When no truth is known, or the values break their rules.
+    """
+    _checked(target, values_mnk, None)
+    index = target.index(truth_n)
+    known = np.flatnonzero(index >= 0)
+    if not known.size:
+        raise fail("truth", f"there must be objects with a known {target.truth_name}, but there is none")
+    found = np.empty((len(values_mnk), len(known)))
+    for i, values in enumerate(values_mnk):
+        for block in _blocks(len(known)):
+            rows = known[block]
+            masses = _masses(target, values[rows], f"member {i}")
+            if target.has_pdfs:
+                z = np.asarray(truth_n, dtype=np.float64)[rows]
+                found[i, block] = (masses @ bin_centres(target.edges) - z) / (1 + z)
+            else:
+                found[i, block] = 1 - masses[np.arange(len(rows)), index[rows]]
+    return found
+
+
+def error_correlation(errors_mn: NDArray[Any]) -> FloatArray:
+    """Return (M, M) correlations of the members' errors; a member whose errors are all alike has none.
+
+    Raises
+    ------
+    InputError
+        When there are fewer than two objects, or an error is not finite.
+    """
+    errors = np.asarray(errors_mn, dtype=np.float64)
+    if errors.ndim != 2 or errors.shape[1] < 2 or not np.isfinite(errors).all():
+        raise fail(
+            "errors", f"must be finite, members by two or more objects, but the shape is {errors.shape}"
+        )
+    centred = errors - errors.mean(axis=1, keepdims=True)
+    size = np.sqrt((centred**2).mean(axis=1))
+    unit = centred / np.where(size > 0, size, 1.0)[:, None]
+    found: FloatArray = unit @ unit.T / errors.shape[1]
+    np.fill_diagonal(found, 1.0)
+    return found
+
+
+def effective_members(errors_mn: NDArray[Any], weights_m: Weights = None) -> float:
+    """Return how many members with unrelated errors would average as well: 1 / (w' R w).
+
+    R is the correlation of the errors. M equal weights and unrelated errors give M, errors that are all
+    the same give 1; errors that cancel give more than M.
+
+    Raises
+    ------
+    InputError
+        When errors or weights break their rules.
+    """
+    correlation = error_correlation(errors_mn)
+    m = len(correlation)
+    weights = np.full(m, 1 / m) if weights_m is None else check_weights(weights_m, m, "weights")
+    variance = float(weights @ correlation @ weights)
+    return 1 / variance if variance > 1e-12 else float("inf")
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What the pool's log-likelihood per object, in nats, gains by a member.
+
+    Parameters
+    ----------
+    value, error
+        Mean over objects and its standard error.
+    """
+
+    value: float
+    error: float
+
+
+def leave_one_out(
+    likelihood_mn: NDArray[Any], weights_m: Weights = None, sample_weight: NDArray[Any] | None = None
+) -> list[Gain]:
+    """Return what the linear pool gains by each member: its log-likelihood less that of the others' pool.
+
+    Parameters
+    ----------
+    likelihood_mn
+        (M, N) probabilities that the members give to the truth.
+    weights_m
+        (M,) weights that sum to 1; equal ones by default. The others' are scaled to a sum of 1. Without a
+        member that has all the weight, the others count alike.
+    sample_weight
+        (N,) what each object counts; 1 by default.
+
+    Raises
+    ------
+    InputError
+        When there are fewer than two members, or an argument breaks its rules.
+    """
+    table = _likelihoods(likelihood_mn, least=2)
+    m, n = table.shape
+    weights = np.full(m, 1 / m) if weights_m is None else check_weights(weights_m, m, "weights")
+    counts = check_sample_weight(sample_weight, n)
+    pooled = weights @ table
+    gains = []
+    for i, weight in enumerate(weights):
+        others = np.delete(weights, i)
+        others = others / others.sum() if weight < 1 else np.full(m - 1, 1 / (m - 1))
+        gain = _log(pooled) - _log(others @ np.delete(table, i, axis=0))
+        mean = float(np.average(gain, weights=counts))
+        gains.append(Gain(mean, float(np.sqrt(np.mean((counts * (gain - mean)) ** 2) / n))))
+    return gains
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreByNumber:
+    """The log score of pools of 1 to M members, drawn in random orders.
+
+    Parameters
+    ----------
+    mean, sd
+        (M,) over the orders of the mean -ln likelihood per object, in nats, of the first 1, 2, ... M members.
+    """
+
+    mean: FloatArray
+    sd: FloatArray
+
+
+def score_by_number(likelihood_mn: NDArray[Any], *, orders: int = 50, seed: int = 0) -> ScoreByNumber:
+    """Return the log score of equally weighted pools against the number of members.
+
+    Parameters
+    ----------
+    likelihood_mn
+        (M, N) probabilities that the members give to the truth.
+    orders
+        Number of random orders.
+    seed
+        Of the orders.
+
+    Raises
+    ------
+    InputError
+        When there is no member, an order or object, or a likelihood is not from 0 to 1.
+    """
+    table = _likelihoods(likelihood_mn, least=1)
+    if orders < 1:
+        raise fail("orders", f"there must be at least 1, but found {orders}")
+    m, n = table.shape
+    rng, numbers = np.random.default_rng(seed), np.arange(1, m + 1)[:, None]
+    scores = np.zeros((orders, m))
+    drawn = [rng.permutation(m) for _ in range(orders)]
+    for rows in _blocks(n):
+        for i, order in enumerate(drawn):
+            pooled = np.cumsum(table[order, rows], axis=0) / numbers
+            scores[i] -= _log(pooled).sum(axis=1) / n
+    return ScoreByNumber(scores.mean(axis=0), scores.std(axis=0))
+
+
+def _checked(target: Target, values_mnk: Values, weights_m: Weights) -> tuple[int, FloatArray]:
+    m = len(values_mnk)
+    if m == 0:
+        raise fail("members", "there must be at least one, but found none")
+    shape = np.shape(values_mnk[0])
+    if len(shape) != 2 or shape[1] != target.n_columns:
+        rule = f"predictions must be objects by {target.n_columns} columns"
+        raise fail("members", f"{rule}, but those of member 0 have the shape {shape}")
+    for i, values in enumerate(values_mnk):
+        if np.shape(values) != shape:
+            rule = f"all members must have the shape of the first, {shape}"
+            raise fail("members", f"{rule}, but member {i} has {np.shape(values)}")
+    weights = np.full(m, 1 / m) if weights_m is None else check_weights(weights_m, m, "weights")
+    return shape[0], weights
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    for start in range(0, n, BLOCK):
+        yield slice(start, min(start + BLOCK, n))
+
+
+def _masses(target: Target, values_nk: NDArray[Any], where: str) -> FloatArray:
+    checked = target.normalised(np.asarray(values_nk, dtype=np.float64), where)
+    return checked * np.diff(target.edges) if target.has_pdfs else checked
+
+
+def _entropy(target: Target, p_nk: FloatArray) -> FloatArray:
+    from scipy.special import entr
+
+    return np.asarray(entr(p_nk).sum(axis=1))
+
+
+def _information(
+    target: Target, pooled_nk: FloatArray, members: list[tuple[float, FloatArray]]
+) -> FloatArray:
+    """Return (N,) the pool's entropy less the members' mean one, which rounding must not make negative."""
+    own = sum(weight * _entropy(target, p) for weight, p in members)
+    return np.maximum(_entropy(target, pooled_nk) - own, 0.0)
+
+
+def _variance(target: Target, p_nk: FloatArray) -> FloatArray:
+    centres, widths = bin_centres(target.edges), np.diff(target.edges)
+    away = centres - (p_nk @ centres)[:, None]
+    return np.asarray(np.sum(p_nk * (away**2 + widths**2 / 12), axis=1))
+
+
+def _mean_variance(
+    target: Target, pooled_nk: FloatArray, members: list[tuple[float, FloatArray]]
+) -> FloatArray:
+    """Return (N,) variances of the members' mean redshifts."""
+    centres = bin_centres(target.edges)
+    middle = pooled_nk @ centres
+    return np.asarray(sum(weight * (p @ centres - middle) ** 2 for weight, p in members))
+
+
+def _likelihoods(likelihood_mn: NDArray[Any], least: int) -> NDArray[Any]:
+    table = np.asarray(likelihood_mn)
+    if table.ndim != 2 or table.shape[0] < least or not table.shape[1]:
+        rule = f"must be {least} or more members by one or more objects"
+        raise fail("likelihoods", f"{rule}, but the shape is {table.shape}")
+    if not (table.min() >= 0 and table.max() <= 1 + 1e-6):
+        raise fail("likelihoods", f"must be from 0 to 1, but are from {table.min()} to {table.max()}")
+    return table
+
+
+def _log(likelihood: NDArray[Any]) -> FloatArray:
+    return np.asarray(np.log(np.maximum(likelihood, LOG_FLOOR)), dtype=np.float64)
