@@ -38,12 +38,52 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
+class Source:
+    """The file of predictions by which a weightless member is known.
+
+    Parameters
+    ----------
+    file
+        Its name.
+    digest
+        Its SHA-256, 64 hexadecimal digits.
+    """
+
+    file: str
+    digest: str
+
+
+@dataclass(frozen=True)
 class MemberEntry:
-    """What the document says of a member: its id, its weight, and the SHA-256 of each of its files."""
+    """What the document says of a member: its id, its weight, and the SHA-256 of each of its files.
+
+    A weightless member, a foreign network, has no files, but a source.
+    """
 
     id: str
     weight: float
     digests: Mapping[str, str]
+    source: Source | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the entry as the document holds it."""
+        entry: dict[str, object] = {"id": self.id, "weight": float(self.weight)}
+        if self.source is None:
+            return entry | {"digests": dict(self.digests)}
+        return entry | {"predictions": {"file": self.source.file, "digest": self.source.digest}}
+
+    @classmethod
+    def read(cls, entry: Fields) -> "MemberEntry":
+        """Read the entry of a document."""
+        name, weight = entry.take("id", str), entry.take("weight", float)
+        if entry.has("digests") == entry.has("predictions"):
+            rule = "a member must have either `digests`, of its files, or `predictions`, which it is known by"
+            raise fail(entry.where, rule)
+        if entry.has("predictions"):
+            told = entry.section("predictions", ("file", "digest"))
+            return cls(name, weight, {}, Source(told.take("file", str), _take_digest(told, "digest")))
+        listed = entry.section("digests", MEMBER_FILES)
+        return cls(name, weight, {file: _take_digest(listed, file) for file in MEMBER_FILES})
 
 
 @dataclass(frozen=True)
@@ -93,10 +133,7 @@ class BundleDocument:
             "format": _FORMAT,
             **to_dict(self.target),
             **({} if self.bands is None else {"bands": list(self.bands)}),
-            "members": [
-                {"id": member.id, "weight": float(member.weight), "digests": dict(member.digests)}
-                for member in self.members
-            ],
+            "members": [member.to_dict() for member in self.members],
             "pooling": {"method": self.pooling},
             "calibration": {"method": "none"} if self.calibration is None else self.calibration.to_dict(),
             "scores": {
@@ -160,15 +197,15 @@ def _check_class_fractions(fractions: Mapping[str, float], class_names: tuple[st
 
 
 def _read_members(fields: Fields) -> tuple[MemberEntry, ...]:
-    members = []
-    for entry in fields.sections("members", ("id", "weight", "digests")):
-        listed = entry.section("digests", MEMBER_FILES)
-        digests = {name: listed.take(name, str) for name in MEMBER_FILES}
-        for name, digest in digests.items():
-            if not _SHA256.fullmatch(digest):
-                raise fail(listed.place(name), f"must be 64 hexadecimal digits, but found {digest!r}")
-        members.append(MemberEntry(entry.take("id", str), entry.take("weight", float), digests))
-    return tuple(members)
+    keys = ("id", "weight", "digests", "predictions")
+    return tuple(MemberEntry.read(entry) for entry in fields.sections("members", keys))
+
+
+def _take_digest(fields: Fields, key: str) -> str:
+    digest = fields.take(key, str)
+    if not _SHA256.fullmatch(digest):
+        raise fail(fields.place(key), f"must be 64 hexadecimal digits, but found {digest!r}")
+    return digest
 
 
 def _read_calibration(fields: Fields) -> Calibration | None:

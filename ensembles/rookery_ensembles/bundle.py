@@ -6,6 +6,8 @@
         ensemble.yaml
         members/<id>/{weights.safetensors,config.yaml,card.json}
 
+A weightless member, a foreign network, has no files: it is known by the name and digest of its predictions.
+
 ``ensemble.yaml`` names the members with their weights and the SHA-256 of their files, and ends
 with the SHA-256 of its own text above. Loading executes nothing and reads nothing outside the
 folder: a stranger's bundle can be wrong, but not harmful. The digests guard against accidents;
@@ -21,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles._bundle_document import MEMBER_FILES, BundleDocument, MemberEntry
+from rookery_ensembles._bundle_document import MEMBER_FILES, BundleDocument, MemberEntry, Source
 from rookery_ensembles.calibrations import Calibration
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail
@@ -45,14 +47,17 @@ class BundleMember:
     id
         Letters, digits, ``.``, ``_`` and ``-``; the name of the member's folder in the bundle.
     folder
-        Where its files (`MEMBER_FILES`) are.
+        Where its files (`MEMBER_FILES`) are; of a weightless member, where they would be.
     weight
         Its share of the pool; greater than 0.
+    source
+        Of a weightless member, a foreign network that has no files: the predictions that it is known by.
     """
 
     id: str
     folder: Path
     weight: float
+    source: Source | None = None
 
 
 @short_repr
@@ -98,12 +103,27 @@ class Bundle:
     bands: tuple[str, ...] | None = None
     domain: Domain | None = None
 
+    @property
+    def weightless(self) -> tuple[str, ...]:
+        """Names of the members that are foreign networks, known by their predictions alone."""
+        return tuple(member.id for member in self.members if member.source is not None)
+
     def lacking_bands(self, available: Sequence[str]) -> tuple[str, ...]:
         """Return the bands that the ensemble was trained on and `available` lacks."""
         return tuple(band for band in self.bands or () if band not in available)
 
     def member_folders(self) -> list[Path]:
-        """Return the members' folders, in the order in which `combine` takes their predictions."""
+        """Return the members' folders, in the order in which `combine` takes their predictions.
+
+        Raises
+        ------
+        InputError
+            When a member is weightless: nobody but its own program can predict with it.
+        """
+        if self.weightless:
+            rule = f"holds foreign networks, known by their predictions alone ({_few(self.weightless)})"
+            hint = "predict with their own programs, then `rookery apply BUNDLE FILES... --out OUT` combines"
+            raise fail(self.path, f"{rule}: {hint}")
         return [member.folder for member in self.members]
 
     def combine(self, values_mnk: NDArray[Any] | Sequence[NDArray[Any]]) -> NDArray[np.float64]:
@@ -178,7 +198,7 @@ def write_bundle(
     where = str(path)
     document = BundleDocument(
         target=target,
-        members=tuple(MemberEntry(str(m.id), float(m.weight), _digests(m)) for m in members),
+        members=tuple(MemberEntry(str(m.id), float(m.weight), _digests(m), m.source) for m in members),
         pooling=pooling,
         calibration=calibration,
         scores=scores,
@@ -191,6 +211,8 @@ def write_bundle(
     text = document.to_text(where)
     with atomic_folder(path, replace=replace) as partial:
         for member in members:
+            if member.source is not None:
+                continue
             folder = partial / _MEMBERS / member.id
             folder.mkdir(parents=True)
             for name in MEMBER_FILES:
@@ -215,7 +237,8 @@ def load_bundle(path: str | Path) -> Bundle:
     document, digest = BundleDocument.from_text(file.read_bytes(), str(file))
     _verify_files(path, document.members)
     members = tuple(
-        BundleMember(entry.id, path / _MEMBERS / entry.id, entry.weight) for entry in document.members
+        BundleMember(entry.id, path / _MEMBERS / entry.id, entry.weight, entry.source)
+        for entry in document.members
     )
     return Bundle(
         path=path,
@@ -232,7 +255,13 @@ def load_bundle(path: str | Path) -> Bundle:
     )
 
 
+def _few(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
 def _digests(member: BundleMember) -> dict[str, str]:
+    if member.source is not None:
+        return {}
     for name in MEMBER_FILES:
         if not (member.folder / name).is_file():
             raise fail(member.folder / name, f"the file is missing, which member {member.id} must have")
@@ -241,6 +270,7 @@ def _digests(member: BundleMember) -> dict[str, str]:
 
 def _verify_files(path: Path, members: Sequence[MemberEntry]) -> None:
     """Raise InputError unless the folder holds the members' files, unaltered, and nothing else."""
+    members = [member for member in members if member.source is None]
     folders = [path / _MEMBERS / member.id for member in members]
     expected = {path / _DOCUMENT, path / _MEMBERS, *folders}
     expected |= {folder / name for folder in folders for name in MEMBER_FILES}

@@ -13,7 +13,7 @@ from rookery_ensembles.exchange.qp_layout import import_h5py, storable, write_hi
 from rookery_ensembles.exchange.summary import ID, TRUTHS, Columns, summary_columns
 from rookery_ensembles.exchange.tables import find_ids, read_columns, row_of_each
 from rookery_ensembles.files import atomic_file, check_name
-from rookery_ensembles.predictions import read_predictions
+from rookery_ensembles.predictions import is_predictions_path, read_predictions, write_predictions
 from rookery_ensembles.schema import Predictions
 from rookery_ensembles.target import Target
 
@@ -118,6 +118,26 @@ def export(
     with atomic_file(out) as partial:
         _WRITERS[kind](columns, partial, found)
     return tuple(columns)
+
+
+def check_output(out: str | Path, target: Target | None = None) -> None:
+    """Refuse, before work is done for it, a name that `write_output` cannot write.
+
+    Raises
+    ------
+    InputError
+        For an unknown ending, one that is not for the target, or where HDF5 cannot be written.
+    """
+    if not is_predictions_path(out):
+        check_export(out, target)
+
+
+def write_output(predictions: Predictions, out: str | Path) -> None:
+    """Write predictions as a prediction file where the name ends in ``.parquet``, else as `export` does."""
+    if is_predictions_path(out):
+        write_predictions(predictions, out)
+    else:
+        export(predictions, out)
 
 
 def _joined(

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles.errors import fail
+from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.exchange.tables import opened_fits
 
 Arrays = dict[str, NDArray[Any]]
 GROUPS = ("meta", "data", "ancil")
@@ -85,27 +86,21 @@ def _read_hdf5(path: Path) -> dict[str, Arrays]:
 
 
 def is_qp_fits(path: Path) -> bool:
-    """Return whether a FITS file has the tables of qp."""
-    from astropy.io import fits
-
+    """Return whether a FITS file has the tables of qp; a damaged one has not."""
     try:
-        with fits.open(path) as opened:
+        with opened_fits(path) as opened:
             return {"META", "DATA"} <= {unit.name for unit in opened}
-    except (OSError, TypeError, ValueError):
+    except InputError:
         return False
 
 
 def _read_fits(path: Path) -> dict[str, Arrays]:
-    from astropy.io import fits
-
     found: dict[str, Arrays] = {}
-    try:
-        with fits.open(path, memmap=False) as opened:
-            for unit in opened[1:]:
-                rows = unit.data
-                found[unit.name.lower()] = {name: np.array(rows[name]) for name in rows.dtype.names}
-    except (OSError, TypeError, ValueError) as error:
-        raise fail(path, f"must be an undamaged FITS file, but cannot be read ({error})") from error
-    return {
-        group: {k: v.astype(v.dtype.newbyteorder("=")) for k, v in a.items()} for group, a in found.items()
-    }
+    with opened_fits(path) as opened:
+        for unit in opened[1:]:
+            rows = unit.data
+            found[unit.name.lower()] = {
+                name: np.array(rows[name]).astype(rows[name].dtype.newbyteorder("="))
+                for name in rows.dtype.names
+            }
+    return found

@@ -1,6 +1,8 @@
 """Tables of other programs as columns by name: CSV, FITS, Parquet."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +103,28 @@ def _parquet(path: Path) -> dict[str, NDArray[Any]]:
     return {name: _plain(table[name]) for name in flat}
 
 
+@contextmanager
+def opened_fits(path: Path) -> Iterator[Any]:
+    """Open a FITS file; raises InputError where that, or reading it, fails, or where it was cut short."""
+    from astropy.io import fits
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", fits.verify.VerifyWarning)
+            warnings.filterwarnings("error", message=".*truncated")
+            with fits.open(path, memmap=False) as opened:
+                yield opened
+    except InputError:
+        raise
+    except (OSError, TypeError, ValueError, IndexError, KeyError, Warning) as error:
+        reason = str(error).partition("\n")[0]
+        raise fail(path, f"must be an undamaged FITS file, but cannot be read ({reason})") from error
+
+
 def _fits(path: Path) -> dict[str, NDArray[Any]]:
     from astropy.io import fits
 
-    with fits.open(path, memmap=False) as opened:
+    with opened_fits(path) as opened:
         tables = [unit for unit in opened if isinstance(unit, fits.BinTableHDU | fits.TableHDU)]
         if not tables:
             raise fail(path, "must hold a table, but has none in any of its units")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rookery.api._types import BINARY, BINS, PathLike
 from rookery.api.clusters import cluster, doctor, jobs, submit
+from rookery.api.foreign import apply, combine
 from rookery.api.predictions import baseline, ensemble, evaluate, export, predict
 from rookery.api.searches import campaign, dashboard, pareto, search, status
 from rookery.api.surveys import simulate_galaxies, simulate_supernovae, split
@@ -39,9 +40,11 @@ __all__ = [
     "BINARY",
     "BINS",
     "PathLike",
+    "apply",
     "baseline",
     "campaign",
     "cluster",
+    "combine",
     "dashboard",
     "doctor",
     "ensemble",

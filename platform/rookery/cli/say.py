@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rookery.search.driver import SearchResult
     from rookery.surveys import IngestReport, Survey
     from rookery_ensembles import Predictions
+    from rookery_ensembles.foreign import Combined
 
 Given = Mapping[str, Any]
 _SHOWN = 8
@@ -98,6 +99,19 @@ def predict(predictions: "Predictions", given: Given) -> None:
         fractions = zip(names, record.estimated, record.low, record.high, strict=True)
         found = ", ".join(f"{name} {x:.3f} ({low:.3f} to {high:.3f})" for name, x, low, high in fractions)
         typer.echo(f"Class fractions of {record.n_objects} objects: {found}")
+
+
+def combined(made: "Combined", _: Given) -> None:
+    """Tell what was matched, the members' weights, and how good they are together."""
+    from rookery.reports import comparison_table
+
+    heaviest = sorted(made.choice.weights.items(), key=lambda item: (-item[1], item[0]))
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in heaviest[:_SHOWN])
+    weights += f" and {len(heaviest) - _SHOWN} lighter ones" if len(heaviest) > _SHOWN else ""
+    typer.echo(f"{made.matched}")
+    typer.echo(f"{made.bundle.path}: {len(heaviest)} members ({weights}); {made.choice.calibration}")
+    title = "Objects of known truth (chosen by these)"
+    _console().print(comparison_table(_rows(made.choice.scores), title=title))
 
 
 def exported(columns: tuple[str, ...], given: Given) -> None:

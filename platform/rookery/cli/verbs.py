@@ -23,6 +23,8 @@ VERBS: dict[str, Verb | Group] = {
     "search": Verb(api.search, say.search),
     "ensemble": Verb(api.ensemble, say.ensemble, _JSON),
     "predict": Verb(api.predict, say.predict),
+    "combine": Verb(api.combine, say.combined),
+    "apply": Verb(api.apply, say.baseline),
     "export": Verb(api.export, say.exported),
     "evaluate": Verb(api.evaluate, say.evaluate),
     "baseline": Verb(api.baseline, say.baseline),

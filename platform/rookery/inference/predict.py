@@ -16,10 +16,9 @@ from rookery.surveys.partial import Since, check_days, reference_dates, truncate
 from rookery.training.data import find_device
 from rookery.training.member import open_member
 from rookery.training.target import known_truth
-from rookery_ensembles import Bundle, PredictionInfo, Predictions, load_bundle, write_predictions
+from rookery_ensembles import Bundle, PredictionInfo, Predictions, load_bundle
 from rookery_ensembles.errors import fail
-from rookery_ensembles.exchange import check_export, export
-from rookery_ensembles.predictions import is_predictions_path
+from rookery_ensembles.exchange import check_output, write_output
 
 
 def predict_survey(
@@ -67,15 +66,13 @@ def predict_survey(
         bands or lacks one that no member saw missing, no object has an observation by that day, or
         priors are to be corrected and the bundle does not know its class fractions.
     """
-    if not is_predictions_path(out):
-        check_export(out)
+    check_output(out)
     if days is not None:
         check_days(days, since)
     if split is not None and not correct_priors:
         raise fail("split", f"is for correcting priors only, but {split!r} was given without that")
     loaded, opened = load_bundle(bundle), open_survey(survey)
-    if not is_predictions_path(out):
-        check_export(out, loaded.target)
+    check_output(out, loaded.target)
     estimate_on = None if split is None else priors.objects_to_classify(opened, split)
     training = priors.training_fractions(loaded) if correct_priors else None
     if days is None:
@@ -87,10 +84,7 @@ def predict_survey(
         )
     if training is not None:
         predictions = priors.correct_priors(predictions, training, estimate_on)
-    if is_predictions_path(out):
-        write_predictions(predictions, out)
-    else:
-        export(predictions, out)
+    write_output(predictions, out)
     return predictions
 
 

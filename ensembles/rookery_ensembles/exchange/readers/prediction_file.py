@@ -1,0 +1,35 @@
+"""Rookery's own prediction files: Parquet with the metadata `rookery`."""
+
+from pathlib import Path
+
+from rookery_ensembles.exchange.found import Found
+from rookery_ensembles.predictions import read_predictions
+
+
+def recognises(path: Path, magic: bytes) -> bool:
+    """Return whether a Parquet file says that it is a prediction file."""
+    return magic[:4] == b"PAR1" and is_ours(path)
+
+
+def is_ours(path: Path) -> bool:
+    """Return whether a Parquet file's schema has our metadata, or cannot be read at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return b"rookery" in (pq.read_schema(path).metadata or {})
+    except (pa.ArrowException, OSError):
+        return True  # read_predictions says what is wrong
+
+
+def read(path: Path) -> Found:
+    """Return a prediction file's content."""
+    found = read_predictions(path)
+    return Found(
+        str(path),
+        found.object_id,
+        target=found.info.target,
+        values=found.values,
+        truth=found.truth,
+        info=found.info,
+    )

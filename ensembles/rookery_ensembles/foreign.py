@@ -1,0 +1,255 @@
+"""Ensembles of foreign networks, which are known by their predictions alone.
+
+`combine` makes a bundle of files of predictions for objects of known truth; `apply` pools and calibrates what
+the same networks predict for new objects.
+"""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles._bundle_document import Source
+from rookery_ensembles.build import CandidateMember, EnsembleChoice, choose
+from rookery_ensembles.bundle import Bundle, load_bundle, write_bundle
+from rookery_ensembles.errors import fail
+from rookery_ensembles.exchange.found import Found
+from rookery_ensembles.exchange.readers import read_foreign
+from rookery_ensembles.files import sha256
+from rookery_ensembles.known_truth import KnownTruth, MatchedTruth
+from rookery_ensembles.schema import PredictionInfo, Predictions, check_predictions
+from rookery_ensembles.shown import short_repr
+from rookery_ensembles.stack import stack_members
+from rookery_ensembles.target import Target
+
+logger = logging.getLogger(__name__)
+Files = Sequence[str | Path]
+
+
+@short_repr
+@dataclass(frozen=True)
+class Combined:
+    """A bundle of foreign networks, how it was chosen, and how many objects of known truth it rests on."""
+
+    bundle: Bundle
+    choice: EnsembleChoice
+    matched: MatchedTruth
+
+
+def member_names(files: Files) -> list[str]:
+    """Return a name for each file: its own without the ending, behind its folder's where two are the same.
+
+    Raises
+    ------
+    InputError
+        When there is no file, or two have the same name in folders of the same name.
+    """
+    if isinstance(files, (str, Path)) or not files:
+        raise fail("files", "must be a list of one or more files of predictions")
+    paths = [Path(file) for file in files]
+    stems = [path.name.split(".")[0] if path.name[0] != "." else path.stem for path in paths]
+    twice = {stem for stem, count in Counter(stems).items() if count > 1}
+    names = [
+        f"{path.resolve().parent.name}-{stem}" if stem in twice else stem
+        for path, stem in zip(paths, stems, strict=True)
+    ]
+    plain = [re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip("._-")[:100] or "member" for name in names]
+    again = [name for name, count in Counter(plain).items() if count > 1]
+    if again:
+        same = " and ".join(str(path) for path, name in zip(paths, plain, strict=True) if name == again[0])
+        raise fail("files", f"every member needs a name of its own, but {same} are both {again[0]!r}")
+    return plain
+
+
+def read_members(
+    files: Files, target: Target | None = None, *, object_id: NDArray[Any] | None = None
+) -> list[Predictions]:
+    """Read predictions in any known format, on one grid of redshift or with one order of classes.
+
+    Parameters
+    ----------
+    files
+        See `rookery_ensembles.exchange.readers`.
+    target
+        Bins or classes of all; by default those of the first file that tells its own.
+    object_id
+        (N,) names of the rows of files that do not name their objects, such as ``.npy``.
+
+    Raises
+    ------
+    InputError
+        When a file is broken, the kinds or classes differ, PDFs do not fit on the grid, no file tells one,
+        or a file that does not name its objects has another number of rows than `object_id`.
+    """
+    names = member_names(files)
+    found = [read_foreign(file) for file in files]
+    own = next((each.target for each in found if each.target is not None), None)
+    wanted = target if target is not None else own
+    if wanted is None:
+        rule = "at least one file must tell its bins or classes, but none does"
+        raise fail(found[0].where, f"{rule}: name them (`--bins` or `--classes`)")
+    wanted.check("bins or classes")
+    return [
+        _member(each, name, wanted, object_id, chosen=target is not None)
+        for each, name in zip(found, names, strict=True)
+    ]
+
+
+def _member(
+    found: Found, name: str, target: Target, object_id: NDArray[Any] | None, *, chosen: bool
+) -> Predictions:
+    values = found.onto(target, chosen=chosen)
+    ids = found.object_id
+    if ids is None:
+        if object_id is None or len(object_id) != len(values):
+            known = "nobody does" if object_id is None else f"there are {len(object_id):,} objects"
+            rule = f"does not name its {len(values):,} objects, and {known}"
+            raise fail(found.where, f"{rule}: an .npz with `values` and `ids` names them")
+        logger.warning("%s: names no objects; its rows are taken in the order of the others'", found.where)
+        ids = object_id
+    info = found.info if found.info is not None else PredictionInfo(target)
+    info = replace(info, target=target, member=name, bundle=None, fold=None, configuration=None)
+    truth = _own_truth(found, target)
+    return check_predictions(Predictions(info, ids, truth, values.astype(np.float32)), found.where)
+
+
+def _own_truth(found: Found, target: Target) -> NDArray[Any] | None:
+    if found.truth is None:
+        return None
+    given = np.asarray(found.truth)
+    if target.has_pdfs:
+        return given.astype(np.float64) if given.dtype.kind in "fiu" else None
+    if given.dtype.kind in "fiu":
+        return None
+    if given.dtype.kind == "S":
+        given = np.char.decode(given, "utf-8", "replace")
+    return np.array([text if text else None for text in given.tolist()], dtype=object)
+
+
+def combine(
+    files: Files,
+    truth: KnownTruth,
+    out: str | Path,
+    *,
+    target: Target | None = None,
+    positive: str = "Ia",
+    replace_old: bool = False,
+    provenance: Mapping[str, object] | None = None,
+) -> Combined:
+    """Pool, weigh and calibrate foreign predictions by objects of known truth; write a bundle.
+
+    Parameters
+    ----------
+    files
+        One for each network, of the same objects.
+    truth
+        What is known of the objects.
+    out
+        The bundle's folder.
+    target
+        Bins or classes of all; by default those of the first file that tells its own.
+    positive
+        As in `choose`.
+    replace_old
+        Whether a former bundle may be replaced.
+    provenance
+        More plain values for the bundle.
+
+    Raises
+    ------
+    InputError
+        As `read_members`, `KnownTruth.match` and `choose` do.
+    """
+    members = read_members(files, target, object_id=truth.object_id)
+    first = members[0]
+    for member in members:
+        truth.check_source(member.info, member.info.maker)
+    matched, truth_n = truth.match(first, f"predictions of {first.info.maker}")
+    by_name = dict(zip(first.object_id.tolist(), truth_n.tolist(), strict=True))
+    kind = first.info.target.truth_dtype
+    judged = []
+    for member in members:
+        if member is not first:
+            truth.match(member, f"predictions of {member.info.maker}")
+        lacking = [name for name in member.object_id.tolist() if name not in by_name]
+        if lacking:
+            rule = f"the objects must be those of {first.info.maker}, but {lacking[0]} is not among them"
+            raise fail(f"predictions of {member.info.maker}", rule)
+        known: NDArray[Any] = np.array([by_name[name] for name in member.object_id.tolist()], dtype=kind)
+        judged.append(replace(member, truth=known))
+    candidates = [
+        CandidateMember(m.info.maker, Path(file), m.info.maker, m)
+        for file, m in zip(files, judged, strict=True)
+    ]
+    choice = choose(candidates, positive=positive)
+    bundle = write_bundle(
+        out,
+        members=[
+            replace(member, source=Source(member.folder.name, sha256(member.folder)))
+            for member in choice.members
+        ],
+        target=choice.target,
+        calibration=choice.calibration,
+        scores=choice.scores,
+        class_fractions=choice.class_fractions,
+        provenance={
+            **(provenance or {}),
+            "truth": truth.where,
+            "objects": matched.objects,
+            "objects_of_known_truth": matched.known,
+            "candidates": len(files),
+            "validation_log_loss": dict(choice.losses),
+        },
+        replace=replace_old,
+    )
+    return Combined(bundle, choice, matched)
+
+
+def apply(bundle: str | Path | Bundle, files: Files, *, version: str | None = None) -> Predictions:
+    """Pool and calibrate what a bundle's foreign networks predict for new objects.
+
+    The files go by their names, as in `combine`. Where no name is that of a member, but there are as
+    many files as members, they are taken in the members' order, and a warning says so.
+
+    Raises
+    ------
+    InputError
+        When a member's file is missing, the files' objects differ, or as `read_members` does.
+    """
+    loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
+    own = set(loaded.weightless)
+    if own != {member.id for member in loaded.members}:
+        rule = "holds networks of Rookery, which predict themselves: `rookery predict BUNDLE SURVEY OUT`"
+        raise fail(loaded.path, rule)
+    by_name = dict(zip(member_names(files), files, strict=True))
+    wanted = [member.id for member in loaded.members]
+    missing = [name for name in wanted if name not in by_name]
+    if len(missing) == len(wanted) == len(files):
+        by_name = dict(zip(wanted, files, strict=True))
+        told = ", ".join(f"{name}={file}" for name, file in by_name.items())
+        logger.warning("%s: no file has a member's name; taken in order: %s", loaded.path, told)
+    elif missing:
+        rule = f"there must be a file for each of the members {', '.join(wanted)}"
+        raise fail(
+            loaded.path, f"{rule}, but none is called {' or '.join(missing)}; found {', '.join(by_name)}"
+        )
+    found = {name: read_foreign(by_name[name]) for name in wanted}
+    ids = next((each.object_id for each in found.values() if each.object_id is not None), None)
+    members = [_member(each, name, loaded.target, ids, chosen=True) for name, each in found.items()]
+    stack = stack_members(members)
+    values = loaded.combine(list(stack.values)).astype(np.float32)
+    surveys = {member.info.survey for member in members}
+    info = PredictionInfo(
+        loaded.target,
+        bundle=loaded.path.resolve().name,
+        configuration=loaded.digest[:12],
+        survey=surveys.pop() if len(surveys) == 1 else None,
+        version=version,
+    )
+    return Predictions(info, stack.object_id, stack.truth, values)

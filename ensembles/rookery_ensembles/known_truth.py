@@ -1,0 +1,143 @@
+"""What is known of objects, by which foreign predictions are weighed, calibrated and checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles.errors import fail
+from rookery_ensembles.exchange.tables import find_ids, read_columns, usual_name
+from rookery_ensembles.schema import PredictionInfo, Predictions
+from rookery_ensembles.shown import short_repr
+from rookery_ensembles.target import Target
+
+COLUMNS = {
+    "redshift_pdf": ("redshift", "z_spec", "zspec", "truth", "z"),
+    "class_probability": ("type", "class", "true_class", "truth", "label"),
+}
+"""Usual names of the column of the truth, whatever the case."""
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class MatchedTruth:
+    """How many objects were predicted, are in the table of truth too, and have a known truth."""
+
+    objects: int
+    matched: int
+    known: int
+
+    def __str__(self) -> str:
+        """Return the numbers in words."""
+        return (
+            f"{self.objects:,} objects, {self.matched:,} of them in the truth, {self.known:,} of known truth"
+        )
+
+
+@short_repr
+@dataclass(frozen=True, eq=False)
+class KnownTruth:
+    """A table of truth.
+
+    Parameters
+    ----------
+    where
+        Where it is from, for messages.
+    object_id
+        (T,) text, all different.
+    columns
+        Its columns of T values; that of the truth is taken by the target's name for it, or a usual one.
+    checksum
+        Of a survey: predictions that name another are refused.
+    complete
+        Whether every predicted object must be in it, as in a survey.
+    """
+
+    where: str
+    object_id: NDArray[Any]
+    columns: Mapping[str, NDArray[Any]]
+    checksum: str | None = None
+    complete: bool = False
+
+    @classmethod
+    def of_file(cls, path: str | Path, id_column: str | None = None) -> "KnownTruth":
+        """Read a table (CSV, FITS, Parquet): a column of objects' names, and one of redshifts or classes."""
+        columns = read_columns(path, id_column)
+        _, ids = find_ids(columns, str(path), id_column)
+        values, counts = np.unique(ids, return_counts=True)
+        if (counts > 1).any():
+            name = str(values[counts > 1][0])
+            raise fail(path, f"every object must occur once, but {name!r} occurs {counts.max()} times")
+        return cls(str(path), ids, columns)
+
+    def of(self, target: Target) -> NDArray[Any]:
+        """Return (T,) truths as predictions of a target hold them."""
+        name = usual_name(self.columns, COLUMNS[target.kind])
+        if name is None:
+            rule = f"must have a column {' or '.join(COLUMNS[target.kind])} of true values"
+            raise fail(self.where, f"{rule}; its columns are {', '.join(self.columns)}")
+        import pandas as pd
+
+        values = np.asarray(self.columns[name])
+        if values.dtype.kind == "S":
+            values = np.char.decode(values, "utf-8", "replace")
+        if target.has_pdfs and values.dtype.kind not in "fiu":
+            raise fail(self.where, f"the column `{name}` must hold redshifts, but holds {values.dtype}")
+        if not target.has_pdfs:
+            known = _known(values) & (values.astype(str) != "")
+            types = pd.Series(
+                [str(each) if told else None for each, told in zip(values.tolist(), known, strict=True)]
+            )
+            return np.asarray(target.truth_of(types, f"{self.where}, column `{name}`"))
+        return np.asarray(target.truth_of(values, f"{self.where}, column `{name}`"))
+
+    def check_source(self, info: PredictionInfo, where: str) -> None:
+        """Raise InputError when predictions say that they are of another survey."""
+        if self.checksum is not None and info.survey is not None and info.survey != self.checksum:
+            rule = f"must be of the survey {self.where}, whose checksum is {self.checksum[:12]}"
+            raise fail(where, f"{rule}, but were made for {info.survey[:12]}")
+
+    def match(self, predictions: Predictions, where: str) -> tuple[MatchedTruth, NDArray[Any]]:
+        """Return how predicted objects fit, and (N,) their truths, None or NaN where unknown.
+
+        Raises
+        ------
+        InputError
+            When no object is known, one is not in a survey, or the predictions' own truth contradicts.
+        """
+        target = predictions.info.target
+        truth_t = self.of(target)
+        row = {name: i for i, name in enumerate(self.object_id.tolist())}
+        rows = np.array([row.get(name, -1) for name in predictions.object_id.tolist()], dtype=np.intp)
+        inside, n = rows >= 0, len(rows)
+        if not inside.any() or (self.complete and not inside.all()):
+            first = str(predictions.object_id[int(np.flatnonzero(~inside)[0])])
+            rule = f"{'all' if self.complete else 'some'} objects must be in {self.where}"
+            found = f"but {int((~inside).sum()):,} of {n:,} are not, the first being {first!r}"
+            raise fail(where, f"{rule}, {found}")
+        unknown: NDArray[Any] = np.array([np.nan if target.has_pdfs else None], dtype=target.truth_dtype)
+        truth_n = np.concatenate([truth_t.astype(target.truth_dtype), unknown])[rows]
+        known = _known(truth_n)
+        if predictions.truth is not None:
+            self._check(predictions, truth_n, known & _known(predictions.truth), where)
+        if not known.any():
+            raise fail(where, f"none of its {n:,} objects has a known {target.truth_name} in {self.where}")
+        return MatchedTruth(n, int(inside.sum()), int(known.sum())), truth_n
+
+    def _check(
+        self, predictions: Predictions, truth_n: NDArray[Any], both: NDArray[np.bool_], where: str
+    ) -> None:
+        own = np.asarray(predictions.truth)
+        rows = np.flatnonzero(both)
+        wrong = rows[predictions.info.target.contradicts(own[rows], truth_n[rows])]
+        if wrong.size:
+            some = "; ".join(f"{predictions.object_id[i]} {own[i]} and {truth_n[i]}" for i in wrong[:_SHOWN])
+            rule = f"the predictions' own truth must be that of {self.where}"
+            raise fail(where, f"{rule}, but differs for {wrong.size:,} of {rows.size:,} objects: {some}")
+
+
+def _known(truth_n: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.array([value is not None and value == value for value in truth_n.tolist()], dtype=bool)
