@@ -47,10 +47,13 @@ def combine(
         Replace a bundle made before.
     """
     import rookery
+    from rookery_ensembles.errors import fail
     from rookery_ensembles.files import check_name
     from rookery_ensembles.foreign import combine as made_of
 
-    check_name(out)
+    check_name(str(out))
+    if Path(out).exists() and not overwrite:
+        raise fail(out, "must not exist yet: --overwrite replaces a former bundle")
     return made_of(
         files,
         _known(truth, id_column),

@@ -11,11 +11,13 @@ PLAIN = {
     "None",
     "str",
     "Path",
+    "tuple[str, ...]",
     "dict[str, float]",
     "dict[str, Any]",
     "list[dict[str, Any]]",
 }
 RESULTS = {
+    "Combined": "rookery_ensembles.foreign",
     "StudyEnsemble": "rookery.inference",
     "Predictions": "rookery_ensembles",
     "SearchResult": "rookery.search.driver",

@@ -1,0 +1,102 @@
+"""combine, apply and export as typed: files of any program in, a bundle and tables out."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rookery import api, cli
+from rookery.surveys import Survey
+from rookery_ensembles import InputError, read_predictions
+
+
+def run(line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    """Run a command line; return its status and what it printed."""
+    monkeypatch.setattr(sys, "argv", ["rookery", *line.split()])
+    try:
+        cli.main()
+        status = 0
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    printed = capsys.readouterr()
+    return status, printed.out + printed.err
+
+
+def table_of_classes(path: Path, ids: list[str], types: np.ndarray, seed: int, **more: object) -> None:
+    right = np.random.default_rng(seed).uniform(0.4, 0.9, len(ids))
+    p = np.where(types == "Ia", right, 1 - right)
+    pd.DataFrame({"object_id": ids, "p_Ia": p, "p_non-Ia": 1 - p} | more).to_csv(path, index=False)
+
+
+@pytest.fixture
+def predicted(tiny_survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Survey:
+    """Predictions of two programs for the objects of a survey, in the folder of the test."""
+    monkeypatch.chdir(tmp_path)
+    objects = tiny_survey.objects
+    types = np.where(objects["type"] == "Ia", "Ia", "non-Ia")
+    for seed, name in enumerate(("snn", "superphot")):
+        table_of_classes(tmp_path / f"{name}.csv", objects["object_id"].tolist(), types, seed)
+    return tiny_survey
+
+
+def test_tables_of_two_programs_become_a_bundle_and_then_a_table(
+    predicted: Survey, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n = len(predicted)
+    status, told = run(f"combine snn.csv superphot.csv --truth {predicted.path} --out b", capsys, monkeypatch)
+    assert status == 0
+    assert f"{n} objects, {n} of them in the truth, {n} of known truth" in told
+    status, told = run("apply b snn.csv superphot.csv --out all.fits", capsys, monkeypatch)
+    assert (status, told.split()[:3]) == (0, ["all.fits:", str(n), "objects"])
+    assert run("apply b snn.csv superphot.csv --out all.parquet", capsys, monkeypatch)[0] == 0
+    status, told = run(f"export all.parquet all.csv --catalogue {predicted.path}", capsys, monkeypatch)
+    assert status == 0
+    assert "columns object_id, class, p_Ia, p_non-Ia" in told
+    found = pd.read_csv("all.csv", dtype={"object_id": str})
+    assert found["object_id"].tolist() == predicted.objects["object_id"].tolist()
+    assert found["type"].tolist() == predicted.objects["type"].tolist()
+    np.testing.assert_allclose(found["p_Ia"], read_predictions("all.parquet").values[:, 0], atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("export nowhere.parquet out.txt", "must end in .csv"),
+        ("export nowhere.parquet out.csv", "does not exist"),
+        ("export nowhere.parquet out.csv --to votable", "votable"),
+        ("combine nowhere.csv --truth {survey} --out b", "does not exist"),
+        ("combine snn.csv --truth nowhere.csv --out b", "does not exist"),
+        ("combine snn.csv --truth {survey} --out b --bins 0,1,10", "must hold redshift PDFs"),
+        ("combine snn.csv --truth {survey} --out b --bins 0,1,10 --classes Ia,II", "give one of them"),
+        ("combine other.csv --truth {survey} --out b", "all objects must be in"),
+        ("combine liar.csv --truth {survey} --out b", "own truth must be that of"),
+        ("combine liar.csv --truth {survey} --out snn.csv", "snn.csv: must not exist yet"),
+        ("apply nowhere snn.csv --out out.parquet", "nowhere"),
+        ("apply nowhere snn.csv --out out.txt", "must end in .csv"),
+        ("predict nowhere {survey} out.txt", "must end in .csv"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    line: str,
+    message: str,
+    predicted: Survey,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    objects = predicted.objects
+    types = np.where(objects["type"] == "Ia", "Ia", "non-Ia")
+    table_of_classes(tmp_path / "other.csv", [f"x{i}" for i in range(len(objects))], types, 1)
+    wrong = np.where(types == "Ia", "non-Ia", "Ia")
+    table_of_classes(tmp_path / "liar.csv", objects["object_id"].tolist(), types, 1, true_class=wrong)
+    status, told = run(line.format(survey=predicted.path), capsys, monkeypatch)
+    assert status == 2
+    assert message in " ".join(told.split())
+
+
+def test_predict_with_foreign_networks_says_what_to_do(predicted: Survey) -> None:
+    api.combine(["snn.csv", "superphot.csv"], truth=predicted.path, out="b")
+    with pytest.raises(InputError, match=r"predict with their own programs, then `rookery apply"):
+        api.predict("b", predicted.path, "out.csv")
