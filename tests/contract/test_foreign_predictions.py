@@ -1,5 +1,6 @@
 """Predictions of other programs: every format tells the same, and what breaks a rule is refused by name."""
 
+import subprocess
 from itertools import pairwise
 
 import numpy as np
@@ -224,3 +225,49 @@ def test_what_is_no_file_of_predictions_is_refused(content, tmp_path):
     (file := tmp_path / "net.dat").write_bytes(content)
     with pytest.raises(InputError, match=r"net\.dat"):
         read_foreign(file)
+
+
+QP_FILES = """
+import sys, numpy as np, qp
+from scipy.stats import norm
+folder, edges = sys.argv[1], np.linspace(0, 0.4, 9)
+mean, sigma = np.array([0.16, 0.2, 0.24]), 0.03
+ancil = dict(object_id=np.array(["11", "7", "203"]))
+q = np.linspace(0.001, 0.999, 99)
+grid = np.linspace(0, 0.4, 81)
+for name, kind, data in [
+    ("hist", qp.hist, dict(bins=edges, pdfs=np.diff(norm.cdf(edges, mean[:, None], sigma)))),
+    ("interp", qp.interp, dict(xvals=grid, yvals=norm.pdf(grid, mean[:, None], sigma))),
+    ("quant", qp.quant, dict(quants=q, locs=norm.ppf(q, mean[:, None], sigma))),
+    ("norm", qp.stats.norm, dict(loc=mean[:, None], scale=np.full((3, 1), sigma))),
+    ("mixmod", qp.mixmod, dict(means=mean[:, None] + np.array([[0, 0.02]]), stds=np.full((3, 2), sigma),
+                               weights=np.full((3, 2), 0.5))),
+]:
+    made = qp.Ensemble(kind, data=data, ancil=ancil)
+    for ending in ("hdf5", "fits"):
+        made.write_to(f"{folder}/{name}.{ending}")
+    np.save(f"{folder}/{name}.npy", made.cdf(edges))
+"""
+"""Written by qp itself, with its own cumulative distributions."""
+
+
+@pytest.fixture(scope="module")
+def of_qp(tmp_path_factory, project_root):
+    python = project_root / ".venv-qp" / "bin" / "python"
+    if not python.is_file():
+        pytest.skip(f"no environment with qp-prob: {python}; .ci/run makes it")
+    folder = tmp_path_factory.mktemp("qp")
+    subprocess.run([python, "-W", "ignore", "-c", QP_FILES, folder], check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize("ending", ["hdf5", "fits"])
+@pytest.mark.parametrize("name", ["hist", "interp", "quant", "norm", "mixmod"])
+def test_files_that_qp_wrote_have_qps_distributions(name, ending, of_qp):
+    bins = RedshiftBins.equal(0.0, 0.4, 8)
+    (found,) = read_members([of_qp / f"{name}.{ending}"], bins)
+    assert found.object_id.tolist() == ["11", "7", "203"]
+    masses = np.diff(np.load(of_qp / f"{name}.npy"), axis=1)
+    wanted = masses / masses.sum(axis=1, keepdims=True)
+    # Between quantiles qp bends the distribution, by default, where ours is straight.
+    np.testing.assert_allclose(found.values * bins.widths, wanted, atol=5e-4 if name == "quant" else 1e-6)
