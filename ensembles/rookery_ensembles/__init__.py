@@ -5,10 +5,11 @@ predictions (`read_predictions`), so that any program can make members, and none
 deep-learning library. The way of the data::
 
     candidates = [CandidateMember(id, folder, configuration, read_predictions(file)), ...]
-    choice = choose(candidates)                      # bagged greedy selection, then a calibration
+    choice = choose(candidates, by="auto")           # weights, a pool and a calibration, or the plain average
     unseen = out_of_fold(candidates, choice)         # cross-validated: every object by what never saw it
     bundle = write_bundle(folder, target=choice.target, members=choice.members,
-                          calibration=choice.calibration, scores=choice.scores, provenance={})
+                          pooling=choice.recipe.pool, calibration=choice.calibration,
+                          scores=choice.scores, provenance={})
     values_nk = bundle.combine(values_mnk)           # the members' predictions for new objects
 
 All this serves class probabilities and redshift PDFs alike: a `Target` (`Classes` or `RedshiftBins`)
@@ -17,6 +18,7 @@ end in their axes: m members, n objects, k classes or redshift bins. Input that 
 `InputError`, whose message names the file, the row or key, the rule and the value found.
 """
 
+from rookery_ensembles.auto import Alternative, AutoReport, find_recipe
 from rookery_ensembles.binned import Binned, binned_scores, quantile_edges
 from rookery_ensembles.bootstrap import Estimate, Scores, bootstrap_scores
 from rookery_ensembles.build import CandidateMember, EnsembleChoice, choose
@@ -52,6 +54,7 @@ from rookery_ensembles.predictions import (
     write_predictions,
 )
 from rookery_ensembles.priors import PriorEstimate, correct_probabilities, estimate_fractions
+from rookery_ensembles.recipe import Recipe
 from rookery_ensembles.redshift_bins import RedshiftBins
 from rookery_ensembles.schema import PriorCorrection
 from rookery_ensembles.target import Target
@@ -69,6 +72,8 @@ from rookery_ensembles.weights.greedy import GreedySelection, bagged_selection, 
 __all__ = [
     "METRICS",
     "AdaptiveSets",
+    "Alternative",
+    "AutoReport",
     "Binned",
     "Bundle",
     "BundleMember",
@@ -91,6 +96,7 @@ __all__ = [
     "Predictions",
     "PriorCorrection",
     "PriorEstimate",
+    "Recipe",
     "RedshiftBins",
     "Scores",
     "Stack",
@@ -110,6 +116,7 @@ __all__ = [
     "crossfit_pit_test",
     "effective_members",
     "estimate_fractions",
+    "find_recipe",
     "greedy_selection",
     "leave_one_out",
     "load_bundle",

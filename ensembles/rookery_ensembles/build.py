@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery_ensembles.auto import AutoReport
 from rookery_ensembles.bundle import BundleMember
 from rookery_ensembles.calibrations import Calibration
 from rookery_ensembles.candidates import CandidateMember, tabulate_candidates
 from rookery_ensembles.combine import average
 from rookery_ensembles.likelihood_table import LikelihoodTable
+from rookery_ensembles.pools import find_pool
 from rookery_ensembles.predictions import prediction_metrics
 from rookery_ensembles.probabilities import LOG_FLOOR
+from rookery_ensembles.recipe import GREEDY, Recipe, named_recipe
 from rookery_ensembles.schema import PredictionInfo, Predictions
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.target import Target
@@ -33,8 +36,7 @@ class EnsembleChoice:
     members
         The chosen members with their weights, as `write_bundle` takes them.
     calibration
-        Fitted to the chosen members' weighted average: a temperature for class probabilities, a
-        `PdfCalibration` for redshift PDFs.
+        Fitted to what the pool made of the chosen members.
     scores
         `prediction_metrics` on the validation objects of ``best_member`` (the best
         configuration alone), ``average`` (all configurations with equal weights), ``selected``
@@ -52,8 +54,12 @@ class EnsembleChoice:
         Fraction of the validation objects in each class, unweighted: what the probabilities
         presume of new data, as long as validation and training objects have the same, which they have
         not where members trained on copies of which some were lost. None for redshift PDFs.
-    bags, sharpen
+    bags, sharpen, by
         How it was chosen, as in `choose`.
+    recipe
+        Its pool, weights and calibration by their names.
+    report
+        With ``auto``, why it was chosen and what it gains; None otherwise.
     """
 
     target: Target
@@ -66,14 +72,22 @@ class EnsembleChoice:
     class_fractions: Mapping[str, float] | None
     bags: int
     sharpen: bool
+    by: str
+    recipe: Recipe
+    report: AutoReport | None = None
 
     @property
     def weights(self) -> dict[str, float]:
         """Weights of the chosen members by id; they sum to 1."""
         return {member.id: member.weight for member in self.members}
 
+    def pool(self, values_mnk: NDArray[Any] | Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+        """Return (N, K) what the pool makes of the chosen members' predictions, in the order of `members`."""
+        weights = [member.weight for member in self.members]
+        return find_pool(self.recipe.pool, self.target).combine(self.target, values_mnk, weights)
+
     def calibrate(self, values_nk: NDArray[Any]) -> NDArray[np.float64]:
-        """Return calibrated class probabilities, or densities, of the members' weighted average.
+        """Return calibrated class probabilities, or densities, of the members' pool.
 
         Raises
         ------
@@ -90,8 +104,9 @@ def choose(
     bags: int = 20,
     sample_weight: Mapping[str, float] | None = None,
     sharpen: bool = True,
+    by: str = GREEDY,
 ) -> EnsembleChoice:
-    """Choose an ensemble by out-of-sample log-loss: bagged greedy selection, then a calibration.
+    """Choose an ensemble by out-of-sample scores: weights and a pool, then a calibration.
 
     Selection runs over configurations, each with the pooled predictions of its fold members, so
     that all are compared on the same objects; members of one fold that differ by their random
@@ -118,14 +133,21 @@ def choose(
     sharpen
         Whether calibration may make probabilities more certain. Validation objects that only
         resemble those to be classified are easier than these, and would have it do so.
+    by
+        ``greedy``: bagged greedy selection in the linear pool, then the target's usual calibration.
+        ``mean``: the plain average. ``em``, ``crps``, ``top_k``: other weights (see
+        `rookery_ensembles.weights`), shrunk toward equal ones, with the usual calibration. ``auto``: the
+        pool, weights and calibration of the best cross-fitted log score, or the plain average where
+        nothing beats it beyond its error; see `rookery_ensembles.auto.find_recipe`.
 
     Raises
     ------
     InputError
-        When an object has no weight, or the weights break their rules; when there is no
+        When `by` is no such way; an object has no weight, or the weights break their rules; there is no
         candidate, two have the same id, no truth is known, or their predictions do not fit
         together (see `pool_folds` and `stack_members`).
     """
+    recipe, report = named_recipe(by), None
     table = LikelihoodTable(tabulate_candidates(candidates), sample_weight)
     stack, weight_n = table.stack, table.weight_n
 
@@ -135,9 +157,12 @@ def choose(
     loss_mn = -np.log(np.maximum(table.likelihood_mn, LOG_FLOOR))
     losses_m = loss_mn.mean(axis=1) if weight_n is None else np.average(loss_mn, axis=1, weights=weight_n)
     best = int(losses_m.argmin())
-    weights_m = table.select(bags=bags)
-    selected_nk = average(stack.values, weights_m)
-    calibration = table.fit_calibration(selected_nk[table.rows], sharpen=sharpen)
+    if recipe is None:
+        report = table.find(sharpen=sharpen, honest=True)
+        recipe = report.recipe
+    weights_m = table.weigh(recipe, bags=bags)
+    selected_nk = find_pool(recipe.pool, stack.target).combine(stack.target, stack.values, weights_m)
+    calibration = table.fit_calibration(recipe, selected_nk[table.rows], sharpen=sharpen)
     member_weights = table.candidates.member_weights(weights_m)
     return EnsembleChoice(
         target=stack.target,
@@ -160,6 +185,9 @@ def choose(
         class_fractions=stack.target.fractions(table.index_n),
         bags=bags,
         sharpen=sharpen,
+        by=by,
+        recipe=recipe,
+        report=report,
     )
 
 

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.build import EnsembleChoice
 from rookery_ensembles.candidates import CandidateMember, CandidateTable, tabulate_candidates
-from rookery_ensembles.combine import average
 from rookery_ensembles.errors import fail
 from rookery_ensembles.likelihood_table import LikelihoodTable
+from rookery_ensembles.pools import find_pool
+from rookery_ensembles.recipe import AUTO, Recipe
 from rookery_ensembles.schema import PredictionInfo, Predictions
 
 
@@ -37,7 +38,7 @@ def out_of_fold(
     candidates
         The members that were chosen from.
     choice
-        What `choose` made of them: its `bags` and `sharpen` are taken.
+        What `choose` made of them: its `bags`, `sharpen` and `by` are taken.
     sample_weight
         As in `choose`.
     name
@@ -61,7 +62,7 @@ def out_of_fold(
     values = np.empty(stack.values.shape[1:], dtype=np.float32)
     for part in parts:
         calibration = part.table.fit_calibration(
-            part.pooled(part.table.rows[part.elsewhere]), part.elsewhere, sharpen=choice.sharpen
+            part.recipe, part.pooled(part.table.rows[part.elsewhere]), part.elsewhere, sharpen=choice.sharpen
         )
         values[part.here] = stack.target.calibrate(calibration, part.pooled(part.here))
     first = candidates[0].validation.info
@@ -73,10 +74,12 @@ def out_of_fold(
 
 @dataclass(frozen=True)
 class Part:
-    """A fold: the weights that the other folds' objects give, and who is where.
+    """A fold: the recipe and weights that the other folds' objects give, and who is where.
 
     Attributes
     ----------
+    recipe
+        How the members are combined.
     here
         Rows of the stack that are in the fold.
     elsewhere
@@ -87,12 +90,15 @@ class Part:
     weights_m: NDArray[np.float64]
     here: NDArray[np.intp]
     elsewhere: NDArray[np.bool_]
+    recipe: Recipe
 
     def pooled(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return the weighted average of the members that did not see these objects."""
+        """Return the pool of the members that did not see these objects."""
         chosen = np.flatnonzero(self.weights_m)
         values = self.table.stack.values
-        return average([values[m][rows] for m in chosen], self.weights_m[chosen])
+        target = self.table.stack.target
+        pool = find_pool(self.recipe.pool, target)
+        return pool.combine(target, [values[m][rows] for m in chosen], self.weights_m[chosen])
 
 
 def cross_fit(
@@ -111,8 +117,11 @@ def cross_fit(
         elsewhere = fold_n[likelihoods.rows] != fold
         if not elsewhere.any():
             raise fail("candidates", f"objects of known truth must not all be in one fold, but are in {fold}")
-        weights_m = likelihoods.select(elsewhere, bags=choice.bags)
-        parts.append(Part(likelihoods, weights_m, np.flatnonzero(fold_n == fold), elsewhere))
+        recipe = choice.recipe
+        if choice.by == AUTO:  # what combines an object's members must not have been chosen by it
+            recipe = likelihoods.find(elsewhere, sharpen=choice.sharpen, honest=False).recipe
+        weights_m = likelihoods.weigh(recipe, elsewhere, bags=choice.bags)
+        parts.append(Part(likelihoods, weights_m, np.flatnonzero(fold_n == fold), elsewhere, recipe))
     return parts
 
 

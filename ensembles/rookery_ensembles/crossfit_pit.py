@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.build import EnsembleChoice
-from rookery_ensembles.calibrations.temperature_beta import PdfCalibration
 from rookery_ensembles.crossfit import Part
 from rookery_ensembles.errors import fail
 from rookery_ensembles.photoz_sample import PitSample
@@ -86,6 +85,7 @@ def crossfit_pit_test(
     if not stack.target.has_pdfs or found.truth is None:
         raise fail("predictions", "must be redshift PDFs of objects whose redshift is known")
     edges = np.asarray(stack.target.edges)
+    widths = np.diff(edges)
     rng, rows = np.random.default_rng(seed), parts[0].table.rows
     fold_n = np.empty(len(found.object_id), dtype=np.intp)
     true_cdf = cdf_of_masses(bin_masses(found.values, edges))
@@ -99,8 +99,10 @@ def crossfit_pit_test(
         values = np.empty(len(some))
         for number, masses in enumerate(pooled):
             here = fold_n[rows[some]] == number
-            refit = PdfCalibration.fit(masses[some[~here]], k[~here], sharpen=choice.sharpen)
-            cdf = cdf_of_masses(refit.apply(masses[some[here]]))
+            recipe, target = parts[number].recipe, stack.target
+            densities = masses[some] / widths
+            refit = recipe.fit_calibration(target, densities[~here], k[~here], None, sharpen=choice.sharpen)
+            cdf = cdf_of_masses(bin_masses(target.calibrate(refit, densities[here]), edges))
             j, at = k[here], np.arange(int(here.sum()))
             values[here] = cdf[at, j] + inside[here] * (cdf[at, j + 1] - cdf[at, j])
         return _pit_statistics(values)

@@ -6,10 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery_ensembles.auto import AutoReport, find_recipe
 from rookery_ensembles.calibrations import Calibration
 from rookery_ensembles.candidates import CandidateTable
 from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import check_sample_weight
+from rookery_ensembles.recipe import GREEDY, Recipe
+from rookery_ensembles.weights import Evidence, find_weights
+from rookery_ensembles.weights.evidence import cells, gram_of_cells
 from rookery_ensembles.weights.greedy import bagged_selection, select_by_likelihood
 
 
@@ -61,23 +65,50 @@ class LikelihoodTable:
             ]
         )
 
-    def select(self, chosen: NDArray[np.bool_] | None = None, *, bags: int) -> NDArray[np.float64]:
-        """Return (M,) weights of the configurations by their likelihoods of the chosen of the n objects."""
-        likelihood, weight = self.likelihood_mn, self.weight_n
+    def find(self, chosen: NDArray[np.bool_] | None = None, *, sharpen: bool, honest: bool) -> AutoReport:
+        """Return the recipe that serves the chosen of the n objects best; see `find_recipe`."""
+        some = slice(None) if chosen is None else chosen
+        rows = self.rows[some]
+        weight = None if self.weight_n is None else self.weight_n[some]
+        truth = np.asarray(self.stack.truth)[rows]
+        values = [member[rows] for member in self.stack.values]
+        return find_recipe(self.stack.target, values, truth, weight, sharpen=sharpen, honest=honest)
+
+    def weigh(
+        self, recipe: Recipe, chosen: NDArray[np.bool_] | None = None, *, bags: int
+    ) -> NDArray[np.float64]:
+        """Return (M,) a recipe's weights of the configurations by the chosen of the n objects.
+
+        `bags` are those of greedy selection without shrinkage; 0 for one selection on all of them.
+        """
+        likelihood, weight, rows = self.likelihood_mn, self.weight_n, self.rows
         if chosen is not None:
-            likelihood, weight = likelihood[:, chosen], None if weight is None else weight[chosen]
-        if bags == 0:
-            return select_by_likelihood(likelihood, sample_weight=weight).weights_m
-        return bagged_selection(likelihood, bags=bags, sample_weight=weight)
+            weight = None if weight is None else weight[chosen]
+            likelihood, rows = likelihood[:, chosen], rows[chosen]
+        if recipe.weights == GREEDY and not recipe.shrink:
+            if bags == 0:
+                return select_by_likelihood(likelihood, sample_weight=weight).weights_m
+            return bagged_selection(likelihood, bags=bags, sample_weight=weight)
+        way, cell_n, gram = find_weights(recipe.weights), cells(likelihood.shape[1]), None
+        if way.quadratic:
+            truth = np.asarray(self.stack.truth)[rows]
+            values = [member[rows] for member in self.stack.values]
+            gram = gram_of_cells(self.stack.target, values, truth, weight, cell_n)
+        return way.fit(Evidence(likelihood, weight, cell_n, gram), shrink=recipe.shrink).weights_m
 
     def fit_calibration(
-        self, values_nk: NDArray[Any], chosen: NDArray[np.bool_] | None = None, *, sharpen: bool
+        self,
+        recipe: Recipe,
+        values_nk: NDArray[Any],
+        chosen: NDArray[np.bool_] | None = None,
+        *,
+        sharpen: bool,
     ) -> Calibration:
-        """Fit the target's calibration to the chosen objects' pooled values, a row for each of them."""
+        """Fit a recipe's calibration to the chosen objects' pooled values, a row for each of them."""
         index, weight = self.index_n, self.weight_n
         if chosen is not None:
             index, weight = index[chosen], None if weight is None else weight[chosen]
-        return self.stack.target.fit_calibration(values_nk, index, weight, sharpen=sharpen)
+        return recipe.fit_calibration(self.stack.target, values_nk, index, weight, sharpen=sharpen)
 
 
 def _weights(given: Mapping[str, float] | None, object_id: Sequence[str]) -> NDArray[np.float64] | None:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from rookery_ensembles.weights.evidence import Evidence, FloatArray, mean_loss
 
 SHRINKAGES: FloatArray = np.linspace(0.0, 1.0, 11)
+_LEAST = 1e-6
+"""A weight below this part of the mean weight is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +93,7 @@ class Weights(ABC):
 
     def _on_simplex(self, evidence: Evidence, *, brief: bool = False) -> FloatArray:
         found = np.maximum(self._fit(evidence, brief=brief), 0.0)
+        found[found < _LEAST * found.sum() / len(found)] = 0.0
         return np.asarray(found / found.sum())
 
     @abstractmethod

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 def ensemble(
-    study: PathLike, *, out: PathLike | None = None, positive: str = "Ia", overwrite: bool = False
+    study: PathLike,
+    *,
+    out: PathLike | None = None,
+    by: Literal["greedy", "auto", "mean", "em", "crps", "top_k"] = "greedy",
+    positive: str = "Ia",
+    overwrite: bool = False,
 ) -> "StudyEnsemble":
     """Select, average and calibrate a study's members; write an ensemble bundle.
 
@@ -25,6 +30,11 @@ def ensemble(
         Study folder, or its URL.
     out
         Bundle to make; by default STUDY/ensemble.
+    by
+        How members are combined: by bagged greedy selection; with weights of the best log score (em) or of
+        the least CRPS or Brier score (crps); the best few alike (top_k); each then calibrated. By their plain
+        average (mean). Or by the pool, weights and calibration that gain most in cross-fitted log score,
+        where that is more than its error, and else by their plain average (auto).
     positive
         Class whose recall at fixed precision is reported.
     overwrite
@@ -38,7 +48,7 @@ def ensemble(
     if out is None and is_url(study):
         raise InputError(f"--out: must name a local folder for the bundle of a study at a URL ({study})")
     target = Path(out) if out is not None else Path(study) / "ensemble"
-    return build_ensemble(open_study(study), target, positive=positive, overwrite=overwrite)
+    return build_ensemble(open_study(study), target, by=by, positive=positive, overwrite=overwrite)
 
 
 def predict(

@@ -158,7 +158,7 @@ class _Scorer:
         if self.data.out_of_fold:
             return out_of_fold(candidates, choice, name=bundle.path.name)
         stack = stack_members([read_predictions(self._test_file(member.id)) for member in choice.members])
-        values = choice.calibrate(average(stack.values, [m.weight for m in choice.members]))
+        values = choice.calibrate(choice.pool(stack.values))
         first = read_info(self._test_file(choice.members[0].id))
         info = PredictionInfo(
             choice.target, bundle=bundle.path.name, survey=first.survey, unseen=first.unseen

@@ -70,6 +70,12 @@ def ensemble(built: "StudyEnsemble", given: Given) -> None:
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in heaviest[:_SHOWN])
     weights += f" and {len(heaviest) - _SHOWN} lighter ones" if len(heaviest) > _SHOWN else ""
     typer.echo(f"{built.bundle.path}: {len(heaviest)} members ({weights}); {built.choice.calibration}")
+    if (report := built.choice.report) is not None:
+        typer.echo(f"auto: {report.reason}")
+        told = f"{report.gain:.4f} +- {report.error:.4f} nats over the plain average on objects held out"
+        typer.echo(
+            f"Expected gain: {told} (where there is none: {report.null_gain:.4f} +- {report.null_error:.4f})"
+        )
     console = _console()
     console.print(comparison_table(_rows(built.choice.scores), title="Validation objects (chosen by these)"))
     if built.test_scores:

@@ -38,6 +38,7 @@ from rookery_ensembles import (
 )
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import check_name
+from rookery_ensembles.recipe import GREEDY, named_recipe
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.stack import Stack
 
@@ -77,6 +78,9 @@ class StudyEnsemble:
             "members": dict(self.choice.weights),
             "candidates": len(self.choice.losses),
             "calibration": str(self.choice.calibration),
+            "by": self.choice.by,
+            "pool": self.choice.recipe.pool,
+            "auto": None if self.choice.report is None else self.choice.report.to_dict(),
             "out_of_fold_pit_tests": {name: asdict(test) for name, test in self.pit_tests.items()},
             "scores": {
                 objects: {
@@ -139,7 +143,7 @@ def _warn_lost(study: Study, complete: Mapping[int, object]) -> None:
 
 
 def build_ensemble(
-    study: Study, out: str | Path, *, positive: str = "Ia", overwrite: bool = False
+    study: Study, out: str | Path, *, positive: str = "Ia", by: str = GREEDY, overwrite: bool = False
 ) -> StudyEnsemble:
     """Select, average and calibrate a study's members on validation objects; write the bundle.
 
@@ -153,8 +157,11 @@ def build_ensemble(
         Folder of the bundle; refused when it exists, unless `overwrite`.
     positive
         Class whose recall at fixed precision is reported.
+    by
+        See :func:`rookery_ensembles.choose`.
     """
     check_name(out)
+    named_recipe(by)
     classes = study.document.target.names
     if classes and positive not in classes:
         names = ", ".join(classes)
@@ -171,6 +178,7 @@ def build_ensemble(
         positive=positive,
         sample_weight=study.importance_weights(),
         sharpen=study.space.objective.shift is None,
+        by=by,
         domain=None if survey is None else training_domain(survey, open_split(survey, document.split.name)),
         provenance={
             "study": study.path.name,
@@ -245,7 +253,7 @@ def _test_predictions(
 
     configurations = {group: average(stack.values[members]) for group, members in rows.items()}
     losses = {g: prediction_metrics(predictions(g, v))["log_loss"] for g, v in configurations.items()}
-    selected = average(stack.values, [choice.weights.get(name, 0.0) for name in stack.members])
+    selected = choice.pool([stack.values[position[name]] for name in choice.weights])
     combined = {
         "best_member": configurations[choice.best_group],
         "best_member_in_hindsight": configurations[min(losses, key=lambda group: losses[group])],

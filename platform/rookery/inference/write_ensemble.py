@@ -15,6 +15,7 @@ from rookery_ensembles import (
     write_bundle,
 )
 from rookery_ensembles.domain import Domain
+from rookery_ensembles.recipe import GREEDY
 
 
 def open_candidate(folder: Path, group: str, *, degraded: bool = False) -> CandidateMember:
@@ -48,6 +49,7 @@ def write_ensemble(
     positive: str = "Ia",
     sample_weight: Mapping[str, float] | None = None,
     sharpen: bool = True,
+    by: str = GREEDY,
     replace: bool = False,
 ) -> tuple[Bundle, EnsembleChoice]:
     """Select, average and calibrate members by their validation predictions; write the bundle.
@@ -61,7 +63,7 @@ def write_ensemble(
         themselves is added.
     search_seconds
         Seconds of devices that the search for them took.
-    positive, sample_weight, sharpen
+    positive, sample_weight, sharpen, by
         See :func:`rookery_ensembles.choose`.
     replace
         Whether an existing `out` may be replaced.
@@ -71,7 +73,7 @@ def write_ensemble(
     InputError
         When `out` exists, the candidates do not fit together, or a chosen one's weights were altered.
     """
-    choice = choose(candidates, positive=positive, sample_weight=sample_weight, sharpen=sharpen)
+    choice = choose(candidates, positive=positive, sample_weight=sample_weight, sharpen=sharpen, by=by)
     chosen = [read_card(member.folder) for member in choice.members]
     for member, card in zip(choice.members, chosen, strict=True):
         verify_file(member.folder, card, WEIGHTS)
@@ -80,6 +82,7 @@ def write_ensemble(
         out,
         members=choice.members,
         target=choice.target,
+        pooling=choice.recipe.pool,
         calibration=choice.calibration,
         scores=choice.scores,
         class_fractions=presumed_fractions(choice),
@@ -89,6 +92,8 @@ def write_ensemble(
             **provenance,
             "validation_log_loss": dict(choice.losses),
             "device_seconds": seconds | ({} if search_seconds is None else {"search": search_seconds}),
+            **({} if by == GREEDY else {"by": by}),
+            **({} if choice.report is None else {"auto": choice.report.to_dict()}),
             "version": rookery.__version__,
         },
         replace=replace,

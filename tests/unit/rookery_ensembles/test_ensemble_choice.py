@@ -1,11 +1,22 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rookery_ensembles import CandidateMember, InputError, choose, greedy_selection, load_bundle, write_bundle
+from rookery_ensembles import (
+    CandidateMember,
+    InputError,
+    choose,
+    cross_fit,
+    greedy_selection,
+    load_bundle,
+    out_of_fold,
+    write_bundle,
+)
 from rookery_ensembles.probabilities import LOG_FLOOR
+from rookery_ensembles.recipe import PLAIN, Recipe, named_recipe
 
 N = 200
 
@@ -154,3 +165,55 @@ def test_candidates_that_cannot_be_chosen_from_are_refused(holdout) -> None:
     blind = replace(holdout[0], validation=replace(holdout[0].validation, truth=None))
     with pytest.raises(InputError, match="with a known class, but found no truth"):
         choose([blind])
+
+
+def test_mean_is_the_plain_average_without_a_calibration(holdout) -> None:
+    choice = choose(holdout, by="mean")
+    assert set(choice.weights.values()) == {0.2}
+    assert choice.scores["selected_calibrated"] == pytest.approx(choice.scores["average"])
+    assert str(choice.calibration) == "no calibration"
+
+
+@pytest.mark.parametrize("by", ["em", "crps", "top_k"])
+def test_other_weights_are_asked_for_by_name(holdout, by: str) -> None:
+    choice = choose(holdout, by=by)
+    assert choice.recipe == Recipe(weights=by, calibration=None)
+    assert sum(choice.weights.values()) == pytest.approx(1)
+    assert choice.scores["selected_calibrated"]["log_loss"] < choice.scores["average"]["log_loss"]
+
+
+def test_an_unknown_way_is_refused(holdout) -> None:
+    with pytest.raises(InputError, match=r"by: must be one of auto, mean, .*greedy.*, but found 'best'"):
+        choose(holdout, by="best")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_auto_tells_why_and_serves_what_it_tells(holdout) -> None:
+    choice = choose(holdout, by="auto")
+    report = choice.report
+    assert report is not None
+    assert choice.recipe == report.recipe
+    assert report.recipe == PLAIN or report.gain > 0
+    assert abs(report.null_gain) <= 3 * report.null_error + 1e-9
+    assert json.dumps(report.to_dict(), allow_nan=False)
+    values = {candidate.id: candidate.validation.values for candidate in holdout}
+    pooled = choice.pool([values[name] for name in choice.weights])
+    loss = choice.target.log_loss(choice.calibrate(pooled), choice.target.index(holdout[0].validation.truth))
+    assert loss == pytest.approx(choice.scores["selected_calibrated"]["log_loss"], rel=1e-6)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("by", [pytest.param("auto", marks=pytest.mark.slow), "mean", "em"])
+def test_out_of_fold_each_way_is_found_anew_by_the_other_folds(holdout, by: str) -> None:
+    members = in_folds(holdout, 2)
+    choice = choose(members, by="mean")
+    choice = replace(choice, by=by, recipe=named_recipe(by) or choice.recipe)
+    parts = cross_fit(members, choice)
+    assert len(parts) == 2
+    unseen = out_of_fold(members, choice, parts=parts)
+    index = choice.target.index(unseen.truth)
+    average_loss = choice.scores["average"]["log_loss"]
+    assert choice.target.log_loss(unseen.values, index) <= average_loss + 0.02
+    if by == "mean":
+        assert choice.target.log_loss(unseen.values, index) == pytest.approx(average_loss, rel=1e-5)

@@ -1,0 +1,218 @@
+"""The recipe that serves best, found and judged by nested cross-fitting, beside the plain average."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles._trials import Trials
+from rookery_ensembles.calibrations import methods
+from rookery_ensembles.pools import POOLS
+from rookery_ensembles.recipe import PLAIN, Recipe
+from rookery_ensembles.target import Target
+from rookery_ensembles.weights import WEIGHTS
+
+FloatArray = NDArray[np.float64]
+
+ERRORS = 2.0
+"""A recipe is taken when it gains more than so many standard errors."""
+LEAST_OBJECTS = 50
+MOST_OBJECTS = 3_000
+_STREAM = 7919  # not the draws that others make of the same seed: truths must not depend on folds
+MOST_VALUES = 150_000_000
+"""Of more objects, or of more members by objects by columns, a random part finds the recipe."""
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A recipe, and what it gained over the plain average on objects that it was not fitted to.
+
+    Parameters
+    ----------
+    recipe
+        What was tried.
+    gain, error
+        Mean drop of the log-loss in nats, and its standard error over objects.
+    """
+
+    recipe: Recipe
+    gain: float
+    error: float
+
+
+@dataclass(frozen=True)
+class AutoReport:
+    """What `find_recipe` chose, and why.
+
+    Parameters
+    ----------
+    recipe
+        What is to be served.
+    reason
+        Why, in a sentence.
+    gain, error
+        What the whole procedure gains over the plain average, in nats of log score, on objects that took no
+        part in it, and its standard error; NaN where it was not asked for. Where the plain average is
+        served although the procedure would have chosen otherwise, they tell what this would have gained.
+    null_gain, null_error
+        What the same procedure reports where there is nothing to be gained: with truths that are drawn
+        anew from the plain average itself. Zero within its error, or the report is not to be trusted.
+    alternatives
+        All that were compared in the end, the best first. That of the first flatters: it is the best of many.
+    n_objects
+        Objects that took part.
+    """
+
+    recipe: Recipe
+    reason: str
+    gain: float
+    error: float
+    null_gain: float
+    null_error: float
+    alternatives: tuple[Alternative, ...]
+    n_objects: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for documents, None for what is not known."""
+        gains = {
+            "gain": self.gain,
+            "gain_error": self.error,
+            "null_gain": self.null_gain,
+            "null_gain_error": self.null_error,
+        }
+        return {
+            "served": str(self.recipe),
+            "reason": self.reason,
+            **{name: None if np.isnan(value) else value for name, value in gains.items()},
+            "objects": self.n_objects,
+            "alternatives": [
+                {"recipe": str(each.recipe), "gain": each.gain, "error": each.error}
+                for each in self.alternatives
+            ],
+        }
+
+
+def find_recipe(
+    target: Target,
+    values_mnk: NDArray[Any] | Sequence[NDArray[Any]],
+    truth_n: NDArray[Any],
+    weight_n: FloatArray | None = None,
+    *,
+    sharpen: bool = True,
+    honest: bool = True,
+    seed: int = 0,
+) -> AutoReport:
+    """Find the pool, weights and calibration of the best log score.
+
+    The objects are divided into five folds. A recipe is fitted to four and judged on the fifth, in turn.
+    First all weights are tried in the linear pool, then the other pools with equal and with the best
+    weights, then all calibrations after the plain average and after the best of these. The best is taken
+    where it gains more than `ERRORS` standard errors over the plain average. All this is done five times
+    more, each time without one fold, and what it chose is judged on that fold: the gain that is reported.
+    Where this is negative, the plain average is served all the same.
+
+    Parameters
+    ----------
+    target
+        What is predicted.
+    values_mnk
+        M arrays (N, K), stacked or in a list, of objects that no member was trained on.
+    truth_n
+        (N,) true classes or redshifts, all known and in a bin.
+    weight_n
+        (N,) what each object counts; 1 by default.
+    sharpen
+        Whether the ensemble may be more certain than the linear pool; see `choose`.
+    honest
+        Whether to report the gain, and the gain where there is none, which take ten times as long.
+    seed
+        Of the folds and of all that is drawn.
+
+    Raises
+    ------
+    InputError
+        When values, truth or weights break their rules.
+    """
+    nan = float("nan")
+    rng = np.random.default_rng([seed, _STREAM])
+    n, m = len(truth_n), len(values_mnk)
+    most = min(MOST_OBJECTS, max(LEAST_OBJECTS, MOST_VALUES // (m * target.n_columns)))
+    some = np.arange(n) if n <= most else np.sort(rng.choice(n, most, replace=False))
+    if len(some) < LEAST_OBJECTS:
+        why = f"{n} objects are too few to tell whether anything is better than the plain average"
+        return AutoReport(PLAIN, why, nan, nan, nan, nan, (), n)
+    parts = [np.asarray(values[some]) for values in values_mnk]
+    weight = None if weight_n is None else weight_n[some]
+    trials = Trials(target, parts, truth_n[some], weight, sharpen=sharpen, seed=seed)
+    recipe, alternatives = select(trials)
+    gain = error = null_gain = null_error = nan
+    reason = _reason(recipe, alternatives)
+    if honest:
+        gain, error = honest_gain(trials)
+        drawn = drawn_truth(target, trials.plain, rng)
+        null_gain, null_error = honest_gain(Trials(target, parts, drawn, weight, sharpen=sharpen, seed=seed))
+        if recipe != PLAIN and not gain > 0:
+            reason = f"{recipe} was chosen, but judged on other objects it does not beat the plain average"
+            recipe = PLAIN
+    return AutoReport(recipe, reason, gain, error, null_gain, null_error, alternatives, len(some))
+
+
+def select(trials: Trials, outer: int | None = None) -> tuple[Recipe, tuple[Alternative, ...]]:
+    """Return the recipe that suits the objects of all folds but `outer`, and what it was compared with."""
+    tried: dict[Recipe, Alternative] = {}
+
+    def attempt(recipe: Recipe) -> None:
+        if recipe not in tried:
+            tried[recipe] = Alternative(recipe, *trials.gain(recipe, outer))
+
+    def best() -> Recipe:
+        return max(tried.values(), key=lambda each: each.gain).recipe
+
+    several = len(trials.values_m) > 1
+    for name in WEIGHTS if several else ("equal",):
+        attempt(Recipe(weights=name))
+    fitted = best().weights
+    for pool in POOLS.values():
+        if several and pool.takes(trials.target) and trials.sharpen:
+            for name in dict.fromkeys(("equal", fitted)):
+                attempt(Recipe(pool.name, name))
+    top = best()
+    for name, method in methods(trials.target.kind).items():
+        if trials.sharpen or method.softens:
+            attempt(Recipe(calibration=name))
+            attempt(Recipe(top.pool, top.weights, name))
+    ordered = tuple(sorted(tried.values(), key=lambda each: -each.gain))
+    first = ordered[0]
+    return (first.recipe if first.gain > ERRORS * first.error else PLAIN), ordered
+
+
+def honest_gain(trials: Trials) -> tuple[float, float]:
+    """Return what `select` gains on folds that it does not see, and the standard error."""
+    gain_n = np.empty(len(trials.fold_n))
+    for outer in range(trials.n_folds):
+        recipe, _ = select(trials, outer)
+        here = trials.fold_n == outer
+        gain_n[here] = trials.plain_loss[here] - trials.loss(recipe, frozenset({outer}))[here]
+    return trials.mean_and_error(gain_n)
+
+
+def drawn_truth(target: Target, values_nk: FloatArray, rng: np.random.Generator) -> NDArray[Any]:
+    """Return (N,) truths drawn from predictions, so that nothing can have a better score than these."""
+    widths = np.diff(target.edges) if target.has_pdfs else np.ones(target.n_columns)
+    cdf = np.cumsum(values_nk * widths, axis=1)
+    k = (cdf < rng.uniform(size=(len(cdf), 1)) * cdf[:, -1:]).sum(axis=1).clip(max=target.n_columns - 1)
+    if not target.has_pdfs:
+        return np.asarray(np.array(target.names, dtype=object)[k])
+    return np.asarray(np.asarray(target.edges)[k] + rng.uniform(size=len(k)) * widths[k])
+
+
+def _reason(recipe: Recipe, alternatives: tuple[Alternative, ...]) -> str:
+    first = alternatives[0]
+    if first.recipe == PLAIN:
+        return "nothing has a better log score than the plain average"
+    told = f"{first.recipe} gains {first.gain:.4f} +- {first.error:.4f} nats over the plain average"
+    if recipe == PLAIN:
+        return f"nothing beats the plain average beyond {ERRORS:g} standard errors; the best, {told}"
+    return f"{told}, the most of {len(alternatives)} ways"

@@ -1,0 +1,86 @@
+"""How an ensemble is made of members: which pool, which weights, which calibration."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles.calibrations import Calibration
+from rookery_ensembles.errors import fail
+from rookery_ensembles.target import Target
+from rookery_ensembles.weights import WEIGHTS
+
+AUTO, MEAN, GREEDY = "auto", "mean", "greedy"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A pool, weights and a calibration, by their names.
+
+    Parameters
+    ----------
+    pool
+        One of `rookery_ensembles.pools.POOLS`.
+    weights
+        One of `rookery_ensembles.weights.WEIGHTS`.
+    calibration
+        One of the target's `calibrations`; None for the one that the target takes where none is asked for.
+    shrink
+        Whether the weights are shrunk toward equal ones.
+    """
+
+    pool: str = "linear"
+    weights: str = "equal"
+    calibration: str | None = "none"
+    shrink: bool = True
+
+    def __str__(self) -> str:
+        """Return the recipe in a few words."""
+        calibration = (
+            "the usual calibration" if self.calibration is None else f"calibration {self.calibration}"
+        )
+        return f"{self.pool} pool, {self.weights} weights, {calibration}"
+
+    def fit_calibration(
+        self,
+        target: Target,
+        values_nk: NDArray[Any],
+        index_n: NDArray[Any],
+        weight_n: NDArray[np.float64] | None,
+        *,
+        sharpen: bool,
+    ) -> Calibration:
+        """Return its calibration, fitted to pooled values (N, K) of objects with these true columns."""
+        if self.calibration is None:
+            return target.fit_calibration(values_nk, index_n, weight_n, sharpen=sharpen)
+        return target.fit_calibration(values_nk, index_n, weight_n, sharpen=sharpen, method=self.calibration)
+
+
+PLAIN = Recipe()
+"""The plain average: what everything else must beat."""
+
+
+def ways() -> tuple[str, ...]:
+    """Return the names by which an ensemble may be asked for."""
+    return (AUTO, MEAN, *(name for name in WEIGHTS if name != "equal"))
+
+
+def named_recipe(by: str) -> Recipe | None:
+    """Return the recipe of one of `ways`; None for `auto`, which has to be found.
+
+    ``mean`` is the plain average, without a calibration; ``greedy`` bagged greedy selection as it always
+    was, without shrinkage; the others are weights with shrinkage. All but ``mean`` are calibrated.
+
+    Raises
+    ------
+    InputError
+        When there is no such way.
+    """
+    if by not in ways():
+        raise fail("by", f"must be one of {', '.join(ways())}, but found {by!r}")
+    if by == AUTO:
+        return None
+    if by == MEAN:
+        return PLAIN
+    return Recipe(weights=by, calibration=None, shrink=by != GREEDY)
