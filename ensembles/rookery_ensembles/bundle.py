@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles._bundle_document import MEMBER_FILES, BundleDocument, MemberEntry, Source
-from rookery_ensembles.calibrations import Calibration
+from rookery_ensembles.calibrations import Calibration, Covariates
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, sha256
@@ -126,13 +126,17 @@ class Bundle:
             raise fail(self.path, f"{rule}: {hint}")
         return [member.folder for member in self.members]
 
-    def combine(self, values_mnk: NDArray[Any] | Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+    def combine(
+        self, values_mnk: NDArray[Any] | Sequence[NDArray[Any]], covariates: Covariates | None = None
+    ) -> NDArray[np.float64]:
         """Pool and calibrate the members' predictions for N objects.
 
         Parameters
         ----------
         values_mnk
             M arrays (N, K), stacked or in a list, in the order of `members`.
+        covariates
+            Of the N objects, for a local calibration; objects without have its global map.
 
         Returns
         -------
@@ -150,7 +154,7 @@ class Bundle:
             raise fail(where, f"{rule}, but found {len(values_mnk)}")
         weights = [member.weight for member in self.members]
         pooled = find_pool(self.pooling, self.target).combine(self.target, values_mnk, weights, where)
-        return self.target.calibrate(self.calibration, self.target.normalised(pooled, where))
+        return self.target.calibrate(self.calibration, self.target.normalised(pooled, where), covariates)
 
 
 def write_bundle(

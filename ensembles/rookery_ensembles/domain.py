@@ -80,6 +80,33 @@ class Domain:
             found[name] = (values < low) | (values > high) | (unknown & (self.missing[name] < SELDOM))
         return found
 
+    def lacking(self, features: Mapping[str, Floats]) -> dict[str, NDArray[np.bool_]]:
+        """Return by feature which of N objects lack what less than 1 % of the training objects lacked."""
+        seldom = [name for name in features if self.missing.get(name, 1.0) < SELDOM]
+        return {name: ~np.isfinite(features[name]) for name in seldom}
+
+    def score(self, features: Mapping[str, Floats]) -> Floats:
+        """Return (N,) how far objects lie out of the ranges, in widths of that of the farthest feature.
+
+        Inside it is 0. A feature that is missing counts 1 if less than 1 % of the training objects lacked it,
+        else nothing. Distances are those of the logarithm where a range is positive and spans more than a
+        decade. Features that are not given, or that no training object had, are not looked at.
+        """
+        n = len(next(iter(features.values()), np.empty(0)))
+        found = np.zeros(n)
+        for name, values in features.items():
+            if name not in self.ranges:
+                continue
+            low, high = self.ranges[name]
+            x = np.where(np.isfinite(values), values, low)
+            if low > 0 and high > _DECADE * low:
+                x, low, high = np.log(np.maximum(x, np.finfo(float).tiny)), np.log(low), np.log(high)
+            width = high - low or max(abs(low), 1.0)
+            found = np.maximum(found, np.maximum(low - x, x - high) / width)
+        for unknown in self.lacking(features).values():
+            found[unknown] = np.maximum(found[unknown], 1.0)
+        return found
+
     def saw_without(self, band: str) -> bool:
         """Whether enough training objects were not observed in a band."""
         return self.unobserved.get(band, 0.0) >= SELDOM

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rookery_ensembles.beside import COLUMNS
 from rookery_ensembles.bounds import open_parquet
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_file, check_name
@@ -103,7 +104,7 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
 
     The columns are ``object_id`` (string), ``truth`` (string or double; null where unknown),
     ``probability`` or ``pdf`` (fixed-size list of K float32) and, where it is known, ``out_of_domain``
-    (boolean).
+    (boolean) and the columns of `rookery_ensembles.beside`.
 
     Raises
     ------
@@ -126,6 +127,7 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
     }
     if checked.out_of_domain is not None:
         columns[_FLAG] = pa.array(checked.out_of_domain)
+    columns |= {name: pa.array(values) for name, values in checked.columns.items()}
     table = pa.table(columns).replace_schema_metadata({_METADATA_KEY: info.to_json()})
     with atomic_file(path) as partial:
         pq.write_table(
@@ -156,13 +158,14 @@ def read_predictions(path: str | Path) -> Predictions:
         info = _read_info(file.schema_arrow, where)
         column = info.target.column
         flagged = [_FLAG] if _FLAG in file.schema_arrow.names else []
-        table = file.read(columns=["object_id", "truth", column, *flagged])
+        beside = [name for name in COLUMNS if name in file.schema_arrow.names]
+        table = file.read(columns=["object_id", "truth", column, *flagged, *beside])
     values = table[column].combine_chunks()
     cells = values.flatten()
     for name, nulls in (
         ("object_id", table["object_id"].null_count),
         (column, values.null_count + cells.null_count),
-        *((name, table[name].null_count) for name in flagged),
+        *((name, table[name].null_count) for name in (*flagged, *beside)),
     ):
         if nulls:
             raise fail(where, f"column `{name}` must not hold nulls, but holds {nulls}")
@@ -172,6 +175,7 @@ def read_predictions(path: str | Path) -> Predictions:
         truth=table["truth"].to_numpy(),
         values=cells.to_numpy(zero_copy_only=True).reshape(-1, info.target.n_columns),
         out_of_domain=table[_FLAG].to_numpy() if flagged else None,
+        columns={name: table[name].to_numpy() for name in beside},
     )
     return check_predictions(found, where)
 

@@ -2,13 +2,15 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles._documents import Fields
+from rookery_ensembles.beside import check_columns
 from rookery_ensembles.errors import fail
 from rookery_ensembles.plain_text import parse_json
 from rookery_ensembles.shown import short_repr
@@ -176,6 +178,8 @@ class Predictions:
         integrate to 1 over the bins of ``info.target``.
     out_of_domain
         (N,) whether an object lies outside of what the networks were trained on; None where nobody looked.
+    columns
+        Further columns by name, each (N,); see `rookery_ensembles.beside`.
     """
 
     info: PredictionInfo
@@ -183,6 +187,7 @@ class Predictions:
     truth: NDArray[Any] | None
     values: NDArray[np.float32]
     out_of_domain: NDArray[np.bool_] | None = None
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make arrays of lists; raises InputError for one that is ragged or holds something else."""
@@ -244,7 +249,8 @@ def check_predictions(predictions: Predictions, where: str) -> Predictions:
     values = info.target.normalised(values, where, object_id)
     truth = _check_truth(info, predictions.truth, len(object_id), where)
     flag = _check_flag(predictions.out_of_domain, len(object_id), where)
-    return Predictions(info=info, object_id=object_id, truth=truth, values=values, out_of_domain=flag)
+    columns = check_columns(predictions.columns, len(object_id), where)
+    return Predictions(info, object_id, truth, values, flag, columns)
 
 
 def _check_flag(flag: NDArray[Any] | None, n: int, where: str) -> NDArray[np.bool_] | None:

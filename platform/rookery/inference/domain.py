@@ -10,6 +10,7 @@ from rookery.shift.domain import object_features, observed_bands
 from rookery.surveys import Survey
 from rookery.training.member import Member
 from rookery_ensembles import Bundle, Predictions
+from rookery_ensembles.beside import MISSING, OUT_OF_DOMAIN
 from rookery_ensembles.errors import fail
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,8 @@ def check_bands(bundle: Bundle, members: Sequence[Member], survey: Survey, allow
 def mark_domain(bundle: Bundle, survey: Survey, predictions: Predictions) -> Predictions:
     """Return predictions of all objects of a survey with the flag `out_of_domain`, and log a summary.
 
+    The columns `domain_score` and `flags` say more; see `rookery_ensembles.beside`.
+
     An object is out of the domain when a feature of it is out of the training objects' range, or is
     missing although fewer than 1 % of these lacked it. Without a domain the predictions stay as they are.
     """
@@ -65,9 +68,9 @@ def mark_domain(bundle: Bundle, survey: Survey, predictions: Predictions) -> Pre
         return predictions
     features = object_features(survey)
     nothing = np.full(len(survey), np.nan)
-    lacking = bundle.lacking_bands(survey.bands)
-    ends = tuple(f"_{band}" for band in lacking)
-    features |= {name: nothing for name in bundle.domain.ranges if lacking and name.endswith(ends)}
+    bands = bundle.lacking_bands(survey.bands)
+    ends = tuple(f"_{band}" for band in bands)
+    features |= {name: nothing for name in bundle.domain.ranges if bands and name.endswith(ends)}
     reasons = {name: flag for name, flag in bundle.domain.outside(features).items() if flag.any()}
     outside = np.any([np.zeros(len(survey), dtype=bool), *reasons.values()], axis=0)
     if outside.any():
@@ -76,4 +79,11 @@ def mark_domain(bundle: Bundle, survey: Survey, predictions: Predictions) -> Pre
         more = f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
         text = "%s: %s of %s objects lie outside of what the networks were trained on (out_of_domain): %s%s"
         logger.warning(text, survey.path, f"{int(outside.sum()):,}", f"{len(survey):,}", listed, more)
-    return replace(predictions, out_of_domain=outside)
+    lacking = np.any([np.zeros(len(survey), dtype=bool), *bundle.domain.lacking(features).values()], axis=0)
+    bits = np.where(outside, OUT_OF_DOMAIN, 0) | np.where(lacking, MISSING, 0)
+    columns = {
+        **predictions.columns,
+        "domain_score": bundle.domain.score(features).astype(np.float32),
+        "flags": (predictions.columns.get("flags", 0) | bits).astype(np.int32),
+    }
+    return replace(predictions, out_of_domain=outside, columns=columns)

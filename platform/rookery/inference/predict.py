@@ -16,7 +16,15 @@ from rookery.surveys.partial import Since, check_days, reference_dates, truncate
 from rookery.training.data import find_device
 from rookery.training.member import open_member
 from rookery.training.target import known_truth
-from rookery_ensembles import Bundle, PredictionInfo, Predictions, load_bundle
+from rookery_ensembles import (
+    Bundle,
+    Covariates,
+    PredictionInfo,
+    Predictions,
+    load_bundle,
+    split_uncertainty,
+)
+from rookery_ensembles.beside import uncertainty_columns
 from rookery_ensembles.errors import fail
 from rookery_ensembles.exchange import check_output, write_output
 
@@ -148,6 +156,9 @@ def _predict(
         bundle = replace(bundle, bands=tuple(bands))
     check_bands(bundle, members, whole or survey, allow_missing_bands)
     values_mnk = [member.values(survey) for member in members]
+    values = bundle.combine(values_mnk, _covariates(bundle, survey)).astype(np.float32)
+    weights = np.array([member.weight for member in bundle.members])
+    parts = split_uncertainty(bundle.target, values_mnk, weights / weights.sum())
     return Predictions(
         info=PredictionInfo(
             target=bundle.target,
@@ -159,5 +170,15 @@ def _predict(
         ),
         object_id=survey.objects["object_id"].to_numpy().astype(str),
         truth=known_truth(bundle.target, survey),
-        values=bundle.combine(values_mnk).astype(np.float32),
+        values=values,
+        columns=uncertainty_columns(bundle.target, parts, values),
     )
+
+
+def _covariates(bundle: Bundle, survey: Survey) -> Covariates | None:
+    """Return those of the survey's columns that the ensemble's calibration looks at."""
+    wanted = () if bundle.calibration is None else bundle.calibration.covariates
+    names = tuple(name for name in wanted if name in survey.objects.columns)
+    if not names:
+        return None
+    return Covariates(names, survey.objects[list(names)].to_numpy(dtype=np.float64, na_value=np.nan))

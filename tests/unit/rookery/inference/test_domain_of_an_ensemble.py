@@ -22,6 +22,7 @@ from rookery.shift.domain import object_features, training_domain
 from rookery.surveys import Survey, new_galaxy_survey, open_split, open_survey, split_survey, write_survey
 from rookery.surveys.view import SurveyView
 from rookery_ensembles import Bundle, Classes, InputError, load_bundle, read_predictions, write_bundle
+from rookery_ensembles.beside import COLUMNS, MISSING, OUT_OF_DOMAIN
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.files import sha256
 
@@ -177,7 +178,11 @@ def test_a_fainter_survey_is_predicted_with_flags_and_a_summary(
     read = read_predictions(tmp_path / "faint.parquet")
     np.testing.assert_array_equal(read.out_of_domain, made.out_of_domain)
     table = pq.read_table(tmp_path / "faint.parquet")
-    assert table.column_names == ["object_id", "truth", "probability", "out_of_domain"]
+    assert table.column_names == ["object_id", "truth", "probability", "out_of_domain", *COLUMNS]
+    for name in COLUMNS:
+        np.testing.assert_array_equal(read.columns[name], made.columns[name])
+    np.testing.assert_array_equal(read.columns["flags"] & OUT_OF_DOMAIN > 0, made.out_of_domain)
+    np.testing.assert_array_equal(read.columns["domain_score"] > 0, made.out_of_domain)
     assert list(table.schema.metadata) == [b"rookery"]
     assert b"out_of_domain" not in table.schema.metadata[b"rookery"]  # older programs read what they know
 
@@ -210,6 +215,8 @@ def test_a_survey_without_a_band_that_no_network_saw_missing_is_refused_unless_a
     made = predict_survey(bundle.path, lacking.path, out, allow_missing_bands=True)
     assert made.out_of_domain is not None
     assert made.out_of_domain.all()
+    assert (made.columns["flags"] & MISSING > 0).all()
+    assert (made.columns["domain_score"] >= 1).all()
 
 
 def test_a_band_that_training_objects_lacked_may_be_missing(
@@ -245,7 +252,13 @@ def test_an_older_bundle_flags_nothing_and_says_so(
     with caplog.at_level(logging.WARNING):
         assert predict_survey(old.path, tiny_survey.path, tmp_path / "p.parquet").out_of_domain is None
     assert "does not tell the ranges of its training objects" in caplog.text
-    assert pq.read_schema(tmp_path / "p.parquet").names == ["object_id", "truth", "probability"]
+    names = pq.read_schema(tmp_path / "p.parquet").names
+    assert names == [
+        "object_id",
+        "truth",
+        "probability",
+        *(name for name in COLUMNS if name != "domain_score"),
+    ]
 
 
 def test_members_whose_truth_is_not_the_surveys_make_no_ensemble(
