@@ -184,7 +184,9 @@ def test_an_ensemble_is_chosen_as_it_was(files, moved, name, survey):
     (study / "study.yaml").write_text(text.replace(old, str(moved / "surveys" / survey)))
     built = api.ensemble(study, overwrite=True)
     told = yaml.safe_load((files / "studies" / name / "ensemble" / "ensemble.yaml").read_text())
-    assert changes(yaml.safe_load((built.bundle.path / "ensemble.yaml").read_text()), told) == []
+    found = yaml.safe_load((built.bundle.path / "ensemble.yaml").read_text())
+    # The digest follows the last bits of fitted numbers, in which one processor differs from another.
+    assert changes(without(found, ("digest",)), without(told, ("digest",))) == []
     if name == "redshifts":
         unseen = read_predictions(files / "studies" / name / "ensemble-out-of-fold.parquet")
         np.testing.assert_allclose(built.out_of_fold.values, unseen.values, rtol=1e-5, atol=1e-5)
