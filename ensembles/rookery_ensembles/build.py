@@ -86,6 +86,14 @@ class EnsembleChoice:
         weights = [member.weight for member in self.members]
         return find_pool(self.recipe.pool, self.target).combine(self.target, values_mnk, weights)
 
+    def provenance(self) -> dict[str, Any]:
+        """Return what a bundle tells of how its members were chosen."""
+        return {
+            "validation_log_loss": dict(self.losses),
+            **({} if self.by == GREEDY else {"by": self.by}),
+            **({} if self.report is None else {"auto": self.report.to_dict()}),
+        }
+
     def calibrate(self, values_nk: NDArray[Any]) -> NDArray[np.float64]:
         """Return calibrated class probabilities, or densities, of the members' pool.
 

@@ -23,6 +23,7 @@ from rookery_ensembles.exchange.found import Found
 from rookery_ensembles.exchange.readers import read_foreign
 from rookery_ensembles.files import sha256
 from rookery_ensembles.known_truth import KnownTruth, MatchedTruth
+from rookery_ensembles.recipe import GREEDY
 from rookery_ensembles.schema import PredictionInfo, Predictions, check_predictions
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.stack import stack_members
@@ -138,6 +139,7 @@ def combine(
     out: str | Path,
     *,
     target: Target | None = None,
+    by: str = GREEDY,
     positive: str = "Ia",
     replace_old: bool = False,
     provenance: Mapping[str, object] | None = None,
@@ -154,7 +156,7 @@ def combine(
         The bundle's folder.
     target
         Bins or classes of all; by default those of the first file that tells its own.
-    positive
+    by, positive
         As in `choose`.
     replace_old
         Whether a former bundle may be replaced.
@@ -187,7 +189,7 @@ def combine(
         CandidateMember(m.info.maker, Path(file), m.info.maker, m)
         for file, m in zip(files, judged, strict=True)
     ]
-    choice = choose(candidates, positive=positive)
+    choice = choose(candidates, by=by, positive=positive)
     bundle = write_bundle(
         out,
         members=[
@@ -195,6 +197,7 @@ def combine(
             for member in choice.members
         ],
         target=choice.target,
+        pooling=choice.recipe.pool,
         calibration=choice.calibration,
         scores=choice.scores,
         class_fractions=choice.class_fractions,
@@ -204,7 +207,7 @@ def combine(
             "objects": matched.objects,
             "objects_of_known_truth": matched.known,
             "candidates": len(files),
-            "validation_log_loss": dict(choice.losses),
+            **choice.provenance(),
         },
         replace=replace_old,
     )

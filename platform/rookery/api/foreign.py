@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rookery.api._types import PathLike
 
@@ -20,6 +20,7 @@ def combine(
     bins: tuple[float, float, int] | None = None,
     class_names: Sequence[str] | None = None,
     id_column: str | None = None,
+    by: Literal["greedy", "auto", "mean", "em", "crps", "top_k"] = "greedy",
     positive: str = "Ia",
     overwrite: bool = False,
 ) -> "Combined":
@@ -41,6 +42,8 @@ def combine(
         Classes of files that do not name theirs, in their order.
     id_column
         Column of the table's names of objects; object_id by default.
+    by
+        How they are combined, as `ensemble` does it.
     positive
         Class whose recall at fixed precision is reported.
     overwrite
@@ -59,6 +62,7 @@ def combine(
         _known(truth, id_column),
         out,
         target=_target(bins, class_names),
+        by=by,
         positive=positive,
         replace_old=overwrite,
         provenance={"version": rookery.__version__},

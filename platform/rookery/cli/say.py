@@ -1,6 +1,7 @@
 """What a verb says on the terminal: its result, and the arguments and flags that it was given."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from rookery.inference import StudyEnsemble
     from rookery.search.driver import SearchResult
     from rookery.surveys import IngestReport, Survey
-    from rookery_ensembles import Predictions
+    from rookery_ensembles import Bundle, EnsembleChoice, Predictions
     from rookery_ensembles.foreign import Combined
 
 Given = Mapping[str, Any]
@@ -66,16 +67,7 @@ def ensemble(built: "StudyEnsemble", given: Given) -> None:
     if given["json"]:
         as_json(built.summary(given["positive"]))
         return
-    heaviest = sorted(built.choice.weights.items(), key=lambda item: (-item[1], item[0]))
-    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in heaviest[:_SHOWN])
-    weights += f" and {len(heaviest) - _SHOWN} lighter ones" if len(heaviest) > _SHOWN else ""
-    typer.echo(f"{built.bundle.path}: {len(heaviest)} members ({weights}); {built.choice.calibration}")
-    if (report := built.choice.report) is not None:
-        typer.echo(f"auto: {report.reason}")
-        told = f"{report.gain:.4f} +- {report.error:.4f} nats over the plain average on objects held out"
-        typer.echo(
-            f"Expected gain: {told} (where there is none: {report.null_gain:.4f} +- {report.null_error:.4f})"
-        )
+    _choice(built.bundle, built.choice)
     console = _console()
     console.print(comparison_table(_rows(built.choice.scores), title="Validation objects (chosen by these)"))
     if built.test_scores:
@@ -90,6 +82,21 @@ def ensemble(built: "StudyEnsemble", given: Given) -> None:
             null = f"{test.low:.3g} to {test.high:.3g} where the PDFs are true"
             typer.echo(f"{name}: {test.value:.3g}, p = {test.pvalue:.2g} ({null}, calibrations fitted anew)")
         typer.echo(f"{out_of_fold_path(built.bundle.path)}: {len(built.out_of_fold.object_id)} objects")
+
+
+def _choice(bundle: "Bundle", choice: "EnsembleChoice") -> None:
+    """Tell an ensemble's members, and why it is combined as it is."""
+    heaviest = sorted(choice.weights.items(), key=lambda item: (-item[1], item[0]))
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in heaviest[:_SHOWN])
+    weights += f" and {len(heaviest) - _SHOWN} lighter ones" if len(heaviest) > _SHOWN else ""
+    typer.echo(f"{bundle.path}: {len(heaviest)} members ({weights}); {choice.calibration}")
+    if (report := choice.report) is None:
+        return
+    typer.echo(f"auto: {report.reason}")
+    if math.isfinite(report.gain):
+        told = f"{report.gain:.4f} +- {report.error:.4f} nats over the plain average on objects held out"
+        null = f"{report.null_gain:.4f} +- {report.null_error:.4f}"
+        typer.echo(f"Expected gain: {told} (where there is none: {null})")
 
 
 def predict(predictions: "Predictions", given: Given) -> None:
@@ -111,11 +118,8 @@ def combined(made: "Combined", _: Given) -> None:
     """Tell what was matched, the members' weights, and how good they are together."""
     from rookery.reports import comparison_table
 
-    heaviest = sorted(made.choice.weights.items(), key=lambda item: (-item[1], item[0]))
-    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in heaviest[:_SHOWN])
-    weights += f" and {len(heaviest) - _SHOWN} lighter ones" if len(heaviest) > _SHOWN else ""
     typer.echo(f"{made.matched}")
-    typer.echo(f"{made.bundle.path}: {len(heaviest)} members ({weights}); {made.choice.calibration}")
+    _choice(made.bundle, made.choice)
     title = "Objects of known truth (chosen by these)"
     _console().print(comparison_table(_rows(made.choice.scores), title=title))
 

@@ -90,10 +90,8 @@ def write_ensemble(
         domain=domain,
         provenance={
             **provenance,
-            "validation_log_loss": dict(choice.losses),
+            **choice.provenance(),
             "device_seconds": seconds | ({} if search_seconds is None else {"search": search_seconds}),
-            **({} if by == GREEDY else {"by": by}),
-            **({} if choice.report is None else {"auto": choice.report.to_dict()}),
             "version": rookery.__version__,
         },
         replace=replace,

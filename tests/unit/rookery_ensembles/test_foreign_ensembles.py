@@ -16,6 +16,7 @@ from rookery_ensembles import (
     Predictions,
     RedshiftBins,
     load_bundle,
+    read_predictions,
     write_predictions,
 )
 from rookery_ensembles.foreign import apply, combine, member_names
@@ -237,3 +238,19 @@ def test_a_repeated_name_in_the_truth_is_refused(tmp_path: Path) -> None:
     pd.DataFrame({"id": [1, 2, 1], "z_spec": 0.1}).to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(InputError, match=r"'1' occurs 2 times"):
         KnownTruth.of_file(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("by", ["mean", "crps"])
+def test_foreign_networks_are_combined_as_asked(files: list[Path], tmp_path: Path, by: str) -> None:
+    made = combine(files, known(), tmp_path / "bundle", by=by)
+    assert made.bundle.provenance["by"] == made.choice.by == by
+    if by == "mean":
+        assert set(made.choice.weights.values()) == {1 / 3}
+    values = [read_predictions(file).values for file in files]
+    chosen = [values[NAMES.index(name)] for name in made.choice.weights]
+    np.testing.assert_allclose(
+        apply(made.bundle.path, files).values,
+        made.choice.calibrate(made.choice.pool(chosen)),
+        rtol=1e-5,
+        atol=1e-5,
+    )
