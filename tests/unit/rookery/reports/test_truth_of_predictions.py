@@ -172,14 +172,18 @@ def test_terminal_page_and_metrics_say_how_many_objects_matched(
 
 
 @pytest.mark.parametrize(
-    "words", ["predict /no/bundle /no/survey {out}", "baseline b16 {out} --survey /no/survey --split half"]
+    ("words", "rule"),
+    [
+        ("predict /no/bundle /no/survey {out}", "the name must end in .csv (csv), .fits or .fit (fits)"),
+        ("baseline b16 {out} --survey /no/survey --split half", "predictions are written as Parquet"),
+    ],
 )
 def test_a_name_of_another_format_is_refused_before_anything_is_opened(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str, rule: str
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["rookery", *words.format(out=tmp_path / "OUT.csv").split()])
+    monkeypatch.setattr(sys, "argv", ["rookery", *words.format(out=tmp_path / "OUT.xlsx").split()])
     with pytest.raises(SystemExit) as stop:
         cli.main()
     assert stop.value.code == 2
-    assert "OUT.csv: predictions are written as Parquet" in capsys.readouterr().err
+    assert f"OUT.xlsx: {rule}" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
