@@ -39,18 +39,12 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Source:
-    """The file of predictions by which a weightless member is known.
-
-    Parameters
-    ----------
-    file
-        Its name.
-    digest
-        Its SHA-256, 64 hexadecimal digits.
-    """
+    """The file of predictions by which a weightless member is known."""
 
     file: str
+    """Its name."""
     digest: str
+    """Its SHA-256, 64 hexadecimal digits."""
 
 
 @dataclass(frozen=True)

@@ -27,52 +27,36 @@ MOST_VALUES = 150_000_000
 
 @dataclass(frozen=True)
 class Alternative:
-    """A recipe, and what it gained over the plain average on objects that it was not fitted to.
-
-    Parameters
-    ----------
-    recipe
-        What was tried.
-    gain, error
-        Mean drop of the log-loss in nats, and its standard error over objects.
-    """
+    """A recipe, and what it gained over the plain average on objects that it was not fitted to."""
 
     recipe: Recipe
+    """What was tried."""
     gain: float
     error: float
+    """Mean drop of the log-loss in nats, and its standard error over objects."""
 
 
 @dataclass(frozen=True)
 class AutoReport:
-    """What `find_recipe` chose, and why.
-
-    Parameters
-    ----------
-    recipe
-        What is to be served.
-    reason
-        Why, in a sentence.
-    gain, error
-        What the whole procedure gains over the plain average, in nats of log score, on objects that took no
-        part in it, and its standard error; NaN where it was not asked for. Where the plain average is
-        served although the procedure would have chosen otherwise, they tell what this would have gained.
-    null_gain, null_error
-        What the same procedure reports where there is nothing to be gained: with truths that are drawn
-        anew from the plain average itself. Zero within its error, or the report is not to be trusted.
-    alternatives
-        All that were compared in the end, the best first. That of the first flatters: it is the best of many.
-    n_objects
-        Objects that took part.
-    """
+    """What `find_recipe` chose, and why."""
 
     recipe: Recipe
+    """What is to be served."""
     reason: str
+    """Why, in a sentence."""
     gain: float
     error: float
+    """What the whole procedure gains over the plain average, in nats of log score, on objects that took no
+    part in it, and its standard error; NaN where it was not asked for. Where the plain average is
+    served although the procedure would have chosen otherwise, they tell what this would have gained."""
     null_gain: float
     null_error: float
+    """What the same procedure reports where there is nothing to be gained: with truths that are drawn
+    anew from the plain average itself. Zero within its error, or the report is not to be trusted."""
     alternatives: tuple[Alternative, ...]
+    """All that were compared, the best first. That of the first flatters: it is the best of many."""
     n_objects: int
+    """Objects that took part."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for documents, None for what is not known."""

@@ -29,46 +29,31 @@ MAX_BINS, MIN_PER_BIN = 8, 40
 
 @dataclass(frozen=True)
 class Bin:
-    """The objects of one bin.
-
-    Parameters
-    ----------
-    low, high
-        Its edges: low <= x < high; the last bin holds its upper edge too.
-    median
-        Median of the covariate in it; NaN when it is empty.
-    n, n_positive
-        Its objects, and those of the positive class (0 where there is no such class).
-    scores
-        Their metrics; None when it is empty.
-    """
+    """The objects of one bin."""
 
     low: float
     high: float
+    """Its edges: low <= x < high; the last bin holds its upper edge too."""
     median: float
+    """Median of the covariate in it; NaN when it is empty."""
     n: int
     n_positive: int
+    """Its objects, and those of the positive class (0 where there is no such class)."""
     scores: Scores | None
+    """Their metrics; None when it is empty."""
 
 
 @dataclass(frozen=True)
 class Binned:
-    """Metrics in bins of one covariate.
-
-    Parameters
-    ----------
-    name
-        The covariate.
-    bins
-        From the lowest up.
-    n_unknown, n_outside
-        Objects whose covariate is unknown, or outside all bins.
-    """
+    """Metrics in bins of one covariate."""
 
     name: str
+    """The covariate."""
     bins: tuple[Bin, ...]
+    """From the lowest up."""
     n_unknown: int
     n_outside: int
+    """Objects whose covariate is unknown, or outside all bins."""
 
     @property
     def edges(self) -> list[float]:

@@ -41,18 +41,12 @@ class Sample(Protocol):
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric of a sample, and how far chance may have moved it.
-
-    Parameters
-    ----------
-    value
-        The metric; NaN where undefined.
-    intervals
-        Ends of the central interval by its probability, each holding `value`; NaN where undefined.
-    """
+    """A metric of a sample, and how far chance may have moved it."""
 
     value: float
+    """The metric; NaN where undefined."""
     intervals: Mapping[float, Interval] = field(default_factory=dict)
+    """Ends of the central interval by its probability, each holding `value`; NaN where undefined."""
 
     def to_json(self) -> dict[str, Any]:
         """Return ``{"value": ..., "68": [low, high], "95": [low, high]}``, null where undefined."""
@@ -65,42 +59,28 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Scores:
-    """All metrics of a sample, with intervals.
-
-    Parameters
-    ----------
-    n
-        Number of objects.
-    metrics
-        By the keys of the sample's metrics.
-    per_class
-        By class, then by the names of `EACH_CLASS_METRICS`; empty unless asked for.
-    """
+    """All metrics of a sample, with intervals."""
 
     n: int
+    """Number of objects."""
     metrics: Mapping[str, Estimate]
+    """By the keys of the sample's metrics."""
     per_class: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
+    """By class, then by the names of `EACH_CLASS_METRICS`; empty unless asked for."""
 
 
 @dataclass(frozen=True, eq=False)
 class PurityEfficiency:
-    """Purity and efficiency of the positive class against the threshold of its probability.
-
-    Parameters
-    ----------
-    threshold
-        (T,) from 0 to 1.
-    purity, efficiency
-        (T,); purity is NaN where nothing is selected.
-    purity_band, efficiency_band
-        Low and high ends (T,) of the 68 % interval.
-    """
+    """Purity and efficiency of the positive class against the threshold of its probability."""
 
     threshold: FloatArray
+    """(T,) from 0 to 1."""
     purity: FloatArray
     efficiency: FloatArray
+    """(T,); purity is NaN where nothing is selected."""
     purity_band: tuple[FloatArray, FloatArray]
     efficiency_band: tuple[FloatArray, FloatArray]
+    """Low and high ends (T,) of the 68 % interval."""
 
 
 def check_bootstrap(replicates: int, seed: int, where: str = "bootstrap") -> None:

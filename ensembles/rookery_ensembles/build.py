@@ -27,54 +27,39 @@ __all__ = ["CandidateMember", "EnsembleChoice", "choose"]
 @short_repr
 @dataclass(frozen=True)
 class EnsembleChoice:
-    """The members chosen for an ensemble, their calibration, and what they were chosen by.
-
-    Parameters
-    ----------
-    target
-        What the ensemble predicts.
-    members
-        The chosen members with their weights, as `write_bundle` takes them.
-    calibration
-        Fitted to what the pool made of the chosen members.
-    scores
-        `prediction_metrics` on the validation objects of ``best_member`` (the best
-        configuration alone), ``average`` (all configurations with equal weights), ``selected``
-        and ``selected_calibrated``. The last two were chosen and fitted on these very objects,
-        so their scores flatter; only a test set, or `out_of_fold`, compares the four fairly.
-        Where objects were weighted, each has ``weighted_log_loss`` too.
-    best_group
-        Configuration of the least log-loss.
-    best_member
-        Its member; with folds, its first.
-    losses
-        Log-loss of each configuration alone (of redshift PDFs that of the true bin's mass), in
-        nats, on the validation objects, weighted where they were.
-    class_fractions
-        Fraction of the validation objects in each class, unweighted: what the probabilities
-        presume of new data, as long as validation and training objects have the same, which they have
-        not where members trained on copies of which some were lost. None for redshift PDFs.
-    bags, sharpen, by
-        How it was chosen, as in `choose`.
-    recipe
-        Its pool, weights and calibration by their names.
-    report
-        With ``auto``, why it was chosen and what it gains; None otherwise.
-    """
+    """The members chosen for an ensemble, their calibration, and what they were chosen by."""
 
     target: Target
+    """What the ensemble predicts."""
     members: tuple[BundleMember, ...]
+    """The chosen members with their weights, as `write_bundle` takes them."""
     calibration: Calibration
+    """Fitted to what the pool made of the chosen members."""
     scores: Mapping[str, Mapping[str, float]]
+    """`prediction_metrics` on the validation objects of ``best_member`` (the best
+    configuration alone), ``average`` (all configurations with equal weights), ``selected``
+    and ``selected_calibrated``. The last two were chosen and fitted on these very objects,
+    so their scores flatter; only a test set, or `out_of_fold`, compares the four fairly.
+    Where objects were weighted, each has ``weighted_log_loss`` too."""
     best_group: str
+    """Configuration of the least log-loss."""
     best_member: str
+    """Its member; with folds, its first."""
     losses: Mapping[str, float]
+    """Log-loss of each configuration alone (of redshift PDFs that of the true bin's mass), in
+    nats, on the validation objects, weighted where they were."""
     class_fractions: Mapping[str, float] | None
+    """Fraction of the validation objects in each class, unweighted: what the probabilities
+    presume of new data, as long as validation and training objects have the same, which they have
+    not where members trained on copies of which some were lost. None for redshift PDFs."""
     bags: int
     sharpen: bool
     by: str
+    """How it was chosen, as in `choose`."""
     recipe: Recipe
+    """Its pool, weights and calibration by their names."""
     report: AutoReport | None = None
+    """With ``auto``, why it was chosen and what it gains; None otherwise."""
 
     @property
     def weights(self) -> dict[str, float]:

@@ -40,68 +40,45 @@ _MEMBERS = "members"
 
 @dataclass(frozen=True)
 class BundleMember:
-    """One member of an ensemble.
-
-    Parameters
-    ----------
-    id
-        Letters, digits, ``.``, ``_`` and ``-``; the name of the member's folder in the bundle.
-    folder
-        Where its files (`MEMBER_FILES`) are; of a weightless member, where they would be.
-    weight
-        Its share of the pool; greater than 0.
-    source
-        Of a weightless member, a foreign network that has no files: the predictions that it is known by.
-    """
+    """One member of an ensemble."""
 
     id: str
+    """Letters, digits, ``.``, ``_`` and ``-``; the name of the member's folder in the bundle."""
     folder: Path
+    """Where its files (`MEMBER_FILES`) are; of a weightless member, where they would be."""
     weight: float
+    """Its share of the pool; greater than 0."""
     source: Source | None = None
+    """Of a weightless member, a foreign network that has no files: the predictions that it is known by."""
 
 
 @short_repr
 @dataclass(frozen=True)
 class Bundle:
-    """A finished ensemble, loaded and verified.
-
-    Parameters
-    ----------
-    path
-        Its folder.
-    target
-        What it predicts.
-    members
-        Its members, whose folders are the bundle's own.
-    pooling
-        How the members are combined: the name of one of `rookery_ensembles.pools.POOLS`.
-    calibration
-        Applied after pooling; None for none.
-    scores
-        Validation metrics by what was scored: ``scores["selected"]["log_loss"]``.
-    provenance
-        Plain values on how the ensemble came about.
-    digest
-        SHA-256 of the document: the bundle's identity.
-    class_fractions
-        Class fractions at which its probabilities are calibrated; None where it was not told.
-    bands
-        Bands that the members saw in training; None in a bundle that does not tell.
-    domain
-        Where the training objects lie; None in a bundle that does not tell.
-    """
+    """A finished ensemble, loaded and verified."""
 
     path: Path
+    """Its folder."""
     target: Target
+    """What it predicts."""
     members: tuple[BundleMember, ...]
+    """Its members, whose folders are the bundle's own."""
     pooling: str
+    """How the members are combined: the name of one of `rookery_ensembles.pools.POOLS`."""
     calibration: Calibration | None
+    """Applied after pooling; None for none."""
     scores: Mapping[str, Mapping[str, float]]
+    """Validation metrics by what was scored: ``scores["selected"]["log_loss"]``."""
     provenance: Mapping[str, object]
+    """Plain values on how the ensemble came about."""
     digest: str
+    """SHA-256 of the document: the bundle's identity."""
     class_fractions: Mapping[str, float] | None = None
+    """Class fractions at which its probabilities are calibrated; None where it was not told."""
     bands: tuple[str, ...] | None = None
+    """Bands that the members saw in training; None in a bundle that does not tell."""
     domain: Domain | None = None
+    """Where the training objects lie; None in a bundle that does not tell."""
 
     @property
     def weightless(self) -> tuple[str, ...]:

@@ -17,47 +17,32 @@ from rookery_ensembles.stack import Stack, average_starts, pool_folds, stack_mem
 @short_repr
 @dataclass(frozen=True, eq=False)
 class CandidateMember:
-    """A trained network that may join an ensemble.
-
-    Parameters
-    ----------
-    id
-        The member's name; becomes its folder's name in a bundle.
-    folder
-        Where its files are.
-    group
-        Hash of its configuration. Members of one group were validated on different folds, or on
-        the same one from different random starts.
-    validation
-        Its predictions for objects that it was not trained on; ``validation.info.fold`` tells
-        which fold they are, None that there is but one.
-    """
+    """A trained network that may join an ensemble."""
 
     id: str
+    """The member's name; becomes its folder's name in a bundle."""
     folder: Path
+    """Where its files are."""
     group: str
+    """Hash of its configuration. Members of one group were validated on different folds, or on
+    the same one from different random starts."""
     validation: Predictions
+    """Its predictions for objects that it was not trained on; ``validation.info.fold`` tells
+    which fold they are, None that there is but one."""
 
 
 @short_repr
 @dataclass(frozen=True, eq=False)
 class CandidateTable:
-    """Out-of-sample predictions of all configurations for the same objects, in the order of their ids.
-
-    Parameters
-    ----------
-    groups
-        Candidates by configuration, both sorted.
-    stack
-        A row of values per configuration: each object's from the fold members that did not see it,
-        averaged over their random starts.
-    folds
-        (M, N) the fold in which each configuration predicted an object; -1 where it is not told.
-    """
+    """Out-of-sample predictions of all configurations for the same objects, in the order of their ids."""
 
     groups: Mapping[str, Sequence[CandidateMember]]
+    """Candidates by configuration, both sorted."""
     stack: Stack
+    """A row of values per configuration: each object's from the fold members that did not see it,
+    averaged over their random starts."""
     folds: NDArray[np.intp]
+    """(M, N) the fold in which each configuration predicted an object; -1 where it is not told."""
 
     def member_weights(self, weights_m: NDArray[np.float64]) -> dict[str, float]:
         """Return the chosen members' weights: a configuration's divided over folds, then over starts."""

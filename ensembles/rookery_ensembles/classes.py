@@ -23,15 +23,10 @@ Weights = NDArray[np.float64] | None
 @short_repr
 @dataclass(frozen=True)
 class Classes:
-    """K classes, in the order of the columns; see `rookery_ensembles.target` for what a target tells.
-
-    Parameters
-    ----------
-    names
-        Of the classes. One may be ``non-X``: it takes every type of a survey that has no class of its own.
-    """
+    """K classes, in the order of the columns; see `rookery_ensembles.target` for what a target tells."""
 
     names: tuple[str, ...]
+    """Of the classes. One may be ``non-X``: it takes every type of a survey that has no class of its own."""
 
     kind: ClassVar[str] = "class_probability"
     key: ClassVar[str] = "class_names"

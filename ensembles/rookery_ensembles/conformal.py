@@ -35,16 +35,6 @@ _OUTSIDE = 1.0
 class _Conformal:
     """Limits of the scores.
 
-    Parameters
-    ----------
-    levels
-        Coverages, between 0 and 1 and increasing.
-    limits
-        Group -> limit of its objects' scores for each level, infinite where the group has too few objects
-        for it. The group ``all`` is of all objects together.
-    objects
-        Group -> number of its objects.
-
     Raises
     ------
     InputError
@@ -52,8 +42,12 @@ class _Conformal:
     """
 
     levels: tuple[float, ...]
+    """Coverages, between 0 and 1 and increasing."""
     limits: Mapping[str, tuple[float, ...]]
+    """Group -> limit of its objects' scores for each level, infinite where the group has too few objects
+    for it. The group ``all`` is of all objects together."""
     objects: Mapping[str, int]
+    """Group -> number of its objects."""
 
     method: ClassVar[str]
 

@@ -74,23 +74,16 @@ def out_of_fold(
 
 @dataclass(frozen=True)
 class Part:
-    """A fold: the recipe and weights that the other folds' objects give, and who is where.
-
-    Attributes
-    ----------
-    recipe
-        How the members are combined.
-    here
-        Rows of the stack that are in the fold.
-    elsewhere
-        (n,) which of the table's objects are not.
-    """
+    """A fold: the recipe and weights that the other folds' objects give, and who is where."""
 
     table: LikelihoodTable
     weights_m: NDArray[np.float64]
     here: NDArray[np.intp]
+    """Rows of the stack that are in the fold."""
     elsewhere: NDArray[np.bool_]
+    """(n,) which of the table's objects are not."""
     recipe: Recipe
+    """How the members are combined."""
 
     def pooled(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the pool of the members that did not see these objects."""

@@ -18,22 +18,15 @@ Statistics = dict[str, float]
 
 @dataclass(frozen=True)
 class PitTest:
-    """A statistic of the PIT, and what it is where the PDFs are true.
-
-    Attributes
-    ----------
-    value
-        The statistic.
-    pvalue
-        Probability of such a value or a larger one where the PDFs are true.
-    low, high
-        Between them 95 % of the values lie where the PDFs are true.
-    """
+    """A statistic of the PIT, and what it is where the PDFs are true."""
 
     value: float
+    """The statistic."""
     pvalue: float
+    """Probability of such a value or a larger one where the PDFs are true."""
     low: float
     high: float
+    """Between them 95 % of the values lie where the PDFs are true."""
 
     @classmethod
     def of(cls, value: float, drawn: Sequence[float]) -> "PitTest":

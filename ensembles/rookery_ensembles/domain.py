@@ -27,24 +27,16 @@ Floats = NDArray[np.float64]
 @short_repr
 @dataclass(frozen=True)
 class Domain:
-    """What the training objects of an ensemble were like.
-
-    Parameters
-    ----------
-    objects
-        Their number.
-    ranges
-        Feature -> lowest and highest value that counts as like theirs.
-    missing
-        Feature -> part of the objects for which it is unknown.
-    unobserved
-        Band -> part of the objects that were not observed in it.
-    """
+    """What the training objects of an ensemble were like."""
 
     objects: int
+    """Their number."""
     ranges: Mapping[str, tuple[float, float]]
+    """Feature -> lowest and highest value that counts as like theirs."""
     missing: Mapping[str, float]
+    """Feature -> part of the objects for which it is unknown."""
     unobserved: Mapping[str, float]
+    """Band -> part of the objects that were not observed in it."""
 
     @classmethod
     def of(cls, features: Mapping[str, Floats], unobserved: Mapping[str, NDArray[np.bool_]]) -> "Domain":

@@ -40,27 +40,18 @@ class MatchedTruth:
 @short_repr
 @dataclass(frozen=True, eq=False)
 class KnownTruth:
-    """A table of truth.
-
-    Parameters
-    ----------
-    where
-        Where it is from, for messages.
-    object_id
-        (T,) text, all different.
-    columns
-        Its columns of T values; that of the truth is taken by the target's name for it, or a usual one.
-    checksum
-        Of a survey: predictions that name another are refused.
-    complete
-        Whether every predicted object must be in it, as in a survey.
-    """
+    """A table of truth."""
 
     where: str
+    """Where it is from, for messages."""
     object_id: NDArray[Any]
+    """(T,) text, all different."""
     columns: Mapping[str, NDArray[Any]]
+    """Its columns of T values; that of the truth is taken by the target's name for it, or a usual one."""
     checksum: str | None = None
+    """Of a survey: predictions that name another are refused."""
     complete: bool = False
+    """Whether every predicted object must be in it, as in a survey."""
 
     @classmethod
     def of_file(cls, path: str | Path, id_column: str | None = None) -> "KnownTruth":

@@ -16,42 +16,29 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that says how good predictions are.
-
-    Parameters
-    ----------
-    name
-        Its key in files, such as ``metrics.json``.
-    label, short
-        What a table of one column, and a crowded table, call it.
-    meaning
-        One line for people who do not use it daily.
-    compute
-        Takes a weighting of N objects and returns the metric under each of its R weightings, (R,); NaN
-        where undefined.
-    better
-        Which way is better; or the value that is best, where neither the highest nor the lowest is.
-    unit
-        What it is counted in; empty for a fraction or a bare number.
-    digits
-        Digits after the point.
-    is_distance
-        Whether it is a sum of distances, to which chance adds in every part: bootstrap replicates then
-        lie above the value by what the value lies above the truth.
-    weighable
-        Whether it is defined under weights, so that it has bootstrap intervals.
-    """
+    """A number that says how good predictions are."""
 
     name: str
+    """Its key in files, such as ``metrics.json``."""
     label: str
     short: str
+    """What a table of one column, and a crowded table, call it."""
     meaning: str
+    """One line for people who do not use it daily."""
     compute: Callable[[Any], NDArray[np.float64]]
+    """Takes a weighting of N objects and returns the metric under each of its R weightings, (R,); NaN
+    where undefined."""
     better: Literal["higher", "lower"] | float = "higher"
+    """Which way is better; or the value that is best, where neither the highest nor the lowest is."""
     unit: str = ""
+    """What it is counted in; empty for a fraction or a bare number."""
     digits: int = 4
+    """Digits after the point."""
     is_distance: bool = False
+    """Whether it is a sum of distances, to which chance adds in every part: bootstrap replicates then
+    lie above the value by what the value lies above the truth."""
     weighable: bool = True
+    """Whether it is defined under weights, so that it has bootstrap intervals."""
 
     @property
     def goal(self) -> float | None:

@@ -19,21 +19,14 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ReliabilityCurve:
-    """How often predicted probabilities come true, in B bins of equal width from 0 to 1.
-
-    Parameters
-    ----------
-    score
-        (B,) mean predicted probability; NaN in an empty bin.
-    frequency
-        (B,) fraction of the objects whose outcome is true; NaN in an empty bin.
-    count
-        (B,) number of objects.
-    """
+    """How often predicted probabilities come true, in B bins of equal width from 0 to 1."""
 
     score: FloatArray
+    """(B,) mean predicted probability; NaN in an empty bin."""
     frequency: FloatArray
+    """(B,) fraction of the objects whose outcome is true; NaN in an empty bin."""
     count: NDArray[np.intp]
+    """(B,) number of objects."""
 
 
 def classification_metrics(

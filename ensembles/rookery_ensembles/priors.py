@@ -26,26 +26,18 @@ _INTERVAL = (2.5, 97.5)
 
 @dataclass(frozen=True, eq=False)
 class PriorEstimate:
-    """Class fractions of a sample.
-
-    Parameters
-    ----------
-    fractions
-        (K,) estimated fractions; they sum to 1.
-    low, high
-        (K,) ends of the 95 % bootstrap interval: the spread that the number of objects brings,
-        not what a miscalibrated classifier does.
-    n_objects
-        Number of objects that the estimate rests on.
-    iterations
-        Steps of expectation-maximisation until it stood still.
-    """
+    """Class fractions of a sample."""
 
     fractions: FloatArray
+    """(K,) estimated fractions; they sum to 1."""
     low: FloatArray
     high: FloatArray
+    """(K,) ends of the 95 % bootstrap interval: the spread that the number of objects brings,
+    not what a miscalibrated classifier does."""
     n_objects: int
+    """Number of objects that the estimate rests on."""
     iterations: int
+    """Steps of expectation-maximisation until it stood still."""
 
 
 def estimate_fractions(

@@ -16,24 +16,16 @@ AUTO, MEAN, GREEDY = "auto", "mean", "greedy"
 
 @dataclass(frozen=True)
 class Recipe:
-    """A pool, weights and a calibration, by their names.
-
-    Parameters
-    ----------
-    pool
-        One of `rookery_ensembles.pools.POOLS`.
-    weights
-        One of `rookery_ensembles.weights.WEIGHTS`.
-    calibration
-        One of the target's `calibrations`; None for the one that the target takes where none is asked for.
-    shrink
-        Whether the weights are shrunk toward equal ones.
-    """
+    """A pool, weights and a calibration, by their names."""
 
     pool: str = "linear"
+    """One of `rookery_ensembles.pools.POOLS`."""
     weights: str = "equal"
+    """One of `rookery_ensembles.weights.WEIGHTS`."""
     calibration: str | None = "none"
+    """One of the target's `calibrations`; None for the one that the target takes where none is asked for."""
     shrink: bool = True
+    """Whether the weights are shrunk toward equal ones."""
 
     def __str__(self) -> str:
         """Return the recipe in a few words."""

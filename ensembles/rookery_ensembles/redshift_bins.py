@@ -30,15 +30,10 @@ SAME_REDSHIFT = 1e-5
 @short_repr
 @dataclass(frozen=True)
 class RedshiftBins:
-    """K bins of redshift; see `rookery_ensembles.target` for what a target tells.
-
-    Parameters
-    ----------
-    edges
-        The K + 1 increasing edges of the bins.
-    """
+    """K bins of redshift; see `rookery_ensembles.target` for what a target tells."""
 
     edges: tuple[float, ...]
+    """The K + 1 increasing edges of the bins."""
 
     kind: ClassVar[str] = "redshift_pdf"
     key: ClassVar[str] = "bin_edges"

@@ -22,23 +22,16 @@ SINCE = ("detection", "peak")
 
 @dataclass(frozen=True)
 class PriorCorrection:
-    """That probabilities were corrected for other class fractions, and for which.
-
-    Parameters
-    ----------
-    training, estimated
-        Class fractions before and after, in the order of the class names.
-    low, high
-        Ends of the 95 % interval of `estimated`.
-    n_objects
-        Number of objects that the estimate rests on.
-    """
+    """That probabilities were corrected for other class fractions, and for which."""
 
     training: tuple[float, ...]
     estimated: tuple[float, ...]
+    """Class fractions before and after, in the order of the class names."""
     low: tuple[float, ...]
     high: tuple[float, ...]
+    """Ends of the 95 % interval of `estimated`."""
     n_objects: int
+    """Number of objects that the estimate rests on."""
 
     @classmethod
     def read(cls, given: Fields) -> "PriorCorrection":
@@ -50,46 +43,32 @@ class PriorCorrection:
 @short_repr
 @dataclass(frozen=True)
 class PredictionInfo:
-    """What predictions are of, and where they come from.
-
-    Parameters
-    ----------
-    target
-        What is predicted: `Classes`, or `RedshiftBins`.
-    member, bundle
-        What made the predictions: one network, or an ensemble. Exactly one of the two is given.
-    role
-        The objects' part of the split: train, validation, test or unlabelled.
-    fold
-        The fold that the member was validated on, from 0.
-    configuration
-        Hash of the member's configuration: the same for the members of all its folds.
-    survey
-        Checksum of the survey.
-    version
-        Version of the program that wrote the predictions.
-    prior_correction
-        What was done to the probabilities for changed class fractions; None for nothing.
-    days, since
-        For partial light curves: only observations up to so many days since each object's
-        detection or peak were seen. Both are given, or none.
-    unseen
-        True where nothing was fitted to any of these objects: no network, weight or calibration. Only then
-        has a test of the PDFs a plain p-value. None where it is not known.
-    """
+    """What predictions are of, and where they come from."""
 
     target: Target
+    """What is predicted: `Classes`, or `RedshiftBins`."""
     member: str | None = None
     bundle: str | None = None
+    """What made the predictions: one network, or an ensemble. Exactly one of the two is given."""
     role: str | None = None
+    """The objects' part of the split: train, validation, test or unlabelled."""
     fold: int | None = None
+    """The fold that the member was validated on, from 0."""
     configuration: str | None = None
+    """Hash of the member's configuration: the same for the members of all its folds."""
     survey: str | None = None
+    """Checksum of the survey."""
     version: str | None = None
+    """Version of the program that wrote the predictions."""
     prior_correction: PriorCorrection | None = None
+    """What was done to the probabilities for changed class fractions; None for nothing."""
     days: float | None = None
     since: str | None = None
+    """For partial light curves: only observations up to so many days since each object's
+    detection or peak were seen. Both are given, or none."""
     unseen: bool | None = None
+    """True where nothing was fitted to any of these objects: no network, weight or calibration. Only then
+    has a test of the PDFs a plain p-value. None where it is not known."""
 
     @property
     def maker(self) -> str:
@@ -162,32 +141,22 @@ class PredictionInfo:
 @short_repr
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Class probabilities, or redshift PDFs, of N objects.
-
-    Parameters
-    ----------
-    info
-        What the predictions are of, and where they come from.
-    object_id
-        (N,) text, all different.
-    truth
-        (N,) class names with None where unknown, or redshifts (float64) with NaN where unknown;
-        None when no object's truth is known.
-    values
-        (N, K) float32: probabilities that sum to 1, or densities per unit redshift that
-        integrate to 1 over the bins of ``info.target``.
-    out_of_domain
-        (N,) whether an object lies outside of what the networks were trained on; None where nobody looked.
-    columns
-        Further columns by name, each (N,); see `rookery_ensembles.beside`.
-    """
+    """Class probabilities, or redshift PDFs, of N objects."""
 
     info: PredictionInfo
+    """What the predictions are of, and where they come from."""
     object_id: NDArray[np.str_]
+    """(N,) text, all different."""
     truth: NDArray[Any] | None
+    """(N,) class names with None where unknown, or redshifts (float64) with NaN where unknown;
+    None when no object's truth is known."""
     values: NDArray[np.float32]
+    """(N, K) float32: probabilities that sum to 1, or densities per unit redshift that
+    integrate to 1 over the bins of ``info.target``."""
     out_of_domain: NDArray[np.bool_] | None = None
+    """(N,) whether an object lies outside of what the networks were trained on; None where nobody looked."""
     columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Further columns by name, each (N,); see `rookery_ensembles.beside`."""
 
     def __post_init__(self) -> None:
         """Make arrays of lists; raises InputError for one that is ragged or holds something else."""

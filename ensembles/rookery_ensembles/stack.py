@@ -16,25 +16,17 @@ from rookery_ensembles.target import KEYS, Target, to_dict
 @short_repr
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Predictions of M members for the same N objects, in one order.
-
-    Parameters
-    ----------
-    members
-        M names.
-    target
-        What is predicted; the same for all members.
-    object_id, truth
-        (N,) as in `Predictions`.
-    values
-        (M, N, K) float32.
-    """
+    """Predictions of M members for the same N objects, in one order."""
 
     members: tuple[str, ...]
+    """M names."""
     target: Target
+    """What is predicted; the same for all members."""
     object_id: NDArray[np.str_]
     truth: NDArray[Any] | None
+    """(N,) as in `Predictions`."""
     values: NDArray[np.float32]
+    """(M, N, K) float32."""
 
 
 def stack_members(predictions: Sequence[Predictions]) -> Stack:

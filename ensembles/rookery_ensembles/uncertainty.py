@@ -29,21 +29,15 @@ class Uncertainty:
     Of classes it is the entropy, in nats: the members' mean entropy and the mutual information of class and
     member (Depeweg et al. 2018). Of redshifts it is the variance: the members' mean variance and the
     variance of their means.
-
-    Parameters
-    ----------
-    aleatoric
-        (N,) the part that every member sees, which more data of such objects would not take away.
-    epistemic
-        (N,) the part that members differ by.
-    disagreement
-        (N,) weighted mean of the members' total variation distances from the pool, from 0 (all the same)
-        to below 1.
     """
 
     aleatoric: FloatArray
+    """(N,) the part that every member sees, which more data of such objects would not take away."""
     epistemic: FloatArray
+    """(N,) the part that members differ by."""
     disagreement: FloatArray
+    """(N,) weighted mean of the members' total variation distances from the pool, from 0 (all the same)
+    to below 1."""
 
     @property
     def total(self) -> FloatArray:
@@ -153,16 +147,11 @@ def effective_members(errors_mn: NDArray[Any], weights_m: Weights = None) -> flo
 
 @dataclass(frozen=True)
 class Gain:
-    """What the pool's log-likelihood per object, in nats, gains by a member.
-
-    Parameters
-    ----------
-    value, error
-        Mean over objects and its standard error.
-    """
+    """What the pool's log-likelihood per object, in nats, gains by a member."""
 
     value: float
     error: float
+    """Mean over objects and its standard error."""
 
 
 def leave_one_out(
@@ -202,16 +191,11 @@ def leave_one_out(
 
 @dataclass(frozen=True, eq=False)
 class ScoreByNumber:
-    """The log score of pools of 1 to M members, drawn in random orders.
-
-    Parameters
-    ----------
-    mean, sd
-        (M,) over the orders of the mean -ln likelihood per object, in nats, of the first 1, 2, ... M members.
-    """
+    """The log score of pools of 1 to M members, drawn in random orders."""
 
     mean: FloatArray
     sd: FloatArray
+    """(M,) over the orders of mean -ln likelihood in nats per object, of the first 1, 2, ... M members."""
 
 
 def score_by_number(likelihood_mn: NDArray[Any], *, orders: int = 50, seed: int = 0) -> ScoreByNumber:

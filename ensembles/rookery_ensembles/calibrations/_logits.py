@@ -18,18 +18,12 @@ _LARGEST = 20.0
 
 @dataclass(frozen=True, eq=False)
 class LogLinear:
-    """q proportional to exp(W ln p + b).
-
-    Parameters
-    ----------
-    matrix
-        (K, K) W, a row for each class of q.
-    offsets
-        K numbers b.
-    """
+    """q proportional to exp(W ln p + b)."""
 
     matrix: FloatArray
+    """(K, K) W, a row for each class of q."""
     offsets: tuple[float, ...]
+    """K numbers b."""
 
 
 def floored_log(probability: FloatArray) -> FloatArray:

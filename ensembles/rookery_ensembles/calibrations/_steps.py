@@ -15,20 +15,14 @@ MOST_KNOTS = 256
 
 @dataclass(frozen=True, eq=False)
 class Grouped:
-    """Objects of one class against the rest, in groups of equal or neighbouring scores, from the lowest up.
-
-    Parameters
-    ----------
-    low, high
-        (G,) least and greatest score of each group.
-    weight, right
-        (G,) sum of the weights, and of those of the objects that are of the class.
-    """
+    """Objects of one class against the rest, in groups of equal or neighbouring scores, lowest first."""
 
     low: FloatArray
     high: FloatArray
+    """(G,) least and greatest score of each group."""
     weight: FloatArray
     right: FloatArray
+    """(G,) sum of the weights, and of those of the objects that are of the class."""
 
 
 def grouped(score_n: FloatArray, true_n: NDArray[np.bool_], weight_n: FloatArray) -> Grouped:

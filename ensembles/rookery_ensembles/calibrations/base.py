@@ -19,13 +19,6 @@ CLASSES, PDFS = "class_probability", "redshift_pdf"
 class Covariates:
     """What else is known of N objects: magnitudes, extinction, anything that calibration may depend on.
 
-    Parameters
-    ----------
-    names
-        C names, each once.
-    values
-        (N, C) numbers, not finite where unknown.
-
     Raises
     ------
     InputError
@@ -33,7 +26,9 @@ class Covariates:
     """
 
     names: tuple[str, ...]
+    """C names, each once."""
     values: FloatArray
+    """(N, C) numbers, not finite where unknown."""
 
     def __post_init__(self) -> None:
         """Make an array of lists and check the shape."""
@@ -126,30 +121,20 @@ class Fit(Protocol):
 
 @dataclass(frozen=True)
 class Method:
-    """A way to calibrate that can be asked for by its name.
-
-    Parameters
-    ----------
-    name
-        Such as ``temperature``.
-    kind
-        What it calibrates: `CLASSES` or `PDFS`.
-    meaning
-        What it does, in a line.
-    fit
-        How it is found.
-    softens
-        Whether it can keep to making values less certain only (``sharpen=False``).
-    local
-        Whether it uses covariates.
-    """
+    """A way to calibrate that can be asked for by its name."""
 
     name: str
+    """Such as ``temperature``."""
     kind: str
+    """What it calibrates: `CLASSES` or `PDFS`."""
     meaning: str
+    """What it does, in a line."""
     fit: Fit
+    """How it is found."""
     softens: bool = False
+    """Whether it can keep to making values less certain only (``sharpen=False``)."""
     local: bool = False
+    """Whether it uses covariates."""
 
 
 class Registry:

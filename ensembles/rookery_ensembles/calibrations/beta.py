@@ -33,11 +33,6 @@ class BetaCalibration(Calibration):
     Of two classes the first one's probability is mapped; of more, each one's against the rest, and the
     results are normalised.
 
-    Parameters
-    ----------
-    parameters
-        (a, b, c) of each class, of two classes of the first; (1, 1, 0) changes nothing.
-
     Raises
     ------
     InputError
@@ -45,6 +40,7 @@ class BetaCalibration(Calibration):
     """
 
     parameters: tuple[Triple, ...]
+    """(a, b, c) of each class, of two classes of the first; (1, 1, 0) changes nothing."""
 
     document: ClassVar[str] = "beta"
     kinds: ClassVar[tuple[str, ...]] = (CLASSES,)

@@ -29,13 +29,6 @@ _PARTS, _MOST_TO_CHOOSE = 3, 20_000
 class DirichletCalibration(Calibration):
     """q proportional to exp(W ln p + b) (Kull et al. 2019).
 
-    Parameters
-    ----------
-    matrix
-        K rows of K numbers, W; the unit matrix changes nothing.
-    offsets
-        K numbers, b.
-
     Raises
     ------
     InputError
@@ -43,7 +36,9 @@ class DirichletCalibration(Calibration):
     """
 
     matrix: tuple[tuple[float, ...], ...]
+    """K rows of K numbers, W; the unit matrix changes nothing."""
     offsets: tuple[float, ...]
+    """K numbers, b."""
 
     document: ClassVar[str] = "dirichlet"
     kinds: ClassVar[tuple[str, ...]] = (CLASSES,)

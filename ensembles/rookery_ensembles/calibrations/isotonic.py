@@ -28,11 +28,6 @@ class IsotonicCalibration(Calibration):
     is then taken only if it lowers the log-loss all the same. Between steps it is linear; of more than two
     classes each one's map is against the rest, and the results are normalised.
 
-    Parameters
-    ----------
-    knots
-        Of each class, of two classes of the first: scores that increase, and the probabilities there.
-
     Raises
     ------
     InputError
@@ -40,6 +35,7 @@ class IsotonicCalibration(Calibration):
     """
 
     knots: tuple[Knots, ...]
+    """Of each class, of two classes of the first: scores that increase, and the probabilities there."""
 
     document: ClassVar[str] = "isotonic"
     kinds: ClassVar[tuple[str, ...]] = (CLASSES,)

@@ -37,17 +37,6 @@ class LocalCalibration(Calibration):
     maximum likelihood of the true bins. A pull towards the global map wins where objects are few.
     An object that lacks one of the covariates has the global map.
 
-    Parameters
-    ----------
-    base
-        The global map.
-    names
-        C covariates; none where the global map was no worse.
-    knots
-        C lists of increasing values of the covariate at evenly spaced ranks.
-    slopes
-        3 C rows of 2 + J numbers: what each polynomial adds to the shift, the log-scale and the log-weights.
-
     Raises
     ------
     InputError
@@ -55,9 +44,13 @@ class LocalCalibration(Calibration):
     """
 
     base: PdfCalibration
+    """The global map."""
     names: tuple[str, ...] = ()
+    """C covariates; none where the global map was no worse."""
     knots: tuple[tuple[float, ...], ...] = ()
+    """C lists of increasing values of the covariate at evenly spaced ranks."""
     slopes: tuple[tuple[float, ...], ...] = ()
+    """3 C rows of 2 + J numbers: what a polynomial adds to the shift, the log-scale and the log-weights."""
 
     document: ClassVar[str] = "local"
     kinds: ClassVar[tuple[str, ...]] = (PDFS,)

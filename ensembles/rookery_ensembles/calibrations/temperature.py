@@ -29,11 +29,6 @@ class TemperatureCalibration(Calibration):
     changes nothing. Averaging makes members' probabilities less certain than any one of them, so
     it is their average that is calibrated, not they.
 
-    Parameters
-    ----------
-    temperature
-        T, finite and greater than 0.
-
     Raises
     ------
     InputError
@@ -41,6 +36,7 @@ class TemperatureCalibration(Calibration):
     """
 
     temperature: float
+    """T, finite and greater than 0."""
 
     document: ClassVar[str] = "temperature"
     kinds: ClassVar[tuple[str, ...]] = (CLASSES, PDFS)

@@ -44,15 +44,6 @@ class PdfCalibration(Calibration):
     a mixture of beta distributions does in the same way (Bassetti, Casarin & Ravazzolo 2018).
     With T = a = b = 1 and equal weights nothing changes, and a bin without probability stays so.
 
-    Parameters
-    ----------
-    temperature
-        T, in `TEMPERATURE_RANGE`.
-    a, b
-        Parameters of the beta distribution, in `BETA_RANGE`.
-    weights
-        Of the J components Beta(j, J - j + 1) of the mixture; they sum to 1. None for no mixture.
-
     Raises
     ------
     InputError
@@ -60,9 +51,12 @@ class PdfCalibration(Calibration):
     """
 
     temperature: float = 1.0
+    """T, in `TEMPERATURE_RANGE`."""
     a: float = 1.0
     b: float = 1.0
+    """Parameters of the beta distribution, in `BETA_RANGE`."""
     weights: tuple[float, ...] = ()
+    """Of the J components Beta(j, J - j + 1) of the mixture; they sum to 1. None for no mixture."""
 
     document: ClassVar[str] = _METHOD
     kinds: ClassVar[tuple[str, ...]] = (PDFS,)

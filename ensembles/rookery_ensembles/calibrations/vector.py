@@ -21,11 +21,6 @@ _PRIOR = 1.0
 class VectorCalibration(Calibration):
     """q_k proportional to p_k^(a_k) exp(b_k) (Guo et al. 2017, section 4.2, applied to log p).
 
-    Parameters
-    ----------
-    scales, offsets
-        K numbers a and b each; scales are not negative. 1 and 0 change nothing.
-
     Raises
     ------
     InputError
@@ -34,6 +29,7 @@ class VectorCalibration(Calibration):
 
     scales: tuple[float, ...]
     offsets: tuple[float, ...]
+    """K numbers a and b each; scales are not negative. 1 and 0 change nothing."""
 
     document: ClassVar[str] = "vector"
     kinds: ClassVar[tuple[str, ...]] = (CLASSES,)

@@ -19,22 +19,15 @@ _KEYS = ("low", "high", "at", "between")
 
 @dataclass(frozen=True)
 class Table:
-    """What an object of any score is told.
-
-    Parameters
-    ----------
-    low, high
-        G groups of scores of the objects of the fit, each from its least to its greatest.
-    at
-        G probabilities for scores within a group.
-    between
-        G + 1 probabilities for scores below, between and above the groups.
-    """
+    """What an object of any score is told."""
 
     low: tuple[float, ...]
     high: tuple[float, ...]
+    """G groups of scores of the objects of the fit, each from its least to its greatest."""
     at: tuple[float, ...]
+    """G probabilities for scores within a group."""
     between: tuple[float, ...]
+    """G + 1 probabilities for scores below, between and above the groups."""
 
     def check(self, where: str) -> None:
         """Raise InputError unless the sizes fit, and all lie from 0 to 1 and rise."""
@@ -58,11 +51,6 @@ class VennAbersCalibration(Calibration):
     two classes each one is against the rest, and the results are normalised. Where there are more than
     `MOST_KNOTS` different scores, neighbours are joined first.
 
-    Parameters
-    ----------
-    tables
-        Of each class, of two classes of the first; none changes nothing.
-
     Raises
     ------
     InputError
@@ -70,6 +58,7 @@ class VennAbersCalibration(Calibration):
     """
 
     tables: tuple[Table, ...]
+    """Of each class, of two classes of the first; none changes nothing."""
 
     document: ClassVar[str] = "venn_abers"
     kinds: ClassVar[tuple[str, ...]] = (CLASSES,)

@@ -25,33 +25,22 @@ LOST = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Predictions of a file, before they are checked.
-
-    Parameters
-    ----------
-    where
-        The file, for messages.
-    object_id
-        (N,) text; None where the file does not name its objects.
-    target
-        Its own classes or bins; None of PDFs that are no histograms.
-    values
-        (N, K) probabilities or densities of `target`; or of an unknown target, in its order.
-    cdf
-        Of PDFs that are no histograms: edges (E,) -> (N, E) their cumulative distributions.
-    truth
-        (N,) as in `Predictions`, where the file tells it.
-    info
-        What a prediction file of our own says about itself.
-    """
+    """Predictions of a file, before they are checked."""
 
     where: str
+    """The file, for messages."""
     object_id: NDArray[Any] | None
+    """(N,) text; None where the file does not name its objects."""
     target: Target | None = None
+    """Its own classes or bins; None of PDFs that are no histograms."""
     values: NDArray[Any] | None = None
+    """(N, K) probabilities or densities of `target`; or of an unknown target, in its order."""
     cdf: Cdf | None = None
+    """Of PDFs that are no histograms: edges (E,) -> (N, E) their cumulative distributions."""
     truth: NDArray[Any] | None = None
+    """(N,) as in `Predictions`, where the file tells it."""
     info: PredictionInfo | None = None
+    """What a prediction file of our own says about itself."""
 
     def onto(self, target: Target, *, chosen: bool = False) -> NDArray[Any]:
         """Return (N, K) values of a target: classes in its order, PDFs rebinned with their masses kept.

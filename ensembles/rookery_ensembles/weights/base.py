@@ -16,18 +16,12 @@ _LEAST = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class FittedWeights:
-    """Weights that were found.
-
-    Parameters
-    ----------
-    weights_m
-        (M,) not negative; they sum to 1.
-    shrinkage
-        How far they were moved from what was fitted, at 0, to equal weights, at 1.
-    """
+    """Weights that were found."""
 
     weights_m: NDArray[np.float64]
+    """(M,) not negative; they sum to 1."""
     shrinkage: float
+    """How far they were moved from what was fitted, at 0, to equal weights, at 1."""
 
 
 class Weights(ABC):

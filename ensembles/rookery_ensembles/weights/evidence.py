@@ -27,18 +27,6 @@ _BLOCK_VALUES = 16_000_000
 class Evidence:
     """How members did on N objects.
 
-    Parameters
-    ----------
-    likelihood_mn
-        (M, N) probability of the true class or bin; single precision halves memory and time.
-    weight_n
-        (N,) what each object counts; None where all count the same.
-    cell_n
-        (N,) the cell of each object, from 0; by default drawn by `cells`.
-    gram_cmm
-        (C, M, M) of each cell the sum of the products of the members' residuals; see `gram_of_cells`. None
-        where no score but the log score matters.
-
     Raises
     ------
     InputError
@@ -46,9 +34,14 @@ class Evidence:
     """
 
     likelihood_mn: NDArray[Any]
+    """(M, N) probability of the true class or bin; single precision halves memory and time."""
     weight_n: FloatArray | None = None
+    """(N,) what each object counts; None where all count the same."""
     cell_n: NDArray[np.intp] | None = None
+    """(N,) the cell of each object, from 0; by default drawn by `cells`."""
     gram_cmm: FloatArray | None = None
+    """(C, M, M) of each cell the sum of the products of the members' residuals; see `gram_of_cells`. None
+    where no score but the log score matters."""
 
     def __post_init__(self) -> None:
         """Check the table, and draw cells where none are given."""

@@ -38,21 +38,14 @@ class GreedyWeights(Weights):
 
 @dataclass(frozen=True, eq=False)
 class GreedySelection:
-    """What greedy selection chose.
-
-    Parameters
-    ----------
-    weights_m
-        (M,) each member's share of the picks; they sum to 1.
-    picks
-        Positions of the picked members, in the order of picking, with repetitions.
-    losses
-        Log-loss of the running mean after each pick.
-    """
+    """What greedy selection chose."""
 
     weights_m: NDArray[np.float64]
+    """(M,) each member's share of the picks; they sum to 1."""
     picks: tuple[int, ...]
+    """Positions of the picked members, in the order of picking, with repetitions."""
     losses: tuple[float, ...]
+    """Log-loss of the running mean after each pick."""
 
 
 def greedy_selection(
