@@ -58,6 +58,16 @@ def opened(path: Path) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_stands_beside_predictions_is_exported_too(suffix: str, tmp_path: Path) -> None:
+    beside = {"epistemic": np.linspace(0, 0.5, 5, dtype=np.float32), "flags": np.arange(5, dtype=np.int32)}
+    names = export(redshifts(columns=beside), out := tmp_path / f"z{suffix}")
+    assert names[-2:] == ("epistemic", "flags")
+    found = opened(out)
+    assert found["flags"].tolist() == [0, 1, 2, 3, 4]
+    np.testing.assert_allclose(found["epistemic"], beside["epistemic"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_redshifts_and_their_intervals_stand_in_every_format(suffix: str, tmp_path: Path) -> None:
     made = redshifts(out_of_domain=np.array([True, False, False, True, False]))
     names = export(made, out := tmp_path / f"z{suffix}")
