@@ -37,6 +37,7 @@ LINES = {
         None,
     ),
     "status": ("{study}", None),
+    "show": ("{survey}", None),
     "pareto": ("{study}", "search"),
     "dashboard": ("{study}", "dashboard"),
     "demo": ("", "simulate"),

@@ -1,4 +1,4 @@
-"""How a study or a campaign stands, on the terminal."""
+"""How a study or a campaign stands, and what other files hold, on the terminal."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -9,6 +9,8 @@ from rookery.cli.say import Given, as_json
 
 _SHOWN = 8
 """So many trials that run are listed."""
+_MOST = 4
+"""So many edges of bins are listed."""
 _WIDEST = 20
 """Letters of a name that the others are aligned with."""
 
@@ -29,6 +31,34 @@ def status(found: dict[str, Any], given: Given) -> None:
     rows.append(("driver", alive[found["driver_alive"]]))
     for line in _lines(rows):
         typer.echo(line)
+
+
+def shown(found: dict[str, Any], given: Given) -> None:
+    """Show what a file holds in two columns; a study or a campaign as `status` does."""
+    if given["json"]:
+        as_json(found)
+    elif found["kind"] in ("study", "campaign"):
+        status(found, given)
+    else:
+        rows = [(name.replace("_", " "), _words(value)) for name, value in found.items()]
+        if found["kind"] == "search space":  # a parameter a line
+            rows = [row for row in rows if row[0] != "parameters"]
+            rows += list(found["parameters"].items())
+        for line in _lines([row for row in rows if row[1]]):
+            typer.echo(line)
+
+
+def _words(value: Any) -> str:
+    """Return a plain value in words; nothing for an empty one."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_words(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        if len(value) > _MOST and all(isinstance(each, float) for each in value):
+            return f"{value[0]:g} to {value[-1]:g}, {len(value) - 1} bins"
+        return ", ".join(map(_words, value))
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value.is_integer() and abs(value) >= 1 else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def _lines(rows: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rookery import api
 from rookery.cli import say, submit
 from rookery.cli.build import Group, Verb
-from rookery.cli.say_status import status
+from rookery.cli.say_status import shown, status
 from rookery.demo import demo
 
 _JSON = {"json": "Print JSON, for programs."}
@@ -32,6 +32,7 @@ VERBS: dict[str, Verb | Group] = {
     "submit": Verb(api.submit, submit.sent, _FOLLOW, lambda given: submit.complete(given, VERBS)),
     "doctor": Verb(api.doctor, say.doctor, _JSON),
     "status": Verb(api.status, status, _JSON),
+    "show": Verb(api.show, shown, _JSON),
     "pareto": Verb(api.pareto, say.pareto, _JSON),
     "dashboard": Verb(api.dashboard, say.dashboard),
     "demo": Verb(demo),
