@@ -12,8 +12,8 @@ from processes import wait_for
 from rookery.search.study import open_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
-N_TRIALS = 4
-FIXED = {"epochs": 60, "patience": 60, "hidden_layers": 2, "width": 8, "batch_size": 32}
+N_TRIALS = 8  # enough to outlast the watchdog's patience: workers go on without their raylet
+FIXED = {"epochs": 120, "patience": 120, "hidden_layers": 2, "width": 8, "batch_size": 32}
 WITHIN = 20.0
 
 
