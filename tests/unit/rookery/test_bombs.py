@@ -22,10 +22,10 @@ from numpy.lib import format as npy
 from rookery.documents import Source
 from rookery.surveys import ingest_catalogue, ingest_headphot_csv
 from rookery.surveys._tables import read_table
-from rookery.surveys.readers._npy import array_of, read_header
-from rookery.surveys.readers._unpacked import unpacked, unpacking
 from rookery_ensembles import InputError, bounds, read_predictions
 from rookery_ensembles.bounds import FREE_BYTES, VARIABLE, check_growth
+from rookery_ensembles.npy_files import array_of, read_header
+from rookery_ensembles.unpacked import unpacked, unpacking
 
 GIB = 1 << 30
 # What the reader may take beyond its imports: the first 268 MB that any file may become, twice.

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rookery.surveys._tables import unique_columns
-from rookery.surveys.readers._unpacked import reading, unpacking
 from rookery_ensembles.bounds import open_parquet
 from rookery_ensembles.errors import fail
+from rookery_ensembles.unpacked import reading, unpacking
 
 _KIND = " as a table"
 _BLOCK_BYTES = 1 << 23

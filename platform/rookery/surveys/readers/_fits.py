@@ -1,11 +1,6 @@
 """FITS files, and one binary table -> NumPy columns, or one clear error whatever the damage."""
 
-import io
-import math
 import re
-import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.surveys.readers._unpacked import reading, unpacked
-from rookery_ensembles.bounds import check_growth
 from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.fits_units import check_units, open_fits
+from rookery_ensembles.unpacked import reading, unpacked
 
 # Arrays of varying length, whose heap may repeat endlessly; they are left out.
 _VARYING = re.compile(r"\d*[PQ]")
@@ -74,46 +69,6 @@ def _parse(path: Path, content: bytes) -> FitsTable:
             if not _VARYING.match(str(column.format)):
                 _add(columns, str(column.name).strip(), np.asarray(table.data[column.name]))
         return FitsTable(path, header, columns)
-
-
-@contextmanager
-def open_fits(source: Path | bytes, *, memmap: bool = False) -> Iterator[Any]:
-    """Yield the units of a FITS file, or of its bytes, not held to any rule yet; see :func:`check_units`."""
-    from astropy.io import fits
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        opened = io.BytesIO(source) if isinstance(source, bytes) else source
-        with fits.open(opened, memmap=memmap, lazy_load_hdus=True) as units:
-            yield units
-
-
-def check_units(units: Iterable[Any], where: Path, size: int) -> None:
-    """Hold what the headers of a FITS file's units promise to the bytes that there are.
-
-    Parameters
-    ----------
-    size
-        Bytes of the whole file, unpacked.
-
-    Raises
-    ------
-    InputError
-        For a unit that is longer than the file, or whose tiles become too much when unpacked.
-    """
-    for unit in units:
-        header = unit.header
-        if type(unit).__name__ == "CompImageHDU":
-            check_growth(where, math.prod(unit.shape) * abs(int(header["BITPIX"])) // 8, size)
-            continue
-        axes = [int(header.get(f"NAXIS{axis + 1}", 0)) for axis in range(int(header.get("NAXIS", 0)))]
-        promised = math.prod(axes) * abs(int(header.get("BITPIX", 8))) // 8 if axes else 0
-        rows_of_nothing = unit.is_image is False and len(axes) == 2 and axes[0] == 0 < axes[1]
-        if promised > size or min(axes, default=0) < 0 or rows_of_nothing:
-            told = " x ".join(map(str, axes))
-            raise fail(
-                where, f"is truncated: its header promises {told} values, but the file has {size:,} bytes"
-            )
 
 
 def _add(columns: dict[str, NDArray[Any]], name: str, values: NDArray[Any]) -> None:

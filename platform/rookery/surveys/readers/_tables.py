@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from rookery.surveys._tables import unique_columns
 from rookery.surveys.readers._fits import read_fits
-from rookery.surveys.readers._npy import array_of
 from rookery.surveys.readers._text import Resolve, TextLayout, parse_text, text_layout
-from rookery.surveys.readers._unpacked import reading, unpacked
 from rookery_ensembles.bounds import open_parquet
 from rookery_ensembles.errors import fail
+from rookery_ensembles.npy_files import array_of
+from rookery_ensembles.unpacked import reading, unpacked
 
 _NPY = b"\x93NUMPY"
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.surveys.readers._fits import check_units, open_fits
-from rookery.surveys.readers._unpacked import reading, unpacked, unpacking
 from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.fits_units import check_units, open_fits
+from rookery_ensembles.unpacked import reading, unpacked, unpacking
 
 ENDINGS = (tuple(f"{kind}{packing}" for kind in (".fits", ".fit") for packing in ("", ".gz", ".bz2", ".fz")),)
 # Images beside an image, by their EXTNAME.

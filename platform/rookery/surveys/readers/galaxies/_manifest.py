@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from rookery.surveys.readers._tables import open_table
-from rookery.surveys.readers._unpacked import reading
 from rookery_ensembles.errors import fail
 from rookery_ensembles.plain_text import parse_json
+from rookery_ensembles.unpacked import reading
 
 _PATH_NAMES = ("npy", "path", "file", "filename", "file_name", "image", "cutout", "fits")
 _NAMES = ("manifest.json", "manifest.csv", "manifest.parquet", "manifest.fits")

@@ -5,11 +5,11 @@ from typing import Unpack
 
 from rookery.surveys.ingest import IngestReport, Paths
 from rookery.surveys.readers._tables import open_table
-from rookery.surveys.readers._unpacked import reading, unpacking
 from rookery.surveys.readers.galaxies._catalogue import read_galaxies
 from rookery.surveys.readers.galaxies._ingest import GalaxyIngest
 from rookery.surveys.readers.galaxies.settings import CatalogueOptions, CatalogueSettings
 from rookery_ensembles.errors import fail
+from rookery_ensembles.unpacked import reading, unpacking
 
 ENDINGS = ((".csv", ".annz", ".csv.gz", ".annz.gz"), (".txt", ".dat", ".txt.gz", ".dat.gz"))
 

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from rookery.surveys.ingest import IngestReport, Paths
-from rookery.surveys.readers._npy import ArrayHeader, array_headers
 from rookery.surveys.readers._tables import column_values, structured_columns
 from rookery.surveys.readers.galaxies._ingest import GalaxyIngest, ImageBlock
 from rookery.surveys.readers.galaxies._join import labelled
 from rookery.surveys.readers.galaxies.settings import ImageOptions, ImageSettings
 from rookery_ensembles.errors import fail
+from rookery_ensembles.npy_files import ArrayHeader, array_headers
 
 ENDINGS = ((".npz",), (".npy",))
 

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.surveys.ingest import IngestReport
-from rookery.surveys.readers._fits import check_units, open_fits
-from rookery.surveys.readers._npy import array_of
-from rookery.surveys.readers._unpacked import reading, unpacked
 from rookery.surveys.readers.galaxies._ingest import GalaxyIngest, ImageBlock
 from rookery.surveys.readers.galaxies._join import labelled
 from rookery.surveys.readers.galaxies._manifest import Manifest, find_manifest, read_manifest
 from rookery.surveys.readers.galaxies.settings import ImageOptions, ImageSettings
 from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.fits_units import check_units, open_fits
+from rookery_ensembles.npy_files import array_of
+from rookery_ensembles.unpacked import reading, unpacked
 
 _ENDINGS = (".npy", ".fits", ".fit", ".fits.gz", ".fit.gz", ".fits.fz")
 _BLOCK = 64

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from rookery.surveys.readers._unpacked import unpacking
 from rookery.surveys.readers.light_curves._snana_text import looks_like_light_curve
 from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.unpacked import unpacking
 
 logger = logging.getLogger(__name__)
 # How much of a file is searched for a light curve's keys; they stand in its header.

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from rookery.surveys.readers._unpacked import open_zip, reading
 from rookery_ensembles.errors import fail
+from rookery_ensembles.unpacked import open_zip, reading
 
 _BLOCK_BYTES = 1 << 23
 _LONGEST = 1 << 20
@@ -27,25 +27,18 @@ _SHORT = "it is shorter than its header says"
 
 @dataclass(frozen=True)
 class ArrayHeader:
-    """An array's shape and type, known before its values are read.
-
-    Attributes
-    ----------
-    place
-        Its file, and its member of an ``.npz``.
-    member
-        None for a plain ``.npy``.
-    """
+    """An array's shape and type, known before its values are read."""
 
     path: Path
     member: str | None
+    """Of an ``.npz``; None for a plain ``.npy``."""
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     fortran_order: bool
 
     @property
     def place(self) -> str:
-        """The array's name for messages."""
+        """Its file, and its member of an ``.npz``, for messages."""
         return str(self.path) if self.member is None else f"{self.path}, array {self.member!r}"
 
     def read(self) -> NDArray[Any]:
