@@ -1,13 +1,16 @@
 """Predictions of other programs: every format tells the same, and what breaks a rule is refused by name."""
 
+import io
 import subprocess
 from itertools import pairwise
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
 from astropy.table import Table
+from numpy.lib import format as npy
 
 from rookery_ensembles import (
     Classes,
@@ -15,6 +18,7 @@ from rookery_ensembles import (
     PredictionInfo,
     Predictions,
     RedshiftBins,
+    bounds,
     write_predictions,
 )
 from rookery_ensembles.exchange.qp_layout import write_hist
@@ -224,6 +228,42 @@ def test_arrays_are_never_unpickled(tmp_path):
 def test_what_is_no_file_of_predictions_is_refused(content, tmp_path):
     (file := tmp_path / "net.dat").write_bytes(content)
     with pytest.raises(InputError, match=r"net\.dat"):
+        read_foreign(file)
+
+
+def npy_bomb(folder):
+    stream = io.BytesIO()
+    npy.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 100)})
+    (file := folder / "net.npy").write_bytes(stream.getvalue() + bytes(1000))
+    return file, "shorter than its header says"
+
+
+def npz_bomb(folder):
+    np.savez_compressed(file := folder / "net.npz", values=np.zeros((10_000, 100)))
+    return file, "becomes 8,000,128 bytes or more when unpacked"
+
+
+def hdf5_bomb(folder):
+    with h5py.File(file := folder / "net.hdf5", "w") as stream:
+        stream["meta/pdf_name"] = np.array([b"hist"])
+        stream.create_dataset("data/pdfs", (10**9, 100), dtype="f8", chunks=(1000, 100))
+    return file, "becomes 800,000,000,004 bytes or more when unpacked"
+
+
+def fits_bomb(folder):
+    Table({"object_id": ["a"], "z_0": [0.1]}).write(file := folder / "net.fits")
+    content = file.read_bytes()
+    rows = b"NAXIS2  =                    1"
+    assert content.count(rows) == 1
+    file.write_bytes(content.replace(rows, b"NAXIS2  =           1000000000"))
+    return file, "truncated"
+
+
+@pytest.mark.parametrize("bomb", [npy_bomb, npz_bomb, hdf5_bomb, fits_bomb])
+def test_a_small_file_that_promises_much_is_refused_before_it_fills_memory(bomb, tmp_path, monkeypatch):
+    monkeypatch.setattr(bounds, "FREE_BYTES", 1000)
+    file, told = bomb(tmp_path)
+    with pytest.raises(InputError, match=rf"net\.\w+: .*{told}"):
         read_foreign(file)
 
 

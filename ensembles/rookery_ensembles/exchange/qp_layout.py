@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery_ensembles.bounds import check_growth
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.exchange.tables import opened_fits
 
@@ -75,11 +76,14 @@ def _read_hdf5(path: Path) -> dict[str, Arrays]:
     found: dict[str, Arrays] = {}
     try:
         with h5py.File(path, "r", locking=False) as file:
-            for group in GROUPS:
-                inner = file.get(group, {})
-                found[group] = {
-                    name: np.atleast_1d(node[()]) for name, node in inner.items() if hasattr(node, "shape")
-                }
+            arrays = {
+                group: {name: node for name, node in file.get(group, {}).items() if hasattr(node, "shape")}
+                for group in GROUPS
+            }
+            promised = sum(node.nbytes for inner in arrays.values() for node in inner.values())
+            check_growth(path, promised, path.stat().st_size)
+            for group, inner in arrays.items():
+                found[group] = {name: np.atleast_1d(node[()]) for name, node in inner.items()}
     except (OSError, RuntimeError, KeyError) as error:
         raise fail(path, f"must be an undamaged HDF5 file, but cannot be read ({error})") from error
     return found

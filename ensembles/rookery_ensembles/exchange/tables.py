@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rookery_ensembles.bounds import open_parquet
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.exchange.ids import ids_as_text
+from rookery_ensembles.fits_units import check_units
 
 IDS = ("object_id", "objectid", "objid", "obj_id", "id", "galaxy_id", "snid", "name")
 """Usual names of the column of objects' names, whatever the case; the first that a table has is taken."""
@@ -113,6 +114,7 @@ def opened_fits(path: Path) -> Iterator[Any]:
             warnings.simplefilter("ignore", fits.verify.VerifyWarning)
             warnings.filterwarnings("error", message=".*truncated")
             with fits.open(path, memmap=False) as opened:
+                check_units(opened, path, path.stat().st_size)
                 yield opened
     except InputError:
         raise

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.classes import Classes
-from rookery_ensembles.errors import fail
+from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.exchange.found import Found, as_density
 from rookery_ensembles.exchange.ids import ids_as_text
+from rookery_ensembles.npy_files import array_headers
 from rookery_ensembles.redshift_bins import RedshiftBins
 from rookery_ensembles.target import Target
 
@@ -32,12 +33,10 @@ def read(path: Path) -> Found:
     """Return the arrays; none is ever unpickled."""
     where = str(path)
     try:
-        with path.open("rb") as stream:
-            loaded = np.load(stream, allow_pickle=False)
-            arrays = {"values": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
-    except Exception as error:  # zip, zlib and NumPy have their own
-        reason = str(error).partition("\n")[0]
-        raise fail(path, f"must be arrays of numbers or text, but cannot be read ({reason})") from error
+        arrays = {name or "values": header.read() for name, header in array_headers(path).items()}
+    except InputError as error:
+        rule = "must be arrays of numbers or text"
+        raise fail(path, f"{rule}, but cannot be read ({str(error).removeprefix(f'{where}: ')})") from error
     found = {
         role: next((arrays[name] for name in names if name in arrays), None) for role, names in NAMES.items()
     }
