@@ -43,6 +43,14 @@ class Fields:
         self.where = where
         self._document = cast(dict[str, object], document)
 
+    @classmethod
+    def of_method(cls, document: object, where: str, method: str, known: Sequence[str]) -> "Fields":
+        """Return a mapping that a key `method` tells to be of this method; `known` are its other keys."""
+        fields = cls(document, where, ("method", *known))
+        if (found := fields.take("method", str)) != method:
+            raise fail(fields.place("method"), f"must be `{method}`, but found {found!r}")
+        return fields
+
     def place(self, key: str) -> str:
         """Return the name of `key`'s place, for messages."""
         return f"{self.where}, key `{key}`"

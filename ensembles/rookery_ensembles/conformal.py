@@ -24,7 +24,7 @@ from rookery_ensembles.redshift_pdf import bin_masses, cdf_at, cdf_of_masses, qu
 FloatArray = NDArray[np.float64]
 LEVELS = (0.5, 0.68, 0.9, 0.95)
 _ALL = "all"
-_KEYS = ("method", "levels", "limits", "objects")
+_KEYS = ("levels", "limits", "objects")
 # Two ways to the same score may differ by rounding; an object on its own limit is inside.
 _ROUNDING = 1e-9
 # Beyond this score no interval within the bins reaches.
@@ -87,9 +87,7 @@ class _Conformal:
     @classmethod
     def from_dict(cls, document: object, where: str) -> Self:
         """Read what `to_dict` returned; raises InputError, beginning with `where`, for anything else."""
-        fields = Fields(document, where, _KEYS)
-        if (method := fields.take("method", str)) != cls.method:
-            raise fail(fields.place("method"), f"must be `{cls.method}`, but found {method!r}")
+        fields = Fields.of_method(document, where, cls.method, _KEYS)
         limits = {}
         for group, given in fields.mapping("limits").items():
             place = f"{fields.place('limits')}.{group}"

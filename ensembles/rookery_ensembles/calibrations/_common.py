@@ -1,12 +1,13 @@
 """Steps that several calibrations of class probabilities share."""
 
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles.calibrations.base import Calibration, FloatArray
+from rookery_ensembles.calibrations.base import CLASSES, Calibration, Covariates, FloatArray
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metrics import log_loss
 from rookery_ensembles.probabilities import (
@@ -17,6 +18,7 @@ from rookery_ensembles.probabilities import (
 )
 
 C = TypeVar("C", bound=Calibration)
+M = TypeVar("M")
 Checked = tuple[FloatArray, NDArray[np.intp], FloatArray]
 
 
@@ -34,6 +36,42 @@ def better(fitted: C, identity: C, data: Checked) -> C:
     probability, index, weight = data
     after = log_loss(fitted.apply(probability), index, weight)
     return fitted if after < log_loss(probability, index, weight) else identity
+
+
+class ClassCalibration(Calibration):
+    """A calibration of class probabilities that its fit keeps only where it lowers the log-loss."""
+
+    kinds: ClassVar[tuple[str, ...]] = (CLASSES,)
+
+    @classmethod
+    def fit(
+        cls,
+        values_nk: NDArray[Any],
+        truth_index_n: NDArray[Any],
+        sample_weight: NDArray[Any] | None = None,
+        *,
+        sharpen: bool = True,
+        covariates: Covariates | None = None,
+    ) -> Self:
+        """Return the calibration of these objects, or the one that changes nothing where it is no better.
+
+        Raises
+        ------
+        InputError
+            When probabilities, truth or weights break their rules.
+        """
+        data = checked(values_nk, truth_index_n, sample_weight)
+        return better(cls._found(data), cls._unchanged(data[0].shape[1]), data)
+
+    @classmethod
+    @abstractmethod
+    def _found(cls, data: Checked) -> Self:
+        """Return what suits the objects best."""
+
+    @classmethod
+    @abstractmethod
+    def _unchanged(cls, k: int) -> Self:
+        """Return what changes nothing of K classes."""
 
 
 def require_columns(found: int, wanted: int, where: str) -> None:
@@ -74,6 +112,14 @@ def one_against_rest(
     mapped = np.maximum(mapped, LOG_FLOOR)  # a row of zeros has no direction
     mapped /= mapped.sum(axis=1, keepdims=True)
     return mapped
+
+
+def fit_each(
+    fit_one: Callable[[FloatArray, NDArray[np.bool_], FloatArray], M], data: Checked
+) -> tuple[M, ...]:
+    """Return the maps of `one_against_rest`: each from a column, who is of its class, and the weights."""
+    probability, index, weight = data
+    return tuple(fit_one(probability[:, k], index == k, weight) for k in range(n_maps(probability.shape[1])))
 
 
 def n_maps(k: int) -> int:

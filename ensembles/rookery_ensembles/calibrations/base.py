@@ -147,7 +147,7 @@ class Registry:
             for method in getattr(module, "METHODS", ()):
                 self._methods[method.kind, method.name] = method
             for found in vars(module).values():
-                if isinstance(found, type) and issubclass(found, Calibration) and found is not Calibration:
+                if isinstance(found, type) and issubclass(found, Calibration) and "document" in vars(found):
                     self._readers[found.document] = found.from_dict
 
     def methods(self, kind: str) -> Mapping[str, Method]:

@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 
 from rookery_ensembles._documents import Fields
 from rookery_ensembles.calibrations._common import (
-    better,
-    checked,
+    Checked,
+    ClassCalibration,
+    fit_each,
     floored,
     n_maps,
     one_against_rest,
     require_columns,
 )
 from rookery_ensembles.calibrations._logits import check_numbers
-from rookery_ensembles.calibrations.base import CLASSES, Calibration, Covariates, FloatArray, Method
+from rookery_ensembles.calibrations.base import CLASSES, Covariates, FloatArray, Method
 from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import as_probabilities
 
@@ -27,7 +28,7 @@ _LARGEST, _PRIOR = 20.0, 1.0
 
 
 @dataclass(frozen=True)
-class BetaCalibration(Calibration):
+class BetaCalibration(ClassCalibration):
     """Odds of q: p^a / (1 - p)^b exp(c), a and b not negative (Kull, Silva Filho & Flach 2017).
 
     Of two classes the first one's probability is mapped; of more, each one's against the rest, and the
@@ -43,7 +44,6 @@ class BetaCalibration(Calibration):
     """(a, b, c) of each class, of two classes of the first; (1, 1, 0) changes nothing."""
 
     document: ClassVar[str] = "beta"
-    kinds: ClassVar[tuple[str, ...]] = (CLASSES,)
 
     def __post_init__(self) -> None:
         """Check the rules."""
@@ -54,27 +54,12 @@ class BetaCalibration(Calibration):
         return "beta " + " ".join(f"({a:.3f}, {b:.3f}, {c:.3f})" for a, b, c in self.parameters)
 
     @classmethod
-    def fit(
-        cls,
-        values_nk: NDArray[Any],
-        truth_index_n: NDArray[Any],
-        sample_weight: NDArray[Any] | None = None,
-        *,
-        sharpen: bool = True,
-        covariates: Covariates | None = None,
-    ) -> Self:
-        """Find the parameters of least log-loss, or those that change nothing where none lowers it.
+    def _found(cls, data: Checked) -> Self:
+        return cls(fit_each(_fit_one, data))
 
-        Raises
-        ------
-        InputError
-            When probabilities, truth or weights break their rules.
-        """
-        data = checked(values_nk, truth_index_n, sample_weight)
-        probability, index, weight = data
-        maps = range(n_maps(probability.shape[1]))
-        found = tuple(_fit_one(probability[:, k], index == k, weight) for k in maps)
-        return better(cls(found), cls((_IDENTITY,) * len(found)), data)
+    @classmethod
+    def _unchanged(cls, k: int) -> Self:
+        return cls((_IDENTITY,) * n_maps(k))
 
     def apply(self, values_nk: NDArray[Any], covariates: Covariates | None = None) -> FloatArray:
         """Return calibrated (N, K) probabilities; InputError when they break their rules."""
@@ -91,9 +76,7 @@ class BetaCalibration(Calibration):
     @classmethod
     def from_dict(cls, document: object, where: str) -> Self:
         """Read what `to_dict` returned; raises InputError, beginning with `where`, for anything else."""
-        fields = Fields(document, where, ("method", "parameters"))
-        if (method := fields.take("method", str)) != cls.document:
-            raise fail(fields.place("method"), f"must be `{cls.document}`, but found {method!r}")
+        fields = Fields.of_method(document, where, cls.document, ("parameters",))
         rows = fields.take_rows("parameters")
         _check(rows, fields.place("parameters"))
         return cls(tuple((a, b, c) for a, b, c in rows))

@@ -7,15 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles._documents import Fields
-from rookery_ensembles.calibrations._common import (
-    Checked,
-    better,
-    checked,
-    require_columns,
-    softmax,
-)
+from rookery_ensembles.calibrations._common import Checked, ClassCalibration, require_columns, softmax
 from rookery_ensembles.calibrations._logits import check_numbers, fit_log_linear, floored_log
-from rookery_ensembles.calibrations.base import CLASSES, Calibration, Covariates, FloatArray, Method
+from rookery_ensembles.calibrations.base import CLASSES, Covariates, FloatArray, Method
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metrics import log_loss
 from rookery_ensembles.probabilities import as_probabilities
@@ -26,7 +20,7 @@ _PARTS, _MOST_TO_CHOOSE = 3, 20_000
 
 
 @dataclass(frozen=True)
-class DirichletCalibration(Calibration):
+class DirichletCalibration(ClassCalibration):
     """q proportional to exp(W ln p + b) (Kull et al. 2019).
 
     Raises
@@ -41,7 +35,6 @@ class DirichletCalibration(Calibration):
     """K numbers, b."""
 
     document: ClassVar[str] = "dirichlet"
-    kinds: ClassVar[tuple[str, ...]] = (CLASSES,)
 
     def __post_init__(self) -> None:
         """Check the rules."""
@@ -52,29 +45,14 @@ class DirichletCalibration(Calibration):
         return f"Dirichlet, diagonal {' '.join(f'{row[i]:.3f}' for i, row in enumerate(self.matrix))}"
 
     @classmethod
-    def fit(
-        cls,
-        values_nk: NDArray[Any],
-        truth_index_n: NDArray[Any],
-        sample_weight: NDArray[Any] | None = None,
-        *,
-        sharpen: bool = True,
-        covariates: Covariates | None = None,
-    ) -> Self:
-        """Find W and b of least log-loss, with the pull (ODIR) that three-fold cross-validation prefers.
-
-        Where they do not lower the log-loss, they change nothing.
-
-        Raises
-        ------
-        InputError
-            When probabilities, truth or weights break their rules.
-        """
-        data = checked(values_nk, truth_index_n, sample_weight)
-        k = data[0].shape[1]
-        identity = cls(_rows(np.eye(k)), (0.0,) * k)
+    def _found(cls, data: Checked) -> Self:
+        """With the pull (ODIR) that three-fold cross-validation prefers."""
         found = fit_log_linear(data, _best_prior(data), diagonal=False)
-        return better(cls(_rows(found.matrix), found.offsets), identity, data)
+        return cls(_rows(found.matrix), found.offsets)
+
+    @classmethod
+    def _unchanged(cls, k: int) -> Self:
+        return cls(_rows(np.eye(k)), (0.0,) * k)
 
     def apply(self, values_nk: NDArray[Any], covariates: Covariates | None = None) -> FloatArray:
         """Return calibrated (N, K) probabilities; InputError when they break their rules."""
@@ -92,9 +70,7 @@ class DirichletCalibration(Calibration):
     @classmethod
     def from_dict(cls, document: object, where: str) -> Self:
         """Read what `to_dict` returned; raises InputError, beginning with `where`, for anything else."""
-        fields = Fields(document, where, ("method", "matrix", "offsets"))
-        if (method := fields.take("method", str)) != cls.document:
-            raise fail(fields.place("method"), f"must be `{cls.document}`, but found {method!r}")
+        fields = Fields.of_method(document, where, cls.document, ("matrix", "offsets"))
         matrix, offsets = fields.take_rows("matrix"), fields.take_list("offsets", float)
         _check(matrix, offsets, where)
         return cls(matrix, offsets)

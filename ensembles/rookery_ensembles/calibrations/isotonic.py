@@ -8,9 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles._documents import Fields
-from rookery_ensembles.calibrations._common import better, checked, n_maps, one_against_rest, require_columns
+from rookery_ensembles.calibrations._common import (
+    Checked,
+    ClassCalibration,
+    fit_each,
+    n_maps,
+    one_against_rest,
+    require_columns,
+)
 from rookery_ensembles.calibrations._steps import check_rising, grouped, rising
-from rookery_ensembles.calibrations.base import CLASSES, Calibration, Covariates, FloatArray, Method
+from rookery_ensembles.calibrations.base import CLASSES, Covariates, FloatArray, Method
 from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import as_probabilities
 
@@ -19,7 +26,7 @@ _IDENTITY: Knots = ((0.0, 1.0), (0.0, 1.0))
 
 
 @dataclass(frozen=True)
-class IsotonicCalibration(Calibration):
+class IsotonicCalibration(ClassCalibration):
     """The rising map nearest to the truth (Zadrozny & Elkan 2002), its ends drawn in.
 
     Isotonic regression says 0 and 1 where a run of objects at the ends is of one class, and a single
@@ -38,7 +45,6 @@ class IsotonicCalibration(Calibration):
     """Of each class, of two classes of the first: scores that increase, and the probabilities there."""
 
     document: ClassVar[str] = "isotonic"
-    kinds: ClassVar[tuple[str, ...]] = (CLASSES,)
 
     def __post_init__(self) -> None:
         """Check the rules."""
@@ -50,27 +56,12 @@ class IsotonicCalibration(Calibration):
         return f"isotonic, {' '.join(str(len(scores)) for scores, _ in self.knots)} knots"
 
     @classmethod
-    def fit(
-        cls,
-        values_nk: NDArray[Any],
-        truth_index_n: NDArray[Any],
-        sample_weight: NDArray[Any] | None = None,
-        *,
-        sharpen: bool = True,
-        covariates: Covariates | None = None,
-    ) -> Self:
-        """Find the maps, or those that change nothing where they do not lower the log-loss.
+    def _found(cls, data: Checked) -> Self:
+        return cls(fit_each(_fit_one, data))
 
-        Raises
-        ------
-        InputError
-            When probabilities, truth or weights break their rules.
-        """
-        data = checked(values_nk, truth_index_n, sample_weight)
-        probability, index, weight = data
-        maps = range(n_maps(probability.shape[1]))
-        found = tuple(_fit_one(probability[:, k], index == k, weight) for k in maps)
-        return better(cls(found), cls((_IDENTITY,) * len(found)), data)
+    @classmethod
+    def _unchanged(cls, k: int) -> Self:
+        return cls((_IDENTITY,) * n_maps(k))
 
     def apply(self, values_nk: NDArray[Any], covariates: Covariates | None = None) -> FloatArray:
         """Return calibrated (N, K) probabilities; InputError when they break their rules."""
@@ -88,9 +79,7 @@ class IsotonicCalibration(Calibration):
     @classmethod
     def from_dict(cls, document: object, where: str) -> Self:
         """Read what `to_dict` returned; raises InputError, beginning with `where`, for anything else."""
-        fields = Fields(document, where, ("method", "knots"))
-        if (method := fields.take("method", str)) != cls.document:
-            raise fail(fields.place("method"), f"must be `{cls.document}`, but found {method!r}")
+        fields = Fields.of_method(document, where, cls.document, ("knots",))
         found = []
         for table in fields.sections("knots", ("scores", "values")):
             scores, values = table.take_list("scores", float), table.take_list("values", float)

@@ -22,7 +22,7 @@ PRIORS = (3.0, 30.0, 300.0)
 _DEGREE, _KNOTS = 3, 33
 _PARTS, _MOST_TO_CHOOSE, _MOST_TO_FIT = 3, 20_000, 100_000
 _BLOCK = 20_000
-_KEYS = ("method", "base", "covariates", "slopes")
+_KEYS = ("base", "covariates", "slopes")
 
 
 @dataclass(frozen=True)
@@ -149,9 +149,7 @@ class LocalCalibration(Calibration):
     @classmethod
     def from_dict(cls, document: object, where: str) -> Self:
         """Read what `to_dict` returned; raises InputError, beginning with `where`, for anything else."""
-        fields = Fields(document, where, _KEYS)
-        if (method := fields.take("method", str)) != cls.document:
-            raise fail(fields.place("method"), f"must be `{cls.document}`, but found {method!r}")
+        fields = Fields.of_method(document, where, cls.document, _KEYS)
         base = PdfCalibration.from_dict(fields.raw("base"), fields.place("base"))
         listed = fields.sections("covariates", ("name", "knots"))
         names = tuple(entry.take("name", str) for entry in listed)

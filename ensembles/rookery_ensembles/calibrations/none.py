@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from rookery_ensembles._documents import Fields
 from rookery_ensembles.calibrations.base import CLASSES, PDFS, Calibration, Covariates, FloatArray, Method
-from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import as_probabilities, check_sample_weight, check_truth_index
 
 
@@ -49,9 +48,7 @@ class NoCalibration(Calibration):
     @classmethod
     def from_dict(cls, document: object, where: str) -> Self:
         """Read what `to_dict` returned; raises InputError, beginning with `where`, for anything else."""
-        fields = Fields(document, where, ("method",))
-        if (method := fields.take("method", str)) != cls.document:
-            raise fail(fields.place("method"), f"must be `{cls.document}`, but found {method!r}")
+        Fields.of_method(document, where, cls.document, ())
         return cls()
 
 

@@ -128,10 +128,7 @@ class TemperatureCalibration(Calibration):
         InputError
             Beginning with `where`, when it is something else.
         """
-        fields = Fields(document, where, ("method", "temperature"))
-        method = fields.take("method", str)
-        if method != "temperature":
-            raise fail(fields.place("method"), f"must be `temperature`, but found {method!r}")
+        fields = Fields.of_method(document, where, cls.document, ("temperature",))
         temperature = fields.take("temperature", float)
         _check_temperature(temperature, fields.place("temperature"))
         return cls(temperature)

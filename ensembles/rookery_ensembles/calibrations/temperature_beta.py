@@ -170,9 +170,7 @@ class PdfCalibration(Calibration):
         InputError
             Beginning with `where`, when it is something else.
         """
-        fields = Fields(document, where, ("method", *_RANGES, "weights"))
-        if (method := fields.take("method", str)) != _METHOD:
-            raise fail(fields.place("method"), f"must be `{_METHOD}`, but found {method!r}")
+        fields = Fields.of_method(document, where, cls.document, (*_RANGES, "weights"))
         values = {name: fields.take(name, float) for name in _RANGES}
         for name, value in values.items():
             _check_range(name, value, fields.place(name))

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles._documents import Fields
-from rookery_ensembles.calibrations._common import better, checked, require_columns, softmax
+from rookery_ensembles.calibrations._common import Checked, ClassCalibration, require_columns, softmax
 from rookery_ensembles.calibrations._logits import check_numbers, fit_log_linear, floored_log
-from rookery_ensembles.calibrations.base import CLASSES, Calibration, Covariates, FloatArray, Method
+from rookery_ensembles.calibrations.base import CLASSES, Covariates, FloatArray, Method
 from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import as_probabilities
 
@@ -18,7 +18,7 @@ _PRIOR = 1.0
 
 
 @dataclass(frozen=True)
-class VectorCalibration(Calibration):
+class VectorCalibration(ClassCalibration):
     """q_k proportional to p_k^(a_k) exp(b_k) (Guo et al. 2017, section 4.2, applied to log p).
 
     Raises
@@ -32,7 +32,6 @@ class VectorCalibration(Calibration):
     """K numbers a and b each; scales are not negative. 1 and 0 change nothing."""
 
     document: ClassVar[str] = "vector"
-    kinds: ClassVar[tuple[str, ...]] = (CLASSES,)
 
     def __post_init__(self) -> None:
         """Check the rules."""
@@ -43,27 +42,13 @@ class VectorCalibration(Calibration):
         return f"vector scaling, scales {' '.join(f'{a:.3f}' for a in self.scales)}"
 
     @classmethod
-    def fit(
-        cls,
-        values_nk: NDArray[Any],
-        truth_index_n: NDArray[Any],
-        sample_weight: NDArray[Any] | None = None,
-        *,
-        sharpen: bool = True,
-        covariates: Covariates | None = None,
-    ) -> Self:
-        """Find scales and offsets of least log-loss, or those that change nothing where none lowers it.
-
-        Raises
-        ------
-        InputError
-            When probabilities, truth or weights break their rules.
-        """
-        data = checked(values_nk, truth_index_n, sample_weight)
-        k = data[0].shape[1]
-        identity = cls((1.0,) * k, (0.0,) * k)
+    def _found(cls, data: Checked) -> Self:
         found = fit_log_linear(data, _PRIOR, diagonal=True)
-        return better(cls(tuple(np.diag(found.matrix).tolist()), found.offsets), identity, data)
+        return cls(tuple(np.diag(found.matrix).tolist()), found.offsets)
+
+    @classmethod
+    def _unchanged(cls, k: int) -> Self:
+        return cls((1.0,) * k, (0.0,) * k)
 
     def apply(self, values_nk: NDArray[Any], covariates: Covariates | None = None) -> FloatArray:
         """Return calibrated (N, K) probabilities; InputError when they break their rules."""
@@ -80,9 +65,7 @@ class VectorCalibration(Calibration):
     @classmethod
     def from_dict(cls, document: object, where: str) -> Self:
         """Read what `to_dict` returned; raises InputError, beginning with `where`, for anything else."""
-        fields = Fields(document, where, ("method", "scales", "offsets"))
-        if (method := fields.take("method", str)) != cls.document:
-            raise fail(fields.place("method"), f"must be `{cls.document}`, but found {method!r}")
+        fields = Fields.of_method(document, where, cls.document, ("scales", "offsets"))
         scales, offsets = fields.take_list("scales", float), fields.take_list("offsets", float)
         _check(scales, offsets, where)
         return cls(scales, offsets)

@@ -8,9 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles._documents import Fields
-from rookery_ensembles.calibrations._common import better, checked, n_maps, one_against_rest, require_columns
+from rookery_ensembles.calibrations._common import (
+    Checked,
+    ClassCalibration,
+    fit_each,
+    n_maps,
+    one_against_rest,
+    require_columns,
+)
 from rookery_ensembles.calibrations._steps import Grouped, check_rising, grouped, rising
-from rookery_ensembles.calibrations.base import CLASSES, Calibration, Covariates, FloatArray, Method
+from rookery_ensembles.calibrations.base import CLASSES, Covariates, FloatArray, Method
 from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import as_probabilities
 
@@ -42,7 +49,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class VennAbersCalibration(Calibration):
+class VennAbersCalibration(ClassCalibration):
     """Inductive Venn-Abers predictor (Vovk & Petej 2014; fast form Vovk, Petej & Fedorova 2015).
 
     An object is added to those of the fit once as of the class and once as not; isotonic regressions give
@@ -61,7 +68,6 @@ class VennAbersCalibration(Calibration):
     """Of each class, of two classes of the first; none changes nothing."""
 
     document: ClassVar[str] = "venn_abers"
-    kinds: ClassVar[tuple[str, ...]] = (CLASSES,)
 
     def __post_init__(self) -> None:
         """Check the rules."""
@@ -73,27 +79,12 @@ class VennAbersCalibration(Calibration):
         return f"Venn-Abers, {' '.join(str(len(table.at)) for table in self.tables) or 'no'} scores"
 
     @classmethod
-    def fit(
-        cls,
-        values_nk: NDArray[Any],
-        truth_index_n: NDArray[Any],
-        sample_weight: NDArray[Any] | None = None,
-        *,
-        sharpen: bool = True,
-        covariates: Covariates | None = None,
-    ) -> Self:
-        """Find the tables, or what changes nothing where they do not lower the log-loss.
+    def _found(cls, data: Checked) -> Self:
+        return cls(fit_each(_fit_one, data))
 
-        Raises
-        ------
-        InputError
-            When probabilities, truth or weights break their rules.
-        """
-        data = checked(values_nk, truth_index_n, sample_weight)
-        probability, index, weight = data
-        maps = range(n_maps(probability.shape[1]))
-        found = tuple(_fit_one(probability[:, k], index == k, weight) for k in maps)
-        return better(cls(found), cls(()), data)
+    @classmethod
+    def _unchanged(cls, k: int) -> Self:
+        return cls(())
 
     def apply(self, values_nk: NDArray[Any], covariates: Covariates | None = None) -> FloatArray:
         """Return calibrated (N, K) probabilities; InputError when they break their rules."""
@@ -111,9 +102,7 @@ class VennAbersCalibration(Calibration):
     @classmethod
     def from_dict(cls, document: object, where: str) -> Self:
         """Read what `to_dict` returned; raises InputError, beginning with `where`, for anything else."""
-        fields = Fields(document, where, ("method", "tables"))
-        if (method := fields.take("method", str)) != cls.document:
-            raise fail(fields.place("method"), f"must be `{cls.document}`, but found {method!r}")
+        fields = Fields.of_method(document, where, cls.document, ("tables",))
         tables = []
         for given in fields.sections("tables", _KEYS):
             table = Table(*(given.take_list(key, float) for key in _KEYS))
