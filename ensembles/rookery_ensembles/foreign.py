@@ -169,22 +169,11 @@ def combine(
         As `read_members`, `KnownTruth.match` and `choose` do.
     """
     members = read_members(files, target, object_id=truth.object_id)
-    first = members[0]
     for member in members:
         truth.check_source(member.info, member.info.maker)
-    matched, truth_n = truth.match(first, f"predictions of {first.info.maker}")
-    by_name = dict(zip(first.object_id.tolist(), truth_n.tolist(), strict=True))
-    kind = first.info.target.truth_dtype
-    judged = []
-    for member in members:
-        if member is not first:
-            truth.match(member, f"predictions of {member.info.maker}")
-        lacking = [name for name in member.object_id.tolist() if name not in by_name]
-        if lacking:
-            rule = f"the objects must be those of {first.info.maker}, but {lacking[0]} is not among them"
-            raise fail(f"predictions of {member.info.maker}", rule)
-        known: NDArray[Any] = np.array([by_name[name] for name in member.object_id.tolist()], dtype=kind)
-        judged.append(replace(member, truth=known))
+    matches = [truth.match(member, f"predictions of {member.info.maker}") for member in members]
+    matched = matches[0][0]
+    judged = [replace(member, truth=known) for member, (_, known) in zip(members, matches, strict=True)]
     candidates = [
         CandidateMember(m.info.maker, Path(file), m.info.maker, m)
         for file, m in zip(files, judged, strict=True)

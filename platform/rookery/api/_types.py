@@ -1,7 +1,7 @@
 """Types of arguments that several verbs share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from rookery.signature import Between
 
@@ -9,6 +9,8 @@ PathLike = str | Path
 FileOrName = Annotated[PathLike, "a file, or the name of one that ships"]
 Count = Annotated[int, Between(1)]
 Seed = Annotated[int, Between(0, 2**31 - 1)]
+Combining = Literal["greedy", "auto", "mean", "em", "crps", "top_k"]
+"""How members are combined; see :func:`rookery_ensembles.choose`."""
 BINARY = ("Ia", "non-Ia")
 BINS = (0.0, 0.4, 180)
 """Lower edge, upper edge and number of redshift bins (Pasquet et al. 2019)."""

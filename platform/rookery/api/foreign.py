@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from rookery.api._types import PathLike
+from rookery.api._types import Combining, PathLike
 
 if TYPE_CHECKING:
     from rookery_ensembles import Predictions, Target
@@ -20,7 +20,7 @@ def combine(
     bins: tuple[float, float, int] | None = None,
     class_names: Sequence[str] | None = None,
     id_column: str | None = None,
-    by: Literal["greedy", "auto", "mean", "em", "crps", "top_k"] = "greedy",
+    by: Combining = "greedy",
     positive: str = "Ia",
     overwrite: bool = False,
 ) -> "Combined":

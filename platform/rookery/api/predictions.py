@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from rookery.api._types import BINARY, PathLike, Seed
+from rookery.api._types import BINARY, Combining, PathLike, Seed
 from rookery.signature import Between
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def ensemble(
     study: PathLike,
     *,
     out: PathLike | None = None,
-    by: Literal["greedy", "auto", "mean", "em", "crps", "top_k"] = "greedy",
+    by: Combining = "greedy",
     positive: str = "Ia",
     overwrite: bool = False,
 ) -> "StudyEnsemble":
