@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from rookery.surveys import Survey
     from rookery.training.job import TrainingJob
 
+# Two processes whose linear algebra spins on both cores take ten times as long as one after the other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Ray's workers would otherwise starve beside the tests of the other process.
 os.environ.setdefault("RAY_worker_niceness", "0")
 # A busy machine must not fail a test: only pytest's timeout judges time.
