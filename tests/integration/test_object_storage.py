@@ -1,4 +1,4 @@
-"""Studies on a real S3-compatible server: made, continued and read elsewhere, and a server that goes away."""
+"""Studies and campaigns on a real S3-compatible server: begun, continued elsewhere, a server that is away."""
 
 import os
 import subprocess
@@ -90,3 +90,70 @@ def test_a_study_on_object_storage_outlives_the_server_away_for_twenty_seconds(
     assert Path(api.ensemble(place, out=tmp_path / "bundle").bundle.path).is_dir()
     end(start(survey, place, tmp_path, 3), tmp_path)
     assert remote.names("members") == ["0000", "0001", "0002"]
+
+
+CAMPAIGN = """\
+name: far
+surveys: {sky: {path: SKY}, other: {path: OTHER}}
+defaults:
+  family: pelican
+  members: 2
+  configuration: {days_per_column: 16, merged_blocks: 1, temporal_filters: 2, band_filters: 8, features: 8,
+                  merged_filters: 2, batch_size: 32, learning_rate: 0.01, epochs: 4}
+experiments:
+  here: {survey: sky, split: half}
+  there: {survey: sky, split: half, test_survey: other, rows: [plain, ensemble]}
+rows:
+  - {name: trees, baseline: binned-trees}
+  - {name: plain, configuration: {}}
+  - {name: ensemble, ensemble_of: [plain]}
+table: {replicates: 20}
+"""
+
+
+def test_a_campaign_on_object_storage_goes_on_on_another_machine(
+    survey, other_survey, tmp_path, place, monkeypatch
+):
+    from rookery import api
+    from rookery.search.storage.remote_folder import RemoteFolder
+    from rookery_ensembles import load_bundle
+
+    file = tmp_path / "far.yaml"
+    file.write_text(CAMPAIGN.replace("SKY", str(survey.path)).replace("OTHER", str(other_survey.path)))
+    words = [sys.executable, "-m", "rookery", "campaign", str(file), "--out", place, "--processes", "1"]
+    remote = RemoteFolder(place)
+    with (tmp_path / "log").open("w") as log:
+        driver = subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        limit = time.monotonic() + 120
+        while not any("card.json" in remote.names(f"members/{name}") for name in remote.names("members")):
+            assert driver.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < limit
+            time.sleep(0.1)
+    finally:
+        driver.kill()
+        driver.wait()
+    finished = {
+        name: remote.read(f"members/{name}/card.json")
+        for name in remote.names("members")
+        if "card.json" in remote.names(f"members/{name}")
+    }
+
+    monkeypatch.setenv("ROOKERY_CACHE", str(tmp_path / "another-machine"))
+    with (tmp_path / "log").open("w") as log:
+        end(subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT), tmp_path)
+    assert len(remote.names("members")) == 2
+    assert {name: remote.read(f"members/{name}/card.json") for name in finished} == finished
+    assert remote.names("running") == remote.names("failed") == []
+    assert len(remote.names("predictions")) == 3, "the baseline's, and two members' for the other survey"
+
+    monkeypatch.setenv("ROOKERY_CACHE", str(tmp_path / "a-third-machine"))
+    there = api.status(place)
+    assert (there["networks"]["finished"], there["networks"]["missing"]) == (2, 0)
+    rows = {(row["experiment"], row["row"]) for row in there["rows"]}
+    assert rows >= {("here", "ensemble"), ("there", "plain")}
+    with (tmp_path / "log").open("w") as log:
+        end(subprocess.Popen(words, stdout=log, stderr=subprocess.STDOUT), tmp_path)
+    mirror = RemoteFolder(place).mirror
+    assert load_bundle(mirror / "ensembles" / "here" / "ensemble").members
+    assert (mirror / "table.md").read_bytes() == remote.read("table.md")

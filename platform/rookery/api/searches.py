@@ -178,9 +178,9 @@ def campaign(
     file
         Campaign: a YAML file, or the name of one that ships.
     out
-        Folder of the campaign; one that exists is continued.
+        Folder of the campaign, or its URL (s3://bucket/path); one that exists is continued.
     surveys
-        Folder where surveys are made; by default OUT/surveys.
+        Folder where surveys are made, which every node sees; by default OUT/surveys.
     survey_paths
         NAME=FOLDER: take this survey store; may be repeated.
     settings
@@ -245,17 +245,18 @@ def status(path: PathLike) -> dict[str, Any]:
     Parameters
     ----------
     path
-        Folder of a study (or its URL) or a campaign, running or not.
+        Folder of a study or a campaign, or its URL, running or not.
 
     Raises
     ------
     InputError
         When the folder is neither.
     """
-    from rookery.search.storage.remote_folder import local_study
+    from rookery.campaigns.remote import local_campaign
+    from rookery.search.storage.remote_folder import is_url, local_study
     from rookery_ensembles.errors import fail
 
-    folder = local_study(path)
+    folder = (local_campaign(str(path)) if is_url(path) else None) or local_study(path)
     if (folder / "study.yaml").is_file():
         from rookery.search.status import study_status
 

@@ -11,6 +11,7 @@ from rookery.campaigns.load import Campaign
 from rookery.campaigns.prepare import ExperimentData, digest
 from rookery.documents import Document
 from rookery.networks.configuration import configuration_hash
+from rookery.search.storage.remote_folder import RemoteFolder
 from rookery.training.card import CARD, CONFIG, WEIGHTS, read_card
 from rookery.training.job import TrainingJob
 from rookery.training.target import target_fields
@@ -23,6 +24,8 @@ class Folders:
     """Where a campaign keeps what it makes."""
 
     out: Path
+    remote: RemoteFolder | None = None
+    """Where it lives when it is at a URL; `out` is then its mirror on this machine."""
 
     @property
     def members(self) -> Path:
@@ -61,14 +64,15 @@ class NetworkTask(Document):
 
     job: TrainingJob
     surveys: dict[str, str]
-    """Prediction file to write -> survey whose objects to predict, beside the test objects of its own."""
+    """Prediction file to write, in the campaign's folder -> survey whose objects to predict, beside its own
+    test objects."""
     size: int
     """Light curves that training sees, epochs times objects: what it costs, relative to others."""
 
     def is_finished(self, folders: Folders) -> bool:
         """Whether nothing is left to do."""
         return is_whole(folders.members / self.job.member) and all(
-            Path(out).is_file() for out in self.surveys
+            (folders.out / name).is_file() for name in self.surveys
         )
 
 
@@ -150,8 +154,8 @@ def network_tasks(
             job = training_job(campaign, data, experiment, row, seed, fold)
             surveys = {}
             if data.predicts_elsewhere:
-                out = folders.elsewhere(job.member, data).absolute()
-                surveys[str(out)] = str(data.test_survey.path.absolute())
+                out = folders.elsewhere(job.member, data).relative_to(folders.out)
+                surveys[out.as_posix()] = str(data.test_survey.path.absolute())
             epochs = campaign.family_of(row).configure(job.configuration).epochs
             known = tasks.get(job.member)
             tasks[job.member] = NetworkTask(

@@ -22,6 +22,7 @@ from rookery.campaigns.plan import (
     network_tasks,
 )
 from rookery.campaigns.prepare import check_options, prepare
+from rookery.campaigns.remote import DOCUMENT, bring, campaign_folders, published
 from rookery.campaigns.scores import Line, check_bins, score_campaign
 from rookery.campaigns.table import write_tables
 from rookery.campaigns.train import forget_sessions, train_networks
@@ -36,7 +37,6 @@ from rookery_ensembles.files import check_name, sweep, write_text
 from rookery_ensembles.shown import short_repr
 
 logger = logging.getLogger(__name__)
-DOCUMENT = "campaign.yaml"
 
 
 @short_repr
@@ -100,12 +100,15 @@ def run_campaign(
         raise InputError(f"`processes` must be at least 1, but is {processes}")
     if seconds_per_network is not None and not seconds_per_network > 0:
         raise InputError(f"`seconds_per_network` must be above 0, but is {seconds_per_network:g}")
-    folders = Folders(Path(out))
+    folders = campaign_folders(out)
+    if folders.remote is not None:
+        _check_remote(campaign, folders.remote.url, surveys, address)
+    bring(folders)
     price = None if price_per_device_hour is None else Price(price_per_device_hour, currency)
     plan = describe_plan(campaign, folders, seconds_per_network, processes, price)
     if dry_run:
         return CampaignResult(folders.out, plan)
-    with _claimed(folders, campaign):
+    with _claimed(folders, campaign), published(folders):
         for folder in (folders.members, folders.running, folders.predictions, folders.failed):
             sweep(folder, alone=True)
         forget_sessions(folders)
@@ -125,11 +128,23 @@ def run_campaign(
         ]
         resources = Resources(address, processes, cpus_per_network, gpus_per_network)
         errors = _work(campaign, folders, tasks, baselines, resources, console)
+        bring(folders)
         lines = score_campaign(campaign, datasets, folders)
         table = write_tables(campaign, datasets, lines, folders, errors)
     if errors:
         raise _missing(campaign, folders, lines, errors)
     return CampaignResult(folders.out, plan, lines, table, len(tasks))
+
+
+def _check_remote(campaign: Campaign, url: str, surveys: str | Path | None, address: str | None) -> None:
+    """Refuse what only a folder that every node sees can do."""
+    if campaign.document.defaults.workers_per_network > 1:
+        rule = "`defaults.workers_per_network` above 1 needs a folder that every node sees"
+        raise fail(campaign.source.path, f"{rule}, but the campaign is at {url}")
+    made = [name for name, survey in campaign.document.surveys.items() if survey.path is None]
+    if address is not None and surveys is None and made:
+        rule = "survey stores must lie where every node sees them: give --surveys FOLDER"
+        raise fail(campaign.source.path, f"{rule}, because the campaign is at {url} and makes {made[0]}")
 
 
 def _work(

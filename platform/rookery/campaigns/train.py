@@ -90,6 +90,7 @@ class NetworkQueue(Queue[_Network]):
             shutil.rmtree(folder)
         return {
             "trial": network.number,
+            "remote": self._folders.remote and self._folders.remote.url,
             "jobs": [task.job.model_dump(mode="json")],
             "surveys": task.surveys,
             "one_survey": False,

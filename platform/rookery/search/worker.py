@@ -49,7 +49,7 @@ class TrialPlan(Document):
     beside: tuple[str, ...] = ()
     """Objectives beside the first."""
     surveys: dict[str, str] = Field(default_factory=dict)
-    """Prediction file to write -> survey whose objects the last member shall predict, too."""
+    """Prediction file to write, in the folder -> survey whose objects the last member shall predict, too."""
     one_survey: bool = True
     """Whether all trials learn from this survey: one that is gone or altered then lets none go on."""
     cpus: float
@@ -185,7 +185,7 @@ def run_plan(plan: TrialPlan, send: Send, team: "Team | None" = None) -> None:
             cards.append(keep_trying(train, may_pass, str(study), FOLDER_SECONDS) if alone else train())
             place.publish_member(member)
         if team.leads:
-            _predict_surveys(plan, member_folder(study, member))
+            _predict_surveys(plan, place, member_folder(study, member))
     except InterruptedTraining:
         place.publish_checkpoint(member, now=True)
         leave()
@@ -203,17 +203,18 @@ def run_plan(plan: TrialPlan, send: Send, team: "Team | None" = None) -> None:
     )
 
 
-def _predict_surveys(plan: TrialPlan, member: Path) -> None:
+def _predict_surveys(plan: TrialPlan, place: RemoteFolder | SharedFolder, member: Path) -> None:
     """Predict every survey that a member shall predict beside the objects of its own."""
     from rookery.surveys import open_survey
     from rookery.training.data import find_device
     from rookery.training.member import open_member
     from rookery_ensembles import write_predictions
 
-    for out, survey in plan.surveys.items():
-        if not Path(out).is_file():
+    for name, survey in plan.surveys.items():
+        if not place.fetch(name):
             opened = open_member(member, find_device(gpus=plan.gpus))
-            write_predictions(opened.predict(open_survey(survey)), out)
+            write_predictions(opened.predict(open_survey(survey)), place.mirror / name)
+            place.publish(name)
 
 
 def _last_words(plan: TrialPlan, error: Exception) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A study at a URL: object storage holds what is finished, and a local folder mirrors it.
+"""A study or campaign at a URL: object storage holds what is finished, and a local folder mirrors it.
 
 Members never change once they are finished, so a copy never grows stale. A member's objects are put with
 ``card.json`` last: one without a card is not finished. A checkpoint is one object, and a put is atomic.
@@ -35,12 +35,12 @@ _REFUSED = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "InvalidAccessKeyId", "SignatureD
 
 
 def is_url(path: object) -> bool:
-    """Whether a study is named by a URL rather than by a folder."""
+    """Whether a study or campaign is named by a URL rather than by a folder."""
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", str(path)) is not None
 
 
 class RemoteFolder:
-    """Where a study at a URL lives, and its mirror on this machine.
+    """Where a study or campaign at a URL lives, and its mirror on this machine.
 
     Raises
     ------
@@ -53,11 +53,11 @@ class RemoteFolder:
         scheme, _, rest = str(url).partition(":")
         rest = rest.strip("/")
         if scheme not in SCHEMES or not rest:
-            rule = f"a study's URL must be {', '.join(f'{name}://...' for name in SCHEMES)}"
-            raise InputError(f"--study: {rule}, but is {url!s}")
+            rule = f"the URL of a study or campaign must be {', '.join(f'{name}://...' for name in SCHEMES)}"
+            raise InputError(f"{rule}, but is {url!s}")
         if "@" in rest.split("/")[0] or "?" in rest:
-            rule = "a study's URL must hold no credentials and no options; the environment gives them"
-            raise InputError(f"--study: {rule}")
+            rule = "the URL of a study or campaign must hold no credentials and no options"
+            raise InputError(f"{rule}; the environment gives them")
         self.url = f"{scheme}:///{rest}" if scheme == "file" else f"{scheme}://{rest}"
         self._scheme, self._root = scheme, f"/{rest}" if scheme == "file" else rest
         digest = hashlib.sha256(self.url.encode()).hexdigest()[:12]
@@ -92,7 +92,7 @@ class RemoteFolder:
             raise fail(self.url, f"cannot be reached ({reason(error)})") from error
 
     def names(self, folder: str = "") -> list[str]:
-        """Return the names in a folder of the study; none when there is no such folder."""
+        """Return the names in a folder; none when there is no such folder."""
         from pyarrow import fs
 
         selector = fs.FileSelector(self._at(folder), allow_not_found=True)
@@ -136,6 +136,17 @@ class RemoteFolder:
 
         self._patient(delete)
 
+    def fetch(self, name: str) -> bool:
+        """Bring an object that the mirror lacks; return whether it is there."""
+        local = self.mirror / name
+        if not local.is_file() and (content := self.read(name)) is not None:
+            self._keep(local, content)
+        return local.is_file()
+
+    def publish(self, name: str) -> None:
+        """Put a file of the mirror."""
+        self.put(name, (self.mirror / name).read_bytes())
+
     def fetch_document(self) -> bool:
         """Bring study.yaml to the mirror; return whether there is one.
 
@@ -151,8 +162,7 @@ class RemoteFolder:
             return False
         if not local.is_file():
             self._keep(local, content)
-        if not (self.mirror / WEIGHTS).is_file() and (weights := self.read(WEIGHTS)) is not None:
-            self._keep(self.mirror / WEIGHTS, weights)
+        self.fetch(WEIGHTS)
         return True
 
     def fetch_member(self, member: str) -> bool:
@@ -188,7 +198,7 @@ class RemoteFolder:
         folder = self.mirror / "members" / member
         if self.read(f"members/{member}/{CARD}") is None:
             for path in sorted(folder.iterdir(), key=lambda path: (path.name == CARD, path.name)):
-                self.put(f"members/{member}/{path.name}", path.read_bytes())
+                self.publish(f"members/{member}/{path.name}")
         self.remove(f"running/{member}.safetensors")
 
     def fetch_checkpoint(self, member: str) -> None:
@@ -251,13 +261,20 @@ def _may_pass(error: Exception) -> bool:
 
 
 class SharedFolder:
-    """Where a study lives whose folder every node sees: nothing is to be brought or put."""
+    """Where a study or campaign lives whose folder every node sees: nothing is to be brought or put."""
 
     def __init__(self, folder: Path) -> None:
         self.mirror = folder
 
     def prepare(self, member: str) -> None:
         """Bring nothing."""
+
+    def fetch(self, name: str) -> bool:
+        """Bring nothing; return whether a file is there."""
+        return (self.mirror / name).is_file()
+
+    def publish(self, name: str) -> None:
+        """Put nothing."""
 
     def publish_member(self, member: str) -> None:
         """Put nothing."""

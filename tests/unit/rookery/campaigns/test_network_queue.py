@@ -110,7 +110,7 @@ def test_a_member_that_lost_files_is_trained_again_and_predicts_other_surveys(
     out.parent.mkdir()
     task = NetworkTask(
         job=make_job(member="one", configuration={"epochs": 1}),
-        surveys={str(out): str(tiny_survey.path)},
+        surveys={"predictions/one.parquet": str(tiny_survey.path)},
         size=1,
     )
     (tmp_path / "members" / "one").mkdir(parents=True)
