@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from rookery.api._types import BINARY, BINS, Count, FileOrName, PathLike, Seed
@@ -202,23 +203,19 @@ def campaign(
     currency
         Of that price.
     """
-    from rookery.campaigns.run import run_campaign
+    from rookery.campaigns.load import find_campaign, load_campaign
+    from rookery.campaigns.plan import Price
+    from rookery.campaigns.remote import campaign_folders
+    from rookery.campaigns.run import Resources, plan_campaign, run_campaign
 
-    return run_campaign(
-        file,
-        out,
-        surveys=surveys,
-        survey_paths=survey_paths,
-        settings=settings,
-        processes=processes,
-        cpus_per_network=cpus_per_network,
-        gpus_per_network=gpus_per_network,
-        address=address,
-        dry_run=dry_run,
-        seconds_per_network=seconds_per_network,
-        price_per_device_hour=price_per_device_hour,
-        currency=currency,
-    )
+    loaded = load_campaign(find_campaign(file), settings=settings, survey_paths=survey_paths)
+    price = None if price_per_device_hour is None else Price(price_per_device_hour, currency)
+    folders = campaign_folders(out)
+    planned = plan_campaign(loaded, folders, processes, seconds_per_network, price)
+    if dry_run:
+        return planned
+    resources = Resources(address, processes, cpus_per_network, gpus_per_network)
+    return run_campaign(loaded, folders, planned.plan, Path(surveys) if surveys else None, resources)
 
 
 def pareto(study: PathLike) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Run a campaign: make what is missing, train what is missing, judge everything, write the table."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from rich.console import Console
 
 from rookery.baselines import run_baseline
 from rookery.campaigns.differences import check_between
-from rookery.campaigns.load import Campaign, find_campaign, load_campaign
+from rookery.campaigns.load import Campaign
 from rookery.campaigns.plan import (
     BaselineTask,
     Folders,
@@ -22,7 +22,7 @@ from rookery.campaigns.plan import (
     network_tasks,
 )
 from rookery.campaigns.prepare import check_options, prepare
-from rookery.campaigns.remote import DOCUMENT, bring, campaign_folders, published
+from rookery.campaigns.remote import DOCUMENT, bring, published
 from rookery.campaigns.scores import Line, check_bins, score_campaign
 from rookery.campaigns.table import write_tables
 from rookery.campaigns.train import forget_sessions, train_networks
@@ -69,45 +69,34 @@ class Resources:
     """Of each network."""
 
 
-def run_campaign(
-    file: str | Path,
-    out: str | Path,
-    *,
-    surveys: str | Path | None = None,
-    survey_paths: Mapping[str, str | Path] | None = None,
-    settings: Mapping[str, Any] | None = None,
-    processes: int | None = None,
-    cpus_per_network: float = 1,
-    gpus_per_network: float | None = None,
-    address: str | None = None,
-    dry_run: bool = False,
-    seconds_per_network: float | None = None,
-    price_per_device_hour: float | None = None,
-    currency: str = "USD",
-    console: Console | None = None,
+def plan_campaign(
+    campaign: Campaign, folders: Folders, processes: int | None, seconds: float | None, price: Price | None
 ) -> CampaignResult:
-    """Run a campaign file to its table; see :func:`rookery.api.campaign`.
-
-    Parameters
-    ----------
-    console
-        Where progress is shown; by default standard error.
-    """
-    console = console or Console(stderr=True)
-    campaign = load_campaign(find_campaign(file), settings=settings, survey_paths=survey_paths)
+    """Say what a campaign takes, and make nothing; see :func:`rookery.campaigns.plan.describe_plan`."""
     check_options(campaign)
     if processes is not None and processes < 1:
         raise InputError(f"`processes` must be at least 1, but is {processes}")
-    if seconds_per_network is not None and not seconds_per_network > 0:
-        raise InputError(f"`seconds_per_network` must be above 0, but is {seconds_per_network:g}")
-    folders = campaign_folders(out)
-    if folders.remote is not None:
-        _check_remote(campaign, folders.remote.url, surveys, address)
+    if seconds is not None and not seconds > 0:
+        raise InputError(f"`seconds_per_network` must be above 0, but is {seconds:g}")
     bring(folders)
-    price = None if price_per_device_hour is None else Price(price_per_device_hour, currency)
-    plan = describe_plan(campaign, folders, seconds_per_network, processes, price)
-    if dry_run:
-        return CampaignResult(folders.out, plan)
+    return CampaignResult(folders.out, describe_plan(campaign, folders, seconds, processes, price))
+
+
+def run_campaign(
+    campaign: Campaign, folders: Folders, plan: str, surveys: Path | None, resources: Resources
+) -> CampaignResult:
+    """Run a campaign to its table; see :func:`rookery.api.campaign`.
+
+    Parameters
+    ----------
+    plan
+        What :func:`plan_campaign` said.
+    surveys
+        Folder where surveys are made; by default one in the campaign's.
+    """
+    console = Console(stderr=True)
+    if folders.remote is not None:
+        _check_remote(campaign, folders.remote.url, surveys, resources.address)
     with _claimed(folders, campaign), published(folders):
         for folder in (folders.members, folders.running, folders.predictions, folders.failed):
             sweep(folder, alone=True)
@@ -117,7 +106,7 @@ def run_campaign(
             console.print(text, highlight=False, soft_wrap=True)
 
         say(plan)
-        datasets = prepare(campaign, Path(surveys) if surveys else folders.out / "surveys", say)
+        datasets = prepare(campaign, surveys or folders.out / "surveys", say)
         check_bins(campaign, datasets)
         check_between(campaign, datasets)
         tasks = [t for t in network_tasks(campaign, datasets, folders) if not t.is_finished(folders)]
@@ -126,7 +115,6 @@ def run_campaign(
             for task in baseline_tasks(campaign, datasets)
             if not (folders.predictions / f"{task.id}.parquet").is_file()
         ]
-        resources = Resources(address, processes, cpus_per_network, gpus_per_network)
         errors = _work(campaign, folders, tasks, baselines, resources, console)
         bring(folders)
         lines = score_campaign(campaign, datasets, folders)
@@ -136,7 +124,7 @@ def run_campaign(
     return CampaignResult(folders.out, plan, lines, table, len(tasks))
 
 
-def _check_remote(campaign: Campaign, url: str, surveys: str | Path | None, address: str | None) -> None:
+def _check_remote(campaign: Campaign, url: str, surveys: Path | None, address: str | None) -> None:
     """Refuse what only a folder that every node sees can do."""
     if campaign.document.defaults.workers_per_network > 1:
         rule = "`defaults.workers_per_network` above 1 needs a folder that every node sees"
