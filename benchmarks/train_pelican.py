@@ -8,6 +8,7 @@ import time
 
 import torch
 
+from rookery.networks.draws import Draws
 from rookery.networks.pelican import FAMILY, PelicanConfiguration
 
 CASES = {
@@ -49,11 +50,11 @@ def light_curves_per_second(configuration: PelicanConfiguration) -> float:
     inputs["mask"] = (torch.rand(shape) < 0.25).float()
     target = torch.randint(0, 2, (batch,))
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
-    generator = torch.Generator().manual_seed(0)
+    draws = Draws.of(0, 0, torch.arange(batch))
 
     def step() -> None:
-        varied = FAMILY.augment(inputs, configuration, generator)
-        terms = FAMILY.loss_terms(network, varied, target, configuration)
+        varied = FAMILY.augment(inputs, configuration, draws)
+        terms = FAMILY.loss_terms(network, varied, target, configuration, draws)
         optimizer.zero_grad(set_to_none=True)
         torch.stack([term.mean() for term in terms.values()]).sum().backward()
         optimizer.step()

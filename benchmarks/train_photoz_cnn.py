@@ -12,6 +12,7 @@ import time
 import torch
 
 from rookery.networks.cost import network_cost
+from rookery.networks.draws import Draws
 from rookery.networks.family import Inputs
 from rookery.networks.photoz_cnn import FAMILY, PhotozCnnConfiguration
 from rookery.networks.photoz_cnn import network as architecture
@@ -45,11 +46,11 @@ def images_per_second(c: PhotozCnnConfiguration, inputs: Inputs, images: int) ->
     network = FAMILY.build(c, 5, 180).train()
     target = torch.randint(0, 180, (c.batch_size,))
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
-    generator = torch.Generator().manual_seed(0)
+    draws = Draws.of(0, 0, torch.arange(c.batch_size))
 
     def step() -> None:
-        varied = FAMILY.augment(inputs, c, generator)
-        terms = FAMILY.loss_terms(network, varied, target, c)
+        varied = FAMILY.augment(inputs, c, draws)
+        terms = FAMILY.loss_terms(network, varied, target, c, draws)
         optimizer.zero_grad(set_to_none=True)
         torch.stack([term.mean() for term in terms.values()]).sum().backward()
         optimizer.step()

@@ -22,8 +22,7 @@ ALL_MODULES = {
     "unlabelled": True,
     "truncation": 0.3,
     "dimming": 0.3,
-    # A GPU draws dropout otherwise than the CPU.
-    "dropout": 0.0,
+    "dropout": 0.3,
 }
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from contract.fake_device import Spy, pretended_device
 from rookery.networks.configuration import LATER, TrainingConfiguration, configuration_hash
+from rookery.networks.draws import Draws
 from rookery.networks.family import Family, Inputs, family_names, load_family
 from rookery.search.space import SearchSpace, find_space, load_space
 from rookery.surveys import Survey, open_split
@@ -32,6 +33,10 @@ POINTS = range(5)
 BATCH = slice(0, 6)
 CHEAP = {"images": {"image_size": 16, "width": 0.1, "units": 32}}
 """Values, by kind of survey, that make networks small; those that a family does not have do not count."""
+
+
+def draws_of(inputs: Inputs, seed: int = 1) -> Draws:
+    return Draws.of(seed, 0, torch.arange(len(next(iter(inputs.values())))))
 
 
 @dataclass
@@ -286,7 +291,7 @@ def test_augmentation_keeps_shapes_and_invents_nothing_where_the_mask_is_empty(
     configuration = case.point(number)
     inputs = case.inputs(configuration)
     before = {name: values.clone() for name, values in inputs.items()}
-    varied = case.family.augment(inputs, configuration, torch.Generator().manual_seed(1))
+    varied = case.family.augment(inputs, configuration, draws_of(inputs))
     assert {name: varied[name].shape for name in inputs} == {n: v.shape for n, v in inputs.items()}
     assert all(values.isfinite().all() for values in varied.values())
     assert all(torch.equal(before[name], inputs[name]) for name in inputs), "the batch itself must not change"
@@ -297,17 +302,29 @@ def test_augmentation_keeps_shapes_and_invents_nothing_where_the_mask_is_empty(
         assert all((varied[name][varied["mask"] == 0] == 0).all() for name in images)
 
 
-def test_augmentation_is_decided_by_its_generator_alone(case: Case, number: int) -> None:
+def test_augmentation_is_decided_by_its_draws_alone(case: Case, number: int) -> None:
     configuration = case.point(number)
     inputs = case.batch(configuration)
     results = []
     for seed in (1, 1, 2):
         torch.manual_seed(len(results))
-        results.append(case.family.augment(inputs, configuration, torch.Generator().manual_seed(seed)))
+        results.append(case.family.augment(inputs, configuration, draws_of(inputs, seed)))
     first, again, other = results
     assert all(torch.equal(first[name], again[name]) for name in inputs)
     if any(not torch.equal(first[name], inputs[name]) for name in inputs):
         assert any(not torch.equal(first[name], other[name]) for name in inputs)
+
+
+def test_an_object_is_varied_alike_in_every_batch(case: Case, number: int) -> None:
+    configuration = case.point(number)
+    inputs = case.inputs(configuration)
+    among_all = case.family.augment(inputs, configuration, draws_of(inputs))
+    rows = torch.tensor([5, 2, 9])
+    some = {name: values[rows] for name, values in inputs.items()}
+    alone = case.family.augment(some, configuration, Draws.of(1, 0, rows))
+    for name, values in alone.items():
+        wanted = among_all[name][rows][:, rows] if name == "draw" else among_all[name][rows]
+        assert torch.equal(values, wanted), name
 
 
 def test_a_tiny_fit_lowers_the_loss(case: Case, make_job: Callable[..., TrainingJob]) -> None:

@@ -115,7 +115,7 @@ def test_a_network_that_was_cut_off_goes_on_from_its_checkpoint(files, tmp_path,
     )
     assert [row["epoch"] for row in rows] == [1, 2]
     assert rows[0] == saved.history[0]
-    assert card.epochs == 2
+    assert (card.epochs, card.draws) == (2, "mixed")
 
 
 def test_members_open_and_are_as_their_cards_say(files):
@@ -126,7 +126,9 @@ def test_members_open_and_are_as_their_cards_say(files):
             verify_file(folder, card, name)
         member = open_member(folder)
         assert configuration_hash(card.family, member.configuration) == card.configuration
-        assert json.loads((folder / CARD).read_text()) == card.model_dump(mode="json")
+        told = card.model_dump(mode="json", exclude_unset=True)
+        assert json.loads((folder / CARD).read_text()) == told
+        assert card.draws == "generators"
 
 
 def test_all_predictions_open(files):

@@ -9,6 +9,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from rookery.networks.configuration import TrainingConfiguration
+from rookery.networks.draws import Draws
 from rookery.networks.family import Family, Inputs
 from rookery_ensembles.errors import InputError
 
@@ -94,12 +95,12 @@ def training_memory(
                 storages[storage.data_ptr()] = tensor, storage.nbytes()
             return tensor
 
-        generator = torch.Generator().manual_seed(0)
         batch = {name: values[: n_inputs * n_labelled // whole] for name, values in inputs.items()}
         target = torch.arange(n_labelled) % n_outputs
         with torch.random.fork_rng(devices=[]), saved_tensors_hooks(pack, lambda tensor: tensor):
-            varied = family.augment(batch, configuration, generator)
-            terms = family.loss_terms(network, varied, target, configuration)
+            draws = Draws.of(0, 0, torch.arange(len(next(iter(batch.values())))))
+            varied = family.augment(batch, configuration, draws)
+            terms = family.loss_terms(network, varied, target, configuration, draws)
             torch.stack([term.mean() for term in terms.values()]).sum()
         return sum(size for _, size in storages.values())
 

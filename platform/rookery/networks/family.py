@@ -19,8 +19,9 @@ from rookery.surveys import Survey
 from rookery_ensembles.errors import InputError
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
+
+    from rookery.networks.draws import Draws
 
 C = TypeVar("C", bound=TrainingConfiguration)
 Inputs = dict[str, "Tensor"]
@@ -58,8 +59,11 @@ class Family(ABC, Generic[C]):
         is opened again needs no data.
         """
 
-    def augment(self, inputs: Inputs, configuration: C, generator: "torch.Generator") -> Inputs:
-        """Return a randomly varied copy of a training batch. The default changes nothing."""
+    def augment(self, inputs: Inputs, configuration: C, draws: "Draws") -> Inputs:
+        """Return a randomly varied copy of a training batch, each object by its own draws.
+
+        The default changes nothing.
+        """
         return inputs
 
     def copies(
@@ -96,12 +100,18 @@ class Family(ABC, Generic[C]):
 
     @abstractmethod
     def loss_terms(
-        self, network: "nn.Module", inputs: Inputs, target_l: "Tensor", configuration: C
+        self,
+        network: "nn.Module",
+        inputs: Inputs,
+        target_l: "Tensor",
+        configuration: C,
+        draws: "Draws | None" = None,
     ) -> Inputs:
         """Return each weighted term of the loss per object; the sum of their means is minimised.
 
         The first L = len(target_l) of the B objects are labelled. A term is of shape (L,) or (B,). One of
-        them is `cross_entropy` (L,), the term that validation is judged by.
+        them is `cross_entropy` (L,), the term that validation is judged by. The `draws` of the B objects
+        are those of dropout; without any, nothing is dropped.
         """
 
     @abstractmethod

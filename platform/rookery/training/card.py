@@ -1,6 +1,7 @@
 """A member's ``card.json``: what it says, whether its files are those it tells of. No torch is needed."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -16,6 +17,11 @@ from rookery_ensembles.plain_text import parse_json
 
 WEIGHTS, CONFIG, HISTORY, CARD = "weights.safetensors", "config.yaml", "history.parquet", "card.json"
 DEGRADED = "predictions-validation-degraded.parquet"
+
+
+Draws = Literal["generators", "hash", "mixed"]
+"""What drew a training's random numbers: torch's generators, as in Rookery 0.1; a hash of seed, epoch and
+object; or one after the other."""
 
 
 class Arithmetic(Document):
@@ -81,6 +87,8 @@ class Card(Document):
     """Time spent in training epochs on that device, over all runs of the member."""
     energy_joules: float | None = None
     """Energy that it took meanwhile, where the device tells; see :mod:`rookery.compute.energy`."""
+    draws: Draws = "generators"
+    """What drew its random numbers; only members that tell the same are trained again to the same weights."""
     arithmetic: Arithmetic | None = None
     """Arithmetic that was in force; None in cards that do not tell yet."""
     versions: dict[str, str]

@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from rookery.documents import Document, build
+from rookery.training.card import Draws
 from rookery.training.job import TrainingJob
 from rookery.training.progress import Partial, Progress, State
 from rookery_ensembles.errors import InputError, fail
@@ -24,7 +25,7 @@ from rookery_ensembles.plain_text import parse_json
 
 logger = logging.getLogger(__name__)
 _PARTS = ("network", "best", "optimizer")
-_PARTIAL = ("sums", "generators")
+_PARTIAL = ("sums",)
 _FACTS, _CHECKSUM = "rookery", "checksum"
 
 
@@ -43,6 +44,7 @@ class _Facts(Document):
     best_epoch: int = Field(ge=0)
     best_value: float
     batch_size: int | None = Field(default=None, ge=2)
+    draws: Draws | None = None
     partial: _PartialFacts | None = None
 
 
@@ -59,6 +61,7 @@ def save_checkpoint(path: Path, job: TrainingJob, progress: Progress) -> None:
         "best_epoch": progress.best_epoch,
         "best_value": progress.best_value,
         "batch_size": progress.batch_size,
+        "draws": progress.draws,
     }
     partial = progress.partial
     if partial is not None:
@@ -79,12 +82,13 @@ def load_checkpoint(
     network: nn.Module | None = None,
     *,
     n_train: int | None = None,
-    device: torch.device | None = None,
 ) -> Progress | None:
     """Return the progress saved at `path`, or None when there is none that belongs to `job`.
 
     A file that is damaged, or does not fit the network, is logged and counts as none: the member then
-    trains from the start. One that was written before there were checksums is held to all other rules.
+    trains from the start. One that was written before there were checksums is held to all other rules. One
+    of Rookery 0.1 goes on where it ended, with draws of another kind (`mixed` in the card); an epoch that it
+    ended in the middle of goes on at that step of another order of the objects.
 
     Parameters
     ----------
@@ -93,8 +97,6 @@ def load_checkpoint(
         shapes and types. None to take up whatever is there.
     n_train
         Number of training objects, which bounds the steps of an epoch.
-    device
-        Where training goes on; by default the CPU.
     """
     if not path.is_file():
         return None
@@ -106,10 +108,8 @@ def load_checkpoint(
         progress = _progress(facts, tensors, path)
         if network is not None:
             _check_fit(progress, network, path)
-        if progress.partial is not None:
-            _check_generators(progress.partial, device, path)
-            if n_train is not None:
-                _check_steps(progress.partial, progress.batch_size or _batch_size(job), n_train, path)
+        if progress.partial is not None and n_train is not None:
+            _check_steps(progress.partial, progress.batch_size or _batch_size(job), n_train, path)
     except InputError as error:
         logger.warning("%s; training starts again", error)
         return None
@@ -148,9 +148,12 @@ def _checksum(facts: str, tensors: Mapping[str, Tensor]) -> str:
 def _progress(facts: dict[str, Any], tensors: State, path: Path) -> Progress:
     progress = Progress(facts["history"], facts["best_epoch"], facts["best_value"])
     progress.batch_size = facts.get("batch_size")
+    progress.draws = facts.get("draws") or "mixed"
     if facts.get("partial") is not None:
-        progress.partial = Partial(**facts["partial"], sums={}, generators={})
+        progress.partial = Partial(**facts["partial"], sums={})
     _check_history(progress, path)
+    if "draws" not in facts:  # of Rookery 0.1: what its generators left undrawn is not drawn by them
+        tensors = {key: value for key, value in tensors.items() if not key.startswith("generators/")}
     for key, value in tensors.items():
         part, _, name = key.partition("/")
         known = (*_PARTS, *(_PARTIAL if progress.partial is not None else ()))
@@ -212,17 +215,6 @@ def _check_moments(found: State, parameters: Sequence[Tensor], path: Path) -> No
     for number, some in names.items():
         if some != {"step", "exp_avg", "exp_avg_sq"}:
             raise fail(path, f"'optimizer/{number}' must be step, exp_avg and exp_avg_sq")
-
-
-def _check_generators(partial: Partial, device: torch.device | None, path: Path) -> None:
-    """Try the generators' states on generators that nobody uses."""
-    for name, place in (("epoch", device), ("global", None)):
-        if name not in partial.generators:
-            raise fail(path, f"'generators/{name}' is missing")
-        try:
-            torch.Generator(device=place or "cpu").set_state(partial.generators[name])
-        except (RuntimeError, TypeError) as error:
-            raise fail(path, f"'generators/{name}' is no state of a generator here ({error})") from error
 
 
 def _check_steps(partial: Partial, batch_size: int, n_train: int, path: Path) -> None:

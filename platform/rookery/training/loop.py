@@ -13,6 +13,7 @@ from rookery.compute.energy import EnergyMeter
 from rookery.compute.interruption import InterruptedTraining, noticed
 from rookery.compute.memory import OutOfMemory, is_out_of_memory, out_of_memory_text
 from rookery.networks.configuration import TrainingConfiguration
+from rookery.networks.draws import Draws
 from rookery.networks.family import Family, Inputs
 from rookery.training.data import TrainingData
 from rookery.training.job import TrainingJob
@@ -46,9 +47,9 @@ def train(
 ) -> tuple[nn.Module, Progress]:
     """Train one network to its best epoch, or with the job's `keep` last to its last one.
 
-    Every epoch seeds its own generators from (seed, epoch), and a checkpoint in the middle of one holds
-    their states, so that a run that was interrupted and resumed gives the same weights as one that was
-    not. When memory does not suffice the epoch is begun again with half of the batch, once.
+    All that is random is a function of (seed, epoch, object), see :mod:`rookery.networks.draws`, so that a
+    run that was interrupted and resumed gives the same weights as one that was not. When memory does not
+    suffice the epoch is begun again with half of the batch, once.
 
     Parameters
     ----------
@@ -125,9 +126,9 @@ class _Loss(nn.Module):
         super().__init__()
         self.family, self.network, self.configuration = family, network, configuration
 
-    def forward(self, inputs: Inputs, target: Tensor) -> Inputs:
+    def forward(self, inputs: Inputs, target: Tensor, draws: Draws) -> Inputs:
         """Return each term of the loss per object."""
-        return self.family.loss_terms(self.network, inputs, target, self.configuration)
+        return self.family.loss_terms(self.network, inputs, target, self.configuration, draws)
 
 
 @dataclass
@@ -205,31 +206,27 @@ class _Trainer:
         """Train for one epoch, or for the rest of it, and validate."""
         start = time.perf_counter()
         rows, device = self.data.rows["train"], self.data.target_n.device
-        seed = (self.job.seed * 100_003 + number) % _SEEDS
-        torch.manual_seed(seed)
-        generator = torch.Generator(device=rows.device).manual_seed(seed)
-        order = rows[torch.randperm(len(rows), generator=generator, device=rows.device)]
-        batches = _batches(order, self.batch_size, 2 * self.team.size)
-        done = self.progress.partial or Partial(0, 0.0, {}, {})
-        if done.generators:
-            _set_generators(done.generators, generator, device)
+        draws = Draws.of(self.job.seed, number, rows)
+        order = draws.words("order").argsort(stable=True)
+        batches = [(rows[some], Draws(draws.key_b[some])) for some in self._batches(order)]
+        done = self.progress.partial or Partial(0, 0.0, {})
         self.network.train()
         sums = {name: total.to(device) for name, total in done.sums.items()}
         self.losses.begin(number, done.step)
-        for step, batch in enumerate(batches):
+        for step, (batch, drawn) in enumerate(batches):
             if step < done.step:
                 continue
             self._set_learning_rate(number * len(batches) + step, len(batches) * self.configuration.epochs)
-            for name, total in self._step(batch, generator, step).items():
+            for name, total in self._step(batch, drawn).items():
                 sums[name] = sums.get(name, torch.zeros((), device=device)) + total
             if step + 1 < len(batches):
                 seconds = done.seconds + time.perf_counter() - start
-                self._keep_in_between(Partial(step + 1, seconds, sums, {}), generator)
+                self._keep_in_between(Partial(step + 1, seconds, sums))
         self.losses.check(self.job.member)
         sums = self.team.mean(sums)
         totals = torch.stack(list(sums.values())).cpu().tolist()
         terms = {f"train_{name}": total / len(rows) for name, total in zip(sums, totals, strict=True)}
-        loss = sum(terms.values())
+        loss = math.fsum(terms.values())  # in whatever order a checkpoint has them
         if not math.isfinite(loss):
             raise DivergedError(f"{self.job.member}: loss is {loss} in epoch {number + 1}")
         rate = self.optimizer.param_groups[0]["lr"]
@@ -239,15 +236,21 @@ class _Trainer:
         seconds = done.seconds + time.perf_counter() - start
         return {**metrics, "learning_rate": rate, "seconds": seconds, **energy}
 
-    def _step(self, batch: Tensor, generator: torch.Generator, step: int) -> State:
-        unlabelled = batch[:0]
-        if self.family.uses_unlabelled(self.configuration):
-            unlabelled = self._draw_unlabelled(len(batch), generator)
+    def _batches(self, order: Tensor) -> list[Tensor]:
+        """Cut into batches; a rest of fewer than two objects a process joins the batch before."""
+        batches = list(torch.split(order, self.batch_size))
+        if len(batches) > 1 and len(batches[-1]) < 2 * self.team.size:
+            batches[-2:] = [torch.cat(batches[-2:])]
+        return batches
+
+    def _step(self, batch: Tensor, drawn: Draws) -> State:
+        unlabelled, others = self._draw_unlabelled(drawn)
         labelled = self.team.share(batch)
         mine = torch.cat([labelled, self.team.share(unlabelled)])
+        draws = Draws(torch.cat([self.team.share(drawn.key_b), self.team.share(others.key_b)]))
         target = self.data.target_n[labelled]
-        inputs = self.family.augment(self.data.batch(mine), self.configuration, self._own(generator, step))
-        terms = self.loss(inputs, target)
+        inputs = self.family.augment(self.data.batch(mine), self.configuration, draws)
+        terms = self.loss(inputs, target, draws)
         whole = {len(mine): len(batch) + len(unlabelled), len(labelled): len(batch)}
         # The mean over the team of these is the mean over the whole batch.
         means = {
@@ -262,19 +265,7 @@ class _Trainer:
         self.optimizer.step()
         return {name: mean.detach() * len(batch) for name, mean in means.items()}
 
-    def _own(self, generator: torch.Generator, step: int) -> torch.Generator:
-        """Return the generator of augmentations: in a team, another one for each process.
-
-        There torch's own generator, which draws dropout, is seeded too, another way: by process and step,
-        so that no process needs a state of its own in the checkpoint.
-        """
-        if self.team.size == 1:
-            return generator
-        seed = generator.initial_seed() * 1009 + step * self.team.size + self.team.rank + 1
-        torch.manual_seed((7919 * seed + 1) % _SEEDS)
-        return torch.Generator(device=generator.device).manual_seed(seed % _SEEDS)
-
-    def _keep_in_between(self, partial: Partial, generator: torch.Generator) -> None:
+    def _keep_in_between(self, partial: Partial) -> None:
         """Save a checkpoint in the middle of an epoch, when it is time or this process must end."""
         told = noticed()
         if not told and time.monotonic() - self.kept < KEEP_SECONDS:
@@ -282,17 +273,21 @@ class _Trainer:
         self.kept = time.monotonic()
         self.losses.check(self.job.member)
         if self.team.leads:
-            partial.generators = _generators(generator, self.data.target_n.device)
             self.progress.partial = partial
             self.progress.take(self.network, self.optimizer)
             self.keep(self.progress)
         if told:
             raise InterruptedTraining
 
-    def _draw_unlabelled(self, number: int, generator: torch.Generator) -> Tensor:
-        rows = self.data.rows["unlabelled"]
-        number = number if len(rows) else 0
-        return rows[torch.randint(max(1, len(rows)), (number,), generator=generator, device=rows.device)]
+    def _draw_unlabelled(self, drawn: Draws) -> tuple[Tensor, Draws]:
+        """Return an unlabelled object for each of a batch, and their draws; none without need."""
+        rows = self.data.rows["train"][:0]
+        if self.family.uses_unlabelled(self.configuration):
+            rows = self.data.rows["unlabelled"]
+        if not len(rows):
+            return rows, drawn[:0]
+        found = rows[drawn.integers("unlabelled", len(rows))]
+        return found, drawn.of_others(found)
 
     def _set_learning_rate(self, step: int, steps: int) -> None:
         """Set what :func:`rate_factor` tells; a function of the step alone, so nothing to save."""
@@ -317,23 +312,3 @@ def rate_factor(c: TrainingConfiguration, step: int, steps: int) -> float:
     if c.schedule == "step":
         return 1.0 if step < c.step_at * steps else c.step_factor
     return min(1.0, 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise))))
-
-
-def _batches(order: Tensor, size: int, least: int) -> list[Tensor]:
-    """Cut into batches of `size`; a rest of fewer than `least` objects joins the batch before."""
-    batches = list(torch.split(order, size))
-    if len(batches) > 1 and len(batches[-1]) < least:
-        batches[-2:] = [torch.cat(batches[-2:])]
-    return batches
-
-
-def _generators(generator: torch.Generator, device: torch.device) -> State:
-    states = {"epoch": generator.get_state(), "global": torch.get_rng_state()}
-    return states | ({"device": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
-
-
-def _set_generators(states: State, generator: torch.Generator, device: torch.device) -> None:
-    generator.set_state(states["epoch"].cpu())
-    torch.set_rng_state(states["global"].cpu())
-    if device.type == "cuda" and "device" in states:
-        torch.cuda.set_rng_state(states["device"].cpu(), device)

@@ -150,7 +150,7 @@ def train_member(
         report(metrics, progress)
 
     with training(), arithmetic(configuration.precision, place):
-        resume = load_checkpoint(checkpoint, job, shape, n_train=len(data.rows["train"]), device=place)
+        resume = load_checkpoint(checkpoint, job, shape, n_train=len(data.rows["train"]))
         if resume is not None:
             for row in resume.history:  # the driver may have died before it heard of the last ones
                 report(row, resume)
@@ -283,6 +283,7 @@ class _Trained:
             device=torch.cuda.get_device_name(device) if on_gpu else f"cpu ({platform.machine()})",
             device_seconds=sum(row["seconds"] for row in progress.history),
             energy_joules=_energy(progress),
+            draws=progress.draws,
             arithmetic=arithmetic_now(device),
             versions={name: _version(name) for name in ("rookery", "torch", "numpy", "python")},
             finished=datetime.now(UTC).isoformat(timespec="seconds"),

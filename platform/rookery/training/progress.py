@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from rookery.training.card import Draws
+
 Metrics = dict[str, float]
 State = dict[str, Tensor]
 
@@ -21,9 +23,6 @@ class Partial:
     """Time spent on it."""
     sums: State
     """Sums of the loss terms over the objects so far, by term."""
-    generators: State
-    """States of the random generators: `epoch` (order, augmentation), `global` (dropout) and, on a
-    GPU, `device`."""
 
 
 @dataclass
@@ -45,6 +44,8 @@ class Progress:
     """The unfinished epoch that `network` and `optimizer` are in the middle of; None between epochs."""
     batch_size: int | None = None
     """Objects a step, where memory did not suffice for the configured number; else None."""
+    draws: Draws = "hash"
+    """What drew its random numbers."""
 
     @property
     def epoch(self) -> int:

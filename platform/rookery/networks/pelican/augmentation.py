@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from rookery.networks.draws import Draws
 from rookery.networks.family import Inputs
 from rookery.networks.pelican.configuration import PelicanConfiguration
 
@@ -10,7 +11,7 @@ SECOND = "second_"
 """Prefix of the images of a light curve's second view, from which other points are missing."""
 
 
-def vary(inputs: Inputs, c: PelicanConfiguration, generator: torch.Generator) -> Inputs:
+def vary(inputs: Inputs, c: PelicanConfiguration, draws: Draws) -> Inputs:
     """Dim, add noise, hide points, cut and shift each light curve by its own draw.
 
     With the contrastive term, also return a second, thinned view of each light curve, and the numbers
@@ -18,46 +19,47 @@ def vary(inputs: Inputs, c: PelicanConfiguration, generator: torch.Generator) ->
     """
     flux, error, mask = inputs["flux"], inputs["error"], inputs["mask"]
     if c.dimming > 0:
-        flux = _dim(flux, error, c.dimming, generator)
+        flux = _dim(flux, error, c.dimming, draws)
     if c.flux_noise > 0:
-        flux = flux + c.flux_noise * error * _normal(flux, generator)
-    masks = [_hide(mask, c.observation_dropout, generator)]
+        flux = flux + c.flux_noise * error * draws.normal("flux_noise", tuple(flux.shape[1:]))
+    masks = [_hide(mask, c.observation_dropout, draws, "first view")]
     if c.truncation > 0:
-        masks = [_truncate(masks[0], c.truncation, generator)]
+        masks = [_truncate(masks[0], c.truncation, draws)]
     if c.contrastive:
-        masks.append(_hide(mask, c.thinning, generator))
+        masks.append(_hide(mask, c.thinning, draws, "second view"))
     images = (flux, error, *masks)
     if c.time_shift > 0:
-        images = _shift(images, c.time_shift, generator)
+        images = _shift(images, c.time_shift, draws)
     flux, error, *masks = images
     varied = {**inputs, "flux": flux * masks[0], "error": error * masks[0], "mask": masks[0]}
     if c.contrastive:
         second = {"flux": flux * masks[1], "error": error * masks[1], "mask": masks[1]}
         varied |= {SECOND + name: values for name, values in second.items()}
-        size = (len(flux), len(flux))
-        varied["draw"] = torch.rand(size, generator=generator, device=flux.device)
+        varied["draw"] = draws.pairs("pairs")
     return varied
 
 
-def _dim(flux: Tensor, error: Tensor, largest: float, generator: torch.Generator) -> Tensor:
+def _dim(flux: Tensor, error: Tensor, largest: float, draws: Draws) -> Tensor:
     """Multiply by 10^(-0.4 m), 0 < m < `largest`; the noise taken away with the light is put back."""
-    magnitudes = largest * torch.rand((len(flux), 1, 1), generator=generator, device=flux.device)
+    magnitudes = largest * draws.uniform("dimming", (1, 1))
     factor = 10 ** (-0.4 * magnitudes)
-    return factor * flux + torch.sqrt(1 - factor**2) * error * _normal(flux, generator)
+    return factor * flux + torch.sqrt(1 - factor**2) * error * draws.normal(
+        "dimming noise", tuple(flux.shape[1:])
+    )
 
 
-def _hide(mask: Tensor, mean: float, generator: torch.Generator) -> Tensor:
+def _hide(mask: Tensor, mean: float, draws: Draws, view: str) -> Tensor:
     """Hide a part of each light curve's points."""
     if mean == 0:
         return mask
-    part = torch.rand((len(mask), 1, 1), generator=generator, device=mask.device)
+    part = draws.uniform(f"{view}, part", (1, 1))
     # Uniform in [0, 2p] has mean p; for p > 1/2 in [2p - 1, 1], so that it stays a probability.
     low = max(0.0, 2 * mean - 1)
     part = low + 2 * (mean - low) * part
-    return mask * (torch.rand(mask.shape, generator=generator, device=mask.device) >= part)
+    return mask * (draws.uniform(view, tuple(mask.shape[1:])) >= part)
 
 
-def _truncate(mask: Tensor, part: float, generator: torch.Generator) -> Tensor:
+def _truncate(mask: Tensor, part: float, draws: Draws) -> Tensor:
     """Hide what comes after a random column, in a part of the light curves.
 
     The column is drawn evenly between an object's first observed and its last; the first stays.
@@ -66,22 +68,17 @@ def _truncate(mask: Tensor, part: float, generator: torch.Generator) -> Tensor:
     seen = mask.amax(1) > 0
     first = torch.where(seen, columns, len(columns)).amin(1)
     last = torch.where(seen, columns, -1).amax(1)
-    draw = torch.rand((2, len(mask)), generator=generator, device=mask.device)
-    end = first + draw[0] * (last - first)
-    end = torch.where(draw[1] < part, end, float(len(columns)))
+    where, whether = draws.uniform("truncation", (2,)).unbind(1)
+    end = first + where * (last - first)
+    end = torch.where(whether < part, end, float(len(columns)))
     return mask * (columns <= end[:, None])[:, None]
 
 
-def _shift(images: tuple[Tensor, ...], largest: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+def _shift(images: tuple[Tensor, ...], largest: int, draws: Draws) -> tuple[Tensor, ...]:
     """Move each object by its own number of columns; what leaves is lost, what enters is empty."""
-    batch, _, columns = images[0].shape
-    device = images[0].device
-    by = torch.randint(-largest, largest + 1, (batch, 1), generator=generator, device=device)
+    columns, device = images[0].shape[2], images[0].device
+    by = draws.integers("time_shift", 2 * largest + 1, (1,)) - largest
     source = torch.arange(columns, device=device) - by
     inside = ((source >= 0) & (source < columns)).unsqueeze(1)
     index = source.clamp(0, columns - 1).unsqueeze(1)
     return tuple(image.gather(2, index.expand_as(image)) * inside for image in images)
-
-
-def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(like.shape, generator=generator, device=like.device)

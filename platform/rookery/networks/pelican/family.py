@@ -14,8 +14,9 @@ from rookery_ensembles import Classes
 from rookery_ensembles.errors import fail
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
+
+    from rookery.networks.draws import Draws
 
 _DEEP = "deep"
 """Covariate that tells deep-drilling fields (1) from the main survey (0); pairs are drawn across it."""
@@ -79,16 +80,19 @@ class Pelican(Family[PelicanConfiguration]):
 
         return PelicanNetwork(configuration, n_bands, n_outputs)
 
-    def augment(
-        self, inputs: Inputs, configuration: PelicanConfiguration, generator: "torch.Generator"
-    ) -> Inputs:
+    def augment(self, inputs: Inputs, configuration: PelicanConfiguration, draws: "Draws") -> Inputs:
         """Vary each light curve by its own draw; see :func:`rookery.networks.pelican.augmentation.vary`."""
         from rookery.networks.pelican.augmentation import vary
 
-        return vary(inputs, configuration, generator)
+        return vary(inputs, configuration, draws)
 
     def loss_terms(
-        self, network: "nn.Module", inputs: Inputs, target_l: "Tensor", configuration: PelicanConfiguration
+        self,
+        network: "nn.Module",
+        inputs: Inputs,
+        target_l: "Tensor",
+        configuration: PelicanConfiguration,
+        draws: "Draws | None" = None,
     ) -> Inputs:
         """Return `cross_entropy` (L,) and, as configured, `reconstruction`, `contrastive`, `sparsity`."""
         import torch
@@ -110,7 +114,7 @@ class Pelican(Family[PelicanConfiguration]):
         features = widened(network.encoder(flux, error, mask, repeated))
         batch = len(inputs["flux"])
         first, second = features[:batch], features[-batch:]
-        logits = network.classifier(first[:n_labelled])
+        logits = network.classifier(first[:n_labelled], draws and draws[:n_labelled])
         terms = {"cross_entropy": functional.cross_entropy(logits, target_l, reduction="none")}
         if network.decoder is not None:
             wanted, _ = network.encoder.scale(flux[:batch], error[:batch], mask[:batch])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rookery.networks.draws import Dropout, Layers
 from rookery.networks.pelican.configuration import PelicanConfiguration
 from rookery.networks.precision import LastLinear
 
@@ -127,8 +128,8 @@ class PelicanNetwork(nn.Module):
     def __init__(self, configuration: PelicanConfiguration, n_bands: int, n_classes: int) -> None:
         super().__init__()
         self.encoder = Encoder(configuration, n_bands)
-        self.classifier = nn.Sequential(
-            nn.Dropout(configuration.dropout), LastLinear(configuration.features, n_classes)
+        self.classifier = Layers(
+            Dropout(configuration.dropout, "features"), LastLinear(configuration.features, n_classes)
         )
         self.decoder = Decoder(configuration, n_bands) if configuration.autoencoder else None
 

@@ -13,8 +13,9 @@ from rookery_ensembles import RedshiftBins
 from rookery_ensembles.errors import fail
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
+
+    from rookery.networks.draws import Draws
 
 _PREDICTED_TOGETHER = 256
 """Images of one pass in prediction: the published network's first map takes 1 MiB an image."""
@@ -100,21 +101,25 @@ class PhotozCnn(Family[PhotozCnnConfiguration]):
         scaling.scalar_mean.copy_(torch.where(scaled, mean, 0.0))
         scaling.scalar_deviation.copy_(torch.where(scaled, _divisor(deviation), 1.0))
 
-    def augment(
-        self, inputs: Inputs, configuration: PhotozCnnConfiguration, generator: "torch.Generator"
-    ) -> Inputs:
+    def augment(self, inputs: Inputs, configuration: PhotozCnnConfiguration, draws: "Draws") -> Inputs:
         """Vary each image by its own draw; see :mod:`rookery.networks.photoz_cnn.augmentation`."""
         from rookery.networks.photoz_cnn.augmentation import vary
 
-        return {**inputs, "images": vary(inputs["images"], configuration, generator)}
+        return {**inputs, "images": vary(inputs["images"], configuration, draws)}
 
     def loss_terms(
-        self, network: "nn.Module", inputs: Inputs, target_l: "Tensor", configuration: PhotozCnnConfiguration
+        self,
+        network: "nn.Module",
+        inputs: Inputs,
+        target_l: "Tensor",
+        configuration: PhotozCnnConfiguration,
+        draws: "Draws | None" = None,
     ) -> Inputs:
         """Return `cross_entropy` (L,), with label smoothing that of the smoothed bins."""
         from torch.nn import functional
 
-        logits = _logits(network, {name: values[: len(target_l)] for name, values in inputs.items()})
+        labelled = {name: values[: len(target_l)] for name, values in inputs.items()}
+        logits = _logits(network, labelled, draws and draws[: len(target_l)])
         width = configuration.label_smoothing
         if width == 0:
             return {"cross_entropy": functional.cross_entropy(logits, target_l, reduction="none")}
@@ -138,8 +143,8 @@ def smoothed(target_l: "Tensor", n_bins: int, width: float) -> "Tensor":
     return (-0.5 * (distance / width).square()).softmax(dim=1)
 
 
-def _logits(network: "nn.Module", inputs: Inputs) -> "Tensor":
-    logits: Tensor = network(inputs["images"], inputs.get("scalars"), inputs.get("known"))
+def _logits(network: "nn.Module", inputs: Inputs, draws: "Draws | None" = None) -> "Tensor":
+    logits: Tensor = network(inputs["images"], inputs.get("scalars"), inputs.get("known"), draws)
     return logits
 
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional, init
 
+from rookery.networks.draws import Draws, Dropout, Layers
 from rookery.networks.photoz_cnn.configuration import FILTERS, PhotozCnnConfiguration, branch_bands
 from rookery.networks.precision import LastLinear
 from rookery_ensembles.errors import InputError
@@ -196,7 +197,11 @@ class PhotozNetwork(nn.Module):
         self.n_flagged = len(c.scalars) - c.mwebv
 
     def forward(
-        self, images_bnhw: Tensor, scalars_bs: Tensor | None = None, known_bs: Tensor | None = None
+        self,
+        images_bnhw: Tensor,
+        scalars_bs: Tensor | None = None,
+        known_bs: Tensor | None = None,
+        draws: Draws | None = None,
     ) -> Tensor:
         """Return logits (B, K). `known_bs` is 1 where a covariate is known, else 0."""
         x = self.scaling(images_bnhw)
@@ -212,7 +217,7 @@ class PhotozNetwork(nn.Module):
         if scalars_bs is not None and known_bs is not None:
             features += [self.scaling.scalars(scalars_bs, known_bs)]
             features += [known_bs[:, known_bs.shape[1] - self.n_flagged :]]
-        logits: Tensor = self.head(torch.cat(features, dim=1))
+        logits: Tensor = self.head(torch.cat(features, dim=1), draws)
         return logits
 
 
@@ -221,14 +226,14 @@ def n_scalar_features(c: PhotozCnnConfiguration) -> int:
     return 2 * len(c.scalars) - c.mwebv
 
 
-def _head(c: PhotozCnnConfiguration, features: int, n_bins: int) -> nn.Sequential:
-    layers: list[nn.Module] = [nn.Dropout(c.dropout)]
-    for _ in range(c.dense_layers):
+def _head(c: PhotozCnnConfiguration, features: int, n_bins: int) -> Layers:
+    layers: list[nn.Module] = [Dropout(c.dropout, "features")]
+    for number in range(c.dense_layers):
         dense = nn.Linear(features, c.units)
         _start(dense)
         activation = nn.ReLU() if c.activation == "prelu" else _ACTIVATIONS[c.activation]()
-        layers += [dense, activation, nn.Dropout(c.dropout)]
+        layers += [dense, activation, Dropout(c.dropout, f"dense {number}")]
         features = c.units
     output = LastLinear(features, n_bins)
     _start(output)
-    return nn.Sequential(*layers, output)
+    return Layers(*layers, output)

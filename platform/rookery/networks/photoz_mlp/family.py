@@ -12,8 +12,9 @@ from rookery_ensembles import RedshiftBins
 from rookery_ensembles.errors import fail
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
+
+    from rookery.networks.draws import Draws
 
 _LARGEST_NOISE = 1.0
 """Errors above this (mag) add no more noise: such a magnitude is noise already."""
@@ -76,21 +77,16 @@ class PhotozMlp(Family[PhotozMlpConfiguration]):
         training = {name: values[rows] for name, values in inputs.items()}
         network.features.fit(training, network.ever_missing)
 
-    def augment(
-        self, inputs: Inputs, configuration: PhotozMlpConfiguration, generator: "torch.Generator"
-    ) -> Inputs:
+    def augment(self, inputs: Inputs, configuration: PhotozMlpConfiguration, draws: "Draws") -> Inputs:
         """Add noise to magnitudes, and hide bands."""
-        import torch
-
         c, varied = configuration, dict(inputs)
         mask, error_mask = inputs["mask"], inputs["error_mask"]
         if c.magnitude_noise > 0:
-            draw = torch.randn(mask.shape, generator=generator, device=mask.device)
+            draw = draws.normal("magnitude_noise", tuple(mask.shape[1:]))
             sigma = c.magnitude_noise * inputs["error"].clamp(max=_LARGEST_NOISE)
             varied["magnitude"] = inputs["magnitude"] + sigma * draw * mask * error_mask
         if c.band_dropout > 0:
-            draw = torch.rand(mask.shape, generator=generator, device=mask.device)
-            kept = mask * (draw >= c.band_dropout)
+            kept = mask * draws.mask("band_dropout", tuple(mask.shape[1:]), c.band_dropout)
             varied["mask"], varied["error_mask"] = kept, kept * error_mask
             varied["magnitude"] = varied["magnitude"] * kept
             varied["error"] = inputs["error"] * kept
@@ -101,14 +97,20 @@ class PhotozMlp(Family[PhotozMlpConfiguration]):
         return configuration.band_dropout > 0
 
     def loss_terms(
-        self, network: "nn.Module", inputs: Inputs, target_l: "Tensor", configuration: PhotozMlpConfiguration
+        self,
+        network: "nn.Module",
+        inputs: Inputs,
+        target_l: "Tensor",
+        configuration: PhotozMlpConfiguration,
+        draws: "Draws | None" = None,
     ) -> Inputs:
         """Return `cross_entropy` (L,)."""
         from rookery.networks.photoz_mlp.network import PhotozMlpNetwork
 
         assert isinstance(network, PhotozMlpNetwork)
         labelled = {name: values[: len(target_l)] for name, values in inputs.items()}
-        return {"cross_entropy": network.head.cross_entropy(network.hidden_units(labelled), target_l)}
+        units = network.hidden_units(labelled, draws and draws[: len(target_l)])
+        return {"cross_entropy": network.head.cross_entropy(units, target_l)}
 
     def predict(self, network: "nn.Module", inputs: Inputs) -> "Tensor":
         """Return probabilities of the bins (B, K)."""

@@ -6,6 +6,7 @@ Missing values are 0 after scaling, and a further input per band and covariate t
 import torch
 from torch import Tensor, nn
 
+from rookery.networks.draws import Draws, Dropout, Layers
 from rookery.networks.family import Inputs
 from rookery.networks.photoz_mlp.configuration import PhotozMlpConfiguration
 from rookery.networks.photoz_mlp.heads import MixtureHead, SoftmaxHead
@@ -93,9 +94,9 @@ class Features(nn.Module):
 class Layer(nn.Module):
     """Linear, normalisation, activation, dropout; added to what it is given, where `residual`."""
 
-    def __init__(self, c: PhotozMlpConfiguration, n_inputs: int, residual: bool) -> None:
+    def __init__(self, c: PhotozMlpConfiguration, n_inputs: int, number: int) -> None:
         super().__init__()
-        self.residual = residual
+        self.residual = c.residual and number > 0
         linear = nn.Linear(n_inputs, c.width)
         nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
         nn.init.zeros_(linear.bias)
@@ -104,12 +105,12 @@ class Layer(nn.Module):
             layers.append(nn.BatchNorm1d(c.width) if c.norm == "batch" else nn.LayerNorm(c.width))
         layers.append(_ACTIVATIONS[c.activation]())
         if c.dropout > 0:
-            layers.append(nn.Dropout(c.dropout))
-        self.layers = nn.Sequential(*layers)
+            layers.append(Dropout(c.dropout, f"hidden {number}"))
+        self.layers = Layers(*layers)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, draws: Draws | None = None) -> Tensor:
         """Return (B, width)."""
-        made: Tensor = self.layers(x)
+        made: Tensor = self.layers(x, draws)
         return x + made if self.residual else made
 
 
@@ -124,17 +125,17 @@ class PhotozMlpNetwork(nn.Module):
         self.ever_missing = c.band_dropout > 0
         self.features = Features(c, n_bands)
         sizes = [self.features.size] + [c.width] * (c.hidden_layers - 1)
-        self.hidden = nn.Sequential(
-            *(Layer(c, size, c.residual and number > 0) for number, size in enumerate(sizes))
-        )
+        self.hidden = nn.Sequential(*(Layer(c, size, number) for number, size in enumerate(sizes)))
         if c.head == "softmax":
             self.head = SoftmaxHead(c.width, n_bins, c.label_smoothing)
         else:
             self.head = MixtureHead(c.width, n_bins, c.components)
 
-    def hidden_units(self, inputs: Inputs) -> Tensor:
+    def hidden_units(self, inputs: Inputs, draws: Draws | None = None) -> Tensor:
         """Return what the head sees (B, width)."""
-        units: Tensor = self.hidden(self.features(inputs))
+        units: Tensor = self.features(inputs)
+        for layer in self.hidden:
+            units = layer(units, draws)
         return units
 
     def forward(self, inputs: Inputs) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from pydantic import ValidationError
 
 from rookery.networks.configuration import configuration_hash
+from rookery.networks.draws import Draws
 from rookery.networks.pelican import FAMILY, PelicanConfiguration
 from rookery.networks.pelican.losses import contrastive, draw_pairs, masked_reconstruction, sparsity
 from rookery.networks.pelican.network import Encoder
@@ -24,7 +25,7 @@ def full_images(n: int = 300, columns: int = 40) -> dict[str, torch.Tensor]:
 
 def augmented(seed: int = 0, n: int = 300, columns: int = 40, **values: Any) -> dict[str, torch.Tensor]:
     configuration = PelicanConfiguration(**{**STILL, **values})
-    return FAMILY.augment(full_images(n, columns), configuration, torch.Generator().manual_seed(seed))
+    return FAMILY.augment(full_images(n, columns), configuration, Draws.of(seed, 0, torch.arange(n)))
 
 
 def test_reconstruction_loss_is_the_root_of_squares_where_observed() -> None:

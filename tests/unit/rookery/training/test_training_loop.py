@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from rookery.compute.interruption import InterruptedTraining
 from rookery.compute.memory import OutOfMemory, prepare_device
 from rookery.networks.configuration import TrainingConfiguration
+from rookery.networks.draws import Draws
 from rookery.networks.family import Family, Inputs, load_family
 from rookery.surveys import Survey
 from rookery.training import loop
@@ -177,11 +178,13 @@ class HungryFamily:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._family, name)
 
-    def loss_terms(self, network: nn.Module, inputs: Inputs, target: Tensor, configuration: Any) -> Inputs:
+    def loss_terms(
+        self, network: nn.Module, inputs: Inputs, target: Tensor, configuration: Any, draws: Draws
+    ) -> Inputs:
         self.sizes.append(len(target))
         if len(target) > self._most:
             torch.empty(2**60, dtype=torch.uint8)  # the allocator's own refusal
-        return self._family.loss_terms(network, inputs, target, configuration)
+        return self._family.loss_terms(network, inputs, target, configuration, draws)
 
 
 def test_without_enough_memory_half_of_the_batch_is_taken(make_job: MakeJob) -> None:
@@ -230,53 +233,48 @@ class Apart(Team):
 
 
 class WatchedFamily:
-    """A family that keeps the state of torch's generator, which draws dropout, before each step."""
+    """A family that keeps the keys of what each step draws."""
 
     def __init__(self, family: Family) -> None:
-        self._family, self.states = family, []
+        self._family, self.keys = family, []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._family, name)
 
     def loss_terms(self, *given: Any) -> Inputs:
-        self.states.append(torch.get_rng_state())
+        self.keys.append(given[-1].key_b.tolist())
         return self._family.loss_terms(*given)
 
 
-def dropout_states(job: TrainingJob, team: Team, **options: Any) -> list[bytes]:
+def keys_of_steps(job: TrainingJob, team: Team, **options: Any) -> list[list[int]]:
     family, configuration = WatchedFamily(load_family(job.family)), configured(job)
     data = load_data(job, family, configuration, CPU)
     with contextlib.suppress(InterruptedTraining):
         train(job, family, configuration, data, lambda *_: None, team=team, **options)
-    return [state.numpy().tobytes() for state in family.states]
+    return family.keys
 
 
-def test_every_process_of_a_team_draws_its_own_dropout(make_job: MakeJob) -> None:
-    job = make_job(configuration={"epochs": 2, "dropout": 0.3})
-    first, second = (dropout_states(job, Apart(rank, 2)) for rank in (0, 1))
-    assert len(first) == len(second) > 2
-    assert len({*first, *second}) == 2 * len(first)
+def test_the_processes_of_a_team_draw_what_one_alone_draws(make_job: MakeJob) -> None:
+    job = make_job(configuration={"epochs": 2, "unlabelled": True, "autoencoder": True})
+    alone, *parts = (keys_of_steps(job, team) for team in (Team(), Apart(0, 2), Apart(1, 2)))
+    assert len(alone) > 2
+    for whole, *some in zip(alone, *parts, strict=True):
+        assert len(set(whole)) == len(whole)
+        assert sorted(whole) == sorted(key for part in some for key in part)
 
 
-def test_a_process_of_a_team_resumes_its_own_dropout(
+def test_a_process_of_a_team_resumes_its_own_draws(
     make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = make_job(configuration={"epochs": 2, "dropout": 0.3, "batch_size": 16})
-    undisturbed = dropout_states(job, Apart(1, 2))
+    undisturbed = keys_of_steps(job, Apart(1, 2))
     kept: list[Progress] = []
     monkeypatch.setattr(loop, "noticed", NoticedAfter(2))
-    begun = dropout_states(job, Apart(0, 2), keep=kept.append)
+    begun = keys_of_steps(job, Apart(0, 2), keep=kept.append)
     monkeypatch.undo()
     assert 0 < len(begun) < len(undisturbed) / 2
-    resumed = dropout_states(job, Apart(1, 2), resume=kept[0])
+    resumed = keys_of_steps(job, Apart(1, 2), resume=kept[0])
     assert resumed == undisturbed[len(begun) :]
-
-
-def test_a_process_alone_draws_the_dropout_it_always_did(make_job: MakeJob) -> None:
-    job = make_job(configuration={"epochs": 2, "batch_size": 64})
-    first, *_ = dropout_states(job, Team())
-    torch.manual_seed(job.seed * 100_003)
-    assert first == torch.get_rng_state().numpy().tobytes()
 
 
 def test_a_diverged_step_is_found_before_its_weights_are_kept(
@@ -402,7 +400,12 @@ class Slider(Family[SliderConfiguration]):
         return network
 
     def loss_terms(
-        self, network: nn.Module, inputs: Inputs, target_b: Tensor, configuration: SliderConfiguration
+        self,
+        network: nn.Module,
+        inputs: Inputs,
+        target_b: Tensor,
+        configuration: SliderConfiguration,
+        draws: Draws | None = None,
     ) -> Inputs:
         network.batches.append(inputs["row"])
         loss = -network.weight.squeeze().expand(len(target_b))

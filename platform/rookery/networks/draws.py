@@ -1,0 +1,135 @@
+"""Random numbers of training as a function of (seed, epoch, object, name): nothing that draws has a state.
+
+A number does not depend on the other objects of the batch, on their order, on the process that computes it
+or on what was drawn before, so that a training resumes without any generator, and networks that train
+together draw what each draws alone. Words are 32-bit integers; the mixing function is that of
+https://github.com/skeeto/hash-prospector (lowbias32), on signed integers because torch computes with these.
+"""
+
+import hashlib
+import math
+from zlib import crc32
+
+import torch
+from torch import Tensor, nn
+
+_FIRST, _SECOND = 0x7FEB352D, 0x846CA68B - 2**32
+_GOLDEN = 0x9E3779B9 - 2**32
+
+
+class Draws:
+    """The random numbers of B objects in one epoch.
+
+    Parameters
+    ----------
+    key_b
+        (B,) int32: a word for each object, from :meth:`of`.
+    """
+
+    def __init__(self, key_b: Tensor) -> None:
+        self.key_b = key_b
+
+    @classmethod
+    def of(cls, seed: int, epoch: int, rows_b: Tensor) -> "Draws":
+        """Return the draws of the objects with these row numbers, on the device where these are."""
+        digest = hashlib.blake2b(f"{seed} {epoch}".encode(), digest_size=8).digest()
+        first, second = (int.from_bytes(digest[i : i + 4], "little", signed=True) for i in (0, 4))
+        return cls(_mixed(_mixed(rows_b.to(torch.int32) ^ first) ^ second))
+
+    def __len__(self) -> int:
+        return len(self.key_b)
+
+    def __getitem__(self, some: slice) -> "Draws":
+        return Draws(self.key_b[some])
+
+    def of_others(self, rows_b: Tensor) -> "Draws":
+        """Return the draws of B other objects, each of which came by the draw of one of these."""
+        return Draws(_mixed(_mixed(rows_b.to(torch.int32)) ^ self.key_b))
+
+    def words(self, name: str, shape: tuple[int, ...] = ()) -> Tensor:
+        """Return words (B, *shape), each of the 2^32 alike likely."""
+        place = torch.arange(math.prod(shape), dtype=torch.int32, device=self.key_b.device)
+        words = _mixed(_mixed(place * _GOLDEN + _word(name)) ^ self.key_b[:, None])
+        return words.reshape(len(self.key_b), *shape)
+
+    def uniform(self, name: str, shape: tuple[int, ...] = ()) -> Tensor:
+        """Return numbers (B, *shape) in [0, 1), multiples of 2^-24."""
+        return _uniform(self.words(name, shape))
+
+    def normal(self, name: str, shape: tuple[int, ...] = ()) -> Tensor:
+        """Return numbers (B, *shape) of the normal distribution (Box & Muller 1958)."""
+        size = math.prod(shape)
+        half = -(-size // 2)
+        angle, radius = self.uniform(name, (2, half)).unbind(1)
+        radius = (-2 * torch.log(1 - radius)).sqrt()
+        angle = 2 * math.pi * angle
+        both = torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)
+        return both[:, :size].reshape(len(self.key_b), *shape)
+
+    def integers(self, name: str, number: int, shape: tuple[int, ...] = ()) -> Tensor:
+        """Return whole numbers (B, *shape) from 0 to `number` - 1, int64; `number` is at most 2^31."""
+        return ((self.words(name, shape).long() & 0xFFFFFFFF) * number) >> 32
+
+    def mask(self, name: str, shape: tuple[int, ...], part: float) -> Tensor:
+        """Return booleans (B, *shape), of which `part` is false."""
+        return self.words(name, shape) >= round(part * 2**32) - 2**31
+
+    def pairs(self, name: str) -> Tensor:
+        """Return numbers (B, B) in [0, 1) for each object with each."""
+        return _uniform(_mixed(_mixed(self.key_b[:, None] + _word(name)) ^ self.key_b))
+
+
+class Dropout(nn.Module):
+    """Dropout whose mask is drawn for each object by itself.
+
+    Parameters
+    ----------
+    part
+        Of the units that are dropped.
+    name
+        Tells the masks of a network's layers apart.
+    """
+
+    def __init__(self, part: float, name: str) -> None:
+        super().__init__()
+        self.part, self.name = part, name
+
+    def forward(self, x_bf: Tensor, draws: Draws | None) -> Tensor:
+        """(B, ...) -> (B, ...); without draws nothing is dropped."""
+        if not self.training or self.part == 0 or draws is None:
+            return x_bf
+        kept = draws.mask(self.name, tuple(x_bf.shape[1:]), self.part)
+        return x_bf * (kept * (1 / (1 - self.part))).to(x_bf.dtype)
+
+    def extra_repr(self) -> str:
+        """Return what torch shows of it."""
+        return f"{self.part:g}, {self.name!r}"
+
+
+class Layers(nn.Sequential):
+    """Layers one after the other, some of which may draw."""
+
+    def forward(self, x: Tensor, draws: Draws | None = None) -> Tensor:
+        """Pass `x` through all layers, and the draws to those that take them."""
+        for layer in self:
+            x = layer(x, draws) if isinstance(layer, Dropout) else layer(x)
+        return x
+
+
+def _word(name: str) -> int:
+    """Return a name's word as torch's signed integers have it."""
+    word = crc32(name.encode())
+    return word - 2**32 if word >= 2**31 else word
+
+
+def _mixed(x: Tensor) -> Tensor:
+    """Return words whose every bit depends on each bit of those of `x`."""
+    x = x ^ ((x >> 16) & 0xFFFF)  # a signed integer's shift repeats its sign
+    x = x.mul_(_FIRST)
+    x = x.bitwise_xor_((x >> 15).bitwise_and_(0x1FFFF))
+    x = x.mul_(_SECOND)
+    return x.bitwise_xor_((x >> 16).bitwise_and_(0xFFFF))
+
+
+def _uniform(words: Tensor) -> Tensor:
+    return ((words >> 8) & 0xFFFFFF).float() * 2**-24
