@@ -1,6 +1,8 @@
 """The one error type for bad input."""
 
+import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 LONGEST = 1200
@@ -25,6 +27,16 @@ class InputError(ValueError):
 def fail(where: str | Path, rule: str) -> InputError:
     """Build an :class:`InputError` whose message starts with the place: ``"<where>: <rule>"``."""
     return InputError(f"{_printable(str(where))}: {rule}")
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return ``"; did you mean 'a' or 'b'?"`` for the names most like one that is not among them, or nothing.
+
+    Names are compared without regard to case.
+    """
+    by_lower = {other.lower(): other for other in names}
+    alike = [by_lower[found] for found in difflib.get_close_matches(name.lower(), by_lower)]
+    return f"; did you mean {' or '.join(map(repr, alike))}?" if alike else ""
 
 
 def one_line(text: str) -> str:

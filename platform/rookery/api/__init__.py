@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rookery.api._types import BINARY, BINS, PathLike
 from rookery.api.clusters import cluster, doctor, jobs, submit
 from rookery.api.foreign import apply, combine
-from rookery.api.overviews import show
+from rookery.api.overviews import families, show, spaces
 from rookery.api.predictions import baseline, ensemble, evaluate, export, predict
 from rookery.api.searches import campaign, dashboard, pareto, search, status
 from rookery.api.surveys import simulate_galaxies, simulate_supernovae, split
@@ -51,6 +51,7 @@ __all__ = [
     "ensemble",
     "evaluate",
     "export",
+    "families",
     "ingest_annz",
     "ingest_catalogue",
     "ingest_cubes",
@@ -69,6 +70,7 @@ __all__ = [
     "show",
     "simulate_galaxies",
     "simulate_supernovae",
+    "spaces",
     "split",
     "status",
     "submit",

@@ -54,6 +54,38 @@ def show(what: FileOrName) -> dict[str, Any]:
     return _space(found, load_space(found))
 
 
+def spaces() -> list[dict[str, Any]]:
+    """List the search spaces that ship: family, what is optimised, and how many parameters are searched.
+
+    `rookery show NAME` tells each parameter.
+    """
+    from rookery.search.parameters import FixedParameter
+    from rookery.search.space import load_space, shipped_spaces
+
+    listed = []
+    for name, path in shipped_spaces().items():
+        space = load_space(path)
+        fixed = [isinstance(parameter, FixedParameter) for parameter in space.parameters.values()]
+        told = {"name": name, "family": space.family, "objective": space.objective.name}
+        listed.append({**told, "searched": fixed.count(False), "fixed": sum(fixed), "path": str(path)})
+    return listed
+
+
+def families() -> list[dict[str, Any]]:
+    """List the families of networks: what each learns from, what it predicts, and its hyperparameters."""
+    from rookery.networks.family import family_names, load_family
+
+    return [
+        {
+            "name": family.name,
+            "learns_from": list(family.survey_kinds),
+            "predicts": family.prediction_kind,
+            "hyperparameters": list(family.configuration.model_fields),
+        }
+        for family in map(load_family, family_names())
+    ]
+
+
 def _bundle(bundle: "Bundle") -> dict[str, Any]:
     """Tell a bundle's members from what it is calibrated by to where it comes from."""
     heaviest = sorted(bundle.members, key=lambda member: (-member.weight, member.id))

@@ -18,7 +18,7 @@ from rookery.networks.family import Family, load_family
 from rookery.training.job import inner_part
 from rookery.training.target import chosen_target
 from rookery_ensembles import Target
-from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.errors import InputError, did_you_mean, fail
 
 Key = tuple[str | int, ...]
 Layer = tuple[Key, Values]
@@ -121,8 +121,8 @@ def find_campaign(name_or_path: str | Path) -> Path:
     shipped = {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}
     if path.suffix in ("", ".yaml") and path.stem in shipped and path.parent.name in ("", "campaigns"):
         return shipped[path.stem]
-    listed = ", ".join(shipped) or "none"
-    raise fail(path, f"is no campaign: neither a file nor one that ships ({listed})")
+    rule = f"is no campaign: neither a file nor one that ships ({', '.join(shipped) or 'none'})"
+    raise fail(path, f"{rule}{did_you_mean(path.stem, shipped)}")
 
 
 def load_campaign(

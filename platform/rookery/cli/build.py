@@ -53,6 +53,15 @@ class VerbGroup(TyperGroup):
         found = self.group.verbs().get(cmd_name)
         return None if found is None else command(cmd_name, found)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the first argument names, and what follows it."""
+        verbs = self.group.verbs()
+        if args[0] not in verbs and not args[0].startswith("-") and not ctx.resilient_parsing:
+            from rookery_ensembles.errors import did_you_mean  # not above: it would slow `--help` down
+
+            ctx.fail(f"No such command {args[0]!r}{did_you_mean(args[0], verbs)}")
+        return super().resolve_command(ctx, args)
+
 
 def command(name: str, made_of: Verb | Group) -> Any:
     """Return a verb, or a group of them, as a command of the parser."""

@@ -26,10 +26,11 @@ app = typer.Typer(
     name="rookery",
     help=ROOT.words,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with `rookery demo`. Every verb is also a function of rookery.api.",
+    epilog="Start with `rookery demo`. Every verb is also a function of rookery.api. Exit status: 0 done, "
+    "1 nothing to show or a check that fails, 2 bad input, 70 a bug of Rookery's, 130 Ctrl-C.",
 )
 
 

@@ -214,6 +214,22 @@ def pareto(found: list[dict[str, Any]], given: Given) -> None:
     Console(highlight=False, markup=False).print(table if found else "no trial is complete yet")
 
 
+def listed(found: list[dict[str, Any]], given: Given) -> None:
+    """List things, each with a line for all that is told of it."""
+    if given["json"]:
+        as_json(found)
+        return
+    from rich.text import Text
+
+    console = _console()
+    for each in found:
+        told = dict(each)
+        console.print(Text(told.pop("name"), style="bold"))
+        for name, value in told.items():
+            words = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            console.print(Text(f"  {name.replace('_', ' ')}: {words}"))
+
+
 def ingested(report: "IngestReport", given: Given) -> None:
     """Tell what was read and what the survey holds."""
     survey, provenance = report.survey, report.survey.info.provenance

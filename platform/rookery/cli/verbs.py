@@ -33,6 +33,8 @@ VERBS: dict[str, Verb | Group] = {
     "doctor": Verb(api.doctor, say.doctor, _JSON),
     "status": Verb(api.status, status, _JSON),
     "show": Verb(api.show, shown, _JSON),
+    "spaces": Verb(api.spaces, say.listed, _JSON),
+    "families": Verb(api.families, say.listed, _JSON),
     "pareto": Verb(api.pareto, say.pareto, _JSON),
     "dashboard": Verb(api.dashboard, say.dashboard),
     "demo": Verb(demo),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.surveys import Survey
-from rookery_ensembles.errors import InputError
+from rookery_ensembles.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -132,6 +132,7 @@ def family_names() -> list[str]:
 def load_family(name: str) -> Family[Any]:
     """Return the family called `name`; raises `InputError` with the names that exist."""
     if name not in family_names():
-        raise InputError(f"`{name}` is no family of networks; those are {', '.join(family_names())}")
+        rule = f"`{name}` is no family of networks; those are {', '.join(family_names())}"
+        raise InputError(f"{rule}{did_you_mean(name, family_names())}")
     family: Family[Any] = import_module(f"rookery.networks.{name}").FAMILY
     return family

@@ -29,7 +29,7 @@ from rookery.search.parameters import (
 )
 from rookery.shift.options import Shift, objective_name
 from rookery_ensembles import METRICS, Classes, RedshiftBins
-from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.errors import InputError, did_you_mean, fail
 
 if TYPE_CHECKING:
     import optuna
@@ -199,12 +199,16 @@ def find_space(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
-    shipped = {file.stem: file for folder in _shipped_folders() for file in sorted(folder.glob("*.yaml"))}
+    shipped = shipped_spaces()
     if path.suffix in ("", ".yaml") and path.stem in shipped and path.parent.name in ("", "search_spaces"):
         return shipped[path.stem]
-    raise fail(
-        path, f"is no search space: neither a file nor one that ships ({', '.join(shipped) or 'none'})"
-    )
+    rule = f"is no search space: neither a file nor one that ships ({', '.join(shipped) or 'none'})"
+    raise fail(path, f"{rule}{did_you_mean(path.stem, shipped)}")
+
+
+def shipped_spaces() -> dict[str, Path]:
+    """Return the search spaces that ship, by name."""
+    return {file.stem: file for folder in _shipped_folders() for file in sorted(folder.glob("*.yaml"))}
 
 
 def _shipped_folders() -> list[Path]:

@@ -14,12 +14,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rookery.surveys._tables import unique_columns
+from rookery.surveys.readers._text import decimal_point, separator
 from rookery_ensembles.bounds import open_parquet
 from rookery_ensembles.errors import fail
 from rookery_ensembles.unpacked import reading, unpacking
 
 _KIND = " as a table"
 _BLOCK_BYTES = 1 << 23
+_HEAD_BYTES = 1 << 16
 _PARQUET_ROWS = 1 << 18
 TEXT = pa.dictionary(pa.int32(), pa.string())
 
@@ -73,12 +75,13 @@ def read_table(path: Path, text: Collection[str]) -> pa.Table:
             return pa.table(dict(zip(names, columns, strict=True)))
         types = {name: pa.string() for name in text if name in names}
         options = pacsv.ConvertOptions(column_types=types, strings_can_be_null=True)
+        parse, convert = _written(path, options)
         with _open(path) as stream:
             return pacsv.read_csv(
                 stream,
                 read_options=pacsv.ReadOptions(use_threads=False),
-                parse_options=_delimiter(path),
-                convert_options=options,
+                parse_options=parse,
+                convert_options=convert,
             )
 
 
@@ -119,11 +122,18 @@ def _csv_reader(
 ) -> pacsv.CSVStreamingReader:
     # One thread: only then does a complaint name its row.
     read = pacsv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES)
-    return pacsv.open_csv(stream, read_options=read, parse_options=_delimiter(path), convert_options=options)
+    parse, convert = _written(path, options or pacsv.ConvertOptions())
+    return pacsv.open_csv(stream, read_options=read, parse_options=parse, convert_options=convert)
 
 
-def _delimiter(path: Path) -> pacsv.ParseOptions:
-    return pacsv.ParseOptions(delimiter="\t" if ".tsv" in path.name.lower() else ",")
+def _written(path: Path, options: pacsv.ConvertOptions) -> tuple[pacsv.ParseOptions, pacsv.ConvertOptions]:
+    """Return how a text file parts its fields, and `options` with how it writes the point of a number."""
+    with _open(path) as stream:
+        head = bytes(stream.read(_HEAD_BYTES)).decode("utf-8", errors="replace").lstrip("\ufeff")
+    lines = head.split("\n")
+    delimiter = separator(lines[0])
+    options.decimal_point = decimal_point(lines[1:], delimiter)
+    return pacsv.ParseOptions(delimiter="," if delimiter == " " else delimiter), options
 
 
 def _magic(path: Path) -> bytes:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rookery.documents import Source
-from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.errors import InputError, did_you_mean, fail
 
 
 def read_columns(path: Path) -> dict[str, str]:
@@ -24,4 +24,4 @@ def read_columns(path: Path) -> dict[str, str]:
 def missing_column(role: str, column: str, names: list[str], where: Path, hint: str = "") -> InputError:
     """Return the error of a table, with columns `names`, that lacks a role's column."""
     rule = f"must have a column {column!r} for {role}; its columns are {', '.join(names)}"
-    return fail(where, f"{rule}{hint}")
+    return fail(where, f"{rule}{hint}{did_you_mean(column, names)}")

@@ -1,8 +1,8 @@
-"""Tables in text: commas or blanks between fields, the header in a comment, in the first line, or given."""
+"""Tables in text, by commas, semicolons, tabulators or blanks; the header in a comment, a line, or given."""
 
 import io
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from rookery_ensembles.errors import fail
 
 _NULLS = ["", "NA", "N/A", "NaN", "nan", "-nan", "null", "NULL", "None", "--", "masked"]
 _HEAD_BYTES = 1 << 16
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
 # Names of the columns from (a header's names, the number of fields in a row); raises ValueError.
 Resolve = Callable[[list[str], int], list[str]]
@@ -26,9 +27,11 @@ class TextLayout:
     names: list[str]
     """Its columns."""
     delimiter: str
-    """``","``, a tabulator, or ``" "`` for any run of blanks."""
+    """``","``, ``";"``, a tabulator, or ``" "`` for any run of blanks."""
     skip: int
     """Lines before the first row."""
+    decimal_point: str = "."
+    """``","`` where semicolons part the fields and numbers are written with a decimal comma."""
 
 
 def split_fields(line: str, delimiter: str) -> list[str]:
@@ -71,9 +74,9 @@ def text_layout(
         skip += 1
     if first is None:
         raise fail(where, "must be a table, but has no row")
-    delimiter = next((mark for mark in (",", "\t") if mark in first), " ")
+    delimiter = separator(first)
     fields = split_fields(first, delimiter)
-    if not all(_is_number(field) for field in fields):
+    if not all(_is_number(field, delimiter) for field in fields):
         header, skip = fields, skip + 1
         width = _width(head, skip, delimiter) or len(header)
     else:
@@ -92,7 +95,21 @@ def text_layout(
         raise fail(
             where, f"{what} {len(found)} columns ({', '.join(found[:40])}), but the rows have {width}{hint}"
         )
-    return TextLayout(unique_columns(found, where), delimiter, skip)
+    point = decimal_point(head.split("\n")[skip:], delimiter)
+    return TextLayout(unique_columns(found, where), delimiter, skip, point)
+
+
+def separator(line: str) -> str:
+    """Return what parts the fields of a line, ``" "`` where it is blanks."""
+    return next((mark for mark in (";", ",", "\t") if mark in line), " ")
+
+
+def decimal_point(rows: Iterable[str], delimiter: str) -> str:
+    """Return how the numbers of rows are written: with a point, or with a comma between semicolons."""
+    if delimiter != ";":
+        return "."
+    fields = [field for row in rows for field in split_fields(row.strip(), delimiter)]
+    return "," if any(map(_DECIMAL_COMMA.fullmatch, fields)) else "."
 
 
 def parse_text(
@@ -124,6 +141,7 @@ def parse_text(
             column_types={name: pa.string() for name in text},
             null_values=_NULLS,
             strings_can_be_null=True,
+            decimal_point=layout.decimal_point,
         ),
     )
 
@@ -141,8 +159,8 @@ def _rows(body: bytes) -> Iterator[bytes]:
     return (line for line in body.splitlines() if line.strip() and line.lstrip()[:1] != b"#")
 
 
-def _is_number(field: str) -> bool:
-    if field in _NULLS:
+def _is_number(field: str, delimiter: str) -> bool:
+    if field in _NULLS or (delimiter == ";" and _DECIMAL_COMMA.fullmatch(field)):
         return True
     try:
         float(field)
