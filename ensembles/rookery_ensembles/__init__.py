@@ -32,6 +32,7 @@ from rookery_ensembles.conformal import AdaptiveSets, ConformalIntervals, Confor
 from rookery_ensembles.crossfit import cross_fit, out_of_fold
 from rookery_ensembles.crossfit_pit import PitTest, crossfit_pit_test
 from rookery_ensembles.errors import InputError
+from rookery_ensembles.member_values import MemberValues
 from rookery_ensembles.metric import METRICS, Metric
 from rookery_ensembles.metrics import classification_metrics, reliability_curve
 from rookery_ensembles.photoz_metrics import (
@@ -57,6 +58,7 @@ from rookery_ensembles.priors import PriorEstimate, correct_probabilities, estim
 from rookery_ensembles.recipe import Recipe
 from rookery_ensembles.redshift_bins import RedshiftBins
 from rookery_ensembles.schema import PriorCorrection
+from rookery_ensembles.stored import StoredPredictions, open_predictions
 from rookery_ensembles.target import Target
 from rookery_ensembles.uncertainty import (
     Uncertainty,
@@ -87,6 +89,7 @@ __all__ = [
     "Estimate",
     "GreedySelection",
     "InputError",
+    "MemberValues",
     "Metric",
     "PdfCalibration",
     "PhotozSample",
@@ -100,6 +103,7 @@ __all__ = [
     "RedshiftBins",
     "Scores",
     "Stack",
+    "StoredPredictions",
     "Target",
     "TemperatureCalibration",
     "Uncertainty",
@@ -122,6 +126,7 @@ __all__ = [
     "load_bundle",
     "member_errors",
     "narrowest",
+    "open_predictions",
     "out_of_fold",
     "photoz_metrics",
     "photoz_scores",

@@ -122,8 +122,7 @@ def find_recipe(
     nan = float("nan")
     rng = np.random.default_rng([seed, _STREAM])
     n, m = len(truth_n), len(values_mnk)
-    most = min(MOST_OBJECTS, max(LEAST_OBJECTS, MOST_VALUES // (m * target.n_columns)))
-    some = np.arange(n) if n <= most else np.sort(rng.choice(n, most, replace=False))
+    some = chosen_objects(n, m * target.n_columns, seed)
     if len(some) < LEAST_OBJECTS:
         why = f"{n} objects are too few to tell whether anything is better than the plain average"
         return AutoReport(PLAIN, why, nan, nan, nan, nan, (), n)
@@ -141,6 +140,24 @@ def find_recipe(
             reason = f"{recipe} was chosen, but judged on other objects it does not beat the plain average"
             recipe = PLAIN
     return AutoReport(recipe, reason, gain, error, null_gain, null_error, alternatives, len(some))
+
+
+def chosen_objects(n: int, values_each: int, seed: int = 0) -> NDArray[np.intp]:
+    """Return the places of the objects that find a recipe: all, or of many a random part.
+
+    Parameters
+    ----------
+    n
+        Objects.
+    values_each
+        Values of all members that each of them has.
+    seed
+        Of the draw.
+    """
+    most = min(MOST_OBJECTS, max(LEAST_OBJECTS, MOST_VALUES // values_each))
+    if n <= most:
+        return np.arange(n)
+    return np.sort(np.random.default_rng([seed, _STREAM]).choice(n, most, replace=False))
 
 
 def select(trials: Trials, outer: int | None = None) -> tuple[Recipe, tuple[Alternative, ...]]:

@@ -11,8 +11,8 @@ from rookery_ensembles.auto import AutoReport
 from rookery_ensembles.bundle import BundleMember
 from rookery_ensembles.calibrations import Calibration
 from rookery_ensembles.candidates import CandidateMember, tabulate_candidates
-from rookery_ensembles.combine import average
 from rookery_ensembles.likelihood_table import LikelihoodTable
+from rookery_ensembles.member_values import Block, MemberValues
 from rookery_ensembles.pools import find_pool
 from rookery_ensembles.predictions import prediction_metrics
 from rookery_ensembles.probabilities import LOG_FLOOR
@@ -66,7 +66,7 @@ class EnsembleChoice:
         """Weights of the chosen members by id; they sum to 1."""
         return {member.id: member.weight for member in self.members}
 
-    def pool(self, values_mnk: NDArray[Any] | Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+    def pool(self, values_mnk: MemberValues | Block) -> NDArray[np.float64]:
         """Return (N, K) what the pool makes of the chosen members' predictions, in the order of `members`."""
         weights = [member.weight for member in self.members]
         return find_pool(self.recipe.pool, self.target).combine(self.target, values_mnk, weights)
@@ -142,7 +142,7 @@ def choose(
     """
     recipe, report = named_recipe(by), None
     table = LikelihoodTable(tabulate_candidates(candidates), sample_weight)
-    stack, weight_n = table.stack, table.weight_n
+    found, weight_n = table.candidates, table.weight_n
 
     def score(values_nk: NDArray[Any]) -> dict[str, float]:
         return _score(table, values_nk, positive)
@@ -154,28 +154,31 @@ def choose(
         report = table.find(sharpen=sharpen, honest=True)
         recipe = report.recipe
     weights_m = table.weigh(recipe, bags=bags)
-    selected_nk = find_pool(recipe.pool, stack.target).combine(stack.target, stack.values, weights_m)
+    alone = np.eye(len(losses_m))[best]
+    selected_nk, average_nk, best_nk = found.pooled(
+        [(recipe.pool, weights_m), ("linear", None), ("linear", alone)]
+    )
     calibration = table.fit_calibration(recipe, selected_nk[table.rows], sharpen=sharpen)
-    member_weights = table.candidates.member_weights(weights_m)
+    member_weights = found.member_weights(weights_m)
     return EnsembleChoice(
-        target=stack.target,
+        target=found.target,
         members=tuple(
             BundleMember(member.id, member.folder, member_weights[member.id])
-            for members in table.candidates.groups.values()
+            for members in found.groups.values()
             for member in members
             if member.id in member_weights
         ),
         calibration=calibration,
         scores={
-            "best_member": score(stack.values[best].astype(np.float64)),
-            "average": score(average(stack.values)),
+            "best_member": score(best_nk),
+            "average": score(average_nk),
             "selected": score(selected_nk),
-            "selected_calibrated": score(stack.target.calibrate(calibration, selected_nk)),
+            "selected_calibrated": score(found.target.calibrate(calibration, selected_nk)),
         },
-        best_group=stack.members[best],
-        best_member=table.candidates.groups[stack.members[best]][0].id,
-        losses=dict(zip(stack.members, losses_m.tolist(), strict=True)),
-        class_fractions=stack.target.fractions(table.index_n),
+        best_group=found.names[best],
+        best_member=found.groups[found.names[best]][0].id,
+        losses=dict(zip(found.names, losses_m.tolist(), strict=True)),
+        class_fractions=found.target.fractions(table.index_n),
         bags=bags,
         sharpen=sharpen,
         by=by,
@@ -185,11 +188,11 @@ def choose(
 
 
 def _score(table: LikelihoodTable, values_nk: NDArray[Any], positive: str) -> dict[str, float]:
-    """Return the metrics of pooled values, one row for each object of the table's stack."""
-    stack = table.stack
-    info = PredictionInfo(stack.target, bundle="pool")
-    metrics = prediction_metrics(Predictions(info, stack.object_id, stack.truth, values_nk), positive)
+    """Return the metrics of pooled values, one row for each object of the table."""
+    found = table.candidates
+    info = PredictionInfo(found.target, bundle="pool")
+    metrics = prediction_metrics(Predictions(info, found.object_id, found.truth, values_nk), positive)
     if table.weight_n is not None:
-        loss = stack.target.log_loss(values_nk[table.rows], table.index_n, table.weight_n)
+        loss = found.target.log_loss(values_nk[table.rows], table.index_n, table.weight_n)
         metrics["weighted_log_loss"] = loss
     return metrics

@@ -18,7 +18,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +27,7 @@ from rookery_ensembles.calibrations import Calibration, Covariates
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, sha256
+from rookery_ensembles.member_values import Block, MemberValues
 from rookery_ensembles.pools import find_pool
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.target import Target
@@ -104,14 +104,14 @@ class Bundle:
         return [member.folder for member in self.members]
 
     def combine(
-        self, values_mnk: NDArray[Any] | Sequence[NDArray[Any]], covariates: Covariates | None = None
+        self, values_mnk: MemberValues | Block, covariates: Covariates | None = None
     ) -> NDArray[np.float64]:
         """Pool and calibrate the members' predictions for N objects.
 
         Parameters
         ----------
         values_mnk
-            M arrays (N, K), stacked or in a list, in the order of `members`.
+            M arrays (N, K), stacked or in a list, or `MemberValues`, in the order of `members`.
         covariates
             Of the N objects, for a local calibration; objects without have its global map.
 
@@ -126,9 +126,10 @@ class Bundle:
             are no probabilities or PDFs.
         """
         where = f"predictions for {self.path}"
-        if len(values_mnk) != len(self.members):
+        m = values_mnk.shape[0] if isinstance(values_mnk, MemberValues) else len(values_mnk)
+        if m != len(self.members):
             rule = f"there must be one array for each of {len(self.members)} members"
-            raise fail(where, f"{rule}, but found {len(values_mnk)}")
+            raise fail(where, f"{rule}, but found {m}")
         weights = [member.weight for member in self.members]
         pooled = find_pool(self.pooling, self.target).combine(self.target, values_mnk, weights, where)
         return self.target.calibrate(self.calibration, self.target.normalised(pooled, where), covariates)

@@ -4,14 +4,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery_ensembles.configurations import ConfigurationReader, Configurations, FoldReader, readers
 from rookery_ensembles.errors import fail
+from rookery_ensembles.member_values import MemberValues, gather
+from rookery_ensembles.pools import find_pool
+from rookery_ensembles.pools.base import combine_all
 from rookery_ensembles.schema import Predictions, require_predictions
 from rookery_ensembles.shown import short_repr
-from rookery_ensembles.stack import Stack, average_starts, pool_folds, stack_members
+from rookery_ensembles.stack import Labels, align_members, join_folds
+from rookery_ensembles.stored import StoredPredictions
+from rookery_ensembles.target import Target
 
 
 @short_repr
@@ -26,9 +33,9 @@ class CandidateMember:
     group: str
     """Hash of its configuration. Members of one group were validated on different folds, or on
     the same one from different random starts."""
-    validation: Predictions
-    """Its predictions for objects that it was not trained on; ``validation.info.fold`` tells
-    which fold they are, None that there is but one."""
+    validation: Predictions | StoredPredictions
+    """Its predictions for objects that it was not trained on, or what `open_predictions` says of their
+    file; ``validation.info.fold`` tells which fold they are, None that there is but one."""
 
 
 @short_repr
@@ -38,11 +45,32 @@ class CandidateTable:
 
     groups: Mapping[str, Sequence[CandidateMember]]
     """Candidates by configuration, both sorted."""
-    stack: Stack
-    """A row of values per configuration: each object's from the fold members that did not see it,
-    averaged over their random starts."""
-    folds: NDArray[np.intp]
+    target: Target
+    """What is predicted; the same for all."""
+    object_id: NDArray[np.str_]
+    truth: NDArray[Any] | None
+    """(N,) as in `Predictions`."""
+    values: MemberValues
+    """Of the M configurations: each object's from the fold members that did not see it, averaged over
+    their random starts. In the order in which files are read best, not that of the ids."""
+    order: NDArray[np.intp]
+    """(N,) places of the objects in the order of `values`."""
+    folds: NDArray[np.int32]
     """(M, N) the fold in which each configuration predicted an object; -1 where it is not told."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """M configurations."""
+        return tuple(self.groups)
+
+    def pooled(self, tasks: Sequence[tuple[str, NDArray[np.float64] | None]]) -> list[NDArray[np.float64]]:
+        """Return (N, K) pools of the configurations, each by a pool's name and weights, or equal ones."""
+        ways = [(find_pool(name, self.target), weights) for name, weights in tasks]
+        return [found[self.order] for found in combine_all(self.target, self.values, ways)]
+
+    def gather(self, rows: NDArray[np.intp]) -> list[NDArray[Any]]:
+        """Return M arrays of values of some objects."""
+        return gather(self.values, self.order[rows])
 
     def member_weights(self, weights_m: NDArray[np.float64]) -> dict[str, float]:
         """Return the chosen members' weights: a configuration's divided over folds, then over starts."""
@@ -55,7 +83,7 @@ class CandidateTable:
 
 
 def tabulate_candidates(candidates: Sequence[CandidateMember]) -> CandidateTable:
-    """Average over random starts, join the folds, and stack the configurations.
+    """Bring the configurations together; their values are read when they are needed.
 
     The result does not depend on the candidates' order, nor on that of their objects.
 
@@ -66,22 +94,44 @@ def tabulate_candidates(candidates: Sequence[CandidateMember]) -> CandidateTable
         (see `average_starts`, `pool_folds` and `stack_members`).
     """
     groups = _grouped(candidates)
-    pooled: list[Predictions] = []
-    folds: list[NDArray[np.intp]] = []
+    ordered = [member for members in groups.values() for member in members]
+    reader = dict(zip((m.id for m in ordered), readers([m.validation for m in ordered]), strict=True))
+    joined: list[Labels] = []
+    parts: list[tuple[FoldReader, ...]] = []
+    folds: list[NDArray[np.int32]] = []
+    known: dict[tuple[int, ...], NDArray[np.str_]] = {}
     for name, members in groups.items():
-        parts = [average_starts([m.validation for m in starts]) for starts in _by_fold(members).values()]
-        whole = pool_folds(parts)
-        fold = np.concatenate(
-            [np.full(len(p.object_id), -1 if p.info.fold is None else p.info.fold, np.intp) for p in parts]
+        labels = [align_members([m.validation for m in starts]) for starts in _by_fold(members).values()]
+        key = tuple(id(part.object_id) for part in labels)
+        whole = join_folds(labels, known.get(key))
+        known[key] = whole.object_id
+        joined.append(replace(whole, info=replace(whole.info, member=name, bundle=None)))
+        parts.append(
+            tuple(
+                FoldReader(tuple(reader[m.id] for m in starts), part.rows, len(part.object_id))
+                for starts, part in zip(_by_fold(members).values(), labels, strict=True)
+            )
         )
-        order = np.argsort(whole.object_id, kind="stable")
-        folds.append(fold[order])
-        info = replace(whole.info, member=name, bundle=None)
-        if not pooled:  # the stack takes the order of its first
-            truth = None if whole.truth is None else whole.truth[order]
-            whole = Predictions(info, whole.object_id[order], truth, whole.values[order])
-        pooled.append(replace(whole, info=info))
-    return CandidateTable(groups, stack_members(pooled), np.stack(folds))
+        folds.append(
+            np.concatenate(
+                [
+                    np.full(len(p.object_id), -1 if p.info.fold is None else p.info.fold, np.int32)
+                    for p in labels
+                ]
+            )
+        )
+    found = align_members(joined)
+    order = np.argsort(found.object_id, kind="stable")
+    each = [ConfigurationReader(part, rows) for part, rows in zip(parts, found.rows, strict=True)]
+    return CandidateTable(
+        groups,
+        found.info.target,
+        found.object_id[order],
+        None if found.truth is None else found.truth[order],
+        Configurations(each, len(order), found.info.target.n_columns),
+        order,
+        np.stack([fold[rows][order] for fold, rows in zip(folds, found.rows, strict=True)]),
+    )
 
 
 def _grouped(candidates: Sequence[CandidateMember]) -> dict[str, list[CandidateMember]]:
@@ -95,7 +145,8 @@ def _grouped(candidates: Sequence[CandidateMember]) -> dict[str, list[CandidateM
     for number, candidate in enumerate(candidates):
         if not isinstance(candidate, CandidateMember):
             raise fail("candidates", f"{rule}, but item {number} is {type(candidate).__name__}")
-        require_predictions(candidate.validation, f"candidate {candidate.id}, `validation`")
+        if not isinstance(candidate.validation, StoredPredictions):
+            require_predictions(candidate.validation, f"candidate {candidate.id}, `validation`")
     groups: dict[str, list[CandidateMember]] = defaultdict(list)
     seen: set[str] = set()
     for candidate in candidates:

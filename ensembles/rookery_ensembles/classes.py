@@ -106,10 +106,14 @@ class Classes:
             raise fail(where, f"every class needs training objects, but there are none of {names}")
 
     def normalised(
-        self, values_nk: NDArray[Floating], where: str, object_id: NDArray[Any] | None = None
+        self,
+        values_nk: NDArray[Floating],
+        where: str,
+        object_id: NDArray[Any] | None = None,
+        first_row: int = 0,
     ) -> NDArray[Floating]:
         """Return probabilities that sum to 1; see `rookery_ensembles.probabilities.normalised`."""
-        return normalised(values_nk, where, object_id=object_id)
+        return normalised(values_nk, where, object_id=object_id, first_row=first_row)
 
     def from_probabilities(self, probability_nk: NDArray[Floating]) -> NDArray[Floating]:
         """Return a network's probabilities as predictions hold them: unchanged."""

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import check_weights
 
+MANY = 32
+"""Of so many members the linear pool of values in single precision is summed in single precision."""
+
 
 def average(
     values_mnk: NDArray[Any] | Sequence[NDArray[Any]], weights_m: Sequence[float] | NDArray[Any] | None = None
@@ -42,3 +45,25 @@ def average(
             raise fail("members", f"{rule}, but member {i} has {np.shape(values)}")
         pooled += weight * np.asarray(values, dtype=np.float64)
     return pooled
+
+
+def weighted_sum(
+    values_m: NDArray[Any] | Sequence[NDArray[Any]], weights_m: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the sum of M arrays of one shape, each times its weight, in double precision.
+
+    Of `MANY` arrays or more in single precision some at a time are multiplied and summed in single precision,
+    which is as fast as memory is read and exact to single precision.
+    """
+    total = np.zeros(np.shape(values_m[0]))
+    if len(values_m) < MANY or any(values.dtype != np.float32 for values in values_m):
+        for weight, values in zip(weights_m, values_m, strict=True):
+            total += weight * np.asarray(values, dtype=np.float64)
+        return total
+    single = weights_m.astype(np.float32)
+    for start in range(0, len(values_m), MANY):
+        group = values_m[start : start + MANY]
+        stacked = group if isinstance(group, np.ndarray) else np.stack(group)
+        summed = single[start : start + MANY] @ stacked.reshape(len(stacked), -1)
+        total += summed.reshape(total.shape)
+    return total

@@ -10,9 +10,9 @@ from rookery_ensembles.build import EnsembleChoice
 from rookery_ensembles.candidates import CandidateMember, CandidateTable, tabulate_candidates
 from rookery_ensembles.errors import fail
 from rookery_ensembles.likelihood_table import LikelihoodTable
-from rookery_ensembles.pools import find_pool
 from rookery_ensembles.recipe import AUTO, Recipe
 from rookery_ensembles.schema import PredictionInfo, Predictions
+from rookery_ensembles.shown import short_repr
 
 
 def out_of_fold(
@@ -58,40 +58,34 @@ def out_of_fold(
         in one fold.
     """
     parts = parts or cross_fit(candidates, choice, sample_weight)
-    stack = parts[0].table.stack
-    values = np.empty(stack.values.shape[1:], dtype=np.float32)
+    found = parts[0].table.candidates
+    values = np.empty(found.values.shape[1:], dtype=np.float32)
     for part in parts:
-        calibration = part.table.fit_calibration(
-            part.recipe, part.pooled(part.table.rows[part.elsewhere]), part.elsewhere, sharpen=choice.sharpen
-        )
-        values[part.here] = stack.target.calibrate(calibration, part.pooled(part.here))
+        seen = part.pooled_nk[part.table.rows[part.elsewhere]]
+        calibration = part.table.fit_calibration(part.recipe, seen, part.elsewhere, sharpen=choice.sharpen)
+        values[part.here] = found.target.calibrate(calibration, part.pooled_nk[part.here])
     first = candidates[0].validation.info
     info = PredictionInfo(
-        stack.target, bundle=name, role=first.role, survey=first.survey, version=first.version
+        found.target, bundle=name, role=first.role, survey=first.survey, version=first.version
     )
-    return Predictions(info, stack.object_id, stack.truth, values)
+    return Predictions(info, found.object_id, found.truth, values)
 
 
-@dataclass(frozen=True)
+@short_repr
+@dataclass(frozen=True, eq=False)
 class Part:
     """A fold: the recipe and weights that the other folds' objects give, and who is where."""
 
     table: LikelihoodTable
     weights_m: NDArray[np.float64]
     here: NDArray[np.intp]
-    """Rows of the stack that are in the fold."""
+    """Rows of the candidates' table that are in the fold."""
     elsewhere: NDArray[np.bool_]
     """(n,) which of the table's objects are not."""
     recipe: Recipe
     """How the members are combined."""
-
-    def pooled(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return the pool of the members that did not see these objects."""
-        chosen = np.flatnonzero(self.weights_m)
-        values = self.table.stack.values
-        target = self.table.stack.target
-        pool = find_pool(self.recipe.pool, target)
-        return pool.combine(target, [values[m][rows] for m in chosen], self.weights_m[chosen])
+    pooled_nk: NDArray[np.float64]
+    """(N, K) for each object the pool, by these weights, of the members that did not see it."""
 
 
 def cross_fit(
@@ -105,7 +99,7 @@ def cross_fit(
         rule = "the choice must have been made from the same configurations"
         raise fail("choice", f"{rule}, {', '.join(table.groups)}, but found {', '.join(choice.losses)}")
     fold_n, likelihoods = _common_folds(table), LikelihoodTable(table, sample_weight)
-    parts = []
+    chosen: list[tuple[NDArray[np.intp], NDArray[np.bool_], Recipe, NDArray[np.float64]]] = []
     for fold in np.unique(fold_n):
         elsewhere = fold_n[likelihoods.rows] != fold
         if not elsewhere.any():
@@ -114,21 +108,23 @@ def cross_fit(
         if choice.by == AUTO:  # what combines an object's members must not have been chosen by it
             recipe = likelihoods.find(elsewhere, sharpen=choice.sharpen, honest=False).recipe
         weights_m = likelihoods.weigh(recipe, elsewhere, bags=choice.bags)
-        parts.append(Part(likelihoods, weights_m, np.flatnonzero(fold_n == fold), elsewhere, recipe))
-    return parts
+        chosen.append((np.flatnonzero(fold_n == fold), elsewhere, recipe, weights_m))
+    pools = table.pooled([(recipe.pool, weights_m) for _, _, recipe, weights_m in chosen])
+    return [
+        Part(likelihoods, weights_m, here, elsewhere, recipe, pooled_nk)
+        for (here, elsewhere, recipe, weights_m), pooled_nk in zip(chosen, pools, strict=True)
+    ]
 
 
-def _common_folds(table: CandidateTable) -> NDArray[np.intp]:
+def _common_folds(table: CandidateTable) -> NDArray[np.int32]:
     """Return (N,) each object's fold, which must be the same in all configurations."""
-    first: NDArray[np.intp] = table.folds[0]
-    names = table.stack.members
+    first: NDArray[np.int32] = table.folds[0]
+    names = table.names
     for name, folds in zip(names, table.folds, strict=True):
         different = np.flatnonzero(folds != first)
         if different.size:
             row = int(different[0])
-            rule = (
-                f"object {table.stack.object_id[row]} must be in the same fold as in {names[0]}, {first[row]}"
-            )
+            rule = f"object {table.object_id[row]} must be in the same fold as in {names[0]}, {first[row]}"
             raise fail(f"predictions of {name}", f"{rule}, but is in {folds[row]}")
     if len(np.unique(first)) < 2:
         raise fail("candidates", "must have been validated on two folds or more, but were on one")

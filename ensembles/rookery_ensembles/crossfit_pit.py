@@ -74,10 +74,10 @@ def crossfit_pit_test(
     InputError
         Where the predictions are no redshift PDFs.
     """
-    stack = parts[0].table.stack
-    if not stack.target.has_pdfs or found.truth is None:
+    target = parts[0].table.candidates.target
+    if not target.has_pdfs or found.truth is None:
         raise fail("predictions", "must be redshift PDFs of objects whose redshift is known")
-    edges = np.asarray(stack.target.edges)
+    edges = np.asarray(target.edges)
     widths = np.diff(edges)
     rng, rows = np.random.default_rng(seed), parts[0].table.rows
     fold_n = np.empty(len(found.object_id), dtype=np.intp)
@@ -85,14 +85,14 @@ def crossfit_pit_test(
     pooled = []
     for number, part in enumerate(parts):
         fold_n[part.here] = number
-        pooled.append(bin_masses(part.pooled(rows), edges))
+        pooled.append(bin_masses(part.pooled_nk[rows], edges))
 
     def refitted(some: NDArray[np.intp], k: NDArray[np.intp], inside: NDArray[np.float64]) -> Statistics:
         """Return the statistics of some objects whose truths lie `inside` of the bins `k`, fitted anew."""
         values = np.empty(len(some))
         for number, masses in enumerate(pooled):
             here = fold_n[rows[some]] == number
-            recipe, target = parts[number].recipe, stack.target
+            recipe = parts[number].recipe
             densities = masses[some] / widths
             refit = recipe.fit_calibration(target, densities[~here], k[~here], None, sharpen=choice.sharpen)
             cdf = cdf_of_masses(bin_masses(target.calibrate(refit, densities[here]), edges))
@@ -102,7 +102,7 @@ def crossfit_pit_test(
 
     some = np.sort(rng.permutation(len(rows))[:most])
     truth = np.asarray(found.truth, dtype=np.float64)[rows[some]]
-    k = stack.target.index(truth)
+    k = target.index(truth)
     measured = refitted(some, k, (truth - edges[k]) / (edges[k + 1] - edges[k]))
     drawn: dict[str, list[float]] = {name: [] for name in measured}
     for _ in range(replicates):

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles.auto import AutoReport, find_recipe
+from rookery_ensembles.auto import AutoReport, chosen_objects, find_recipe
 from rookery_ensembles.calibrations import Calibration
 from rookery_ensembles.candidates import CandidateTable
 from rookery_ensembles.errors import fail
+from rookery_ensembles.member_table import likelihoods
 from rookery_ensembles.probabilities import check_sample_weight
 from rookery_ensembles.recipe import GREEDY, Recipe
 from rookery_ensembles.weights import Evidence, find_weights
@@ -30,13 +31,13 @@ class LikelihoodTable:
     Attributes
     ----------
     rows
-        (n,) those objects' rows of the stack.
+        (n,) those objects' rows of the candidates' table.
     index_n
         (n,) columns of their true classes or bins.
     weight_n
         (n,) their weights, of mean 1, or None.
     likelihood_mn
-        (M, n).
+        (M, n); of millions of numbers in single precision.
 
     Raises
     ------
@@ -45,34 +46,31 @@ class LikelihoodTable:
     """
 
     def __init__(self, candidates: CandidateTable, sample_weight: Mapping[str, float] | None = None) -> None:
-        stack = candidates.stack
-        target = stack.target
+        target = candidates.target
         rule = f"must hold predictions of objects with a known {target.truth_name}"
-        if stack.truth is None:
+        if candidates.truth is None:
             raise fail("candidates", f"{rule}, but found no truth")
-        column = target.index(stack.truth)
-        self.candidates, self.stack = candidates, stack
+        column = target.index(candidates.truth)
+        self.candidates = candidates
         self.rows = np.flatnonzero(column >= 0)
         if not self.rows.size:
             raise fail("candidates", f"{rule}, but found none of {len(column)}")
         self.index_n = column[self.rows]
-        self.weight_n = _weights(sample_weight, stack.object_id[self.rows].tolist())
-        # One member at a time: a copy of the whole stack may be large.
-        self.likelihood_mn = np.stack(
-            [
-                target.likelihood(values[self.rows], self.index_n, f"predictions of {name}")
-                for name, values in zip(stack.members, stack.values, strict=True)
-            ]
-        )
+        self.weight_n = _weights(sample_weight, candidates.object_id[self.rows].tolist())
+        names = [f"predictions of {name}" for name in candidates.names]
+        found = likelihoods(target, candidates.values, column[np.argsort(candidates.order)], names)
+        self.likelihood_mn = found[:, candidates.order[self.rows]]
 
     def find(self, chosen: NDArray[np.bool_] | None = None, *, sharpen: bool, honest: bool) -> AutoReport:
         """Return the recipe that serves the chosen of the n objects best; see `find_recipe`."""
-        some = slice(None) if chosen is None else chosen
-        rows = self.rows[some]
-        weight = None if self.weight_n is None else self.weight_n[some]
-        truth = np.asarray(self.stack.truth)[rows]
-        values = [member[rows] for member in self.stack.values]
-        return find_recipe(self.stack.target, values, truth, weight, sharpen=sharpen, honest=honest)
+        rows = self.rows if chosen is None else self.rows[chosen]
+        weight = self.weight_n if chosen is None or self.weight_n is None else self.weight_n[chosen]
+        table = self.candidates
+        some = chosen_objects(len(rows), table.values.shape[0] * table.target.n_columns)
+        truth = np.asarray(table.truth)[rows[some]]
+        weight = None if weight is None else weight[some]
+        values = table.gather(rows[some])
+        return find_recipe(table.target, values, truth, weight, sharpen=sharpen, honest=honest)
 
     def weigh(
         self, recipe: Recipe, chosen: NDArray[np.bool_] | None = None, *, bags: int
@@ -91,10 +89,22 @@ class LikelihoodTable:
             return bagged_selection(likelihood, bags=bags, sample_weight=weight)
         way, cell_n, gram = find_weights(recipe.weights), cells(likelihood.shape[1]), None
         if way.quadratic:
-            truth = np.asarray(self.stack.truth)[rows]
-            values = [member[rows] for member in self.stack.values]
-            gram = gram_of_cells(self.stack.target, values, truth, weight, cell_n)
+            gram = self._gram(rows, weight, cell_n)
         return way.fit(Evidence(likelihood, weight, cell_n, gram), shrink=recipe.shrink).weights_m
+
+    def _gram(
+        self, rows: NDArray[np.intp], weight_n: NDArray[np.float64] | None, cell_n: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """Return the products of residuals of some objects, whose values are read once."""
+        table, none = self.candidates, -1
+        n = len(table.object_id)
+        places = table.order[rows]
+        cells_of, weights_of = np.full(n, none, dtype=np.intp), np.zeros(n)
+        cells_of[places], weights_of[places] = cell_n, 1.0 if weight_n is None else weight_n
+        truth = np.empty(n, dtype=np.asarray(table.truth).dtype)
+        truth[table.order] = table.truth
+        weights = None if weight_n is None else weights_of
+        return gram_of_cells(table.target, table.values, truth, weights, cells_of)
 
     def fit_calibration(
         self,
@@ -108,7 +118,7 @@ class LikelihoodTable:
         index, weight = self.index_n, self.weight_n
         if chosen is not None:
             index, weight = index[chosen], None if weight is None else weight[chosen]
-        return recipe.fit_calibration(self.stack.target, values_nk, index, weight, sharpen=sharpen)
+        return recipe.fit_calibration(self.candidates.target, values_nk, index, weight, sharpen=sharpen)
 
 
 def _weights(given: Mapping[str, float] | None, object_id: Sequence[str]) -> NDArray[np.float64] | None:

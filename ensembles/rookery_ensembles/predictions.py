@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rookery_ensembles.beside import COLUMNS
 from rookery_ensembles.bounds import open_parquet
@@ -193,14 +193,32 @@ def read_info(path: str | Path) -> PredictionInfo:
 
 
 @contextmanager
-def _opened(path: str | Path) -> "Iterator[pq.ParquetFile]":
+def opened_predictions(path: str | Path, **options: Any) -> "Iterator[tuple[pq.ParquetFile, PredictionInfo]]":
+    """Open a file of predictions, and read what it says about itself.
+
+    Parameters
+    ----------
+    options
+        Of `pyarrow.parquet.ParquetFile`.
+
+    Raises
+    ------
+    InputError
+        Where that, or reading it, fails.
+    """
+    with _opened(path, **options) as file:
+        yield file, _read_info(file.schema_arrow, str(path))
+
+
+@contextmanager
+def _opened(path: str | Path, **options: Any) -> "Iterator[pq.ParquetFile]":
     """Open a Parquet file; raises InputError where that, or reading it, fails."""
     import pyarrow as pa
 
     if not Path(path).is_file():
         raise fail(path, "the file of predictions does not exist")
     try:
-        with open_parquet(path, page_checksum_verification=True) as file:
+        with open_parquet(path, page_checksum_verification=True, **options) as file:
             yield file
     except (pa.ArrowException, OSError) as error:
         reason = str(error).partition("\n")[0]

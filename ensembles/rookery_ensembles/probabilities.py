@@ -25,6 +25,7 @@ def normalised(
     *,
     object_id: Sequence[str] | NDArray[Any] | None = None,
     bin_widths: NDArray[np.float64] | None = None,
+    first_row: int = 0,
 ) -> NDArray[Floating]:
     """Check an array of probabilities, or of PDFs on redshift bins, and normalise its rows.
 
@@ -38,6 +39,8 @@ def normalised(
         (N,) identifiers, for messages.
     bin_widths
         (K,) widths of the redshift bins; the rows' totals are then integrals instead of sums.
+    first_row
+        Number of the array's first row, for messages about a block of a larger one.
 
     Returns
     -------
@@ -58,10 +61,26 @@ def normalised(
         miss = float(np.abs(totals - 1).max())
         # A NaN or an infinity anywhere shows in its row's total: no pass over the cells is needed.
         if not (miss <= TOLERANCE and values_nk.min() >= 0):
-            raise _first_fault(values_nk, totals, where, object_id, bin_widths is not None)
+            raise _first_fault(values_nk, totals, where, object_id, bin_widths is not None, first_row)
     if miss <= _ROUNDING:
         return values_nk
     return (values_nk / totals[:, None]).astype(values_nk.dtype)
+
+
+def plainly_normalised(
+    values_nk: NDArray[Any], bin_widths: NDArray[np.float64] | None, within: float = TOLERANCE / 2
+) -> bool:
+    """Return whether a quick look is enough to see that rows keep the rules, and total 1 within a tolerance.
+
+    In single precision totals are summed in single precision, to about 1e-6. False says nothing: then
+    `normalised` decides.
+    """
+    if values_nk.ndim != 2 or values_nk.size == 0 or values_nk.dtype not in (np.float32, np.float64):
+        return False
+    widths = np.ones(values_nk.shape[1]) if bin_widths is None else bin_widths
+    with np.errstate(invalid="ignore", over="ignore"):
+        totals = values_nk @ widths.astype(values_nk.dtype)
+        return bool(np.abs(totals - 1).max() <= within and values_nk.min() >= 0)
 
 
 def as_probabilities(values_nk: NDArray[Any], where: str = "probability") -> NDArray[np.float64]:
@@ -197,10 +216,11 @@ def _first_fault(
     where: str,
     object_id: Sequence[str] | NDArray[Any] | None,
     is_pdf: bool,
+    first_row: int,
 ) -> InputError:
     bad_rows = ~(np.abs(totals - 1) <= TOLERANCE) | ~(values_nk.min(axis=1) >= 0)
     row = int(np.flatnonzero(bad_rows)[0])
-    place = f"{where}, row {row}" + ("" if object_id is None else f" (object {object_id[row]})")
+    place = f"{where}, row {first_row + row}" + ("" if object_id is None else f" (object {object_id[row]})")
     for column, value in enumerate(values_nk[row]):
         if not np.isfinite(value):
             return fail(place, f"values must be finite, but column {column} holds {value}")

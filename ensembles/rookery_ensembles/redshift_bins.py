@@ -126,10 +126,14 @@ class RedshiftBins:
             raise fail(where, "all training objects lie in one bin of redshift: take other --bins")
 
     def normalised(
-        self, values_nk: NDArray[Floating], where: str, object_id: NDArray[Any] | None = None
+        self,
+        values_nk: NDArray[Floating],
+        where: str,
+        object_id: NDArray[Any] | None = None,
+        first_row: int = 0,
     ) -> NDArray[Floating]:
         """Return densities that integrate to 1; see `rookery_ensembles.probabilities.normalised`."""
-        return normalised(values_nk, where, object_id=object_id, bin_widths=self.widths)
+        return normalised(values_nk, where, object_id=object_id, bin_widths=self.widths, first_row=first_row)
 
     def from_probabilities(self, probability_nk: NDArray[Floating]) -> NDArray[Floating]:
         """Return a network's probabilities of bins as predictions hold them: densities per unit redshift."""

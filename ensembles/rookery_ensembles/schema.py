@@ -222,6 +222,25 @@ def check_predictions(predictions: Predictions, where: str) -> Predictions:
     return Predictions(info, object_id, truth, values, flag, columns)
 
 
+def check_rows(
+    info: PredictionInfo, object_id: NDArray[Any], truth: NDArray[Any] | None, where: str, *, checked: bool
+) -> tuple[NDArray[np.str_], NDArray[Any] | None]:
+    """Return names of objects and truths, or None, that keep the rules of the schema, in its types.
+
+    Parameters
+    ----------
+    checked
+        Whether the names were checked before.
+
+    Raises
+    ------
+    InputError
+        Beginning with `where`, for a name or a truth that breaks a rule.
+    """
+    names = object_id if checked else _check_object_ids(np.asarray(object_id), where)
+    return names, _check_truth(info, truth, len(names), where)
+
+
 def _check_flag(flag: NDArray[Any] | None, n: int, where: str) -> NDArray[np.bool_] | None:
     if flag is None:
         return None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,66 @@ class Stack:
     """(M, N, K) float32."""
 
 
+class Labelled(Protocol):
+    """Predictions of which the values do not matter."""
+
+    @property
+    def info(self) -> PredictionInfo:
+        """What they are of."""
+        ...
+
+    @property
+    def object_id(self) -> NDArray[np.str_]:
+        """(N,) names."""
+        ...
+
+    @property
+    def truth(self) -> NDArray[Any] | None:
+        """(N,) as in `Predictions`."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Whose predictions they are, and of what; and, of several members, who has which object where."""
+
+    info: PredictionInfo
+    object_id: NDArray[np.str_]
+    truth: NDArray[Any] | None
+    names: tuple[str, ...] = ()
+    """Of M members."""
+    rows: tuple[NDArray[np.intp] | slice, ...] = ()
+    """M times the rows that put a member's objects into this order; all of them where they are in it."""
+
+
+def align_members(predictions: Sequence[Labelled]) -> Labels:
+    """Return how several members' predictions of the same objects fit together, in the first one's order.
+
+    Raises
+    ------
+    InputError
+        As `stack_members` does.
+    """
+    if not predictions:
+        raise fail("members", "there must be at least one to stack, but found none")
+    first = predictions[0]
+    info, truth = first.info, None
+    names: list[str] = []
+    rows = []
+    for member in predictions:
+        where = f"predictions of {member.info.maker}"
+        if member.info.maker in names:
+            raise fail(where, "a member must occur once in a stack, but this one occurs twice")
+        names.append(member.info.maker)
+        _require_same_columns(info, member.info, where)
+        rows.append(rows_in_order(first.object_id, member.object_id, where, info.maker))
+        if member.truth is not None:
+            own = member.truth[rows[-1]]
+            truth = own if truth is None else truth
+            _require_same_truth(truth, own, first.object_id, where)
+    return Labels(info, first.object_id, truth, tuple(names), tuple(rows))
+
+
 def stack_members(predictions: Sequence[Predictions]) -> Stack:
     """Stack the predictions of several members, with the objects in the first member's order.
 
@@ -38,28 +98,13 @@ def stack_members(predictions: Sequence[Predictions]) -> Stack:
         When none is given, two have the same name, or they differ in kind, in classes or bins,
         in their objects, or in the truth of an object.
     """
-    if not predictions:
-        raise fail("members", "there must be at least one to stack, but found none")
     for number, member in enumerate(predictions):
         require_predictions(member, f"members, item {number}")
-    first = predictions[0]
-    info = first.info
-    truth: NDArray[Any] | None = None
-    names: list[str] = []
-    values = np.empty((len(predictions), *first.values.shape), dtype=np.float32)
-    for i, member in enumerate(predictions):
-        where = f"predictions of {member.info.maker}"
-        if member.info.maker in names:
-            raise fail(where, "a member must occur once in a stack, but this one occurs twice")
-        names.append(member.info.maker)
-        _require_same_columns(info, member.info, where)
-        rows = _rows_in_order(first.object_id, member.object_id, where, info.maker)
+    found = align_members(predictions)
+    values = np.empty((len(predictions), *predictions[0].values.shape), dtype=np.float32)
+    for i, (member, rows) in enumerate(zip(predictions, found.rows, strict=True)):
         values[i] = member.values[rows]
-        if member.truth is not None:
-            own = member.truth[rows]
-            truth = own if truth is None else truth
-            _require_same_truth(truth, own, first.object_id, where)
-    return Stack(tuple(names), info.target, first.object_id, truth, values)
+    return Stack(found.names, found.info.target, found.object_id, found.truth, values)
 
 
 def average_starts(starts: Sequence[Predictions]) -> Predictions:
@@ -91,11 +136,25 @@ def pool_folds(folds: Sequence[Predictions]) -> Predictions:
         When none is given, they differ in kind, in classes or bins, in configuration, role or
         survey, some have truth and some not, or an object occurs in two of them.
     """
+    if len(folds) == 1:
+        return folds[0]
+    found = join_folds(folds)
+    return Predictions(found.info, found.object_id, found.truth, np.concatenate([f.values for f in folds]))
+
+
+def join_folds(folds: Sequence[Labelled], object_id: NDArray[np.str_] | None = None) -> Labels:
+    """Return the labels of `pool_folds`, which raises the same errors.
+
+    Parameters
+    ----------
+    object_id
+        All their objects, where it is known that no two folds share one.
+    """
     if not folds:
         raise fail("folds", "there must be at least one to pool, but found none")
     first = folds[0]
     if len(folds) == 1:
-        return first
+        return Labels(first.info, first.object_id, first.truth)
     fold_of: dict[str, int] = {}
     for i, fold in enumerate(folds):
         where = f"predictions of {fold.info.maker}"
@@ -104,17 +163,16 @@ def pool_folds(folds: Sequence[Predictions]) -> Predictions:
             raise fail(
                 where, f"the truth must be known in all folds or in none, unlike in {first.info.maker}"
             )
-        for name in fold.object_id.tolist():
+        for name in fold.object_id.tolist() if object_id is None else ():
             if fold_of.setdefault(name, i) != i:
                 other = folds[fold_of[name]].info.maker
                 raise fail(where, f"folds must not share objects, but object {name} is in {other} too")
     maker = first.info.configuration or "+".join(fold.info.maker for fold in folds)
     truths = [fold.truth for fold in folds if fold.truth is not None]
-    return Predictions(
+    return Labels(
         info=replace(first.info, member=maker, bundle=None, fold=None),
-        object_id=np.concatenate([fold.object_id for fold in folds]),
+        object_id=np.concatenate([fold.object_id for fold in folds]) if object_id is None else object_id,
         truth=np.concatenate(truths) if truths else None,
-        values=np.concatenate([fold.values for fold in folds]),
     )
 
 
@@ -132,11 +190,11 @@ def _require_same_columns(
             raise fail(where, f"{rule}, but found {found!r:.200}")
 
 
-def _rows_in_order(
+def rows_in_order(
     wanted: NDArray[np.str_], found: NDArray[np.str_], where: str, reference: str
 ) -> NDArray[np.intp] | slice:
     """Return the rows of `found` that put it into the order of `wanted`; both hold the same objects."""
-    if np.array_equal(wanted, found):
+    if wanted is found or np.array_equal(wanted, found):
         return slice(None)
     order = np.argsort(found)
     rank = np.searchsorted(found, wanted, sorter=order).clip(max=len(found) - 1)

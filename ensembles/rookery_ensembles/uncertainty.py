@@ -12,14 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.errors import fail
+from rookery_ensembles.member_values import ArrayValues, Block, MemberValues, as_member_values, blocks
 from rookery_ensembles.probabilities import LOG_FLOOR, check_sample_weight, check_weights
 from rookery_ensembles.redshift_pdf import FloatArray, bin_centres
 from rookery_ensembles.target import Target
 
-Values = NDArray[Any] | Sequence[NDArray[Any]]
+Values = MemberValues | Block
 Weights = Sequence[float] | NDArray[Any] | None
 BLOCK = 10_000
-"""Objects that are worked on at a time."""
+"""Objects that are worked on at a time, of few members."""
+_BLOCK_VALUES = 8_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,23 +55,23 @@ def split_uncertainty(target: Target, values_mnk: Values, weights_m: Weights = N
     target
         What is predicted.
     values_mnk
-        M arrays (N, K) of class probabilities, or densities.
+        M arrays (N, K) of class probabilities, or densities, or `MemberValues`.
     weights_m
-        (M,) weights that sum to 1; equal ones by default.
+        (M,) weights that sum to 1; equal ones by default. A member of weight 0 is not read.
 
     Raises
     ------
     InputError
         When there is no member, shapes differ, weights or values break their rules.
     """
-    n, weights = _checked(target, values_mnk, weights_m)
-    parts: list[FloatArray] = [np.empty(n) for _ in range(3)]
+    members, weights = _checked(target, values_mnk, weights_m)
+    parts: list[FloatArray] = [np.empty(members.shape[1]) for _ in range(3)]
     own, between = (_variance, _mean_variance) if target.has_pdfs else (_entropy, _information)
-    for rows in _blocks(n):
+    chosen = np.flatnonzero(weights).tolist()
+    for rows, block in _blocks_of(members.some(chosen)):
         masses = [
-            (weight, _masses(target, values[rows], f"member {i}"))
-            for i, (weight, values) in enumerate(zip(weights, values_mnk, strict=True))
-            if weight > 0
+            (weights[i], _masses(target, values, f"member {i}", rows.start))
+            for i, values in zip(chosen, block, strict=True)
         ]
         pooled = sum((weight * p for weight, p in masses), np.zeros(masses[0][1].shape))
         parts[0][rows] = sum(weight * own(target, p) for weight, p in masses)
@@ -88,22 +90,21 @@ def member_errors(target: Target, values_mnk: Values, truth_n: NDArray[Any]) -> 
     InputError
         When no truth is known, or the values break their rules.
     """
-    _checked(target, values_mnk, None)
+    members, _ = _checked(target, values_mnk, None)
     index = target.index(truth_n)
-    known = np.flatnonzero(index >= 0)
-    if not known.size:
+    known = index >= 0
+    if not known.any():
         raise fail("truth", f"there must be objects with a known {target.truth_name}, but there is none")
-    found = np.empty((len(values_mnk), len(known)))
-    for i, values in enumerate(values_mnk):
-        for block in _blocks(len(known)):
-            rows = known[block]
-            masses = _masses(target, values[rows], f"member {i}")
+    found = np.empty((members.shape[0], len(known)))
+    for rows, block in _blocks_of(members):
+        for i, values in enumerate(block):
+            masses = _masses(target, values, f"member {i}", rows.start)
             if target.has_pdfs:
                 z = np.asarray(truth_n, dtype=np.float64)[rows]
-                found[i, block] = (masses @ bin_centres(target.edges) - z) / (1 + z)
+                found[i, rows] = (masses @ bin_centres(target.edges) - z) / (1 + z)
             else:
-                found[i, block] = 1 - masses[np.arange(len(rows)), index[rows]]
-    return found
+                found[i, rows] = 1 - masses[np.arange(len(masses)), index[rows]]
+    return found[:, known]
 
 
 def error_correlation(errors_mn: NDArray[Any]) -> FloatArray:
@@ -229,9 +230,19 @@ def score_by_number(likelihood_mn: NDArray[Any], *, orders: int = 50, seed: int 
     return ScoreByNumber(scores.mean(axis=0), scores.std(axis=0))
 
 
-def _checked(target: Target, values_mnk: Values, weights_m: Weights) -> tuple[int, FloatArray]:
-    m = len(values_mnk)
-    if m == 0:
+def _checked(target: Target, values_mnk: Values, weights_m: Weights) -> tuple[MemberValues, FloatArray]:
+    if isinstance(values_mnk, MemberValues):
+        members = as_member_values(values_mnk, target)
+    else:
+        _check_shapes(target, values_mnk)
+        members = ArrayValues(values_mnk)
+    m = members.shape[0]
+    weights = np.full(m, 1 / m) if weights_m is None else check_weights(weights_m, m, "weights")
+    return members, weights
+
+
+def _check_shapes(target: Target, values_mnk: Block) -> None:
+    if len(values_mnk) == 0:
         raise fail("members", "there must be at least one, but found none")
     shape = np.shape(values_mnk[0])
     if len(shape) != 2 or shape[1] != target.n_columns:
@@ -241,8 +252,11 @@ def _checked(target: Target, values_mnk: Values, weights_m: Weights) -> tuple[in
         if np.shape(values) != shape:
             rule = f"all members must have the shape of the first, {shape}"
             raise fail("members", f"{rule}, but member {i} has {np.shape(values)}")
-    weights = np.full(m, 1 / m) if weights_m is None else check_weights(weights_m, m, "weights")
-    return shape[0], weights
+
+
+def _blocks_of(members: MemberValues) -> Iterator[tuple[slice, Block]]:
+    m, _, k = members.shape
+    return blocks(members, min(_BLOCK_VALUES, BLOCK * m * k))
 
 
 def _blocks(n: int) -> Iterator[slice]:
@@ -250,8 +264,8 @@ def _blocks(n: int) -> Iterator[slice]:
         yield slice(start, min(start + BLOCK, n))
 
 
-def _masses(target: Target, values_nk: NDArray[Any], where: str) -> FloatArray:
-    checked = target.normalised(np.asarray(values_nk, dtype=np.float64), where)
+def _masses(target: Target, values_nk: NDArray[Any], where: str, first_row: int) -> FloatArray:
+    checked = target.normalised(np.asarray(values_nk, dtype=np.float64), where, first_row=first_row)
     return checked * np.diff(target.edges) if target.has_pdfs else checked
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.errors import fail
-from rookery_ensembles.probabilities import LOG_FLOOR, check_weights
+from rookery_ensembles.member_values import Block, MemberValues, as_member_values, blocks
+from rookery_ensembles.probabilities import LOG_FLOOR, check_weights, plainly_normalised
 from rookery_ensembles.target import KINDS, Target
 
 FloatArray = NDArray[np.float64]
@@ -42,29 +43,32 @@ class Pool(ABC):
     def combine(
         self,
         target: Target,
-        values_mnk: NDArray[Any] | Sequence[NDArray[Any]],
+        values_mnk: MemberValues | Block,
         weights_m: Sequence[float] | NDArray[Any] | None = None,
         where: str = "members",
     ) -> FloatArray:
         """Pool the members' predictions for N objects.
 
         The objects are gone through in blocks, so that beside the result little memory is needed; arrays
-        may be memory-mapped.
+        may be memory-mapped, and values may lie in files (see `rookery_ensembles.member_values`).
 
         Parameters
         ----------
         target
             What they predict.
         values_mnk
-            M arrays (N, K), stacked or in a list: probabilities, or densities per unit redshift.
+            M arrays (N, K), stacked or in a list, or `MemberValues`: probabilities, or densities per unit
+            redshift.
         weights_m
-            (M,) weights that sum to 1; equal ones by default. A member of weight 0 is left out.
+            (M,) weights that sum to 1; equal ones by default. A member of weight 0 is left out, and not
+            read.
         where
             What the arrays are, for messages.
 
         Returns
         -------
-        (N, K) in double precision; values keep the target's rules.
+        (N, K) in double precision; values keep the target's rules. Of 32 or more
+        members in single precision the linear pool is exact to single precision.
 
         Raises
         ------
@@ -72,37 +76,83 @@ class Pool(ABC):
             When there is no member, shapes are not (N, K), weights or values break their rules, or the
             pool does not take such predictions.
         """
-        if not self.takes(target):
-            raise fail(where, f"the {self.name} pool does not combine {target.spoken}")
-        m = len(values_mnk)
-        if m == 0:
-            raise fail(where, "there must be at least one to combine, but found none")
-        weights = np.full(m, 1 / m) if weights_m is None else check_weights(weights_m, m, f"{where}, weights")
-        shape = (np.shape(values_mnk[0])[:1] or (0,)) + (target.n_columns,)
-        for number, values in enumerate(values_mnk):
-            if np.shape(values) != shape:
-                rule = f"must be of {shape[0]} objects by {shape[1]} columns"
-                raise fail(f"{where}, item {number}", f"{rule}, but has the shape {np.shape(values)}")
-            target.normalised(np.asarray(values), f"{where}, item {number}")
-        chosen = np.flatnonzero(weights)
-        return self._in_blocks(target, [values_mnk[number] for number in chosen.tolist()], weights[chosen])
+        return combine_all(target, values_mnk, [(self, weights_m)], where)[0]
 
-    def _in_blocks(
-        self, target: Target, values_m: Sequence[NDArray[Any]], weights_m: FloatArray
+    def pool_block(
+        self, target: Target, block: Block, weights_m: FloatArray, out: FloatArray | None = None
     ) -> FloatArray:
-        n, k = np.shape(values_m[0])
-        if len(values_m) == 1:
-            return np.array(values_m[0], dtype=np.float64)
-        pooled = np.empty((n, k))
-        block = max(1, _BLOCK_VALUES // (len(values_m) * k))
-        for start in range(0, n, block):
-            rows = slice(start, start + block)
-            pooled[rows] = self._combine(target, [values[rows] for values in values_m], weights_m)
-        return pooled
+        """Pool a block of objects whose values and weights, all above 0, were checked; into `out`, if any."""
+        if len(block) == 1:
+            pooled = np.asarray(block[0], dtype=np.float64)
+        else:
+            pooled = self._combine(target, block, weights_m)
+        if out is None:
+            return np.array(pooled)
+        out[:] = pooled
+        return out
 
     @abstractmethod
-    def _combine(self, target: Target, values_m: Sequence[NDArray[Any]], weights_m: FloatArray) -> FloatArray:
+    def _combine(self, target: Target, values_m: Block, weights_m: FloatArray) -> FloatArray:
         """Pool one block of two members or more, whose values and weights (above 0) were checked."""
+
+
+def combine_all(
+    target: Target,
+    values_mnk: MemberValues | Block,
+    tasks: Sequence[tuple[Pool, Sequence[float] | NDArray[Any] | None]],
+    where: str = "members",
+) -> list[FloatArray]:
+    """Pool the members' predictions in several ways, each a pool and weights, in one pass over the values.
+
+    The arguments, results and errors are those of `Pool.combine`.
+    """
+    for pool, _ in tasks:
+        if not pool.takes(target):
+            raise fail(where, f"the {pool.name} pool does not combine {target.spoken}")
+    members = as_member_values(values_mnk, target, where)
+    m, n, k = members.shape
+    weights = [
+        np.full(m, 1 / m) if given is None else check_weights(given, m, f"{where}, weights")
+        for _, given in tasks
+    ]
+    needed = np.flatnonzero(np.any(weights, axis=0))
+    chosen = [np.flatnonzero(each[needed]) for each in weights]
+    above = [each[needed][some] for each, some in zip(weights, chosen, strict=True)]
+    everyone = [len(some) == len(needed) for some in chosen]
+    pooled = [np.empty((n, k)) for _ in tasks]
+    names = [f"{where}, item {number}" for number in needed.tolist()]
+    size = max(1, _BLOCK_VALUES // (len(needed) * k))
+    for place, block in blocks(members.some(needed.tolist())):
+        for start in range(0, place.stop - place.start, size):
+            rows = slice(start, min(start + size, place.stop - place.start))
+            part = block[:, rows] if isinstance(block, np.ndarray) else [values[rows] for values in block]
+            first = place.start + start
+            check_block(target, part, names, first)
+            for number, (pool, _) in enumerate(tasks):
+                some = part if everyone[number] else [part[i] for i in chosen[number].tolist()]
+                out = pooled[number][first : first + rows.stop - rows.start]
+                pool.pool_block(target, some, above[number], out)
+    return pooled
+
+
+def check_block(target: Target, block: Block, names: Sequence[str], first_row: int = 0) -> None:
+    """Raise InputError unless the members' values of a block keep the rules of predictions.
+
+    Parameters
+    ----------
+    target
+        What they predict.
+    block
+        M arrays (n, K), stacked or in a list.
+    names
+        What each of the arrays is, for messages.
+    first_row
+        Number of the block's first object.
+    """
+    widths = np.diff(target.edges) if target.has_pdfs else None
+    for values, name in zip(block, names, strict=True):
+        if not plainly_normalised(values, widths):
+            target.normalised(values, name, first_row=first_row)
 
 
 def masses(target: Target, values_nk: NDArray[Any]) -> FloatArray:
@@ -123,7 +173,7 @@ def _widths(target: Target) -> FloatArray:
 
 def generalised_mean(
     target: Target,
-    values_m: Sequence[NDArray[Any]],
+    values_m: Block,
     weights_m: FloatArray,
     into: "np.ufunc",
     back: "np.ufunc",

@@ -1,11 +1,8 @@
 """The logarithmic pool: the weighted geometric mean of the members' probabilities or densities."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from rookery_ensembles.member_values import Block
 from rookery_ensembles.pools.base import FloatArray, Pool, generalised_mean
 from rookery_ensembles.target import Target
 
@@ -20,5 +17,5 @@ class LogarithmicPool(Pool):
     name = "logarithmic"
     spoken = "weighted geometric mean of probabilities"
 
-    def _combine(self, target: Target, values_m: Sequence[NDArray[Any]], weights_m: FloatArray) -> FloatArray:
+    def _combine(self, target: Target, values_m: Block, weights_m: FloatArray) -> FloatArray:
         return generalised_mean(target, values_m, weights_m, np.log, np.exp)

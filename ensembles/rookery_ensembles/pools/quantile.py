@@ -1,11 +1,8 @@
 """Quantile averaging: the weighted mean of the members' quantiles of redshift."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from rookery_ensembles.member_values import Block
 from rookery_ensembles.pools.base import FloatArray, Pool, masses, of_masses
 from rookery_ensembles.redshift_bins import RedshiftBins
 from rookery_ensembles.target import Target
@@ -28,7 +25,7 @@ class QuantilePool(Pool):
     spoken = "weighted mean of quantiles"
     kinds = (RedshiftBins.kind,)
 
-    def _combine(self, target: Target, values_m: Sequence[NDArray[Any]], weights_m: FloatArray) -> FloatArray:
+    def _combine(self, target: Target, values_m: Block, weights_m: FloatArray) -> FloatArray:
         edges = np.asarray(target.edges)
         level, jump, bend = _knots(target, values_m, weights_m)
         order = np.argsort(level, axis=1, kind="stable")
@@ -48,7 +45,7 @@ class QuantilePool(Pool):
 
 
 def _knots(
-    target: Target, values_m: Sequence[NDArray[Any]], weights_m: FloatArray
+    target: Target, values_m: Block, weights_m: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return where the mean quantile function bends or jumps, by how much it jumps, and its slope changes.
 

@@ -5,7 +5,7 @@ the Brier score of class probabilities, are quadratic in the weights w: w' G w w
 products of the members' residuals, which is summed up block by block.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.errors import fail
+from rookery_ensembles.member_values import Block, MemberValues, as_member_values, blocks
 from rookery_ensembles.probabilities import LOG_FLOOR, check_sample_weight
 from rookery_ensembles.target import Target
 
@@ -119,7 +120,7 @@ def cells(n: int, seed: int = 0) -> NDArray[np.intp]:
 
 def gram_of_cells(
     target: Target,
-    values_mnk: NDArray[Any] | Sequence[NDArray[Any]],
+    values_mnk: MemberValues | Block,
     truth_n: NDArray[Any],
     weight_n: FloatArray | None,
     cell_n: NDArray[np.intp],
@@ -131,26 +132,37 @@ def gram_of_cells(
     target
         What is predicted; its `residuals` tell what a member lacks.
     values_mnk
-        M arrays (N, K), stacked or in a list; they are read in blocks of objects.
+        M arrays (N, K), stacked or in a list, or `MemberValues`; they are read once, in blocks of objects.
     truth_n
-        (N,) true classes or redshifts, all known and within the bins.
+        (N,) true classes or redshifts, known and within the bins of all objects that have a cell.
     weight_n
         (N,) what each object counts, of mean 1, or None.
     cell_n
-        (N,) its cell.
+        (N,) its cell; -1 of an object that is left out.
     """
-    m, k = len(values_mnk), target.n_columns
+    values = as_member_values(values_mnk, target)
+    m = values.shape[0]
     gram = np.zeros((int(cell_n.max()) + 1, m, m))
-    block = max(1, _BLOCK_VALUES // (m * 2 * k))
-    for cell in np.unique(cell_n):
-        rows = np.flatnonzero(cell_n == cell)
-        for start in range(0, len(rows), block):
-            some = rows[start : start + block]
-            root = None if weight_n is None else np.sqrt(weight_n[some])[:, None]
-            parts = []
-            for values in values_mnk:
-                residual = target.residuals(np.asarray(values[some]), truth_n[some])
-                parts.append((residual if root is None else residual * root).astype(np.float32).ravel())
-            table = np.stack(parts)
-            gram[cell] += table @ table.T
+    for place, block in blocks(values, _BLOCK_VALUES // 2):
+        cell, truth = cell_n[place], truth_n[place]
+        order = np.argsort(cell, kind="stable")
+        order = order[cell[order] >= 0]
+        if not order.size:
+            continue
+        root = None if weight_n is None else np.sqrt(weight_n[place][order])[:, None]
+        parts = []
+        for number in range(m):
+            residual = target.residuals(np.asarray(block[number])[order], truth[order])
+            parts.append((residual if root is None else residual * root).astype(np.float32))
+        table = np.stack(parts)
+        for one, start, stop in _runs(cell[order]):
+            part = table[:, start:stop].reshape(m, -1)
+            gram[one] += part @ part.T
     return gram
+
+
+def _runs(sorted_n: NDArray[np.intp]) -> Iterator[tuple[int, int, int]]:
+    """Yield each number of a sorted array, and the places where it begins and ends."""
+    starts = np.flatnonzero(np.diff(sorted_n, prepend=sorted_n[0] - 1))
+    for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(sorted_n)], strict=True):
+        yield int(sorted_n[start]), start, stop

@@ -24,13 +24,14 @@ from rookery_ensembles import (
     Predictions,
     average,
     narrowest,
+    open_predictions,
     out_of_fold,
     pool_folds,
     read_predictions,
     stack_members,
 )
 from rookery_ensembles.errors import fail
-from rookery_ensembles.predictions import read_info
+from rookery_ensembles.member_table import tabulate_members
 
 
 @dataclass(frozen=True)
@@ -157,13 +158,13 @@ class _Scorer:
         )
         if self.data.out_of_fold:
             return out_of_fold(candidates, choice, name=bundle.path.name)
-        stack = stack_members([read_predictions(self._test_file(member.id)) for member in choice.members])
-        values = choice.calibrate(choice.pool(stack.values))
-        first = read_info(self._test_file(choice.members[0].id))
+        table = tabulate_members([open_predictions(self._test_file(m.id)) for m in choice.members])
+        values = choice.calibrate(choice.pool(table.values))
+        first = table.info
         info = PredictionInfo(
             choice.target, bundle=bundle.path.name, survey=first.survey, unseen=first.unseen
         )
-        return Predictions(info, stack.object_id, stack.truth, values.astype(np.float32))
+        return Predictions(info, table.object_id, table.truth, values.astype(np.float32))
 
     def _judge(
         self,

@@ -25,22 +25,22 @@ from rookery_ensembles import (
     CandidateMember,
     EnsembleChoice,
     PitTest,
-    PredictionInfo,
     Predictions,
-    average,
     cross_fit,
     crossfit_pit_test,
+    open_predictions,
     out_of_fold,
     prediction_metrics,
-    read_predictions,
-    stack_members,
     write_predictions,
 )
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import check_name
+from rookery_ensembles.member_table import MemberTable, likelihoods, tabulate_members
+from rookery_ensembles.pools import find_pool
+from rookery_ensembles.pools.base import combine_all
 from rookery_ensembles.recipe import GREEDY, named_recipe
 from rookery_ensembles.shown import short_repr
-from rookery_ensembles.stack import Stack
+from rookery_ensembles.weights.evidence import mean_loss
 
 logger = logging.getLogger(__name__)
 _TOLD = 10
@@ -170,7 +170,7 @@ def build_ensemble(
     survey = _survey(study)
     if survey is not None:
         _check_truth(candidates, survey)
-    tests = _test_stack(candidates)
+    tests = _test_table(candidates)
     document = study.document
     bundle, choice = write_ensemble(
         candidates,
@@ -191,7 +191,7 @@ def build_ensemble(
         search_seconds=float(trial_costs(study)[SECONDS].sum()),
         replace=overwrite,
     )
-    test_predictions = {} if tests is None else _test_predictions(candidates, choice, *tests)
+    test_predictions = {} if tests is None else _test_predictions(candidates, choice, tests)
     test_scores = {name: prediction_metrics(found, positive) for name, found in test_predictions.items()}
     parts = cross_fit(candidates, choice) if document.split.folds else []
     unseen = out_of_fold(candidates, choice, parts=parts) if parts else None
@@ -225,40 +225,53 @@ def _check_truth(candidates: Sequence[CandidateMember], survey: Survey) -> None:
         check_truth(candidate.validation, survey, where)
 
 
-def _test_stack(candidates: Sequence[CandidateMember]) -> tuple[Stack, PredictionInfo] | None:
+def _test_table(candidates: Sequence[CandidateMember]) -> MemberTable | None:
     """Return what the members predicted for the test objects, where all did and the truth is known."""
     files = [candidate.folder / "predictions-test.parquet" for candidate in candidates]
     if not all(file.is_file() for file in files):
         return None
     for file in files:
         verify_file(file.parent, read_card(file.parent), file.name)
-    read = [read_predictions(file) for file in files]
-    stack = stack_members(read)
-    info = replace(read[0].info, member=None, fold=None, configuration=None)
-    return None if stack.truth is None else (stack, info)
+    table = tabulate_members([open_predictions(file) for file in files])
+    return None if table.truth is None else table
 
 
 def _test_predictions(
-    candidates: Sequence[CandidateMember], choice: EnsembleChoice, stack: Stack, info: PredictionInfo
+    candidates: Sequence[CandidateMember], choice: EnsembleChoice, table: MemberTable
 ) -> dict[str, Predictions]:
     """Combine what the members predicted for the test objects in each of the compared ways."""
-    position = {name: row for row, name in enumerate(stack.members)}
-    rows: dict[str, list[int]] = defaultdict(list)
+    assert table.truth is not None
+    position = {name: row for row, name in enumerate(table.members)}
+    shares: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros(len(position)))
     for candidate in candidates:
-        rows[candidate.group].append(position[candidate.id])
-
-    def predictions(name: str, values: NDArray[np.floating]) -> Predictions:
-        found = values.astype(np.float32)
-        return Predictions(replace(info, bundle=name), stack.object_id, stack.truth, found)
-
-    configurations = {group: average(stack.values[members]) for group, members in rows.items()}
-    losses = {g: prediction_metrics(predictions(g, v))["log_loss"] for g, v in configurations.items()}
-    selected = choice.pool([stack.values[position[name]] for name in choice.weights])
+        shares[candidate.group][position[candidate.id]] = 1.0
+    groups = {group: share / share.sum() for group, share in shares.items()}
+    column_n = choice.target.index(table.truth)
+    names = [f"predictions of {name}" for name in table.members]
+    likelihood_mn = likelihoods(choice.target, table.values, column_n, names)[:, column_n >= 0]
+    losses = {group: mean_loss(share @ likelihood_mn, None) for group, share in groups.items()}
+    weights = choice.weights
+    selected_m = np.array([weights.get(name, 0.0) for name in table.members])
+    linear = find_pool("linear", choice.target)
+    best, hindsight, mean, selected = combine_all(
+        choice.target,
+        table.values,
+        [
+            (linear, groups[choice.best_group]),
+            (linear, groups[min(losses, key=lambda group: losses[group])]),
+            (linear, None),
+            (find_pool(choice.recipe.pool, choice.target), selected_m),
+        ],
+    )
     combined = {
-        "best_member": configurations[choice.best_group],
-        "best_member_in_hindsight": configurations[min(losses, key=lambda group: losses[group])],
-        "average": average(stack.values),
+        "best_member": best,
+        "best_member_in_hindsight": hindsight,
+        "average": mean,
         "selected": selected,
         "selected_calibrated": choice.calibrate(selected),
     }
-    return {name: predictions(name, values) for name, values in combined.items()}
+    info = replace(table.info, member=None, fold=None, configuration=None)
+    return {
+        name: Predictions(replace(info, bundle=name), table.object_id, table.truth, values.astype(np.float32))
+        for name, values in combined.items()
+    }

@@ -11,7 +11,7 @@ from rookery_ensembles import (
     CandidateMember,
     EnsembleChoice,
     choose,
-    read_predictions,
+    open_predictions,
     write_bundle,
 )
 from rookery_ensembles.domain import Domain
@@ -36,7 +36,7 @@ def open_candidate(folder: Path, group: str, *, degraded: bool = False) -> Candi
     file = DEGRADED if degraded else "predictions-validation.parquet"
     card = read_card(folder)
     verify_file(folder, card, file)
-    return CandidateMember(card.member, folder, group, read_predictions(folder / file))
+    return CandidateMember(card.member, folder, group, open_predictions(folder / file))
 
 
 def write_ensemble(

@@ -14,6 +14,7 @@ from rookery.surveys.store import Survey, open_survey
 from rookery_ensembles.errors import fail
 from rookery_ensembles.predictions import Predictions, read_predictions
 from rookery_ensembles.schema import PredictionInfo
+from rookery_ensembles.stack import Labelled
 
 Truth = Literal["agree", "survey"]
 """What to do where the predictions' own truth contradicts the survey's: refuse, or judge by the survey's."""
@@ -205,7 +206,7 @@ def restrict(
 
 
 def match(
-    predictions: Predictions,
+    predictions: Labelled,
     rows: NDArray[np.intp],
     truth_n: NDArray[Any],
     survey: Survey,
@@ -246,7 +247,7 @@ def match(
     return Matched(n, len(survey), predicted + n_missing, predicted, int(compared.sum()), len(wrong))
 
 
-def check_truth(predictions: Predictions, survey: Survey, where: str) -> None:
+def check_truth(predictions: Labelled, survey: Survey, where: str) -> None:
     """Raise InputError unless the predictions' own truth is that of the survey; see :func:`match`."""
     rows = survey_rows(predictions.object_id, survey, where)
     truth_n = _truths(predictions.info, survey, rows)
@@ -254,7 +255,7 @@ def check_truth(predictions: Predictions, survey: Survey, where: str) -> None:
 
 
 def _contradiction(
-    predictions: Predictions,
+    predictions: Labelled,
     own_n: NDArray[Any],
     truth_n: NDArray[Any],
     wrong: NDArray[np.intp],
