@@ -2,8 +2,8 @@
 
 A module holds a `Calibration` (what was fitted, its document and how it is applied) and lists in `METHODS`
 the ways to fit it, each a `Method` for class probabilities or for redshift PDFs. Nothing else is needed to
-add one: modules whose name begins with no underscore are found here, and
-``tests/contract/test_calibrations.py`` tests all that are found.
+add one: modules whose name begins with no underscore are found here, as are those that other packages declare
+(:mod:`rookery_ensembles.plugins`), and ``tests/contract/test_calibrations.py`` tests all that are found.
 """
 
 import importlib
@@ -12,15 +12,21 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from rookery_ensembles import plugins
 from rookery_ensembles.calibrations.base import Calibration, Covariates, Method, Registry
 from rookery_ensembles.errors import fail
 
 __all__ = ["Calibration", "Covariates", "Method", "fit_calibration", "methods", "read_calibration"]
 
 _REGISTRY = Registry(
-    importlib.import_module(f"{__name__}.{found.name}")
-    for found in pkgutil.iter_modules(__path__)
-    if not found.name.startswith("_")
+    [
+        *(
+            importlib.import_module(f"{__name__}.{found.name}")
+            for found in pkgutil.iter_modules(__path__)
+            if not found.name.startswith("_")
+        ),
+        *plugins.modules(__name__),
+    ]
 )
 methods = _REGISTRY.methods
 read_calibration = _REGISTRY.read

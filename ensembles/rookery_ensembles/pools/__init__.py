@@ -1,13 +1,15 @@
 """Pools: how several members' predictions become one answer. One module for each, found by its name.
 
 A module holds a subclass of `Pool`. Nothing else is needed to add one: modules whose name begins with no
-underscore are found here, and ``tests/contract/test_pools.py`` tests all that are found.
+underscore are found here, as are those that other packages declare (:mod:`rookery_ensembles.plugins`), and
+``tests/contract/test_pools.py`` tests all that are found.
 """
 
 import importlib
 import pkgutil
 from collections.abc import Mapping
 
+from rookery_ensembles import plugins
 from rookery_ensembles.errors import fail
 from rookery_ensembles.pools.base import Pool
 from rookery_ensembles.target import Target
@@ -17,10 +19,9 @@ __all__ = ["POOLS", "Pool", "find_pool"]
 for _found in pkgutil.iter_modules(__path__):
     if not _found.name.startswith("_"):
         importlib.import_module(f"{__name__}.{_found.name}")
+list(plugins.modules(__name__))  # their classes are subclasses now
 
-POOLS: Mapping[str, Pool] = {
-    pool.name: pool() for pool in sorted(Pool.__subclasses__(), key=lambda p: p.name)
-}
+POOLS: Mapping[str, Pool] = {pool.name: pool() for pool in plugins.subclasses(Pool)}
 """Every pool by its name."""
 
 

@@ -1,7 +1,8 @@
 """Weights of an ensemble's members. One module for each way to find them, found by its name.
 
 A module holds a subclass of `Weights`. Nothing else is needed to add one: modules whose name begins with no
-underscore are found here, and ``tests/contract/test_weights.py`` tests all that are found. All work on
+underscore are found here, as are those that other packages declare (:mod:`rookery_ensembles.plugins`), and
+``tests/contract/test_weights.py`` tests all that are found. All work on
 tables of members by objects (`Evidence`), never on members by objects by columns.
 """
 
@@ -9,6 +10,7 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 
+from rookery_ensembles import plugins
 from rookery_ensembles.errors import fail
 from rookery_ensembles.weights.base import FittedWeights, Weights
 from rookery_ensembles.weights.evidence import Evidence
@@ -18,10 +20,9 @@ __all__ = ["WEIGHTS", "Evidence", "FittedWeights", "Weights", "find_weights"]
 for _found in pkgutil.iter_modules(__path__):
     if not _found.name.startswith("_"):
         importlib.import_module(f"{__name__}.{_found.name}")
+list(plugins.modules(__name__))  # their classes are subclasses now
 
-WEIGHTS: Mapping[str, Weights] = {
-    each.name: each() for each in sorted(Weights.__subclasses__(), key=lambda each: each.name)
-}
+WEIGHTS: Mapping[str, Weights] = {each.name: each() for each in plugins.subclasses(Weights)}
 """Every way to find weights by its name."""
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from rookery.compute.pool import RayPool
-from rookery_ensembles.errors import fail
+from rookery_ensembles import plugins
+from rookery_ensembles.errors import did_you_mean, fail
 
 if TYPE_CHECKING:
     from rookery.surveys.splits import Split
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Baseline", "load", "names", "option_names", "run_baseline"]
 
+GROUP = "rookery.baselines"
+"""Entry points of baselines that other packages bring: functions as `run_baseline` of a module here."""
 _POOL = ("address", "processes")
 
 
@@ -70,8 +73,12 @@ class Baseline(Protocol):
 
 def names() -> list[str]:
     """Return the names of the baselines, sorted."""
+    return sorted({*_own(), *plugins.installed(GROUP)})
+
+
+def _own() -> list[str]:
     modules = (module.name for module in pkgutil.iter_modules(__path__))
-    return sorted(module.replace("_", "-") for module in modules if not module.startswith("_"))
+    return [module.replace("_", "-") for module in modules if not module.startswith("_")]
 
 
 def load(name: str) -> Baseline:
@@ -83,7 +90,10 @@ def load(name: str) -> Baseline:
         For an unknown name; those that exist are listed.
     """
     if name not in names():
-        raise fail(f"baseline {name!r}", f"is unknown; the baselines are: {', '.join(names())}")
+        rule = f"is unknown; the baselines are: {', '.join(names())}"
+        raise fail(f"baseline {name!r}", f"{rule}{did_you_mean(name, names())}")
+    if name not in _own():
+        return cast(Baseline, plugins.load(GROUP, name))
     module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
     return cast(Baseline, module.run_baseline)
 

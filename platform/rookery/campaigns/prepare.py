@@ -20,7 +20,7 @@ from rookery.documents import Source, dump
 from rookery.reports.draw.survey import simulate_and_draw
 from rookery.signature import arguments
 from rookery.surveys import Split, Survey, matching, open_split, open_survey, split_survey
-from rookery.surveys.readers import READERS
+from rookery.surveys.readers import all_readers
 from rookery.surveys.simulators import SIMULATORS
 from rookery.surveys.train_on import TrainOn, training_rows
 from rookery.training.rows import role_rows
@@ -133,7 +133,7 @@ def digest(values: Any) -> str:
 def _maker(source: Source, name: str, survey: SurveyDocument) -> Callable[..., Any]:
     """Return the simulator or reader that makes a survey."""
     key, wanted = ("simulate", survey.simulate) if survey.simulate else ("ingest", survey.ingest)
-    known: Mapping[str, Callable[..., Any]] = SIMULATORS if survey.simulate else READERS
+    known: Mapping[str, Callable[..., Any]] = SIMULATORS if survey.simulate else all_readers()
     found = known.get(str(wanted).replace("_", "-"))
     if found is None:
         rule = f"must be one of {', '.join(known)}, but found {wanted!r}"

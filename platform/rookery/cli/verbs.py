@@ -13,9 +13,9 @@ _FOLLOW = {"follow": "Show what it prints, until it ends."}
 
 
 def _ingest() -> Mapping[str, Verb]:
-    from rookery.surveys.readers import READERS
+    from rookery.surveys.readers import all_readers
 
-    return {name: Verb(reader, say.ingested) for name, reader in READERS.items()}
+    return {name: Verb(reader, say.ingested) for name, reader in all_readers().items()}
 
 
 VERBS: dict[str, Verb | Group] = {

@@ -1,14 +1,16 @@
 """What a family of networks is, and how one is found by name.
 
 A family is a folder ``networks/<name>/`` whose ``__init__`` holds ``FAMILY``, and a search space
-``search_spaces/<name>.yaml``. Nothing else names it. A family imports torch, and its layers, in the methods
-that compute: who asks for its name or checks a configuration does not wait for them.
+``search_spaces/<name>.yaml``. Nothing else names it. One that another package brings is named by an entry
+point, and its ``search_space.yaml`` lies beside it (docs/extending.md). A family imports torch, and its
+layers, in the methods that compute: who asks for its name or checks a configuration does not wait for them.
 """
 
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -16,7 +18,8 @@ from numpy.typing import NDArray
 
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.surveys import Survey
-from rookery_ensembles.errors import InputError, did_you_mean
+from rookery_ensembles import plugins
+from rookery_ensembles.errors import InputError, did_you_mean, fail
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=TrainingConfiguration)
 Inputs = dict[str, "Tensor"]
+GROUP = "rookery.families"
+"""Entry points of families that other packages bring."""
 
 
 class Family(ABC, Generic[C]):
@@ -125,8 +130,20 @@ class Family(ABC, Generic[C]):
 
 def family_names() -> list[str]:
     """Return the names of all families."""
+    return sorted({*_own(), *plugins.installed(GROUP)})
+
+
+def family_folder(name: str) -> Path | None:
+    """Return the folder of a family that another package brings, where its search space lies; else None."""
+    if name in _own() or name not in plugins.installed(GROUP):
+        return None
+    module = import_module(plugins.installed(GROUP)[name].module)
+    return Path(module.__file__ or "").parent
+
+
+def _own() -> list[str]:
     package = import_module("rookery.networks")
-    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg)
+    return [module.name for module in pkgutil.iter_modules(package.__path__) if module.ispkg]
 
 
 def load_family(name: str) -> Family[Any]:
@@ -134,5 +151,11 @@ def load_family(name: str) -> Family[Any]:
     if name not in family_names():
         rule = f"`{name}` is no family of networks; those are {', '.join(family_names())}"
         raise InputError(f"{rule}{did_you_mean(name, family_names())}")
-    family: Family[Any] = import_module(f"rookery.networks.{name}").FAMILY
-    return family
+    if name in _own():
+        family: Family[Any] = import_module(f"rookery.networks.{name}").FAMILY
+        return family
+    found = plugins.load(GROUP, name)
+    if not isinstance(found, Family) or found.name != name:
+        rule = f"must name a `Family` called {name!r}, but names {getattr(found, 'name', found)!r}"
+        raise fail(f"entry point {name!r} of {GROUP}", rule)
+    return found

@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from rookery.documents import Document, Source, explain
 from rookery.networks.configuration import LATER
+from rookery.networks.family import family_folder, family_names
 from rookery.search.parameters import (
     CategoricalParameter,
     FixedParameter,
@@ -207,8 +208,10 @@ def find_space(name_or_path: str | Path) -> Path:
 
 
 def shipped_spaces() -> dict[str, Path]:
-    """Return the search spaces that ship, by name."""
-    return {file.stem: file for folder in _shipped_folders() for file in sorted(folder.glob("*.yaml"))}
+    """Return the search spaces that ship, by name, and those of families that other packages bring."""
+    own = {file.stem: file for folder in _shipped_folders() for file in sorted(folder.glob("*.yaml"))}
+    brought = {name: family_folder(name) for name in family_names()}
+    return {name: folder / "search_space.yaml" for name, folder in brought.items() if folder} | own
 
 
 def _shipped_folders() -> list[Path]:

@@ -1,12 +1,18 @@
-"""Readers: files of any survey in, a survey store out. One file for each format."""
+"""Readers: files of any survey in, a survey store out. One file for each format, or an entry point."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 
 from rookery.surveys.ingest import IngestReport
 from rookery.surveys.readers import galaxies, light_curves
+from rookery_ensembles import plugins
+from rookery_ensembles.errors import InputError
 
+logger = logging.getLogger(__name__)
+GROUP = "rookery.readers"
+"""Entry points of readers that other packages bring."""
 Reader = Callable[..., IngestReport]
 _PREFIX = "ingest_"
 
@@ -27,3 +33,14 @@ READERS: Mapping[str, Reader] = {
     reader.__name__.removeprefix(_PREFIX).replace("_", "-"): reader for reader in _readers()
 }
 """Each reader by its name on the command line: a function of the files, the folder to make, and options."""
+
+
+def all_readers() -> Mapping[str, Reader]:
+    """Return our readers and those of other packages; one that cannot be imported is told and left out."""
+    brought = {}
+    for name in plugins.installed(GROUP):
+        try:
+            brought[name] = plugins.load(GROUP, name)
+        except InputError as error:
+            logger.warning("%s", error)
+    return brought | dict(READERS)
