@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from contract.fake_device import NAME, FakeTensor, Spy, pretended_device
 from rookery.networks.family import Family, Inputs, load_family
+from rookery.testing.fake_device import NAME, FakeTensor, Spy, pretended_device
 from rookery.training.data import load_data
 from rookery.training.job import TrainingJob
 from rookery.training.loop import train

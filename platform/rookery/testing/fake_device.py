@@ -58,10 +58,11 @@ class _Module:
 class FakeTensor(Tensor):
     """A tensor of the device, whose values are those of `inner`, on the CPU."""
 
-    inner: Tensor
+    inner: Tensor  # type: ignore[assignment]  # of no use to it: torch's is a product
 
     @staticmethod
     def __new__(cls, inner: Tensor) -> "FakeTensor":
+        """Wrap a tensor of the CPU."""
         made: FakeTensor = torch.Tensor._make_wrapper_subclass(
             cls,
             inner.shape,
@@ -74,10 +75,12 @@ class FakeTensor(Tensor):
         made.inner = inner
         return made
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @classmethod
-    def __torch_dispatch__(cls, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, op: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         return _compute(op, args, kwargs or {})
 
 
@@ -118,14 +121,14 @@ def pretended_device() -> Iterator[torch.device]:
     device, generator, inference_mode = fake_device(), torch.Generator, torch.inference_mode
     torch._C._set_only_lift_cpu_tensors(True)  # `torch.tensor(..., device=...)` is a copy like others
     torch.Generator = _GeneratorAnywhere  # type: ignore[misc]
-    torch.inference_mode = torch.no_grad  # type: ignore[assignment]  # it takes no tensor made in Python
+    torch.inference_mode = torch.no_grad  # type: ignore[misc, assignment]  # it takes no tensor made in Python
     try:
         # Autograd has no thread for a device that came after the process's first backward pass.
         with torch.autograd.set_multithreading_enabled(False), _Factories():
             yield device
     finally:
         torch.Generator = generator  # type: ignore[misc]
-        torch.inference_mode = inference_mode
+        torch.inference_mode = inference_mode  # type: ignore[misc]
         torch._C._set_only_lift_cpu_tensors(False)
 
 
