@@ -6,6 +6,7 @@ point, and its ``search_space.yaml`` lies beside it (docs/extending.md). A famil
 layers, in the methods that compute: who asks for its name or checks a configuration does not wait for them.
 """
 
+import json
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
 
     from rookery.networks.draws import Draws
 
+FREE_IN_PACKS = (
+    "learning_rate",
+    "schedule",
+    "step_at",
+    "step_factor",
+    "warmup_fraction",
+    "weight_decay",
+    "patience",
+)
+"""Hyperparameters in which the networks of a pack may differ, whatever their family."""
 C = TypeVar("C", bound=TrainingConfiguration)
 Inputs = dict[str, "Tensor"]
 GROUP = "rookery.families"
@@ -45,6 +56,8 @@ class Family(ABC, Generic[C]):
     """``class_probability`` or ``redshift_pdf``."""
     configuration: type[C]
     """Its hyperparameters."""
+    loss_weights: ClassVar[tuple[str, ...]] = ()
+    """Those of its hyperparameters that are numbers in :meth:`loss_terms` and nothing else."""
 
     @abstractmethod
     def encode(self, survey: Survey, configuration: C, bands: tuple[str, ...]) -> Inputs:
@@ -122,6 +135,17 @@ class Family(ABC, Generic[C]):
     @abstractmethod
     def predict(self, network: "nn.Module", inputs: Inputs) -> "Tensor":
         """Return normalised probabilities (B, K) of a network in evaluation mode."""
+
+    def pack_key(self, configuration: C) -> str | None:
+        """Return what must be equal where networks train as a pack; None where none may train so.
+
+        Seeds and folds may differ, and how the learning rate goes, weight decay, patience and the weights
+        of the loss. Networks with copies learn from objects of their own.
+        """
+        if getattr(configuration, "copies", 0):
+            return None
+        values = configuration.model_dump(mode="json", exclude={*FREE_IN_PACKS, *self.loss_weights})
+        return json.dumps({"family": self.name, **values}, sort_keys=True)
 
     def configure(self, values: dict[str, Any]) -> C:
         """Return `values` as a configuration, defaults added; pydantic's error names a wrong key."""

@@ -153,9 +153,9 @@ def run_plan(plan: TrialPlan, send: Send, team: "Team | None" = None) -> None:
     from rookery.compute.memory import prepare_device
     from rookery.networks.family import load_family
     from rookery.search.study import checkpoint, member_folder, trial_values
-    from rookery.training.loop import ALONE
     from rookery.training.member import train_member
     from rookery.training.progress import Metrics, Progress
+    from rookery.training.team import ALONE
 
     team = team or ALONE
     torch.set_num_threads(max(1, int(plan.cpus)))

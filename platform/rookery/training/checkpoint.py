@@ -218,7 +218,8 @@ def _check_moments(found: State, parameters: Sequence[Tensor], path: Path) -> No
 
 
 def _check_steps(partial: Partial, batch_size: int, n_train: int, path: Path) -> None:
-    if partial.step * batch_size >= n_train:
+    # A network of a pack may have done all its steps while others have not.
+    if (partial.step - 1) * batch_size >= n_train:
         rule = f"an epoch of {n_train} objects in batches of {batch_size}"
         raise fail(path, f"`partial.step` must be within {rule}, but is {partial.step}")
 

@@ -40,7 +40,11 @@ class TrainingData:
 
     def batch(self, rows: Tensor) -> Inputs:
         """Gather the inputs of some rows, on the device of `target_n`."""
-        return gather(self.inputs, rows, self.target_n.device)
+        return self.gather(self.inputs, rows)
+
+    def gather(self, inputs: Inputs, rows: Tensor) -> Inputs:
+        """Gather some rows of tensors that may lie elsewhere, on the device of `target_n`."""
+        return gather(inputs, rows, self.target_n.device)
 
 
 def find_device(name: str | None = None, gpus: float | None = None) -> torch.device:

@@ -1,8 +1,9 @@
-"""The one training loop. It knows only a `report` given from outside, never who runs it."""
+"""The one training loop, of one network or of several. It knows only a `report` given from outside."""
 
 import logging
 import math
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,24 +14,18 @@ from rookery.compute.energy import EnergyMeter
 from rookery.compute.interruption import InterruptedTraining, noticed
 from rookery.compute.memory import OutOfMemory, is_out_of_memory, out_of_memory_text
 from rookery.networks.configuration import TrainingConfiguration
-from rookery.networks.draws import Draws
-from rookery.networks.family import Family, Inputs
+from rookery.networks.family import Family
+from rookery.training.alone import AloneNetwork, Stepped
 from rookery.training.data import TrainingData
 from rookery.training.job import TrainingJob
+from rookery.training.pack import Pack
 from rookery.training.progress import Keep, Metrics, Partial, Progress, Report, State
-from rookery.training.streaming import place_of
-from rookery.training.team import Team
-from rookery.training.validation import Validation, prepare_validation
+from rookery.training.team import ALONE, Team
+from rookery.training.trainee import DivergedError, Epoch, StoppedTrainingError, Trainee
 
 logger = logging.getLogger(__name__)
-_SEEDS = 2**63  # torch takes no larger ones
 KEEP_SECONDS = 300.0
 """A checkpoint is saved in the middle of an epoch when the last one is older than this."""
-ALONE = Team()
-
-
-class DivergedError(RuntimeError):
-    """The training loss is no longer finite."""
 
 
 def train(
@@ -80,235 +75,268 @@ def train(
     InterruptedTraining
         When this process was told to end, after `keep`.
     """
-    progress = resume or Progress()
-    device = data.target_n.device
-    torch.manual_seed(job.seed % _SEEDS)
-    network = family.build(configuration, len(data.survey.bands), data.target.n_columns).to(device)
-    family.fit_scale(network, data.inputs, data.rows["train"].to(place_of(data.inputs)))
-    network = team.prepare(network, device)
-    optimizer = torch.optim.AdamW(
-        network.parameters(),
-        lr=configuration.learning_rate,
-        weight_decay=configuration.weight_decay,
-        fused=True,
-    )
-    if progress.network:
-        progress.give(network, optimizer)
-    else:
-        progress.take(network, optimizer)
-    validation = prepare_validation(job, family, configuration, data)
-    trainer = _Trainer(
-        job, family, configuration, data, network, optimizer, validation, progress, keep, team, part
-    )
-    team.check(trainer.batch_size, len(data.rows["train"]))
-    while progress.epoch < configuration.epochs:
-        if progress.epoch - progress.best_epoch >= configuration.patience:
-            break
-        metrics = trainer.epoch_within_memory()
-        progress.history.append(metrics)
-        progress.partial = None
-        progress.take(network, optimizer)
-        if job.keep == "last" or progress.better(metrics[job.objective], job.direction):
-            progress.best_epoch, progress.best_value = progress.epoch, metrics[job.objective]
-            progress.best = progress.network
-        report(metrics, progress)
-    if math.isnan(progress.best_value):
-        when = "no number in the last of" if job.keep == "last" else "never a number in"
-        raise DivergedError(f"{job.member}: `{job.objective}` was {when} {progress.epoch} epochs")
-    network.load_state_dict(progress.best)
-    return network.eval(), progress
+    trainee = Trainee.begin(job, family, configuration, data, report, resume=resume, keep=keep, team=team)
+    _Loop(family, [trainee], AloneNetwork(family, trainee, team), team, part).run()
+    if trainee.error is not None:
+        raise trainee.error
+    if trainee.stopped:
+        raise StoppedTrainingError
+    return trainee.network, trainee.progress
 
 
-class _Loss(nn.Module):
-    """A family's loss as a module, which DistributedDataParallel can wrap."""
+def train_pack(family: Family[Any], trainees: Sequence[Trainee], *, part: float = 1.0) -> None:
+    """Train several networks as one program, each as :func:`train` would, to rounding.
 
-    def __init__(self, family: Family[Any], network: nn.Module, configuration: TrainingConfiguration) -> None:
-        super().__init__()
-        self.family, self.network, self.configuration = family, network, configuration
+    One that is done, stopped (its report raises `StoppedTrainingError`) or diverged (its `error`) leaves the
+    others, and its `on_end` is called.
 
-    def forward(self, inputs: Inputs, target: Tensor, draws: Draws) -> Inputs:
-        """Return each term of the loss per object."""
-        return self.family.loss_terms(self.network, inputs, target, self.configuration, draws)
+    Parameters
+    ----------
+    trainees
+        Of one survey, split and target, on one device, whose configurations have one
+        :meth:`rookery.networks.family.Family.pack_key`.
+    part
+        Part of the device that this process holds, for the energy.
+
+    Raises
+    ------
+    OutOfMemory, InterruptedTraining
+        As :func:`train`, for all of them; before, one network after the other is tried.
+    """
+    _Loop(family, list(trainees), Pack(family, trainees), ALONE, part).run()
 
 
 @dataclass
 class _Losses:
-    """Losses of an epoch's steps that nobody has looked at yet: to look is to wait for the device."""
+    """Losses of steps that nobody has looked at yet: to look is to wait for the device."""
 
-    epoch: int = 0
-    first: int = 0
-    steps: list[Tensor] = field(default_factory=list)
+    steps: list[tuple[list[Trainee], list[int], Tensor]] = field(default_factory=list)
+    """Networks, their steps in their epochs (from 0), and losses (K,)."""
 
-    def begin(self, epoch: int, first: int) -> None:
-        """Forget all; the next loss is that of step `first` (from 0)."""
-        self.epoch, self.first, self.steps = epoch, first, []
-
-    def check(self, member: str) -> None:
-        """Raise DivergedError where one of them is not finite."""
+    def check(self) -> None:
+        """Tell the networks that have a loss which is not finite."""
         if not self.steps:
             return
-        for step, loss in enumerate(torch.stack(self.steps).cpu().tolist(), self.first):
-            if not math.isfinite(loss):
-                raise DivergedError(f"{member}: loss is {loss} in epoch {self.epoch + 1}, step {step + 1}")
-        self.begin(self.epoch, self.first + len(self.steps))
+        values = iter(torch.cat([losses for *_, losses in self.steps]).cpu().tolist())
+        for trainees, numbers, _ in self.steps:
+            for trainee, step in zip(trainees, numbers, strict=True):
+                loss = next(values)
+                if trainee.error is None and not math.isfinite(loss):
+                    place = f"in epoch {trainee.progress.epoch + 1}, step {step + 1}"
+                    trainee.error = DivergedError(f"{trainee.job.member}: loss is {loss} {place}")
+        self.steps = []
+
+
+class _Sums:
+    """Sums of loss terms over the objects of an epoch, of each network."""
+
+    def __init__(self, done: Sequence[State], device: torch.device) -> None:
+        self._each = [{name: value.to(device) for name, value in one.items()} for one in done]
+        self._all: State | None = {}
+        if done[0] and all(one.keys() == done[0].keys() for one in done):
+            self._all = {name: torch.stack([one[name] for one in self._each]) for name in done[0]}
+
+    def add(self, places: Sequence[int], totals: State) -> None:
+        """Add those of a step (K,)."""
+        if self._all is not None and len(places) == len(self._each):
+            held = self._all
+            self._all = {n: held[n] + total if n in held else total for n, total in totals.items()}
+            return
+        self._each, self._all = self.each(), None
+        for name, total in totals.items():
+            for place, value in zip(places, total.unbind(), strict=True):
+                one = self._each[place]
+                one[name] = one[name] + value if name in one else value
+
+    def each(self) -> list[State]:
+        """Return the sums of each network."""
+        if not self._all:
+            return self._each
+        columns = {name: values.unbind() for name, values in self._all.items()}
+        return [{n: values[place] for n, values in columns.items()} for place in range(len(self._each))]
 
 
 @dataclass
-class _Trainer:
-    """What one epoch needs."""
+class _Loop:
+    """Trains networks, an epoch of each at a time."""
 
-    job: TrainingJob
     family: Family[Any]
-    configuration: TrainingConfiguration
-    data: TrainingData
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-    validation: Validation
-    progress: Progress
-    keep: Keep
+    live: list[Trainee]
+    together: Stepped
     team: Team
     part: float
 
     def __post_init__(self) -> None:
-        self.loss = self.team.wrap(_Loss(self.family, self.network, self.configuration))
         self.kept = time.monotonic()
-        self.meter = EnergyMeter(self.data.target_n.device, self.part)
+        self.device = self.live[0].data.target_n.device
+        self.meter = EnergyMeter(self.device, self.part)
         self.losses = _Losses()
+        for place, trainee in enumerate(self.live):
+            self.team.check(trainee.batch_size, len(trainee.data.rows["train"]))
+            if trainee.progress.network:
+                self._give(place)
+            else:
+                trainee.take(*self.together.state(place))
 
-    @property
-    def batch_size(self) -> int:
-        """Objects a step, of the whole team."""
-        return self.progress.batch_size or self.configuration.batch_size
+    def run(self) -> None:
+        """Train until each is done."""
+        self._let_go()
+        while self.live:
+            found = self._round_within_memory()
+            for place, trainee in enumerate(self.live):
+                if trainee.error is None:
+                    trainee.take(*self.together.state(place))
+                    trainee.end_epoch(found[place])
+            self._let_go()
 
-    def epoch_within_memory(self) -> Metrics:
-        """Train for the next epoch; without enough memory, begin it again with half of the batch, once."""
+    def _let_go(self) -> None:
+        """Go on with those that are not done."""
+        stay = [place for place, trainee in enumerate(self.live) if not trainee.done]
+        ended = [trainee for trainee in self.live if trainee.done]
+        if ended and stay:
+            self.together.keep_only(stay)
+        self.live = [self.live[place] for place in stay]
+        for trainee in ended:
+            trainee.end()
+
+    def _round_within_memory(self) -> list[Metrics]:
+        """Train each for its next epoch.
+
+        Without enough memory, it is begun again with fewer at once, at last with half of the batch, once.
+        """
         try:
-            return self.epoch(self.progress.epoch)
+            return self._round()
         except Exception as error:
-            tried = self.batch_size
-            half = tried // 2
             # The others of a team wait in the middle of a step: none of them can begin again.
             if not is_out_of_memory(error) or self.team.size > 1:
                 raise
-            device = self.data.target_n.device
-            if self.progress.batch_size is not None or half < 2:
-                raise OutOfMemory(out_of_memory_text(device, [2 * tried, tried], error)) from error
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        logger.warning("%s: out of memory (%s); batches of %d objects now", self.job.member, text, half)
-        self.optimizer.zero_grad(set_to_none=True)
-        if device.type == "cuda":
+            member, tried = self.live[0].job.member, self.live[0].batch_size
+            if self.together.fewer_at_once():
+                logger.warning("%s and others: out of memory (%s); fewer of them at once now", member, text)
+            else:
+                half = tried // 2
+                if self.live[0].progress.batch_size is not None or half < 2:
+                    raise OutOfMemory(out_of_memory_text(self.device, [2 * tried, tried], error)) from error
+                logger.warning("%s: out of memory (%s); batches of %d objects now", member, text, half)
+                for trainee in self.live:
+                    trainee.progress.batch_size, trainee.progress.partial = half, None
+        if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        self.progress.batch_size, self.progress.partial = half, None
-        self.progress.give(self.network, self.optimizer)
-        return self.epoch_within_memory()
+        for place in range(len(self.live)):
+            self._give(place)
+        return self._round_within_memory()
 
-    def epoch(self, number: int) -> Metrics:
-        """Train for one epoch, or for the rest of it, and validate."""
+    def _give(self, place: int) -> None:
+        progress = self.live[place].progress
+        self.together.set_state(place, progress.network, progress.optimizer)
+
+    def _round(self) -> list[Metrics]:
+        """Train each for one epoch, or for the rest of it, and validate."""
         start = time.perf_counter()
-        rows, device = self.data.rows["train"], self.data.target_n.device
-        draws = Draws.of(self.job.seed, number, rows)
-        order = draws.words("order").argsort(stable=True)
-        batches = [(rows[some], Draws(draws.key_b[some])) for some in self._batches(order)]
-        done = self.progress.partial or Partial(0, 0.0, {})
-        self.network.train()
-        sums = {name: total.to(device) for name, total in done.sums.items()}
-        self.losses.begin(number, done.step)
-        for step, (batch, drawn) in enumerate(batches):
-            if step < done.step:
-                continue
-            self._set_learning_rate(number * len(batches) + step, len(batches) * self.configuration.epochs)
-            for name, total in self._step(batch, drawn).items():
-                sums[name] = sums.get(name, torch.zeros((), device=device)) + total
-            if step + 1 < len(batches):
-                seconds = done.seconds + time.perf_counter() - start
-                self._keep_in_between(Partial(step + 1, seconds, sums))
-        self.losses.check(self.job.member)
-        sums = self.team.mean(sums)
-        totals = torch.stack(list(sums.values())).cpu().tolist()
-        terms = {f"train_{name}": total / len(rows) for name, total in zip(sums, totals, strict=True)}
-        loss = math.fsum(terms.values())  # in whatever order a checkpoint has them
-        if not math.isfinite(loss):
-            raise DivergedError(f"{self.job.member}: loss is {loss} in epoch {number + 1}")
-        rate = self.optimizer.param_groups[0]["lr"]
-        metrics = {"epoch": number + 1, **terms, "train_loss": loss, **self._validate()}
-        joules = self.meter.joules()
-        energy = {} if joules is None else {"joules": joules}
-        seconds = done.seconds + time.perf_counter() - start
-        return {**metrics, "learning_rate": rate, "seconds": seconds, **energy}
+        epochs = [trainee.next_epoch(2 * self.team.size) for trainee in self.live]
+        sums = _Sums([epoch.done.sums for epoch in epochs], self.device)
+        last = max(len(epoch.sizes) - epoch.done.step for epoch in epochs)
+        self.losses.steps = []
+        for tick, (places, rows, key) in _ticks(epochs):
+            steps = [epochs[place].done.step + tick for place in places]
+            rates = [self.live[p].rate(epochs[p], step) for p, step in zip(places, steps, strict=True)]
+            means = self.together.step(places, rows, key, rates)
+            if self.team.size == 1:  # in a team the others wait: all see it in their sums, after the epoch
+                loss = torch.stack(list(means.values())).sum(0)
+                self.losses.steps.append(([self.live[place] for place in places], steps, loss))
+            sums.add(places, {name: mean * rows.shape[1] for name, mean in means.items()})
+            if tick + 1 < last:
+                seconds = (time.perf_counter() - start) / len(epochs)
+                self._keep_in_between(epochs, tick + 1, sums.each(), seconds)
+        self.losses.check()
+        found = self._terms(epochs, sums.each())
+        for row, validation in zip(found, self._validate(), strict=True):
+            row |= validation
+        joules, seconds = self.meter.joules(), time.perf_counter() - start
+        for row, epoch, trainee in zip(found, epochs, self.live, strict=True):
+            row["learning_rate"] = trainee.rate(epoch, len(epoch.sizes) - 1)
+            row["seconds"] = epoch.done.seconds + seconds / len(epochs)
+            if joules is not None:
+                row["joules"] = joules / len(epochs)
+        return found
 
-    def _batches(self, order: Tensor) -> list[Tensor]:
-        """Cut into batches; a rest of fewer than two objects a process joins the batch before."""
-        batches = list(torch.split(order, self.batch_size))
-        if len(batches) > 1 and len(batches[-1]) < 2 * self.team.size:
-            batches[-2:] = [torch.cat(batches[-2:])]
-        return batches
+    def _terms(self, epochs: Sequence[Epoch], sums: Sequence[State]) -> list[Metrics]:
+        """Return the first columns of each network's row of the history; all sums are fetched at once."""
+        means = [self.team.mean(one) for one in sums]
+        values = iter(torch.stack([value for one in means for value in one.values()]).cpu().tolist())
+        found: list[Metrics] = []
+        for trainee, epoch, one in zip(self.live, epochs, means, strict=True):
+            terms = {f"train_{name}": next(values) / len(epoch.rows) for name in one}
+            loss = math.fsum(terms.values())  # in whatever order a checkpoint has them
+            if trainee.error is None and not math.isfinite(loss):
+                text = f"{trainee.job.member}: loss is {loss} in epoch {epoch.number + 1}"
+                trainee.error = DivergedError(text)
+            found.append({"epoch": epoch.number + 1, **terms, "train_loss": loss})
+        return found
 
-    def _step(self, batch: Tensor, drawn: Draws) -> State:
-        unlabelled, others = self._draw_unlabelled(drawn)
-        labelled = self.team.share(batch)
-        mine = torch.cat([labelled, self.team.share(unlabelled)])
-        draws = Draws(torch.cat([self.team.share(drawn.key_b), self.team.share(others.key_b)]))
-        target = self.data.target_n[labelled]
-        inputs = self.family.augment(self.data.batch(mine), self.configuration, draws)
-        terms = self.loss(inputs, target, draws)
-        whole = {len(mine): len(batch) + len(unlabelled), len(labelled): len(batch)}
-        # The mean over the team of these is the mean over the whole batch.
-        means = {
-            name: term.mean() * (len(term) * self.team.size / whole[len(term)])
-            for name, term in terms.items()
-        }
-        loss = torch.stack(list(means.values())).sum()
-        if self.team.size == 1:  # in a team the others wait: all see it in their sums, after the epoch
-            self.losses.steps.append(loss.detach())
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        return {name: mean.detach() * len(batch) for name, mean in means.items()}
-
-    def _keep_in_between(self, partial: Partial) -> None:
-        """Save a checkpoint in the middle of an epoch, when it is time or this process must end."""
+    def _keep_in_between(
+        self, epochs: Sequence[Epoch], ticks: int, sums: Sequence[State], seconds: float
+    ) -> None:
+        """Save checkpoints in the middle of an epoch, when it is time or this process must end."""
         told = noticed()
         if not told and time.monotonic() - self.kept < KEEP_SECONDS:
             return
         self.kept = time.monotonic()
-        self.losses.check(self.job.member)
-        if self.team.leads:
-            self.progress.partial = partial
-            self.progress.take(self.network, self.optimizer)
-            self.keep(self.progress)
+        self.losses.check()
+        if len(self.live) == 1 and self.live[0].error is not None:
+            raise self.live[0].error
+        for place, (trainee, epoch) in enumerate(zip(self.live, epochs, strict=True)):
+            if not self.team.leads or trainee.error is not None:
+                continue
+            step = min(epoch.done.step + ticks, len(epoch.sizes))
+            trainee.progress.partial = Partial(step, epoch.done.seconds + seconds, dict(sums[place]))
+            trainee.take(*self.together.state(place))
+            trainee.keep(trainee.progress)
         if told:
             raise InterruptedTraining
 
-    def _draw_unlabelled(self, drawn: Draws) -> tuple[Tensor, Draws]:
-        """Return an unlabelled object for each of a batch, and their draws; none without need."""
-        rows = self.data.rows["train"][:0]
-        if self.family.uses_unlabelled(self.configuration):
-            rows = self.data.rows["unlabelled"]
-        if not len(rows):
-            return rows, drawn[:0]
-        found = rows[drawn.integers("unlabelled", len(rows))]
-        return found, drawn.of_others(found)
-
-    def _set_learning_rate(self, step: int, steps: int) -> None:
-        """Set what :func:`rate_factor` tells; a function of the step alone, so nothing to save."""
-        rate = self.configuration.learning_rate * rate_factor(self.configuration, step, steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-
-    def _validate(self) -> Metrics:
-        """Return the target's metrics on the objects that choose, and under the job's shift."""
-        metrics: Metrics = self.team.agree(self.validation.metrics(self.network) if self.team.leads else None)
-        return metrics
+    def _validate(self) -> list[Metrics]:
+        """Return the target's metrics on the objects that choose, and under the jobs' shifts."""
+        if all(trainee.error is not None for trainee in self.live):
+            return [{} for _ in self.live]
+        if not self.team.leads:
+            return [self.team.agree(None)]
+        wanted = [trainee.validation.wanted() for trainee in self.live]
+        columns = [
+            self.together.predict([inputs for inputs, _ in some], [rows for _, rows in some])
+            for some in zip(*wanted, strict=True)
+        ]
+        return [
+            {} if trainee.error is not None else self.team.agree(trainee.validation.metrics(*values))
+            for trainee, *values in zip(self.live, *columns, strict=True)
+        ]
 
 
-def rate_factor(c: TrainingConfiguration, step: int, steps: int) -> float:
-    """Return the part of the largest learning rate at `step` (from 0) of `steps`.
+def _ticks(epochs: Sequence[Epoch]) -> Iterator[tuple[int, tuple[list[int], Tensor, Tensor]]]:
+    """Yield the next step of each epoch: number of steps before it, places, rows and words (K, B).
 
-    A linear warm-up, then a cosine to zero, or one fall by `step_factor`.
+    Those whose steps are of another size, the last ones, are yielded one after the other.
     """
-    rise = c.warmup_fraction * steps
-    if step < rise:
-        return min(1.0, (step + 1) / rise)
-    if c.schedule == "step":
-        return 1.0 if step < c.step_at * steps else c.step_factor
-    return min(1.0, 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise))))
+    left = [epoch.sizes[epoch.done.step :] for epoch in epochs]
+    same = 0
+    while all(len(sizes) > same for sizes in left) and len({sizes[same] for sizes in left}) == 1:
+        if left[0][same] != left[0][0]:
+            break
+        same += 1
+    if same:
+        parts = []
+        for of in ("rows", "key"):
+            cut = [getattr(e, of)[e.first(e.done.step) :][: same * left[0][0]].view(same, -1) for e in epochs]
+            parts.append(torch.stack(cut, dim=1))
+        for tick, (rows, key) in enumerate(zip(*parts, strict=True)):
+            yield tick, (list(range(len(epochs))), rows, key)
+    for tick in range(same, max(map(len, left))):
+        groups: dict[int, list[int]] = {}
+        for place, sizes in enumerate(left):
+            if tick < len(sizes):
+                groups.setdefault(sizes[tick], []).append(place)
+        for places in groups.values():
+            batches = [epochs[place].batch(epochs[place].done.step + tick) for place in places]
+            rows, key = (torch.stack(some) for some in zip(*batches, strict=True))
+            yield tick, (places, rows, key)

@@ -44,10 +44,10 @@ from rookery.training.card import (
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, find_device, load_data, predict_rows
 from rookery.training.job import TrainingJob
-from rookery.training.loop import ALONE, train
+from rookery.training.loop import train
 from rookery.training.progress import Metrics, Progress, Report
 from rookery.training.target import known_truth, target_fields
-from rookery.training.team import Team
+from rookery.training.team import ALONE, Team
 from rookery.training.validation import prepare_validation
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_folder, sha256

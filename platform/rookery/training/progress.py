@@ -4,8 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rookery.training.card import Draws
 
@@ -32,7 +31,8 @@ class Progress:
     history: list[Metrics] = field(default_factory=list)
     """One row per finished epoch: `epoch` (from 1), each loss term as `train_<term>`, their sum
     `train_loss`, the target's metrics as `validation_<metric>` (under a shift the same with
-    `_shift` too), `learning_rate`, `seconds`, and `joules` where the device tells them."""
+    `_shift` too), `learning_rate`, `seconds`, and `joules` where the device tells them. Of networks that
+    train as a pack, seconds and joules are shared between them."""
     best_epoch: int = 0
     best_value: float = math.nan
     """Epoch with the best value of the job's objective, and that value; the last epoch where that is kept."""
@@ -57,25 +57,6 @@ class Progress:
         if math.isnan(self.best_value):
             return not math.isnan(value)
         return value < self.best_value if direction == "minimize" else value > self.best_value
-
-    def take(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Copy what network and optimizer hold now."""
-        self.network = {name: value.detach().clone() for name, value in network.state_dict().items()}
-        state = optimizer.state_dict()["state"]
-        self.optimizer = {
-            f"{index}.{name}": value.detach().clone()
-            for index, values in state.items()
-            for name, value in values.items()
-        }
-
-    def give(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Set network and optimizer to what they were."""
-        network.load_state_dict(self.network)
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in self.optimizer.items():
-            index, name = key.split(".", 1)
-            state.setdefault(int(index), {})[name] = value
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 Report = Callable[[Metrics, Progress], None]

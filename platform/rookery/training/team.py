@@ -66,3 +66,7 @@ class Team:
         box = [value]
         dist.broadcast_object_list(box, src=0)
         return box[0]
+
+
+ALONE = Team()
+"""One process."""

@@ -1,7 +1,7 @@
 """What a network is judged by after each epoch: plain validation, and validation under a shift."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -47,27 +47,45 @@ class Validation:
         """Effective number of these objects under importance weights."""
         return None if self.weight is None else effective_number(self.weight)
 
-    def metrics(self, network: nn.Module) -> dict[str, float]:
-        """Return the target's metrics as `validation_*`, and under a shift as `validation_*_shift` too."""
-        rows = self.rows
-        index = self.data.target_n[rows].cpu().numpy()
-        target = self.data.target
-        truth = target.truth_of(self.data.survey.objects[target.truth_column].iloc[rows.cpu().numpy()])
-        probability = predict_rows(network, self.family, self.data.inputs, rows)
-        plain = target.score_epoch(probability, index, truth)
-        found = {f"validation_{name}": value for name, value in plain.items()}
-        if self.weight is None and self.degraded is None:
-            return found
+    def wanted(self) -> list[tuple[Inputs, Tensor]]:
+        """Return what is to be predicted: rows of the survey's inputs, then of those of degraded copies."""
+        found = [(self.data.inputs, self.rows)]
         if self.degraded is not None:
-            probability = self.predict_degraded(network)
-        shifted = target.score_epoch(probability, index, truth, self.weight)
+            first: Tensor = next(iter(self.degraded.values()))
+            found.append((self.degraded, arange(len(first), device=first.device)))
+        return found
+
+    def metrics(self, probability: NDArray[Any], degraded: NDArray[Any] | None = None) -> dict[str, float]:
+        """Return the target's metrics as `validation_*`, and under a shift as `validation_*_shift` too.
+
+        Parameters
+        ----------
+        probability, degraded
+            (V, K) of what :meth:`wanted` names.
+        """
+        target = self.data.target
+        plain = target.score_epoch(probability, self._index, self._truth)
+        found = {f"validation_{name}": value for name, value in plain.items()}
+        if self.weight is None and degraded is None:
+            return found
+        judged = probability if degraded is None else degraded
+        shifted = target.score_epoch(judged, self._index, self._truth, self.weight)
         return found | {f"validation_{name}_shift": value for name, value in shifted.items()}
+
+    @cached_property
+    def _index(self) -> NDArray[np.intp]:
+        return self.data.target_n[self.rows].cpu().numpy()
+
+    @cached_property
+    def _truth(self) -> NDArray[Any]:
+        target, rows = self.data.target, self.rows.cpu().numpy()
+        return target.truth_of(self.data.survey.objects[target.truth_column].iloc[rows])
 
     def predict_degraded(self, network: nn.Module) -> NDArray[np.float32]:
         """Return probabilities (V, K) of the degraded copies."""
         assert self.degraded is not None
-        first: Tensor = next(iter(self.degraded.values()))
-        return predict_rows(network, self.family, self.degraded, arange(len(first), device=first.device))
+        inputs, rows = self.wanted()[1]
+        return predict_rows(network, self.family, inputs, rows)
 
 
 def prepare_validation(

@@ -29,6 +29,13 @@ class Pelican(Family[PelicanConfiguration]):
     survey_kinds: ClassVar[tuple[str, ...]] = ("light_curves",)
     prediction_kind: ClassVar[str] = Classes.kind
     configuration = PelicanConfiguration
+    loss_weights: ClassVar[tuple[str, ...]] = (
+        "autoencoder_weight",
+        "contrastive_weight",
+        "margin",
+        "kl_weight",
+        "rho",
+    )
 
     def encode(self, survey: Survey, configuration: PelicanConfiguration, bands: tuple[str, ...]) -> Inputs:
         """Return `flux`, `error` and `mask`, each (N, n_bands, n_columns), and the covariates asked for.

@@ -86,8 +86,9 @@ class Encoder(nn.Module):
         self, flux_bnt: Tensor, error_bnt: Tensor, mask_bnt: Tensor, scalars_bs: Tensor | None = None
     ) -> Tensor:
         """Return features (B, F). `scalars_bs` holds a value and a 0/1 "known" for each scalar."""
-        image = torch.stack([*self.scale(flux_bnt, error_bnt, mask_bnt), mask_bnt], dim=1)
-        per_band = self.temporal(image.contiguous(memory_format=torch.channels_last))
+        # Channels-last by its making: torch's vmap knows no memory formats.
+        image = torch.stack([*self.scale(flux_bnt, error_bnt, mask_bnt), mask_bnt], dim=-1)
+        per_band = self.temporal(image.permute(0, 3, 1, 2))
         x_bct = self.merged(self.across_bands(per_band))[:, :, 0]
         summary = [x_bct.flatten(1)] if self.flatten else [x_bct.mean(2), x_bct.amax(2)]
         if scalars_bs is not None:

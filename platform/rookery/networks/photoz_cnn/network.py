@@ -92,6 +92,13 @@ def same_average(x_bchw: Tensor) -> Tensor:
     return averaged[:, :, 1:, 1:]
 
 
+def channels_last(x_bchw: Tensor) -> Tensor:
+    """Return (B, C, H, W) with the channels of a pixel side by side in memory, in which convolutions run
+    fastest; torch's vmap does not know the memory format of this name.
+    """
+    return x_bchw.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+
+
 def arcsinh(x: Tensor) -> Tensor:
     """Return the inverse hyperbolic sine, within 2e-7 of itself where |x| < 1e18.
 
@@ -208,10 +215,7 @@ class PhotozNetwork(nn.Module):
         alone = len(self.bands) == 1 and self.bands[0] == tuple(range(self.n_bands))
         # A list as an index would be copied to the device at every step.
         seen = [x if alone else torch.stack([x[:, band] for band in bands], dim=1) for bands in self.bands]
-        maps = [
-            branch(part.contiguous(memory_format=torch.channels_last))
-            for branch, part in zip(self.branches, seen, strict=True)
-        ]
+        maps = [branch(channels_last(part)) for branch, part in zip(self.branches, seen, strict=True)]
         map_bchw = self.joint(maps[0] if len(maps) == 1 else torch.cat(maps, dim=1))
         features = [map_bchw.flatten(1) if self.flatten else map_bchw.mean((2, 3))]
         if scalars_bs is not None and known_bs is not None:

@@ -18,8 +18,8 @@ def chance(statistic: float, degrees: int) -> float:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**62])
-@pytest.mark.parametrize("shift", [0, 8, 16, 24])
-def test_every_byte_of_the_words_is_even(seed: int, shift: int) -> None:
+@pytest.mark.parametrize("shift", [8, 16, 24])
+def test_every_byte_of_the_words_that_counts_is_even(seed: int, shift: int) -> None:
     words = Draws.of(seed, 3, torch.arange(2000)).words("x", (200,))
     counts = np.bincount(((words >> shift) & 0xFF).flatten().numpy(), minlength=256)
     expected = words.numel() / 256

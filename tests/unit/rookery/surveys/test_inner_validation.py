@@ -15,6 +15,7 @@ from torch.nn import functional
 from rookery.campaigns.load import find_campaign, load_campaign
 from rookery.documents import Source, dump
 from rookery.networks.configuration import TrainingConfiguration
+from rookery.networks.draws import Draws
 from rookery.networks.family import Family, Inputs, load_family
 from rookery.search.creation import create_or_open_study
 from rookery.search.jobs import trial_jobs
@@ -56,7 +57,12 @@ class Chance(Family[ChanceConfiguration]):
         return nn.Linear(10, n_outputs)
 
     def loss_terms(
-        self, network: nn.Module, inputs: Inputs, target_l: Tensor, configuration: ChanceConfiguration
+        self,
+        network: nn.Module,
+        inputs: Inputs,
+        target_l: Tensor,
+        configuration: ChanceConfiguration,
+        draws: Draws | None = None,
     ) -> Inputs:
         logits = network(inputs["features"])
         return {"cross_entropy": functional.cross_entropy(logits, target_l, reduction="none")}

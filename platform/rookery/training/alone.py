@@ -1,0 +1,147 @@
+"""Networks as a loop steps them: one by itself, which several processes may train together."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rookery.networks.configuration import TrainingConfiguration
+from rookery.networks.draws import Draws
+from rookery.networks.family import Family, Inputs
+from rookery.training.data import TrainingData, predict_rows
+from rookery.training.progress import State
+from rookery.training.team import Team
+from rookery.training.trainee import Trainee
+
+
+class Stepped(Protocol):
+    """K networks that train at once, by their places from 0."""
+
+    def step(
+        self, places: Sequence[int], rows_kb: Tensor, key_kb: Tensor, rates: Sequence[float]
+    ) -> dict[str, Tensor]:
+        """Take one step of some of them, and return the mean of each term of their losses (K,)."""
+        ...
+
+    def state(self, place: int) -> tuple[State, State]:
+        """Return copies of a network's weights, and of its optimizer's state by flat names."""
+        ...
+
+    def set_state(self, place: int, weights: State, optimizer: State) -> None:
+        """Set a network and its optimizer to what they were."""
+        ...
+
+    def keep_only(self, places: Sequence[int]) -> None:
+        """Let the others go; those that stay move up."""
+        ...
+
+    def predict(self, inputs: Sequence[Inputs], rows: Sequence[Tensor]) -> list[NDArray[np.float32]]:
+        """Return each network's predictions (V, K) of its own rows of its own inputs."""
+        ...
+
+    def fewer_at_once(self) -> bool:
+        """Take less memory a step without another result; return whether that was possible."""
+        ...
+
+
+class Loss(nn.Module):
+    """A family's loss as a module: DistributedDataParallel can wrap it, a pack can give it other weights."""
+
+    def __init__(self, family: Family[Any], network: nn.Module, configuration: TrainingConfiguration) -> None:
+        super().__init__()
+        self.family, self.network, self.configuration = family, network, configuration
+
+    def forward(self, inputs: Inputs, target: Tensor, draws: Draws, weights: Inputs | None = None) -> Inputs:
+        """Return each term of the loss per object.
+
+        `weights` are numbers that stand for those of the configuration.
+        """
+        c = self.configuration.model_copy(update=dict(weights)) if weights else self.configuration
+        return self.family.loss_terms(self.network, inputs, target, c, draws)
+
+
+class AloneNetwork:
+    """One network, trained by one process or by a team of them."""
+
+    def __init__(self, family: Family[Any], trainee: Trainee, team: Team) -> None:
+        self._family, self._team = family, team
+        self._network, self._data, self._configuration = trainee.network, trainee.data, trainee.configuration
+        self._optimizer = torch.optim.AdamW(
+            self._network.parameters(),
+            lr=self._configuration.learning_rate,
+            weight_decay=self._configuration.weight_decay,
+            fused=True,
+        )
+        self._loss = team.wrap(Loss(family, self._network, self._configuration))
+
+    def step(
+        self, places: Sequence[int], rows_kb: Tensor, key_kb: Tensor, rates: Sequence[float]
+    ) -> dict[str, Tensor]:
+        """See :class:`Stepped`; the mean over the team of the means is that over the whole batch."""
+        self._network.train()
+        for group in self._optimizer.param_groups:
+            (group["lr"],) = rates
+        team, rows, key = self._team, rows_kb[0], key_kb[0]
+        unlabelled, their_key = draw_unlabelled(self._family, self._configuration, self._data, rows, key)
+        labelled = team.share(rows)
+        mine = torch.cat([labelled, team.share(unlabelled)])
+        draws = Draws(torch.cat([team.share(key), team.share(their_key)]))
+        inputs = self._family.augment(self._data.batch(mine), self._configuration, draws)
+        terms = self._loss(inputs, self._data.target_n[labelled], draws)
+        whole = {len(mine): len(rows) + len(unlabelled), len(labelled): len(rows)}
+        means = {
+            name: term.mean() * (len(term) * team.size / whole[len(term)]) for name, term in terms.items()
+        }
+        self._optimizer.zero_grad(set_to_none=True)
+        torch.stack(list(means.values())).sum().backward()
+        self._optimizer.step()
+        return {name: mean.detach()[None] for name, mean in means.items()}
+
+    def state(self, place: int) -> tuple[State, State]:
+        """See :class:`Stepped`."""
+        weights = {name: value.detach().clone() for name, value in self._network.state_dict().items()}
+        state = self._optimizer.state_dict()["state"]
+        optimizer = {
+            f"{index}.{name}": value.detach().clone()
+            for index, values in state.items()
+            for name, value in values.items()
+        }
+        return weights, optimizer
+
+    def set_state(self, place: int, weights: State, optimizer: State) -> None:
+        """See :class:`Stepped`."""
+        self._optimizer.zero_grad(set_to_none=True)
+        self._network.load_state_dict(weights)
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in optimizer.items():
+            index, name = key.split(".", 1)
+            state.setdefault(int(index), {})[name] = value
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})
+
+    def keep_only(self, places: Sequence[int]) -> None:
+        """See :class:`Stepped`."""
+
+    def predict(self, inputs: Sequence[Inputs], rows: Sequence[Tensor]) -> list[NDArray[np.float32]]:
+        """See :class:`Stepped`."""
+        return [
+            predict_rows(self._network, self._family, some, index)
+            for some, index in zip(inputs, rows, strict=True)
+        ]
+
+    def fewer_at_once(self) -> bool:
+        """See :class:`Stepped`: one network is the least."""
+        return False
+
+
+def draw_unlabelled(
+    family: Family[Any], configuration: TrainingConfiguration, data: TrainingData, rows: Tensor, key: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return an unlabelled object for each of a batch, and the words of what they draw; none without need."""
+    if not family.uses_unlabelled(configuration) or not len(data.rows["unlabelled"]):
+        return rows[:0], key[:0]
+    draws, among = Draws(key), data.rows["unlabelled"]
+    found = among[draws.integers("unlabelled", len(among))]
+    return found, draws.of_others(found).key_b

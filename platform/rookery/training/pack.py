@@ -1,0 +1,250 @@
+"""A pack: K networks of one shape that train as one program on one device.
+
+Their weights lie in one tensor (K, P), of which each network's layers are views; torch's vmap turns every
+operation of a network into one of all K. Inputs are gathered from the one survey by the rows (K, B) of each
+network's own order, and what they draw comes from the words of the same shape.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.optim.adamw import adamw
+
+from rookery.networks.draws import Draws
+from rookery.networks.family import Family, Inputs
+from rookery.training.alone import Loss, draw_unlabelled
+from rookery.training.data import TrainingData
+from rookery.training.progress import State
+from rookery.training.trainee import Trainee
+
+_BETAS, _EPSILON = (0.9, 0.999), 1e-8
+"""AdamW's, as torch has them by default."""
+_PREDICTED_AT_ONCE = 1024
+"""Objects of one pass in prediction, of each network."""
+
+
+class _Predict(nn.Module):
+    """A family's prediction as a module whose weights can be given from outside."""
+
+    def __init__(self, family: Family[Any], network: nn.Module) -> None:
+        super().__init__()
+        self.family, self.network = family, network
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Return probabilities (B, K)."""
+        return self.family.predict(self.network, inputs)
+
+
+class Pack:
+    """K networks that train at once; see :class:`rookery.training.alone.Stepped`."""
+
+    def __init__(self, family: Family[Any], trainees: Sequence[Trainee]) -> None:
+        self._family = family
+        self._data: TrainingData = trainees[0].data
+        self._shape = trainees[0].network
+        """Whose layers compute, with the weights of each; its own are not used."""
+        self._configurations = [trainee.configuration for trainee in trainees]
+        networks = [trainee.network for trainee in trainees]
+        self._parameters = {name: value.shape for name, value in self._shape.named_parameters()}
+        self._sizes = [shape.numel() for shape in self._parameters.values()]
+        with torch.no_grad():
+            self._weights = torch.stack(
+                [torch.cat([value.flatten() for value in network.parameters()]) for network in networks]
+            )
+            self._buffers = {
+                name: torch.stack([dict(network.named_buffers())[name] for network in networks])
+                for name, _ in self._shape.named_buffers()
+            }
+        self._first, self._second = torch.zeros_like(self._weights), torch.zeros_like(self._weights)
+        self._steps = torch.zeros(len(networks), dtype=torch.float32, device=self._weights.device)
+        self._most = len(networks)
+        self._own = self._own_numbers()
+
+    def step(
+        self, places: Sequence[int], rows_kb: Tensor, key_kb: Tensor, rates: Sequence[float]
+    ) -> dict[str, Tensor]:
+        """Take one step of some of them, at most so many at once as memory holds."""
+        parts = [
+            self._step(list(places[some]), rows_kb[some], key_kb[some], rates[some])
+            for some in _slices(len(places), self._most)
+        ]
+        return parts[0] if len(parts) == 1 else {n: torch.cat([part[n] for part in parts]) for n in parts[0]}
+
+    def _step(
+        self, places: list[int], rows_kb: Tensor, key_kb: Tensor, rates: Sequence[float]
+    ) -> dict[str, Tensor]:
+        data, c, number = self._data, self._configurations[places[0]], len(places)
+        rows, key = rows_kb.flatten(), key_kb.flatten()
+        unlabelled, their_key = draw_unlabelled(self._family, c, data, rows, key)
+        all_rows = torch.cat([rows_kb, unlabelled.view(number, -1)], dim=1)
+        all_key = torch.cat([key_kb, their_key.view(number, -1)], dim=1)
+        gathered = data.batch(all_rows.flatten())
+        inputs = {name: values.unflatten(0, all_rows.shape) for name, values in gathered.items()}
+        target = data.target_n[rows].view(rows_kb.shape)
+        loss = Loss(self._family, self._shape, c).train()
+
+        def terms(
+            weights: State, buffers: State, own: Inputs, some: Inputs, target: Tensor, key: Tensor
+        ) -> Any:
+            draws = Draws(key)
+            varied = self._family.augment(some, c.model_copy(update=dict(own)), draws)
+            found = functional_call(loss, _of_network(weights | buffers), (varied, target, draws, own))
+            return {name: term.mean() for name, term in found.items()}
+
+        flat = _chosen(self._weights, places).requires_grad_()
+        buffers = {name: _chosen(values, places) for name, values in self._buffers.items()}
+        own = {name: _chosen(values, places) for name, values in self._own.items()}
+        means = vmap(terms)(self._views(flat), buffers, own, inputs, target, all_key)
+        (gradient,) = torch.autograd.grad(torch.stack(list(means.values())).sum(), flat)
+        self._optimize(places, gradient, rates)
+        if len(places) < len(self._weights):
+            for name, values in buffers.items():
+                for place, value in zip(places, values.unbind(), strict=True):
+                    self._buffers[name][place].copy_(value)
+        return {name: mean.detach() for name, mean in means.items()}
+
+    @torch.no_grad()
+    def _optimize(self, places: Sequence[int], gradient: Tensor, rates: Sequence[float]) -> None:
+        """Take AdamW's step, each network by its own rate and decay."""
+        for place, grad, rate in zip(places, gradient.unbind(), rates, strict=True):
+            adamw(
+                [self._weights[place]],
+                [grad],
+                [self._first[place]],
+                [self._second[place]],
+                [],
+                [self._steps[place]],
+                fused=True,
+                amsgrad=False,
+                beta1=_BETAS[0],
+                beta2=_BETAS[1],
+                lr=rate,
+                weight_decay=self._configurations[place].weight_decay,
+                eps=_EPSILON,
+                maximize=False,
+            )
+
+    def state(self, place: int) -> tuple[State, State]:
+        """Return copies of a network's weights, and of AdamW's state, as a network alone has them."""
+        names = list(self._parameters)
+        weights = self._views(self._weights[place].clone()[None])
+        state = {name: value[0] for name, value in weights.items()}
+        state |= {name: values[place].clone() for name, values in self._buffers.items()}
+        if self._steps[place] == 0:
+            return state, {}
+        moments = {"exp_avg": self._first, "exp_avg_sq": self._second}
+        optimizer = {f"{index}.step": self._steps[place].clone() for index in range(len(names))}
+        for kind, values in moments.items():
+            views = self._views(values[place].clone()[None])
+            optimizer |= {f"{index}.{kind}": views[name][0] for index, name in enumerate(names)}
+        return state, optimizer
+
+    @torch.no_grad()
+    def set_state(self, place: int, weights: State, optimizer: State) -> None:
+        """Set a network and its optimizer to what they were."""
+        names = list(self._parameters)
+        for name, values in self._buffers.items():
+            values[place].copy_(weights[name])
+        self._weights[place].copy_(_flat([weights[name] for name in names]))
+        self._steps[place] = optimizer.get("0.step", 0)
+        for kind, values in (("exp_avg", self._first), ("exp_avg_sq", self._second)):
+            if optimizer:
+                values[place].copy_(_flat([optimizer[f"{index}.{kind}"] for index in range(len(names))]))
+            else:
+                values[place].zero_()
+
+    @torch.no_grad()
+    def keep_only(self, places: Sequence[int]) -> None:
+        """Let the others go, and their memory."""
+        pick = list(places)
+        self._weights, self._first, self._second, self._steps = (
+            values[pick].clone() for values in (self._weights, self._first, self._second, self._steps)
+        )
+        self._buffers = {name: values[pick].clone() for name, values in self._buffers.items()}
+        self._configurations = [self._configurations[place] for place in places]
+        self._own = self._own_numbers()
+
+    def predict(self, inputs: Sequence[Inputs], rows: Sequence[Tensor]) -> list[NDArray[np.float32]]:
+        """Return each network's predictions; those of as many objects are worked out together."""
+        found: list[NDArray[np.float32] | None] = [None] * len(rows)
+        groups: dict[int, list[int]] = {}
+        for place, some in enumerate(rows):
+            groups.setdefault(len(some), []).append(place)
+        for group in groups.values():
+            for part in _slices(len(group), self._most):
+                places = group[part]
+                values = self._predict(places, [inputs[p] for p in places], [rows[p] for p in places])
+                for place, value in zip(places, values, strict=True):
+                    found[place] = value
+        return [values for values in found if values is not None]
+
+    @torch.no_grad()
+    def _predict(
+        self, places: list[int], inputs: Sequence[Inputs], rows: Sequence[Tensor]
+    ) -> NDArray[np.float32]:
+        module = _Predict(self._family, self._shape).eval()
+        views = self._views(_chosen(self._weights, places))
+        weights = views | {name: _chosen(values, places) for name, values in self._buffers.items()}
+        shared = all(some is inputs[0] for some in inputs) and all(index is rows[0] for index in rows)
+
+        def probability(weights: State, some: Inputs) -> Any:
+            return functional_call(module, _of_network(weights), (some,))
+
+        blocks = []
+        for part in _slices(len(rows[0]), _PREDICTED_AT_ONCE):
+            if shared:
+                batch = self._data.gather(inputs[0], rows[0][part])
+            else:
+                each = [self._data.gather(i, r[part]) for i, r in zip(inputs, rows, strict=True)]
+                batch = {name: torch.stack([one[name] for one in each]) for name in each[0]}
+            blocks.append(vmap(probability, in_dims=(0, None if shared else 0))(weights, batch).cpu())
+        return torch.cat(blocks, dim=1).numpy()
+
+    def fewer_at_once(self) -> bool:
+        """Step half as many at once from now on, unless it is one already."""
+        if self._most == 1:
+            return False
+        self._most = -(-min(self._most, len(self._weights)) // 2)
+        return True
+
+    def _views(self, flat_kp: Tensor) -> State:
+        """Return each parameter (K, *shape) of weights (K, P)."""
+        parts = flat_kp.split_with_sizes(self._sizes, dim=1)
+        pairs = zip(self._parameters.items(), parts, strict=True)
+        return {name: part.view(len(flat_kp), *shape) for (name, shape), part in pairs}
+
+    def _own_numbers(self) -> Inputs:
+        """Return the loss weights (K,) that differ between the networks."""
+        found = {}
+        for name in self._family.loss_weights:
+            values = [float(getattr(c, name)) for c in self._configurations]
+            if len(set(values)) > 1:
+                found[name] = torch.tensor(values, device=self._weights.device)
+        return found
+
+
+def _of_network(weights: State) -> State:
+    """Return weights by their names in a module whose `network` has them."""
+    return {f"network.{name}": value for name, value in weights.items()}
+
+
+def _flat(values: Sequence[Tensor]) -> Tensor:
+    return torch.cat([value.flatten() for value in values])
+
+
+def _chosen(values: Tensor, places: list[int]) -> Tensor:
+    """Return some rows: all of them as they are, in the same memory."""
+    if len(places) == len(values):
+        return values.detach()
+    return torch.stack([values[place] for place in places])
+
+
+def _slices(number: int, size: int) -> Iterator[slice]:
+    """Yield slices of at most `size` of `number`."""
+    for start in range(0, number, size):
+        yield slice(start, start + size)

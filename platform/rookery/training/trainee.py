@@ -1,0 +1,175 @@
+"""One network that is in training, alone or with others: how far it is, what its next epoch holds."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rookery.networks.configuration import TrainingConfiguration
+from rookery.networks.draws import Draws
+from rookery.networks.family import Family
+from rookery.training.data import TrainingData
+from rookery.training.job import TrainingJob
+from rookery.training.progress import Keep, Metrics, Partial, Progress, Report, State
+from rookery.training.streaming import place_of
+from rookery.training.team import ALONE, Team
+from rookery.training.validation import Validation, prepare_validation
+
+_SEEDS = 2**63  # torch takes no larger ones
+
+
+class DivergedError(RuntimeError):
+    """The training loss is no longer finite."""
+
+
+class StoppedTrainingError(Exception):
+    """Raised by a report: this network shall train no more; those beside it go on."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is left of an epoch of one network."""
+
+    number: int
+    """From 0."""
+    rows: Tensor
+    """(N,) row numbers of the training objects in the order of this epoch."""
+    key: Tensor
+    """(N,) words of what they draw; see :class:`rookery.networks.draws.Draws`."""
+    sizes: list[int]
+    """Objects of each step of the whole epoch."""
+    done: Partial
+    """What is done of it already."""
+
+    def first(self, step: int) -> int:
+        """Return the place in the order where a step begins; all steps but the last are of one size."""
+        return step * self.sizes[0]
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return rows and words (B,) of a step."""
+        start = self.first(step)
+        some = slice(start, start + self.sizes[step])
+        return self.rows[some], self.key[some]
+
+
+@dataclass
+class Trainee:
+    """One network in training."""
+
+    job: TrainingJob
+    configuration: TrainingConfiguration
+    data: TrainingData
+    network: nn.Module
+    """On its device; its weights are the fresh ones, and those of the kept epoch at the end."""
+    validation: Validation
+    report: Report
+    keep: Keep
+    on_end: Callable[["Trainee"], None] = lambda trainee: None
+    """Called once it trains no more, whatever the reason."""
+    progress: Progress = field(default_factory=Progress)
+    error: DivergedError | None = None
+    """Why it has no network that could be kept."""
+    stopped: bool = False
+    """Whether its report ended it."""
+
+    @classmethod
+    def begin(
+        cls,
+        job: TrainingJob,
+        family: Family[Any],
+        configuration: TrainingConfiguration,
+        data: TrainingData,
+        report: Report,
+        *,
+        resume: Progress | None = None,
+        keep: Keep = lambda progress: None,
+        on_end: Callable[["Trainee"], None] = lambda trainee: None,
+        team: Team = ALONE,
+    ) -> "Trainee":
+        """Return a network with the fresh weights of its job's seed; `resume` goes on from there."""
+        device = data.target_n.device
+        torch.manual_seed(job.seed % _SEEDS)
+        network = family.build(configuration, len(data.survey.bands), data.target.n_columns).to(device)
+        family.fit_scale(network, data.inputs, data.rows["train"].to(place_of(data.inputs)))
+        network = team.prepare(network, device)
+        validation = prepare_validation(job, family, configuration, data)
+        progress = resume or Progress()
+        return cls(job, configuration, data, network, validation, report, keep, on_end, progress)
+
+    @property
+    def batch_size(self) -> int:
+        """Objects a step, of all processes."""
+        return self.progress.batch_size or self.configuration.batch_size
+
+    @property
+    def done(self) -> bool:
+        """Whether it trains no more."""
+        p, c = self.progress, self.configuration
+        ended = p.epoch >= c.epochs or p.epoch - p.best_epoch >= c.patience
+        return ended or self.stopped or self.error is not None
+
+    def next_epoch(self, least: int) -> Epoch:
+        """Return its next epoch, or the rest of one; a rest of fewer than `least` joins the step before."""
+        rows = self.data.rows["train"]
+        draws = Draws.of(self.job.seed, self.progress.epoch, rows)
+        order = draws.words("order").argsort(stable=True)
+        size = min(self.batch_size, len(rows))
+        sizes = [size] * (len(rows) // size)
+        if rest := len(rows) % size:
+            if rest < least and len(sizes):
+                sizes[-1] += rest
+            else:
+                sizes.append(rest)
+        done = self.progress.partial or Partial(0, 0.0, {})
+        return Epoch(self.progress.epoch, rows[order], draws.key_b[order], sizes, done)
+
+    def rate(self, epoch: Epoch, step: int) -> float:
+        """Return the learning rate of a step."""
+        n, c = len(epoch.sizes), self.configuration
+        return c.learning_rate * rate_factor(c, epoch.number * n + step, n * c.epochs)
+
+    def take(self, weights: State, optimizer: State) -> None:
+        """Keep what network and optimizer hold now."""
+        self.progress.network, self.progress.optimizer = weights, optimizer
+
+    def end_epoch(self, metrics: Metrics) -> None:
+        """Add an epoch, whose weights were taken, to the history, and report it."""
+        progress, job = self.progress, self.job
+        progress.history.append(metrics)
+        progress.partial = None
+        if job.keep == "last" or progress.better(metrics[job.objective], job.direction):
+            progress.best_epoch, progress.best_value = progress.epoch, metrics[job.objective]
+            progress.best = progress.network
+        try:
+            self.report(metrics, progress)
+        except StoppedTrainingError:
+            self.stopped = True
+
+    def end(self) -> None:
+        """Set the network to the weights of the kept epoch, or say why there is none."""
+        progress, job = self.progress, self.job
+        if self.error is None and not self.stopped:
+            if math.isnan(progress.best_value):
+                when = "no number in the last of" if job.keep == "last" else "never a number in"
+                text = f"{job.member}: `{job.objective}` was {when} {progress.epoch} epochs"
+                self.error = DivergedError(text)
+            else:
+                self.network.load_state_dict(progress.best)
+                self.network.eval()
+        self.on_end(self)
+
+
+def rate_factor(c: TrainingConfiguration, step: int, steps: int) -> float:
+    """Return the part of the largest learning rate at `step` (from 0) of `steps`.
+
+    A linear warm-up, then a cosine to zero, or one fall by `step_factor`.
+    """
+    rise = c.warmup_fraction * steps
+    if step < rise:
+        return min(1.0, (step + 1) / rise)
+    if c.schedule == "step":
+        return 1.0 if step < c.step_at * steps else c.step_factor
+    return min(1.0, 0.5 * (1 + math.cos(math.pi * (step - rise) / (steps - rise))))
