@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-
 from contract.fake_device import Spy, pretended_device
+
 from rookery.compute.interruption import InterruptedTraining
 from rookery.networks.draws import Draws
 from rookery.networks.family import Family, Inputs, load_family
