@@ -14,7 +14,6 @@ from rookery_ensembles.weights import Evidence, find_weights
 from rookery_ensembles.weights.evidence import cells, gram_of_cells
 
 FloatArray = NDArray[np.float64]
-Folds = frozenset[int]
 
 
 class Trials:
@@ -25,7 +24,7 @@ class Trials:
     target, values_m, truth_n, weight_n, sharpen, seed
         As in `rookery_ensembles.auto.find_recipe`.
     n_folds
-        Groups of the objects; what judges a recipe is left out of its fit by whole folds.
+        Groups of the objects; each is judged by fits to the others.
     """
 
     def __init__(
@@ -50,20 +49,21 @@ class Trials:
             cell_n,
             gram_of_cells(target, values_m, truth_n, self.weight_n, cell_n),
         )
-        self._weights: dict[tuple[str, Folds], FloatArray] = {}
+        self._weights: dict[tuple[str, int | None], FloatArray] = {}
         self._equal: dict[str, FloatArray] = {}
-        self._losses: dict[tuple[Recipe, Folds], FloatArray] = {}
-        self._latest: tuple[object, FloatArray] | None = None
-        self.plain = self.pooled(PLAIN, frozenset())
-        self.plain_loss = self.loss(PLAIN, frozenset())
+        self._pooled: dict[tuple[str, str, int | None], FloatArray] = {}
+        self._losses: dict[Recipe, FloatArray] = {}
+        self.plain = self.pooled(PLAIN, None)
+        self.plain_loss = self.loss(PLAIN)
 
     def gain(self, recipe: Recipe, outer: int | None) -> tuple[float, float]:
-        """Return the mean gain over the plain average on all folds but `outer`, and its standard error."""
-        gain_n = np.full(len(self.fold_n), np.nan)
-        without = frozenset() if outer is None else frozenset({outer})
-        for fold in set(range(self.n_folds)) - without:
-            here = self.fold_n == fold
-            gain_n[here] = self.plain_loss[here] - self.loss(recipe, without | {fold})[here]
+        """Return the mean gain over the plain average on all folds but `outer`, and its standard error.
+
+        Each object is judged by a fit to all folds but its own.
+        """
+        gain_n = self.plain_loss - self.loss(recipe)
+        if outer is not None:
+            gain_n = np.where(self.fold_n == outer, np.nan, gain_n)
         return self.mean_and_error(gain_n)
 
     def mean_and_error(self, gain_n: FloatArray) -> tuple[float, float]:
@@ -75,21 +75,24 @@ class Trials:
         mean = float(share @ gain)
         return mean, float(np.sqrt(share**2 @ (gain - mean) ** 2 * len(gain) / max(len(gain) - 1, 1)))
 
-    def loss(self, recipe: Recipe, without: Folds) -> FloatArray:
-        """Return (N,) log-losses after a fit to all other folds; of those alone that the fit did not see."""
-        if recipe == PLAIN:
-            without = frozenset()  # there is nothing to fit
-        if (recipe, without) not in self._losses:
-            self._losses[recipe, without] = -np.log(np.maximum(self._likelihood(recipe, without), LOG_FLOOR))
-        return self._losses[recipe, without]
+    def loss(self, recipe: Recipe) -> FloatArray:
+        """Return (N,) log-losses of each object after a fit to all folds but its own."""
+        if recipe not in self._losses:
+            likelihood = self._likelihood(recipe, None) if recipe == PLAIN else np.empty(len(self.fold_n))
+            for fold in range(self.n_folds if recipe != PLAIN else 0):
+                here = self.fold_n == fold
+                likelihood[here] = self._likelihood(recipe, fold)[here]
+            self._losses[recipe] = -np.log(np.maximum(likelihood, LOG_FLOOR))
+        return self._losses[recipe]
 
-    def _likelihood(self, recipe: Recipe, without: Folds) -> FloatArray:
+    def _likelihood(self, recipe: Recipe, fold: int | None) -> FloatArray:
+        """Return (N,) likelihoods after a fit to all folds but one; of a calibration those of that fold."""
         if recipe.pool == "linear" and recipe.calibration == "none":
-            return self.evidence.pooled(self.weights(recipe.weights, without))
-        values = self.pooled(recipe, without)
+            return self.evidence.pooled(self.weights(recipe.weights, fold))
+        values = self.pooled(recipe, fold)
         if recipe.calibration == "none":
             return self.target.likelihood(values, self.index_n)
-        judged = np.isin(self.fold_n, list(without))
+        judged = self.fold_n == fold
         weight = None if self.weight_n is None else self.weight_n[~judged]
         calibration = recipe.fit_calibration(
             self.target, values[~judged], self.index_n[~judged], weight, sharpen=self.sharpen
@@ -99,25 +102,25 @@ class Trials:
         found[judged] = self.target.likelihood(calibrated, self.index_n[judged])
         return found
 
-    def weights(self, name: str, without: Folds) -> FloatArray:
-        """Return (M,) weights by the objects of all other folds."""
-        if (name, without) not in self._weights:
-            some = np.flatnonzero(
-                np.isin(np.arange(self.evidence.cell.max() + 1) % self.n_folds, list(without))
-            )
-            evidence = self.evidence.chosen(some, without=True)
-            self._weights[name, without] = find_weights(name).fit(evidence).weights_m
-        return self._weights[name, without]
+    def weights(self, name: str, fold: int | None) -> FloatArray:
+        """Return (M,) weights by the objects of all folds but one."""
+        if (name, fold) not in self._weights:
+            evidence = self.evidence
+            if fold is not None:
+                cell = np.arange(evidence.cell.max() + 1)
+                evidence = evidence.chosen(cell[cell % self.n_folds == fold], without=True)
+            self._weights[name, fold] = find_weights(name).fit(evidence).weights_m
+        return self._weights[name, fold]
 
-    def pooled(self, recipe: Recipe, without: Folds) -> FloatArray:
-        """Return (N, K) pooled values of all objects, with weights by all other folds."""
+    def pooled(self, recipe: Recipe, fold: int | None) -> FloatArray:
+        """Return (N, K) pooled values of all objects, with weights by all folds but one."""
         pool = find_pool(recipe.pool, self.target)
         if recipe.weights == "equal":
             if recipe.pool not in self._equal:
                 self._equal[recipe.pool] = pool.combine(self.target, self.values_m)
             return self._equal[recipe.pool]
-        key = (recipe.pool, recipe.weights, without)
-        if self._latest is None or self._latest[0] != key:
-            weights = self.weights(recipe.weights, without)
-            self._latest = key, pool.combine(self.target, self.values_m, weights)
-        return self._latest[1]
+        key = (recipe.pool, recipe.weights, fold)
+        if key not in self._pooled:
+            weights = self.weights(recipe.weights, fold)
+            self._pooled[key] = pool.combine(self.target, self.values_m, weights)
+        return self._pooled[key]

@@ -6,6 +6,7 @@ a Bernstein polynomial whose coefficients are the cumulative weights (Petrone 19
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ def mixture_cdf(weights_j: Sequence[float], u: NDArray[np.float64]) -> NDArray[n
     """Return the mixture's function at `u`, of the same shape, to within 1e-9."""
     # Powers of t = 2u - 1, in which a polynomial of such a degree loses few digits.
     t, found = 2 * u - 1, np.zeros(np.shape(u))
-    for coefficient in _powers_of_t(weights_j)[::-1]:
+    for coefficient in (np.asarray(weights_j) @ _table(len(weights_j)))[::-1]:
         found *= t
         found += coefficient
     return np.clip(found, 0.0, 1.0, out=found)
@@ -45,9 +46,7 @@ def mixture_cdf(weights_j: Sequence[float], u: NDArray[np.float64]) -> NDArray[n
 def per_object_cdf(weights_nj: NDArray[np.float64], u_ne: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (N, E) the functions of N mixtures, each at its own row of `u`."""
     j = weights_nj.shape[1]
-    # The coefficients are linear in the weights.
-    table = np.array([_powers_of_t(unit) for unit in np.eye(j)])
-    coefficients = weights_nj @ table
+    coefficients = weights_nj @ _table(j)
     t, found = 2 * u_ne - 1, np.zeros(u_ne.shape)
     for power in range(j, -1, -1):
         found *= t
@@ -85,12 +84,14 @@ def fit_mixture(ends: NDArray[np.float64], weight_n: NDArray[np.float64]) -> tup
     return tuple(mixture.tolist())
 
 
-def _powers_of_t(weights_j: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the J + 1 coefficients of the mixture's function in powers of t = 2u - 1."""
-    j, total = len(weights_j), np.zeros(len(weights_j) + 1)
-    for k, value in enumerate(np.cumsum(weights_j), start=1):
-        term = np.array([value * math.comb(j, k)])
+@cache
+def _table(j: int) -> NDArray[np.float64]:
+    """Return (J, J + 1) coefficients of each component's function in powers of t = 2u - 1."""
+    found = np.zeros((j, j + 1))
+    for k in range(1, j + 1):
+        term = np.array([float(math.comb(j, k))])
         for factor in [(0.5, 0.5)] * k + [(0.5, -0.5)] * (j - k):  # u, and 1 - u
             term = np.convolve(term, factor)
-        total += term
-    return total
+        found[:k] += term  # Bernstein coefficients are cumulative weights
+    found.flags.writeable = False
+    return found

@@ -19,10 +19,13 @@ from rookery_ensembles.weights.evidence import Evidence
 
 # A smaller drop of the loss is rounding, not progress.
 _LEAST_GAIN = 1e-12
-# So many likelihoods are multiplied before the logarithm is taken: 1e-7 ** 32 is far from underflow.
-_FACTORS = 32
-_BLOCK = 32 * _FACTORS
+# At most 31 likelihoods are multiplied before the logarithm is taken: 1e-7 ** 31 is far from underflow.
+_HALVINGS = 4
+_BLOCK = 1024
 _BAGS, _BRIEF_BAGS = 20, 5
+_PICKS, _PATIENCE = 100, 20
+_TOGETHER = 1_000_000
+"""Bags are gone through together as long as their tables hold no more numbers."""
 
 
 class GreedyWeights(Weights):
@@ -52,8 +55,8 @@ def greedy_selection(
     values_mnk: NDArray[Any] | Sequence[NDArray[Any]],
     truth_index_n: Sequence[int] | NDArray[Any],
     *,
-    max_picks: int = 100,
-    patience: int = 20,
+    max_picks: int = _PICKS,
+    patience: int = _PATIENCE,
 ) -> GreedySelection:
     """Select members by the log-loss of their averaged class probabilities.
 
@@ -86,8 +89,8 @@ def greedy_selection(
 def select_by_likelihood(
     likelihood_mn: NDArray[np.float64],
     *,
-    max_picks: int = 100,
-    patience: int = 20,
+    max_picks: int = _PICKS,
+    patience: int = _PATIENCE,
     sample_weight: NDArray[Any] | None = None,
 ) -> GreedySelection:
     """Pick, again and again, the member whose addition lowers the running mean's log-loss most.
@@ -123,21 +126,44 @@ def select_by_likelihood(
             raise fail(name, f"must be 1 or more, but is {value}")
     weight_n = None
     if sample_weight is not None:
-        weight_n = check_sample_weight(sample_weight, likelihood_mn.shape[1])
-    running_n = np.zeros(likelihood_mn.shape[1])
-    picks: list[int] = []
-    losses: list[float] = []
-    best_size = 0
-    while len(picks) < max_picks and len(picks) - best_size < patience:
-        losses_m = _losses_with_one_more(running_n, likelihood_mn, len(picks) + 1, weight_n)
-        pick = int(losses_m.argmin())
-        running_n += likelihood_mn[pick]
-        picks.append(pick)
-        losses.append(float(losses_m[pick]))
-        if best_size == 0 or losses[-1] < losses[best_size - 1] - _LEAST_GAIN:
-            best_size = len(picks)
-    weights_m = np.bincount(picks[:best_size], minlength=len(likelihood_mn)) / best_size
-    return GreedySelection(weights_m, tuple(picks[:best_size]), tuple(losses[:best_size]))
+        weight_n = check_sample_weight(sample_weight, likelihood_mn.shape[1])[None]
+    return _select(likelihood_mn[None], weight_n, max_picks, patience)[0]
+
+
+def _select(
+    likelihood_bmn: NDArray[Any], weight_bn: NDArray[np.float64] | None, max_picks: int, patience: int
+) -> list[GreedySelection]:
+    """Return what `select_by_likelihood` picks of each of B tables, all gone through together."""
+    n_bags, m, n = likelihood_bmn.shape
+    running_bn = np.zeros((n_bags, n))
+    picks: list[list[int]] = [[] for _ in range(n_bags)]
+    losses: list[list[float]] = [[] for _ in range(n_bags)]
+    best_size = np.zeros(n_bags, dtype=int)
+    going = np.arange(n_bags)
+    for size in range(1, max_picks + 1):
+        whole = len(going) == n_bags
+        table = likelihood_bmn if whole else likelihood_bmn[going]
+        weight = weight_bn if weight_bn is None or whole else weight_bn[going]
+        losses_bm = _losses_with_one_more(running_bn[going], table, size, weight)
+        for bag, of_bag in zip(going.tolist(), losses_bm, strict=True):
+            pick = int(of_bag.argmin())
+            running_bn[bag] += likelihood_bmn[bag, pick]
+            picks[bag].append(pick)
+            losses[bag].append(float(of_bag[pick]))
+            best = best_size[bag]
+            if best == 0 or losses[bag][-1] < losses[bag][best - 1] - _LEAST_GAIN:
+                best_size[bag] = size
+        going = going[size - best_size[going] < patience]
+        if not going.size:
+            break
+    return [
+        GreedySelection(
+            np.bincount(picks[bag][:best], minlength=m) / best,
+            tuple(picks[bag][:best]),
+            tuple(losses[bag][:best]),
+        )
+        for bag, best in enumerate(best_size.tolist())
+    ]
 
 
 def bagged_selection(
@@ -177,34 +203,46 @@ def bagged_selection(
     size = max(1, min(n // 2, max_objects))
     weight_n = None if sample_weight is None else check_sample_weight(sample_weight, n)
     weights_m = np.zeros(len(likelihood_mn))
-    for _ in range(bags):
-        bag = rng.choice(n, size, replace=False)
-        of_bag = None if weight_n is None else weight_n[bag]
-        if of_bag is None or of_bag.any():
-            weights_m += select_by_likelihood(likelihood_mn[:, bag], sample_weight=of_bag).weights_m
+    together = max(1, _TOGETHER // (len(likelihood_mn) * size))
+    drawn = [rng.choice(n, size, replace=False) for _ in range(bags)]
+    drawn = [bag for bag in drawn if weight_n is None or weight_n[bag].any()]
+    for start in range(0, len(drawn), together):
+        some = np.array(drawn[start : start + together])
+        weight_bn = (
+            None if weight_n is None else np.array([check_sample_weight(weight_n[b], size) for b in some])
+        )
+        tables = np.ascontiguousarray(likelihood_mn[:, some].swapaxes(0, 1))
+        for found in _select(tables, weight_bn, _PICKS, _PATIENCE):
+            weights_m += found.weights_m
     if not weights_m.any():  # a single object carries all the weight and no bag drew it
         return select_by_likelihood(likelihood_mn, sample_weight=weight_n).weights_m
     return np.asarray(weights_m / weights_m.sum())
 
 
 def _losses_with_one_more(
-    running_n: NDArray[np.float64],
-    likelihood_mn: NDArray[np.float64],
+    running_bn: NDArray[np.float64],
+    likelihood_bmn: NDArray[Any],
     size: int,
-    weight_n: NDArray[np.float64] | None,
+    weight_bn: NDArray[np.float64] | None,
 ) -> NDArray[np.float64]:
-    """Return (M,) log-losses of the mean over `size` picks, the last of which is each member in turn."""
-    losses_m = np.zeros(len(likelihood_mn))
-    n = likelihood_mn.shape[1]
+    """Return (B, M) log-losses of the mean over `size` picks, the last of which is each member in turn."""
+    n_bags, m, n = likelihood_bmn.shape
+    losses_bm = np.zeros((n_bags, m))
     for start in range(0, n, _BLOCK):
         part = slice(start, start + _BLOCK)
-        pooled = (running_n[part] + likelihood_mn[:, part]) / size
-        np.maximum(pooled, LOG_FLOOR, out=pooled)
-        if weight_n is not None:
-            losses_m -= np.log(pooled) @ weight_n[part]  # of mean 1, so that the mean is the weighted one
+        total = running_bn[:, None, part] + likelihood_bmn[:, :, part]
+        np.maximum(total, LOG_FLOOR * size, out=total)
+        if weight_bn is not None:  # of mean 1, so that the mean is the weighted one
+            losses_bm -= (np.log(total) @ weight_bn[:, part, None])[..., 0]
             continue
-        whole = pooled.shape[1] // _FACTORS * _FACTORS
-        # The sum of logarithms is the logarithm of the product, and that is the cheaper.
-        products = pooled[:, :whole].reshape(len(pooled), _FACTORS, -1).prod(axis=1)
-        losses_m -= np.log(products).sum(axis=1) + np.log(pooled[:, whole:]).sum(axis=1)
-    return np.asarray(losses_m / n)
+        for _ in range(_HALVINGS):  # the sum of logarithms is the logarithm of the product, which is cheaper
+            half, odd = divmod(total.shape[2], 2)
+            if half == 0:
+                break
+            products = total[:, :, :half] * total[:, :, half : 2 * half]
+            if odd:
+                products[:, :, 0] *= total[:, :, -1]
+            total = products
+        losses_bm -= np.log(total).sum(axis=2)
+    count = n if weight_bn is None else weight_bn.sum(axis=1, keepdims=True)
+    return np.asarray((losses_bm + count * np.log(size)) / n)

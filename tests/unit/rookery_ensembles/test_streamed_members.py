@@ -78,7 +78,7 @@ def folded(tmp_path: Path) -> tuple[list[CandidateMember], list[CandidateMember]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
-@pytest.mark.parametrize("by", ["greedy", "crps", "mean"])
+@pytest.mark.parametrize("by", ["greedy", "crps", "auto", "mean"])
 def test_an_ensemble_of_files_is_that_of_their_values(folded, from_files: None, by: str) -> None:
     memory, files = folded
     expected, found = choose(memory, by=by), choose(files, by=by)
