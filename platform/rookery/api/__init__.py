@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rookery.api._types import BINARY, BINS, PathLike
 from rookery.api.clusters import cluster, doctor, jobs, submit
+from rookery.api.extending import new_family
 from rookery.api.foreign import apply, combine
 from rookery.api.overviews import families, show, spaces
 from rookery.api.predictions import baseline, ensemble, evaluate, export, predict
@@ -64,6 +65,7 @@ __all__ = [
     "ingest_snana_fits",
     "ingest_table",
     "jobs",
+    "new_family",
     "pareto",
     "predict",
     "search",

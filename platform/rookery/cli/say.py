@@ -214,6 +214,13 @@ def pareto(found: list[dict[str, Any]], given: Given) -> None:
     Console(highlight=False, markup=False).print(table if found else "no trial is complete yet")
 
 
+def begun(folder: Path, given: Given) -> None:
+    """Tell what to do with a new package."""
+    name = given["name"]
+    typer.echo(f"{folder}: a family of networks; {folder / name / 'network.py'} is the place to begin")
+    typer.echo(f"Next: pip install -e {folder}; python -m pytest --pyargs rookery.testing -k {name}")
+
+
 def listed(found: list[dict[str, Any]], given: Given) -> None:
     """List things, each with a line for all that is told of it."""
     if given["json"]:

@@ -46,6 +46,10 @@ VERBS: dict[str, Verb | Group] = {
             "galaxies": Verb(api.simulate_galaxies, say.simulated),
         },
     ),
+    "new": Group(
+        "Begin a part of your own from a template.",
+        lambda: {"family": Verb(api.new_family, say.begun)},
+    ),
     "cluster": Group(
         "Files that make a Ray cluster.",
         lambda: {"write": Verb(api.cluster, say.cluster)},
