@@ -102,7 +102,7 @@ def rookery(folder: Path, trials: int, sampler: str, times: Times) -> None:
 def _nothing(config) -> None:
     import ray.tune
 
-    from rookery.search.worker import FINISHED, STEP, VALUE
+    from rookery.search.trial_plan import FINISHED, STEP, VALUE
 
     work()
     value = config["plan"]["jobs"][0]["configuration"]["learning_rate"]

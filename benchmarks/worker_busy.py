@@ -21,7 +21,7 @@ def main(trials: int = 8, seconds: float = 30.0) -> None:
     def sleep(config: dict[str, Any]) -> None:
         import ray.tune
 
-        from rookery.search.worker import FINISHED, STEP, VALUE
+        from rookery.search.trial_plan import FINISHED, STEP, VALUE
 
         time.sleep(seconds)
         ray.tune.report({STEP: 1, VALUE: 1.0})

@@ -52,7 +52,7 @@ def test_trials_shorter_than_the_start_of_a_worker_use_every_place(ray_session, 
 
         import ray.tune
 
-        from rookery.search.worker import FINISHED
+        from rookery.search.trial_plan import FINISHED
 
         time.sleep(0.05)
         ray.tune.report({FINISHED: os.getpid()})

@@ -202,3 +202,21 @@ def test_a_pruned_trial_in_a_worker_group_frees_its_place(survey, ray_session, t
     assert result.counts.finished == 3
     assert result.counts.pruned >= 1
     assert result.counts.failed == 0
+
+
+def test_trials_that_train_as_packs_end_as_others_do(survey, ray_session, tmp_path):
+    result = search(
+        survey, tmp_path / "packs", trials=5, execution="pack", pack=3, pruner="median", concurrent=1
+    )
+    assert (result.plan.pack, result.counts.failed) == (3, 0)
+    found = trials(tmp_path / "packs")
+    assert len(found) == 5
+    ended = [t for t in found if t.state is optuna.trial.TrialState.COMPLETE]
+    assert ended
+    for trial in found:
+        assert trial.state in (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+        assert 1 in trial.intermediate_values
+    for trial in ended:
+        card = json.loads((tmp_path / "packs" / "members" / f"{trial.number:04d}" / "card.json").read_text())
+        assert trial.value == pytest.approx(card["value"])
+    assert len(study_candidates(open_study(tmp_path / "packs"))) == len(ended)

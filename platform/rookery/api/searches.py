@@ -25,7 +25,8 @@ def search(
     trials: Count,
     concurrent: Count | None = None,
     address: str | None = None,
-    execution: Literal["auto", "train", "actor"] = "auto",
+    execution: Literal["auto", "train", "actor", "pack"] = "auto",
+    pack: Count = 16,
     sampler: Literal["tpe", "gp", "cmaes", "nsgaii", "nsgaiii", "random", "grid"] = "tpe",
     sampler_options: Mapping[str, Any] | None = None,
     pruner: Literal["percentile", "median", "asha", "hyperband", "patience", "none"] = "percentile",
@@ -68,7 +69,9 @@ def search(
     address
         A Ray cluster that this machine belongs to: auto or HOST:6379.
     execution
-        Train in Ray Train worker groups, or in Tune actors; auto: by GPUs.
+        Train in Ray Train worker groups, in Tune actors, or as packs; auto: by GPUs.
+    pack
+        With execution pack: trials of one architecture that train as one program.
     sampler
         Who proposes configurations.
     sampler_options
@@ -136,6 +139,7 @@ def search(
             pruner_options=dict(pruner_options or {}),
             seed=seed,
             execution=execution,
+            pack=pack,
             workers_per_network=workers_per_network,
             storage=storage if folder == study else None,
             deterministic=deterministic,

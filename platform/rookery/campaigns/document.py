@@ -83,7 +83,10 @@ class Defaults(Document):
     default 0.1 where folds judge and the best epoch is kept."""
     execution: Execution = "actor"
     """Where a network trains: `train` is a Ray Train worker group, `actor` a process that trains one after
-    the other, `auto` a worker group where it takes a GPU or several workers."""
+    the other, `auto` a worker group where it takes a GPU or several workers, `pack` a process that trains
+    networks of one row as one program."""
+    pack: int = Field(default=16, ge=1, le=1024)
+    """With `execution` pack: at most so many networks train as one program."""
     workers_per_network: int = Field(default=1, ge=1)
     """Processes that train a network together, each on its share of every batch."""
     configuration: Values = Field(default_factory=dict)

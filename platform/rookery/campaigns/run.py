@@ -157,6 +157,7 @@ def _work(
             cpus_per_trial=resources.cpus,
             gpus_per_trial=resources.gpus,
             workers_per_network=defaults.workers_per_network,
+            pack=defaults.pack,
             trials=len(tasks),
         )
         if baselines:

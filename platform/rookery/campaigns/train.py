@@ -10,6 +10,7 @@ from typing import Any
 from rookery.campaigns.plan import Folders, NetworkTask, is_whole
 from rookery.compute.resources import ResourcePlan
 from rookery.search.engine import run_trials
+from rookery.search.packs import pack_key
 from rookery.search.trial_queue import LiveTrial, Queue
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.files import write_text
@@ -40,7 +41,7 @@ def train_networks(
     """
     queue = NetworkQueue(tasks, folders, on_end)
     try:
-        run_trials(queue, plan)
+        run_trials(queue, plan, trials=len(tasks))
     finally:
         forget_sessions(folders)
     if queue.halted is not None:
@@ -60,6 +61,8 @@ def forget_sessions(folders: Folders) -> None:
 class _Network(LiveTrial):
     number: int
     task: NetworkTask
+    kind: str | None
+    """What networks have in common that may train as a pack."""
     epochs: int = 0
     """Epochs that it is known to have finished."""
 
@@ -72,7 +75,7 @@ class NetworkQueue(Queue[_Network]):
         self.errors: dict[str, str] = {}
         """Those of networks that failed, by member."""
         self._folders, self._on_end = folders, on_end
-        self._waiting = deque(_Network(number, task) for number, task in enumerate(tasks))
+        self._waiting = deque(_Network(number, task, _kind(task)) for number, task in enumerate(tasks))
 
     @property
     def folder(self) -> Path:
@@ -95,6 +98,15 @@ class NetworkQueue(Queue[_Network]):
             "surveys": task.surveys,
             "one_survey": False,
         }
+
+    def suggest_like(self, key: str, like: str) -> dict[str, Any] | None:
+        """Return the plan of the next network of the same architecture, survey, split and target."""
+        for network in self._waiting:
+            if network.kind is not None and network.kind == self._live[like].kind:
+                self._waiting.remove(network)
+                self._waiting.appendleft(network)
+                return self.suggest(key)
+        return None
 
     def report(self, key: str, step: int, value: float, spent: Mapping[str, float] | None = None) -> bool:
         """Take note of an epoch; nothing stops a network."""
@@ -124,3 +136,7 @@ class NetworkQueue(Queue[_Network]):
     def nothing_left(self) -> bool:
         """Whether every network has ended."""
         return not (self._waiting or self._live)
+
+
+def _kind(task: NetworkTask) -> str | None:
+    return pack_key({"jobs": [task.job.model_dump(mode="json")]})

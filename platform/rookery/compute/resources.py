@@ -9,7 +9,7 @@ from typing import Any, Literal
 from rookery_ensembles.errors import InputError
 
 Node = dict[str, float]
-Execution = Literal["auto", "train", "actor"]
+Execution = Literal["auto", "train", "actor", "pack"]
 _ROUNDING = 1e-9
 """0.3 / 0.1 is 2.9999999999999996."""
 
@@ -33,6 +33,8 @@ class ResourcePlan:
     """Trials at once that were asked for; None for as many as fit, also on nodes that join later."""
     autoscaling: bool = False
     """Whether trials may wait for nodes that the cluster adds when it sees them wait."""
+    pack: int = 1
+    """Most networks that one worker trains as one program."""
     warnings: tuple[str, ...] = ()
     """What of the cluster stays idle."""
 
@@ -62,6 +64,7 @@ def plan_resources(
     cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
     workers_per_network: int = 1,
+    pack: int = 1,
     at_most: int | None = None,
     trials: int | None = None,
     autoscaling: bool = False,
@@ -73,7 +76,8 @@ def plan_resources(
     nodes
         For each live node its ``CPU`` and ``GPU`` counts.
     execution
-        ``train`` (a Ray Train worker group per network), ``actor`` (the trial's own process), or
+        ``train`` (a Ray Train worker group per network), ``actor`` (the trial's own process), ``pack``
+        (a process in which up to `pack` networks train as one program), or
         ``auto``: ``train`` where the cluster has GPUs or a network has several workers, else ``actor``,
         since a worker group's start of 7-17 s would dwarf the training of a small network on a CPU.
     concurrent
@@ -97,6 +101,7 @@ def plan_resources(
         When a trial asks for no CPU, fits nowhere, or more trials at once are wanted than can run.
     """
     gpus = _gpus(nodes, gpus_per_trial)
+    packed = execution == "pack"
     in_group = _in_worker_group(execution, gpus, workers_per_network)
     _check_amounts(cpus_per_trial, gpus, concurrent)
     worker = _amount(cpus_per_trial, gpus)
@@ -117,10 +122,13 @@ def plan_resources(
             f"each worker trains on 1 of its {gpus:g} GPUs; `workers_per_network` uses more for a network",
         )
     where = "in Ray Train worker groups" if in_group else "in reused Tune actors"
-    text = f"{at_once} trial{'s' if at_once > 1 else ''} at once of {each} {where}"
+    what = f"pack of up to {pack} trials" if packed else "trial"
+    several = f"packs of up to {pack} trials" if packed else "trials"
+    text = f"{at_once} {several if at_once > 1 else what} at once of {each} {where}"
     text += f"; {room} fit now ({have}), nodes may join" if autoscaling else f", on {have}"
     if trials is not None:
-        text += f"; {trials} trials in about {math.ceil(trials / at_once)} rounds"
+        rounds = math.ceil(trials / (at_once * (pack if packed else 1)))
+        text += f"; {trials} trials in about {rounds} rounds"
     return ResourcePlan(
         in_group,
         at_once,
@@ -130,6 +138,7 @@ def plan_resources(
         workers=workers_per_network,
         at_most=concurrent if at_most is None else at_once,
         autoscaling=autoscaling,
+        pack=pack if packed else 1,
         warnings=idle,
     )
 
@@ -151,13 +160,11 @@ def _gpus(nodes: Sequence[Node], asked: float | None) -> float:
 
 def _in_worker_group(execution: str, gpus: float, workers: int) -> bool:
     """Decide where networks train."""
-    if execution == "pack":
-        raise InputError("`execution` pack (members trained fused in one process) does not exist yet")
     if workers < 1:
         raise InputError(f"`workers_per_network` must be at least 1, but is {workers}")
-    if workers > 1 and execution == "actor":
+    if workers > 1 and execution in ("actor", "pack"):
         rule = f"trains in one process, but `workers_per_network` is {workers}; take train or auto"
-        raise InputError(f"`execution` actor {rule}")
+        raise InputError(f"`execution` {execution} {rule}")
     if workers > 1 and 0 < gpus < 1:
         rule = f"with several workers a network must be whole GPUs, but is {gpus:g}"
         raise InputError(f"`gpus_per_trial` {rule}: NCCL lets no two workers share a device")

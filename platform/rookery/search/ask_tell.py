@@ -16,7 +16,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import ValidationError
 
-from rookery.networks.family import load_family
+from rookery.networks.family import FREE_IN_PACKS, load_family
 from rookery.search.attributes import INFEASIBLE
 from rookery.search.constraints import MOST_IN_A_ROW
 from rookery.search.jobs import trial_jobs
@@ -162,6 +162,13 @@ class AskTell(Queue[_Live]):
             plan = self._suggest(key)
         self._update()
         return plan
+
+    def suggest_like(self, key: str, like: str) -> dict[str, Any] | None:
+        """Return the plan of a trial of the architecture of another one, unless others wait in line."""
+        free = {*FREE_IN_PACKS, *self.family.loss_weights}
+        params = self._live[like].trial.params
+        with self._proposals.like({name: value for name, value in params.items() if name not in free}):
+            return self.suggest(key)
 
     def _suggest(self, key: str) -> dict[str, Any] | None:
         for _ in range(MOST_IN_A_ROW):

@@ -91,6 +91,7 @@ def run_search(
                 cpus_per_trial=cpus_per_trial,
                 gpus_per_trial=gpus_per_trial,
                 workers_per_network=study.document.workers_per_network,
+                pack=study.document.pack,
                 at_most=lag,
                 trials=ask_tell.left(),
                 autoscaling=autoscaling,
@@ -103,7 +104,7 @@ def run_search(
             with SearchProgress(n_trials, console, metric=study.space.objective.name) as progress:
                 telemetry = Telemetry(study.path.name, study.document.family, ask_tell.n_trials)
                 ask_tell.listeners += [progress, telemetry]
-                run_trials(ask_tell, plan)
+                run_trials(ask_tell, plan, trials=ask_tell.left())
                 telemetry.update(ask_tell.counts, last=True)
             if ask_tell.halted is not None:
                 rule = "the study stopped, and the same command continues it"

@@ -2,16 +2,21 @@
 
 from rookery.compute.faults import storage_fault
 from rookery.compute.resources import ResourcePlan
+from rookery.search.packs import PackedQueue, Stops, pack_size
 from rookery.search.trial_queue import Queue
 from rookery_ensembles.errors import InputError
 
 
-def run_trials(queue: Queue, plan: ResourcePlan) -> None:
+def run_trials(queue: Queue, plan: ResourcePlan, *, trials: int = 0) -> None:
     """Run a queue's trials until none is left, none can go on, or Ctrl-C leaves some running.
+
+    Where the plan has packs, so many `trials` are given out as such.
 
     Tune catches Ctrl-C, and returns as if all were well. A disk that fails under the driver halts the queue
     as one that fails under a worker does.
     """
+    if plan.pack > 1:
+        queue = PackedQueue(queue, pack_size(plan.pack, trials, plan.concurrent), Stops())
     # A session of Tune ends after some trials, and may leave some whose workers died.
     while not (queue.halted or queue.interrupted() or queue.nothing_left()):
         try:

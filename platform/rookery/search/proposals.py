@@ -1,6 +1,7 @@
 """Where the next configuration comes from: published points, earlier studies, a grid, or the sampler."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
@@ -10,7 +11,7 @@ from rookery.search.attributes import TRUST
 from rookery.search.constraints import Constraints
 from rookery.search.earlier_studies import WarmStart
 from rookery.search.pruners import make_pruner
-from rookery.search.samplers import grid, make_sampler
+from rookery.search.samplers import grid, make_sampler, without_warnings
 from rookery.search.study import StudyDocument
 from rookery.search.visible_trials import DeterministicPruner, VisibleTrialsSampler
 
@@ -69,6 +70,19 @@ class Proposals:
             points += self._earlier.first_points()
         for point in points:
             self._study.enqueue_trial(point, skip_if_exists=True)
+
+    @contextmanager
+    def like(self, params: Mapping[str, Any]) -> Iterator[None]:
+        """Propose, inside, only what has these values, where it has such parameters."""
+        sampler = self._study.sampler
+        fixed = without_warnings(
+            optuna.samplers.PartialFixedSampler, fixed_params=dict(params), base_sampler=sampler
+        )
+        self._study.sampler = fixed
+        try:
+            yield
+        finally:
+            self._study.sampler = sampler
 
     def ask(self, number: int) -> optuna.Trial:
         """Return a new trial, the one after `number` others."""

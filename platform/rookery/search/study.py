@@ -96,7 +96,10 @@ class StudyDocument(Document):
     """Arguments of Optuna's pruner."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     execution: Execution = "auto"
-    """Where a network trains: `train` is a Ray Train worker group, `actor` the trial's own process."""
+    """Where a network trains: `train` is a Ray Train worker group, `actor` the trial's own process,
+    `pack` one that it shares with trials of the same architecture."""
+    pack: int = Field(default=16, ge=1, le=1024)
+    """With `execution` pack: at most so many trials of one architecture train as one program."""
     workers_per_network: int = Field(default=1, ge=1)
     """Processes that train a network together, each on its share of every batch."""
     deterministic: int | None = Field(default=None, ge=1)

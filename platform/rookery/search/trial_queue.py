@@ -49,7 +49,11 @@ class Queue(ABC, Generic[Live]):
 
     @abstractmethod
     def suggest(self, key: str) -> dict[str, Any] | None:
-        """Return the next :class:`rookery.search.worker.TrialPlan` but for its resources; None for none."""
+        """Return the next :class:`rookery.search.trial_plan.TrialPlan` but for its resources, or None."""
+
+    def suggest_like(self, key: str, like: str) -> dict[str, Any] | None:
+        """Return a plan, if possible of the architecture of the running trial known as `like`."""
+        return self.suggest(key)
 
     @abstractmethod
     def report(self, key: str, step: int, value: float, spent: Mapping[str, float] | None = None) -> bool:

@@ -3,6 +3,7 @@
 None of them has state of its own to save: Tune's snapshots hold nothing that a restart would need.
 """
 
+import json
 import time
 from typing import Any
 
@@ -13,8 +14,9 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from rookery.compute.resources import ResourcePlan, live_nodes
+from rookery.search.packs import PackedQueue
+from rookery.search.trial_plan import FAILED, FINISHED, HALTED, KIND, PARTS, SPENT, STEP, VALUE
 from rookery.search.trial_queue import Queue
-from rookery.search.worker import FAILED, FINISHED, HALTED, KIND, SPENT, STEP, VALUE
 
 _SESSION_TRIALS, _SESSION_ROUNDS = 500, 50
 _LOOK_SECONDS = 2.0
@@ -101,6 +103,9 @@ class QueueScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Pass a value on and answer whether the trial goes on."""
+        if PARTS in result and isinstance(self._queue, PackedQueue):
+            self._queue.hear(trial.trial_id, json.loads(result[PARTS]))
+            return TrialScheduler.CONTINUE
         if STEP not in result or not {FINISHED, FAILED, HALTED}.isdisjoint(result):
             return TrialScheduler.CONTINUE
         step, value = int(result[STEP]), float(result[VALUE])

@@ -1,64 +1,32 @@
 """What a trial does on a worker: train its members and report, under Ray Train or in its own Tune actor."""
 
 import logging
-import traceback
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from rookery.compute.faults import error_kind, may_pass, storage_fault
+from rookery.compute.faults import may_pass
 from rookery.compute.retry import FOLDER_SECONDS, keep_trying
-from rookery.documents import Document
-from rookery.search.storage.remote_folder import RemoteFolder, SharedFolder
+from rookery.search.trial_plan import (
+    FAILED,
+    FINISHED,
+    HALTED,
+    KIND,
+    SPENT,
+    STEP,
+    VALUE,
+    TrialPlan,
+    predict_surveys,
+    words_of_error,
+)
 from rookery.training.job import TrainingJob
-from rookery_ensembles.errors import InputError
 
 if TYPE_CHECKING:
     from rookery.training.team import Team
 
 logger = logging.getLogger(__name__)
 
-STEP, VALUE = "rookery_step", "rookery_value"
-"""Keys of what a trial reports after each epoch."""
-FINISHED, FAILED, HALTED = "rookery_finished", "rookery_failed", "rookery_halted"
-"""Key of a trial's last report: its values, its error's text, or why no trial can go on here."""
-SPENT = {"rookery_seconds": "seconds", "rookery_joules": "joules"}
-"""Keys of what an epoch took of the device, and the columns of the history where they stand."""
-KIND = "rookery_error_kind"
-"""Key beside `FAILED`: what kind of error it was, alike in trials that fail for one reason."""
 Send = Callable[[dict[str, Any]], None]
-
-
-class TrialPlan(Document):
-    """One trial as the driver hands it to a worker."""
-
-    trial: int
-    jobs: tuple[TrainingJob, ...]
-    """One job per fold."""
-    study: str
-    """The study's folder."""
-    remote: str | None = None
-    """URL of a study that has no folder which all nodes see: each has a mirror of its own."""
-    in_worker_group: bool
-    """Whether a Ray Train worker group trains, rather than the Tune actor itself."""
-    workers: int = 1
-    """Processes that train a network together."""
-    beside: tuple[str, ...] = ()
-    """Objectives beside the first."""
-    surveys: dict[str, str] = Field(default_factory=dict)
-    """Prediction file to write, in the folder -> survey whose objects the last member shall predict, too."""
-    one_survey: bool = True
-    """Whether all trials learn from this survey: one that is gone or altered then lets none go on."""
-    cpus: float
-    """Of each worker."""
-    gpus: float
-
-    def place(self) -> RemoteFolder | SharedFolder:
-        """Return where members and checkpoints are put, and their folder on this node."""
-        return SharedFolder(Path(self.study)) if self.remote is None else RemoteFolder(self.remote)
 
 
 class ListeningActor:
@@ -84,7 +52,13 @@ def run_trial(config: dict[str, Any]) -> None:
     else:
         import ray.tune
 
-        run_plan(plan, ray.tune.report)
+        if plan.pack:
+            from rookery.search.pack_worker import run_pack
+            from rookery.search.packs import stopped_trials
+
+            run_pack(plan, ray.tune.report, partial(stopped_trials, plan.stops))
+        else:
+            run_plan(plan, ray.tune.report)
 
 
 run_trial.__mixins__ = (ListeningActor,)  # type: ignore[attr-defined]
@@ -185,7 +159,7 @@ def run_plan(plan: TrialPlan, send: Send, team: "Team | None" = None) -> None:
             cards.append(keep_trying(train, may_pass, str(study), FOLDER_SECONDS) if alone else train())
             place.publish_member(member)
         if team.leads:
-            _predict_surveys(plan, place, member_folder(study, member))
+            predict_surveys(plan, plan.surveys, place, member_folder(study, member))
     except InterruptedTraining:
         place.publish_checkpoint(member, now=True)
         leave()
@@ -203,29 +177,7 @@ def run_plan(plan: TrialPlan, send: Send, team: "Team | None" = None) -> None:
     )
 
 
-def _predict_surveys(plan: TrialPlan, place: RemoteFolder | SharedFolder, member: Path) -> None:
-    """Predict every survey that a member shall predict beside the objects of its own."""
-    from rookery.surveys import open_survey
-    from rookery.training.data import find_device
-    from rookery.training.member import open_member
-    from rookery_ensembles import write_predictions
-
-    for name, survey in plan.surveys.items():
-        if not place.fetch(name):
-            opened = open_member(member, find_device(gpus=plan.gpus))
-            write_predictions(opened.predict(open_survey(survey)), place.mirror / name)
-            place.publish(name)
-
-
 def _last_words(plan: TrialPlan, error: Exception) -> dict[str, str]:
-    """Return a trial's last report after an error: it failed, or none can go on here."""
-    from rookery.compute.memory import NoDeviceError
-
-    if isinstance(error, InputError):
-        # Bad input here is no fault of the configuration: the survey is gone or altered on this node.
-        halts = plan.one_survey or isinstance(error, NoDeviceError) or storage_fault(error)
-        return {HALTED: str(error)} if halts else {FAILED: str(error), KIND: error_kind(error)}
-    if fault := storage_fault(error):
-        return {HALTED: f"{plan.study}: cannot be written ({fault})"}
-    text = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
-    return {FAILED: text, KIND: error_kind(error)}
+    """Return a trial's last report after an error."""
+    names = {"halted": HALTED, "error": FAILED, "kind": KIND}
+    return {names[name]: text for name, text in words_of_error(plan, error).items()}

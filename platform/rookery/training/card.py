@@ -77,6 +77,8 @@ class Card(Document):
     """Objects a step, where memory did not suffice for the configuration's number; else None."""
     workers: int = 1
     """Processes that trained it together."""
+    pack: int = 1
+    """Networks that trained in one process at once, this one included."""
     parameters: int
     weights: str
     """SHA-256 of the weights' file."""

@@ -1,6 +1,6 @@
 """A survey as tensors on a device, and the objects of each role."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -81,6 +81,8 @@ def load_data(
     configuration: TrainingConfiguration,
     device: torch.device,
     room: float | None = None,
+    *,
+    like: TrainingData | None = None,
 ) -> TrainingData:
     """Return a job's data on `device`.
 
@@ -89,6 +91,8 @@ def load_data(
     room
         Bytes of the device that the survey may take; one that takes more streams from the host. By default
         what :func:`rookery.training.streaming.survey_room` tells.
+    like
+        Data of another job on that survey, whose configuration encodes it alike: its tensors are shared.
 
     Raises
     ------
@@ -102,6 +106,9 @@ def load_data(
         rows["train"] = training_rows(survey, rows["train"], job.train_on, job.fold)
         job.target.check_training(target[rows["train"]], f"{survey.path}, `train_on`")
     rows |= choosing_rows(survey, job.split, rows, job.inner_validation)
+    if like is not None:
+        placed = {role: torch.from_numpy(index).to(device) for role, index in rows.items()}
+        return replace(like, rows=placed)
     inputs = family.encode(survey, configuration, survey.bands)
     copied = family.copies(survey, configuration, survey.bands, rows, job.seed % 2**32)
     if copied is not None:

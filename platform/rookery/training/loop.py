@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,7 +84,13 @@ def train(
     return trainee.network, trainee.progress
 
 
-def train_pack(family: Family[Any], trainees: Sequence[Trainee], *, part: float = 1.0) -> None:
+def train_pack(
+    family: Family[Any],
+    trainees: Sequence[Trainee],
+    *,
+    part: float = 1.0,
+    on_round: Callable[[], None] = lambda: None,
+) -> None:
     """Train several networks as one program, each as :func:`train` would, to rounding.
 
     One that is done, stopped (its report raises `StoppedTrainingError`) or diverged (its `error`) leaves the
@@ -97,13 +103,17 @@ def train_pack(family: Family[Any], trainees: Sequence[Trainee], *, part: float 
         :meth:`rookery.networks.family.Family.pack_key`.
     part
         Part of the device that this process holds, for the energy.
+    on_round
+        Called once all have reported an epoch; it may set their `stopped`.
 
     Raises
     ------
     OutOfMemory, InterruptedTraining
         As :func:`train`, for all of them; before, one network after the other is tried.
     """
-    _Loop(family, list(trainees), Pack(family, trainees), ALONE, part).run()
+    one = len(trainees) == 1
+    together: Stepped = AloneNetwork(family, trainees[0], ALONE) if one else Pack(family, trainees)
+    _Loop(family, list(trainees), together, ALONE, part, on_round).run()
 
 
 @dataclass
@@ -165,6 +175,7 @@ class _Loop:
     together: Stepped
     team: Team
     part: float
+    on_round: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
         self.kept = time.monotonic()
@@ -187,6 +198,7 @@ class _Loop:
                 if trainee.error is None:
                     trainee.take(*self.together.state(place))
                     trainee.end_epoch(found[place])
+            self.on_round()
             self._let_go()
 
     def _let_go(self) -> None:

@@ -159,7 +159,7 @@ def train_member(
         )
         if team.leads and not (folder / CARD).is_file():  # else a worker of a driver that died was faster
             with atomic_folder(folder) as partial:
-                _Trained(job, family, configuration, data, *trained, team.size).write(partial)
+                Trained(job, family, configuration, data, *trained, team.size).write(partial)
             checkpoint.unlink(missing_ok=True)
     team.agree(None)  # the others wait for the files
     return finished_card(folder, job, digest)
@@ -214,7 +214,7 @@ def _check_weights(path: Path, network: nn.Module) -> None:
 
 
 @dataclass(frozen=True)
-class _Trained:
+class Trained:
     """A network at the end of its training, on its way to a member folder."""
 
     job: TrainingJob
@@ -223,7 +223,8 @@ class _Trained:
     data: TrainingData
     network: nn.Module
     progress: Progress
-    workers: int
+    workers: int = 1
+    pack: int = 1
 
     def write(self, folder: Path) -> Card:
         """Write every file of the member; the card last."""
@@ -278,6 +279,7 @@ class _Trained:
             epochs=progress.epoch,
             batch_size=progress.batch_size,
             workers=self.workers,
+            pack=self.pack,
             parameters=sum(p.numel() for p in self.network.parameters()),
             weights=weights,
             device=torch.cuda.get_device_name(device) if on_gpu else f"cpu ({platform.machine()})",

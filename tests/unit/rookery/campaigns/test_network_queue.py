@@ -8,8 +8,9 @@ import pytest
 
 from rookery.campaigns.plan import Folders, NetworkTask
 from rookery.campaigns.train import NetworkQueue
+from rookery.search.trial_plan import FAILED, FINISHED, HALTED, TrialPlan
 from rookery.search.trial_queue import MAX_ATTEMPTS
-from rookery.search.worker import FAILED, FINISHED, HALTED, TrialPlan, run_plan
+from rookery.search.worker import run_plan
 from rookery.surveys import Survey
 from rookery.training.job import TrainingJob
 from rookery_ensembles import read_predictions

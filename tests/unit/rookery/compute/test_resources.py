@@ -137,9 +137,14 @@ def test_several_workers_make_worker_groups_that_may_spread_over_nodes() -> None
         plan_resources(LAPTOP, "actor", workers_per_network=2)
 
 
-def test_packs_are_refused_by_name() -> None:
-    with pytest.raises(InputError, match=r"`execution` pack .* does not exist yet"):
-        plan_resources(LAPTOP, "pack")
+def test_a_plan_of_packs_trains_several_trials_in_a_process() -> None:
+    plan = plan_resources(LAPTOP, "pack", pack=8, concurrent=2, trials=40)
+    assert (plan.in_worker_group, plan.pack) == (False, 8)
+    assert plan.text.startswith("2 packs of up to 8 trials at once of 1 CPU in reused Tune actors")
+    assert plan.text.endswith("40 trials in about 3 rounds")
+    assert plan_resources(LAPTOP, "actor", pack=8).pack == 1
+    with pytest.raises(InputError, match=r"`execution` pack trains in one process, but"):
+        plan_resources(LAPTOP, "pack", workers_per_network=2)
 
 
 def test_plan_says_how_many_nodes_of_each_kind_and_how_many_rounds() -> None:

@@ -17,7 +17,8 @@ from rookery.inference import build_ensemble, predict_survey
 from rookery.search.ask_tell import open_ask_tell
 from rookery.search.creation import create_or_open_study
 from rookery.search.space import SearchSpace
-from rookery.search.worker import FINISHED, TrialPlan, run_plan
+from rookery.search.trial_plan import FINISHED, TrialPlan
+from rookery.search.worker import run_plan
 from rookery.shift.domain import object_features, training_domain
 from rookery.surveys import Survey, new_galaxy_survey, open_split, open_survey, split_survey, write_survey
 from rookery.surveys.view import SurveyView

@@ -15,7 +15,8 @@ from rookery.search.ask_tell import open_ask_tell
 from rookery.search.creation import create_or_open_study
 from rookery.search.space import SearchSpace, load_space
 from rookery.search.study import Study, member_folder
-from rookery.search.worker import FINISHED, VALUE, TrialPlan, run_plan
+from rookery.search.trial_plan import FINISHED, VALUE, TrialPlan
+from rookery.search.worker import run_plan
 from rookery.shift.degraded import degraded_survey
 from rookery.shift.weights import effective_number, importance_weights, labelled_and_target
 from rookery.surveys import Survey, open_split, simulate_supernovae, split_survey, write_survey

@@ -16,7 +16,8 @@ from sqlalchemy.exc import OperationalError
 from rookery.compute.faults import may_pass, storage_fault
 from rookery.search import worker as trial_module
 from rookery.search.storage.database import open_database
-from rookery.search.worker import FAILED, FINISHED, HALTED, STEP, TrialPlan, run_plan
+from rookery.search.trial_plan import FAILED, FINISHED, HALTED, STEP, TrialPlan
+from rookery.search.worker import run_plan
 from rookery.training.job import TrainingJob
 
 MakeJob = Callable[..., TrainingJob]

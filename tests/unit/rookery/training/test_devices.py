@@ -13,7 +13,8 @@ from rookery.campaigns.train import NetworkQueue
 from rookery.compute.energy import EnergyMeter
 from rookery.compute.memory import CONTEXT_BYTES, NoDeviceError, is_out_of_memory, memory_fraction
 from rookery.search import worker as trial_module
-from rookery.search.worker import FINISHED, HALTED, TrialPlan, run_plan, run_trial
+from rookery.search.trial_plan import FINISHED, HALTED, TrialPlan
+from rookery.search.worker import run_plan, run_trial
 from rookery.training import loop, member
 from rookery.training.data import find_device
 from rookery.training.job import TrainingJob

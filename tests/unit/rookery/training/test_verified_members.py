@@ -16,7 +16,8 @@ from rookery.search.ask_tell import open_ask_tell
 from rookery.search.creation import create_or_open_study
 from rookery.search.space import SearchSpace
 from rookery.search.study import Study
-from rookery.search.worker import FINISHED, TrialPlan, run_plan
+from rookery.search.trial_plan import FINISHED, TrialPlan
+from rookery.search.worker import run_plan
 from rookery.surveys import Survey, open_survey, simulate_supernovae, split_survey
 from rookery.training.card import read_card
 from rookery.training.member import train_member
