@@ -5,7 +5,7 @@ predictions (`read_predictions`), so that any program can make members, and none
 deep-learning library. The way of the data::
 
     candidates = [CandidateMember(id, folder, configuration, read_predictions(file)), ...]
-    choice = choose(candidates, by="auto")           # weights, a pool and a calibration, or the plain average
+    choice = choose(candidates)                      # weights, a pool and a calibration, or the plain average
     unseen = out_of_fold(candidates, choice)         # cross-validated: every object by what never saw it
     bundle = write_bundle(folder, target=choice.target, members=choice.members,
                           pooling=choice.recipe.pool, calibration=choice.calibration,

@@ -16,7 +16,7 @@ from rookery_ensembles.member_values import Block, MemberValues
 from rookery_ensembles.pools import find_pool
 from rookery_ensembles.predictions import prediction_metrics
 from rookery_ensembles.probabilities import LOG_FLOOR
-from rookery_ensembles.recipe import GREEDY, Recipe, named_recipe
+from rookery_ensembles.recipe import AUTO, GREEDY, Recipe, named_recipe
 from rookery_ensembles.schema import PredictionInfo, Predictions
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.target import Target
@@ -97,7 +97,7 @@ def choose(
     bags: int = 20,
     sample_weight: Mapping[str, float] | None = None,
     sharpen: bool = True,
-    by: str = GREEDY,
+    by: str = AUTO,
 ) -> EnsembleChoice:
     """Choose an ensemble by out-of-sample scores: weights and a pool, then a calibration.
 
@@ -127,11 +127,11 @@ def choose(
         Whether calibration may make probabilities more certain. Validation objects that only
         resemble those to be classified are easier than these, and would have it do so.
     by
-        ``greedy``: bagged greedy selection in the linear pool, then the target's usual calibration.
-        ``mean``: the plain average. ``em``, ``crps``, ``top_k``: other weights (see
-        `rookery_ensembles.weights`), shrunk toward equal ones, with the usual calibration. ``auto``: the
-        pool, weights and calibration of the best cross-fitted log score, or the plain average where
-        nothing beats it beyond its error; see `rookery_ensembles.auto.find_recipe`.
+        ``auto``: the pool, weights and calibration of the best cross-fitted log score, or the plain average
+        where nothing beats it beyond its error; see `rookery_ensembles.auto.find_recipe`. ``greedy``: bagged
+        greedy selection in the linear pool, then the target's usual calibration. ``mean``: the plain
+        average. ``em``, ``crps``, ``top_k``: other weights (see `rookery_ensembles.weights`), shrunk toward
+        equal ones, with the usual calibration.
 
     Raises
     ------

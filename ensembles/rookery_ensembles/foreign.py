@@ -23,7 +23,7 @@ from rookery_ensembles.exchange.found import Found
 from rookery_ensembles.exchange.readers import read_foreign
 from rookery_ensembles.files import sha256
 from rookery_ensembles.known_truth import KnownTruth, MatchedTruth
-from rookery_ensembles.recipe import GREEDY
+from rookery_ensembles.recipe import AUTO
 from rookery_ensembles.schema import PredictionInfo, Predictions, check_predictions
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.stack import stack_members
@@ -139,7 +139,7 @@ def combine(
     out: str | Path,
     *,
     target: Target | None = None,
-    by: str = GREEDY,
+    by: str = AUTO,
     positive: str = "Ia",
     replace_old: bool = False,
     provenance: Mapping[str, object] | None = None,

@@ -1,7 +1,7 @@
 """How an ensemble is made of members: which pool, which weights, which calibration."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from rookery_ensembles.target import Target
 from rookery_ensembles.weights import WEIGHTS
 
 AUTO, MEAN, GREEDY = "auto", "mean", "greedy"
+Combining = Literal["auto", "mean", "greedy", "em", "crps", "top_k"]
+"""How an ensemble may be asked for; see `rookery_ensembles.choose`."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ def combine(
     bins: tuple[float, float, int] | None = None,
     class_names: Sequence[str] | None = None,
     id_column: str | None = None,
-    by: Combining = "greedy",
+    by: Combining = "auto",
     positive: str = "Ia",
     overwrite: bool = False,
 ) -> "Combined":

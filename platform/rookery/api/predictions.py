@@ -16,7 +16,7 @@ def ensemble(
     study: PathLike,
     *,
     out: PathLike | None = None,
-    by: Combining = "greedy",
+    by: Combining = "auto",
     positive: str = "Ia",
     overwrite: bool = False,
 ) -> "StudyEnsemble":
@@ -31,10 +31,10 @@ def ensemble(
     out
         Bundle to make; by default STUDY/ensemble.
     by
-        How members are combined: by bagged greedy selection; with weights of the best log score (em) or of
-        the least CRPS or Brier score (crps); the best few alike (top_k); each then calibrated. By their plain
-        average (mean). Or by the pool, weights and calibration that gain most in cross-fitted log score,
-        where that is more than its error, and else by their plain average (auto).
+        How members are combined: by the pool, weights and calibration that gain most in cross-fitted log
+        score, where that is more than its error, and else by their plain average (auto). By bagged greedy
+        selection; with weights of the best log score (em) or of the least CRPS or Brier score (crps); the
+        best few alike (top_k); each then calibrated. Or by their plain average (mean).
     positive
         Class whose recall at fixed precision is reported.
     overwrite

@@ -14,6 +14,7 @@ from rookery.surveys.equal_bins import EqualBins
 from rookery.surveys.train_on import TrainOn
 from rookery.training.job import KeptEpoch
 from rookery_ensembles import METRICS
+from rookery_ensembles.recipe import Combining
 
 Values = dict[str, Scalar]
 
@@ -158,6 +159,9 @@ class RowDocument(Document):
     """The row that `add` starts from."""
     ensemble_of: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Rows whose members are selected, averaged and calibrated on the validation objects."""
+    by: Combining = "greedy"
+    """How an ensemble's members are combined, as `rookery ensemble --by` does it. The published tables have
+    greedy selection, and so have files that do not say."""
     average_of: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Rows whose networks are averaged, all with the same weight and without a calibration."""
     without_widest: float | None = Field(default=None, gt=0, lt=1)
@@ -178,6 +182,8 @@ class RowDocument(Document):
             raise ValueError("`family` goes with `configuration` alone")
         if self.options and self.baseline is None:
             raise ValueError("`options` goes with `baseline` alone")
+        if "by" in self.model_fields_set and self.ensemble_of is None:
+            raise ValueError("`by` goes with `ensemble_of` alone")
         if self.members is not None and not self.is_network:
             raise ValueError(f"`members` goes with networks alone, and this row is {given[0]}")
         return self

@@ -145,6 +145,7 @@ class _Scorer:
             self.folders.ensembles / self.name / slug(row.name),
             positive=self.campaign.document.defaults.positive,
             sharpen=not shifted,
+            by=row.by,
             domain=training_domain(self.data.survey, self.data.split),
             provenance={
                 "campaign": self.campaign.document.name,

@@ -38,7 +38,7 @@ from rookery_ensembles.files import check_name
 from rookery_ensembles.member_table import MemberTable, likelihoods, tabulate_members
 from rookery_ensembles.pools import find_pool
 from rookery_ensembles.pools.base import combine_all
-from rookery_ensembles.recipe import GREEDY, named_recipe
+from rookery_ensembles.recipe import AUTO, named_recipe
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.weights.evidence import mean_loss
 
@@ -143,7 +143,7 @@ def _warn_lost(study: Study, complete: Mapping[int, object]) -> None:
 
 
 def build_ensemble(
-    study: Study, out: str | Path, *, positive: str = "Ia", by: str = GREEDY, overwrite: bool = False
+    study: Study, out: str | Path, *, positive: str = "Ia", by: str = AUTO, overwrite: bool = False
 ) -> StudyEnsemble:
     """Select, average and calibrate a study's members on validation objects; write the bundle.
 

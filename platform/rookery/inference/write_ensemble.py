@@ -15,7 +15,7 @@ from rookery_ensembles import (
     write_bundle,
 )
 from rookery_ensembles.domain import Domain
-from rookery_ensembles.recipe import GREEDY
+from rookery_ensembles.recipe import AUTO
 
 
 def open_candidate(folder: Path, group: str, *, degraded: bool = False) -> CandidateMember:
@@ -49,7 +49,7 @@ def write_ensemble(
     positive: str = "Ia",
     sample_weight: Mapping[str, float] | None = None,
     sharpen: bool = True,
-    by: str = GREEDY,
+    by: str = AUTO,
     replace: bool = False,
 ) -> tuple[Bundle, EnsembleChoice]:
     """Select, average and calibrate members by their validation predictions; write the bundle.

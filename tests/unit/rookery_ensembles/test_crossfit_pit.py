@@ -49,7 +49,7 @@ def study(seed: int, n: int, shift: float = 0.0) -> list[CandidateMember]:
 
 def pvalues(members: list[CandidateMember], replicates: int) -> tuple[float, dict[str, float]]:
     """Return the p-value of the tables, and those under calibrations that are fitted anew."""
-    choice = choose(members, bags=0)
+    choice = choose(members, bags=0, by="greedy")
     parts = cross_fit(members, choice)
     found = out_of_fold(members, choice, parts=parts)
     plain = photoz_metrics(found.values, EDGES, found.truth, unseen=True)["pit_ks_pvalue"]

@@ -1,10 +1,12 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from rookery.api import _types as arguments
 from rookery_ensembles import (
     CandidateMember,
     InputError,
@@ -16,7 +18,7 @@ from rookery_ensembles import (
     write_bundle,
 )
 from rookery_ensembles.probabilities import LOG_FLOOR
-from rookery_ensembles.recipe import PLAIN, Recipe, named_recipe
+from rookery_ensembles.recipe import PLAIN, Combining, Recipe, named_recipe, ways
 
 N = 200
 
@@ -59,7 +61,7 @@ def in_folds(candidates: list[CandidateMember], folds: int) -> list[CandidateMem
 
 
 def test_the_scores_fall_as_more_is_done(holdout) -> None:
-    choice = choose(holdout)
+    choice = choose(holdout, by="greedy")
     loss = {name: row["log_loss"] for name, row in choice.scores.items()}
     assert list(loss) == ["best_member", "average", "selected", "selected_calibrated"]
     assert loss["selected"] < loss["best_member"]
@@ -73,7 +75,7 @@ def test_no_bags_is_one_greedy_selection(holdout) -> None:
     values = np.array([candidate.validation.values for candidate in holdout])
     truth = np.where(holdout[0].validation.truth == "Ia", 0, 1)
     expected = greedy_selection(values, truth).weights_m
-    chosen = choose(holdout, bags=0).weights
+    chosen = choose(holdout, bags=0, by="greedy").weights
     assert [chosen.get(c.id, 0.0) for c in holdout] == pytest.approx(expected.tolist(), abs=1e-12)
 
 
@@ -217,3 +219,8 @@ def test_out_of_fold_each_way_is_found_anew_by_the_other_folds(holdout, by: str)
     assert choice.target.log_loss(unseen.values, index) <= average_loss + 0.02
     if by == "mean":
         assert choice.target.log_loss(unseen.values, index) == pytest.approx(average_loss, rel=1e-5)
+
+
+def test_the_ways_to_ask_for_an_ensemble_are_the_same_everywhere() -> None:
+    # The command line names them itself: it loads no numbers before it has parsed.
+    assert set(ways()) == set(get_args(Combining)) == set(get_args(arguments.Combining))

@@ -86,6 +86,8 @@ def test_a_row_adds_to_the_row_above_or_to_the_one_it_names(tmp_path: Path) -> N
         ("configuration: {features: 16}}", "from: wide, add: {}}", 22,
          r"`rows.1.from`: starts from itself \(plain <- wide <- plain\)"),
         ("configuration: {features: 16}}", "add: {features: 16}}", 22, "`rows.1.add`: .*needs a network row"),
+        ("wide]", "wide], by: best", 26, r"`rows.5.by`: .*'auto', 'mean', 'greedy'.*but found 'best'"),
+        ("from: plain", "from: plain, by: auto", 25, "`rows.4`: `by` goes with `ensemble_of` alone"),
         ("name: wide", "name: plain", 25, "`rows.4.name`: every row needs its own, but found 'plain'"),
         ("baseline: binned-trees}", "baseline: x, add: {}}", 21, "`rows.0`: needs exactly one of"),
         ("[accuracy, auc]", "[accuracy, auk]", 27, "`table.columns`: must be metrics .*but found 'auk'"),
