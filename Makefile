@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 QUIET_PIP := --quiet --disable-pip-version-check
 
-.PHONY: demo test slow lint format clean
+.PHONY: demo test slow lint site release format clean
 .DEFAULT_GOAL := help
 
 help:                     ## Show this list
@@ -25,6 +25,16 @@ lint: $(VENV)/.dev        ## Layout guard, ruff, mypy, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+site: $(VENV)/.dev        ## The documentation as a site that works offline, in docs/_build/html
+	$(BIN)/python -m sphinx -b html -q -W --keep-going docs docs/_build/html
+
+release: $(VENV)/.dev     ## Wheel and sdist in dist/, checked, and the wheel tried in an empty environment
+	rm -rf dist && $(BIN)/python -m build --outdir dist . && $(BIN)/python -m twine check --strict dist/*
+	$(PYTHON) -m venv --clear .venv-release
+	.venv-release/bin/pip install $(QUIET_PIP) -c constraints.txt "$$(ls dist/*.whl)[search,dashboard,simulate]"
+	cd .venv-release && bin/rookery --help >/dev/null && bin/rookery families && rm -rf demo && bin/rookery demo demo
+	rm -rf .venv-release
 
 format: $(VENV)/.dev      ## Format the code
 	$(BIN)/ruff format .

@@ -21,7 +21,7 @@ COMMANDS = {
     "status": "bin/rookery status {study}",
     "ingest SPCC": "bin/python benchmarks/ingest_snana.py",
     "B16, 20,000 queries": "bin/python benchmarks/b16.py 20000 100000 1",
-    "no-op trials": "bin/python benchmarks/search_speed.py --trials 300 --only rookery",
+    "no-op trials": "bin/python benchmarks/search_speed.py --trials 1200 --only rookery",
     "16 trials of 5 s": "bin/python benchmarks/worker_busy.py 16 5",
     "demo": "bin/rookery demo {scratch}/demo",
 }

@@ -13,6 +13,7 @@ PACKAGES = {"platform": "rookery", "ensembles": "rookery_ensembles"}
 TOP_LEVEL = {
     "pyproject.toml", "platform", "search_spaces", "ensembles", "tests", "cluster.yaml", "README.md",
     "CONTRIBUTING.md", "Makefile", "docs", "benchmarks", ".ci", "LICENSE", "constraints.txt", ".gitignore",
+    "CHANGELOG.md", "CITATION.cff", "SECURITY.md",
 }  # fmt: skip
 
 

@@ -1,0 +1,34 @@
+"""The site of the documentation: `make site`. It needs no network, and the pages read well without it too."""
+
+import importlib
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+
+project = "Rookery"
+author = "the Rookery developers"
+release = version = importlib.import_module("rookery").__version__
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.viewcode",
+    "numpydoc",
+    "verb_pages",
+]
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["_build", "_extensions", "results/*.md"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+autosummary_generate = False
+autodoc_typehints = "none"  # numpydoc's parameters say it in words
+numpydoc_show_class_members = False
+html_theme = "pydata_sphinx_theme"
+html_title = "Rookery"
+html_theme_options = {
+    "show_toc_level": 2,
+    "navigation_with_keys": True,
+    "secondary_sidebar_items": ["page-toc"],
+}
+html_show_sourcelink = False
+templates_path: list[str] = []
