@@ -132,12 +132,17 @@ def check_output(out: str | Path, target: Target | None = None) -> None:
         check_export(out, target)
 
 
-def write_output(predictions: Predictions, out: str | Path) -> None:
+def write_output(
+    predictions: Predictions,
+    out: str | Path,
+    catalogue: Mapping[str, NDArray[Any]] | None = None,
+    id_column: str | None = None,
+) -> None:
     """Write predictions as a prediction file where the name ends in ``.parquet``, else as `export` does."""
     if is_predictions_path(out):
         write_predictions(predictions, out)
     else:
-        export(predictions, out)
+        export(predictions, out, catalogue=catalogue, id_column=id_column)
 
 
 def _joined(

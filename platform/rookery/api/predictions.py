@@ -63,7 +63,7 @@ def predict(
     split: str | None = None,
     allow_missing_bands: bool = False,
 ) -> "Predictions":
-    """Predict every object of a survey with an ensemble.
+    """Predict every object of a survey, or of a catalogue file, with an ensemble.
 
     See :func:`rookery.inference.predict_survey`.
 
@@ -72,7 +72,7 @@ def predict(
     bundle
         Ensemble bundle.
     survey
-        Survey store.
+        Survey store; or a catalogue (CSV, FITS, Parquet) with the columns of the one that was trained on.
     out
         File to write: .parquet (PDFs or probabilities), or a table as `export` makes it (.csv, .fits, .hdf5).
     days

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.inference.catalogues import how_it_was_read
 from rookery.inference.write_ensemble import open_candidate, write_ensemble
 from rookery.reports.assess.judged import check_truth
 from rookery.search.attributes import SECONDS
@@ -187,6 +188,7 @@ def build_ensemble(
             "split_digest": document.split.digest,
             "candidates": len(candidates),
             "objective": document.space.objective.model_dump(mode="json"),
+            **({} if survey is None else how_it_was_read(survey)),
         },
         search_seconds=float(trial_costs(study)[SECONDS].sum()),
         replace=overwrite,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import rookery
 from rookery.inference import priors
+from rookery.inference.catalogues import opened
 from rookery.inference.domain import check_bands, mark_domain
 from rookery.surveys import Survey, open_survey
 from rookery.surveys.partial import Since, check_days, reference_dates, truncate
@@ -48,10 +49,12 @@ def predict_survey(
     bundle
         Ensemble bundle; every digest is verified before anything is loaded.
     survey
-        Survey store. Types that it knows become the predictions' truth.
+        Survey store, or a catalogue file with the columns of the one that the members learned from (see
+        :mod:`rookery.inference.catalogues`). Types or redshifts that it knows become the predictions' truth.
     out
         File to write. In ``.parquet`` are the PDFs or probabilities themselves; ``.csv``, ``.fits``
-        and ``.hdf5`` are written as :func:`rookery_ensembles.exchange.export` does.
+        and ``.hdf5`` are written as :func:`rookery_ensembles.exchange.export` does, with the columns of the
+        catalogue file where one is given.
     days, since
         Show the ensemble only the observations up to so many days since each object's detection
         or peak; objects without any are left out. See :func:`rookery.surveys.partial.truncate`.
@@ -79,20 +82,22 @@ def predict_survey(
         check_days(days, since)
     if split is not None and not correct_priors:
         raise fail("split", f"is for correcting priors only, but {split!r} was given without that")
-    loaded, opened = load_bundle(bundle), open_survey(survey)
+    loaded = load_bundle(bundle)
     check_output(out, loaded.target)
-    estimate_on = None if split is None else priors.objects_to_classify(opened, split)
     training = priors.training_fractions(loaded) if correct_priors else None
-    if days is None:
-        predictions = _predict(loaded, opened, find_device(device), allow_missing_bands)
-        predictions = mark_domain(loaded, opened, predictions)
-    else:
-        (predictions,) = predict_partial(
-            loaded, opened, [days], since=since, device=device, allow_missing_bands=allow_missing_bands
-        )
-    if training is not None:
-        predictions = priors.correct_priors(predictions, training, estimate_on)
-    write_output(predictions, out)
+    with opened(loaded, survey, out, allow_missing_bands=allow_missing_bands) as given:
+        estimate_on = None if split is None else priors.objects_to_classify(given.survey, split)
+        if days is None:
+            predictions = _predict(loaded, given.survey, find_device(device), allow_missing_bands)
+            predictions = mark_domain(loaded, given.survey, predictions)
+        else:
+            (predictions,) = predict_partial(
+                loaded, given.survey, [days], since=since, device=device,
+                allow_missing_bands=allow_missing_bands,
+            )  # fmt: skip
+        if training is not None:
+            predictions = priors.correct_priors(predictions, training, estimate_on)
+        write_output(predictions, out, given.columns, given.id_column)
     return predictions
 
 

@@ -188,5 +188,6 @@ def _told(galaxies: Galaxies, settings: CatalogueSettings) -> Mapping[str, Any]:
         "dereddened": (
             {band: settings.coefficient(band) for band in galaxies.bands} if settings.deredden else False
         ),
+        **({"missing": list(settings.missing)} if settings.missing else {}),
         "without_some_magnitude": int(np.count_nonzero(galaxies.frame["flags"])),
     }

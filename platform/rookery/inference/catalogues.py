@@ -1,0 +1,123 @@
+"""A catalogue file predicted as it is: read as the survey was that the ensemble learned from."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery.surveys import Survey, open_survey
+from rookery.surveys.readers._roles import missing_column
+from rookery.surveys.readers._tables import open_table
+from rookery.surveys.readers.galaxies.catalogue import ingest_catalogue
+from rookery_ensembles import Bundle
+from rookery_ensembles.errors import fail
+from rookery_ensembles.files import check_name
+
+KEY = "catalogue"
+"""Of a bundle's provenance: how the catalogue was read whose objects trained the members."""
+_ID, _TRUTH = "object_id", "redshift"
+
+
+def how_it_was_read(survey: Survey) -> dict[str, Any]:
+    """Return the entry `KEY` for a bundle's provenance, in plain values; nothing for other surveys."""
+    told = survey.info.provenance
+    columns = told.get("columns")
+    if not isinstance(columns, Mapping) or not any(role.startswith(("mag_", "flux_")) for role in columns):
+        return {}
+    kept = {key: told[key] for key in ("units", "offsets", "dereddened", "missing") if told.get(key)}
+    return {KEY: {"columns": dict(columns), **kept}}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What is to be predicted."""
+
+    survey: Survey
+    columns: Mapping[str, NDArray[Any]] | None = None
+    """All columns of the catalogue file, `object_id` among them; None where a survey store was given."""
+    id_column: str = _ID
+    """The one that holds the objects' names."""
+
+
+@contextmanager
+def opened(
+    bundle: Bundle, path: str | Path, out: str | Path, *, allow_missing_bands: bool
+) -> Iterator[Opened]:
+    """Yield a survey store, or a catalogue file as a store that is gone afterwards.
+
+    Parameters
+    ----------
+    path
+        A survey store, or a catalogue: FITS, CSV, Parquet, text or ``.npy``.
+    out
+        The file to write; the store of a catalogue lies beside it for as long as it is needed.
+
+    Raises
+    ------
+    InputError
+        When the bundle does not tell how its catalogue was read, or the file lacks a column of a band or of
+        the objects' names.
+    """
+    if not Path(path).is_file():
+        yield Opened(open_survey(path))
+        return
+    how = bundle.provenance.get(KEY)
+    if not isinstance(how, Mapping):
+        rule = "is a file, but the bundle does not tell how a catalogue was read for its training"
+        raise fail(path, f"{rule}: read it with `rookery ingest`, and predict the survey store")
+    table = open_table(Path(path))
+    mapping = _found(dict(how["columns"]), table.names, Path(path), allow_missing_bands)
+    out = Path(out)
+    check_name(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
+    try:
+        dereddened = how.get("dereddened")
+        survey = ingest_catalogue(
+            path,
+            scratch / "survey",
+            name=Path(path).name,
+            columns=mapping,
+            unit=_of_bands(how.get("units"), mapping),
+            offsets=_of_bands(how.get("offsets"), mapping),
+            deredden=bool(dereddened),
+            extinction=_of_bands(dereddened, mapping) if dereddened else None,
+            missing=how.get("missing"),
+        ).survey
+        id_column = mapping.get(_ID)
+        frame = table.read(table.names, [id_column] if id_column else [])
+        columns = {name: frame[name].to_numpy() for name in table.names}
+        if id_column is None:  # ids are row numbers
+            columns = {_ID: survey.objects[_ID].to_numpy().astype(np.str_), **columns}
+        # Messages are to name the file, and nothing more is read from the store.
+        yield Opened(replace(survey, path=Path(path)), columns, id_column or _ID)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _found(roles: dict[str, str], names: list[str], where: Path, allow_missing_bands: bool) -> dict[str, str]:
+    """Return the roles whose columns are there.
+
+    The truth and covariates may be absent: the networks say themselves which of these they need.
+    """
+    found = {role: column for role, column in roles.items() if column in names}
+    for role, column in roles.items():
+        band = role.startswith(("mag_", "flux_"))
+        if role not in found and (role == _ID or (band and not allow_missing_bands)):
+            hint = "; --allow-missing-bands predicts without bands" if band else ""
+            raise missing_column(role, column, names, where, hint)
+    return found
+
+
+def _of_bands(told: Any, mapping: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return what is told of those bands that the catalogue has."""
+    if not isinstance(told, Mapping):
+        return None
+    bands = {role.split("_", 1)[1] for role in mapping if role.startswith(("mag_", "flux_"))}
+    return {band: value for band, value in told.items() if band in bands} or None
