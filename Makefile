@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 QUIET_PIP := --quiet --disable-pip-version-check
 
-.PHONY: demo test slow lint site release format clean
+.PHONY: demo test slow rail lint site release format clean
 .DEFAULT_GOAL := help
 
 help:                     ## Show this list
@@ -18,6 +18,9 @@ test: $(VENV)/.dev lint   ## Static checks and all quick tests (about 4 minutes)
 
 slow: $(VENV)/.dev        ## The slow tests: killed drivers, worker groups, clusters, the wheel, the demo
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup --timeout 900 --durations 10
+
+rail: .venv-rail/.made    ## The stages of RAIL, run by RAIL beside its own estimators
+	.venv-rail/bin/python -m pytest tests/integration/test_rail.py --timeout 600
 
 lint: $(VENV)/.dev        ## Layout guard, ruff, mypy, import contracts
 	$(BIN)/python -P tests/layout_guard.py
@@ -57,4 +60,13 @@ $(VENV)/.runtime: $(VENV)/.made pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.runtime
 	@echo "Installing the developers' tools"
 	@$(BIN)/python -m pip install $(QUIET_PIP) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# RAIL's own packages beside those of $(VENV), which it sees: neither changes the other's.
+.venv-rail/.made: $(VENV)/.dev
+	@echo "Installing RAIL in .venv-rail"
+	@$(BIN)/python -m venv --clear .venv-rail
+	@echo "import site; site.addsitedir('$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
+		> "$$(.venv-rail/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/rookery.pth"
+	@.venv-rail/bin/python -m pip install $(QUIET_PIP) -c constraints.txt pz-rail-base pz-rail-sklearn
 	@touch $@

@@ -15,6 +15,7 @@ MODULES = {
     "search": ("ray", "torch", "cmaes", "optuna", "sqlalchemy", "safetensors"),
     "simulate": ("galsim", "sncosmo", "speclite"),
     "qp": ("h5py",),
+    "rail": ("rail",),
     "energy": ("pynvml",),
     "postgresql": ("psycopg",),
     "dashboard": ("optuna_dashboard",),
