@@ -11,7 +11,7 @@ import yaml
 from rookery import api
 from rookery.networks.configuration import configuration_hash
 from rookery.networks.family import load_family
-from rookery.search.study import open_study
+from rookery.search.study import StudyDocument, open_study
 from rookery.surveys import open_split, open_survey
 from rookery.training.card import CARD, read_card, verify_file
 from rookery.training.checkpoint import load_checkpoint
@@ -156,7 +156,10 @@ def test_studies_open_with_all_their_trials(files, name):
     told = json.loads((files / "status" / f"{name}.json").read_text())
     assert len(complete) == told["trials"]["complete"] > 0
     written = yaml.safe_load((study.path / "study.yaml").read_text())
-    assert study.document.model_dump(mode="json") == written
+    read = study.document.model_dump(mode="json")
+    assert {key: read[key] for key in written} == written
+    new = {key: value for key, value in read.items() if key not in written}
+    assert new == {key: StudyDocument.model_fields[key].get_default() for key in new}
 
 
 @pytest.mark.parametrize("name", ["classes", "redshifts", "warm", "campaign"])

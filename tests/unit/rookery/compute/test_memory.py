@@ -9,6 +9,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.cost import training_memory
+from rookery.networks.draws import Draws
 from rookery.networks.family import Family, Inputs, load_family
 
 BANDS, OUTPUTS = 5, 20
@@ -34,8 +35,9 @@ def step(family: Family[Any], c: TrainingConfiguration, network: torch.nn.Module
     """Training as the loop does it, but for the optimizer."""
     n = len(next(iter(inputs.values())))
     labelled = n // 2 if family.uses_unlabelled(c) else n
-    varied = family.augment(inputs, c, torch.Generator().manual_seed(0))
-    terms = family.loss_terms(network, varied, torch.arange(labelled) % OUTPUTS, c)
+    draws = Draws.of(0, 0, torch.arange(n))
+    varied = family.augment(inputs, c, draws)
+    terms = family.loss_terms(network, varied, torch.arange(labelled) % OUTPUTS, c, draws)
     torch.stack([term.mean() for term in terms.values()]).sum().backward()
 
 
