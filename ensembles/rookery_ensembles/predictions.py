@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rookery_ensembles.beside import COLUMNS
 from rookery_ensembles.bounds import open_parquet
+from rookery_ensembles.compact import packed, unpacked_values, value_column
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_file, check_name
 from rookery_ensembles.schema import (
@@ -104,7 +105,8 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
 
     The columns are ``object_id`` (string), ``truth`` (string or double; null where unknown),
     ``probability`` or ``pdf`` (fixed-size list of K float32) and, where it is known, ``out_of_domain``
-    (boolean) and the columns of `rookery_ensembles.beside`.
+    (boolean) and the columns of `rookery_ensembles.beside`. Where ``info.compact`` names a form, the PDFs
+    are written in it, as ``pdf_<form>`` (see `rookery_ensembles.compact`).
 
     Raises
     ------
@@ -120,10 +122,11 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
     info, n = checked.info, len(checked.object_id)
     target = info.target
     truth = [None] * n if checked.truth is None else checked.truth
+    held, numbers = value_column(target, info.compact), packed(checked.values, target, info.compact)
     columns = {
         "object_id": pa.array(checked.object_id, type=pa.string()),
         "truth": pa.array(truth, type=pa.type_for_alias(target.truth_type), from_pandas=True),
-        target.column: pa.FixedSizeListArray.from_arrays(pa.array(checked.values.ravel()), target.n_columns),
+        held.name: pa.FixedSizeListArray.from_arrays(pa.array(numbers.ravel()), held.size),
     }
     if checked.out_of_domain is not None:
         columns[_FLAG] = pa.array(checked.out_of_domain)
@@ -136,7 +139,7 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
             compression="zstd",
             use_dictionary=["truth"],
             # Sorting the floats' bytes by significance: smaller files, and three times faster to read.
-            column_encoding={f"{target.column}.list.element": "BYTE_STREAM_SPLIT"},
+            column_encoding={f"{held.name}.list.element": "BYTE_STREAM_SPLIT"} if not info.compact else None,
             write_page_checksum=True,
         )
 
@@ -156,7 +159,7 @@ def read_predictions(path: str | Path) -> Predictions:
     where = str(path)
     with _opened(path) as file:
         info = _read_info(file.schema_arrow, where)
-        column = info.target.column
+        column = value_column(info.target, info.compact).name
         flagged = [_FLAG] if _FLAG in file.schema_arrow.names else []
         beside = [name for name in COLUMNS if name in file.schema_arrow.names]
         table = file.read(columns=["object_id", "truth", column, *flagged, *beside])
@@ -173,7 +176,9 @@ def read_predictions(path: str | Path) -> Predictions:
         info=info,
         object_id=table["object_id"].to_numpy(),
         truth=table["truth"].to_numpy(),
-        values=cells.to_numpy(zero_copy_only=True).reshape(-1, info.target.n_columns),
+        values=unpacked_values(
+            cells.to_numpy(zero_copy_only=True).reshape(len(values), -1), info.target, info.compact
+        ),
         out_of_domain=table[_FLAG].to_numpy() if flagged else None,
         columns={name: table[name].to_numpy() for name in beside},
     )
@@ -233,11 +238,12 @@ def _read_info(schema: "pa.Schema", where: str) -> PredictionInfo:
     if metadata is None:
         raise fail(where, "the schema's metadata must have the key `rookery`; these are no predictions")
     info = PredictionInfo.from_json(metadata, f"{where}, metadata `rookery`")
+    held = value_column(info.target, info.compact)
     text, truth = (pa.string(), pa.large_string()), pa.type_for_alias(info.target.truth_type)
     accepted = {
         "object_id": text,
         "truth": text if truth in text else (truth,),
-        info.target.column: (pa.list_(pa.float32(), info.target.n_columns),),
+        held.name: (pa.list_(pa.from_numpy_dtype(held.dtype), held.size),),
     }
     if _FLAG in schema.names:
         accepted[_FLAG] = (pa.bool_(),)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rookery_ensembles._documents import Fields
 from rookery_ensembles.beside import check_columns
+from rookery_ensembles.compact import find_form
 from rookery_ensembles.errors import fail
 from rookery_ensembles.plain_text import parse_json
 from rookery_ensembles.shown import short_repr
@@ -70,6 +71,10 @@ class PredictionInfo:
     """True where nothing was fitted to any of these objects: no network, weight or calibration. Only then
     has a test of the PDFs a plain p-value. None where it is not known."""
 
+    compact: str | None = None
+    """Of a file of redshift PDFs: the form that they are written in (see `rookery_ensembles.compact`), of
+    which what was read is a reconstruction; None where they are written bin by bin."""
+
     @property
     def maker(self) -> str:
         """Name of the member or bundle that made the predictions."""
@@ -97,6 +102,10 @@ class PredictionInfo:
             raise fail(where, f"`days` and `since` must be given together, but found {found}")
         if self.since is not None and self.since not in SINCE:
             raise fail(where, f"`since` must be one of {', '.join(SINCE)}, but found {self.since!r}")
+        if self.compact is not None:
+            if not self.target.has_pdfs:
+                raise fail(where, f"`compact` is for redshift PDFs alone, but found {self.compact!r}")
+            find_form(self.compact, f"{where}, key `compact`")
         if self.days is not None and not math.isfinite(self.days):
             raise fail(where, f"`days` must be finite, but found {self.days}")
 
@@ -133,6 +142,7 @@ class PredictionInfo:
             days=given.get("days", float),
             since=given.get("since", str),
             unseen=given.get("unseen", bool),
+            compact=given.get("compact", str),
         )
         info.check(where)
         return info

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery_ensembles.compact import unpacked_values, value_column
 from rookery_ensembles.errors import fail
 from rookery_ensembles.predictions import opened_predictions, read_predictions
 from rookery_ensembles.probabilities import plainly_normalised
@@ -125,8 +126,9 @@ class ValuesReader:
             file, info = stack.enter_context(opened_predictions(self._stored.path, buffer_size=_BUFFER))
             if info != self._stored.info or file.metadata.num_rows != len(self._stored.object_id):
                 raise fail(where, "must not change while it is read, but did")
-            for batch in file.iter_batches(rows, columns=[target.column], use_threads=False):
-                yield _cells(batch, target.column, target.n_columns, where)
+            held = value_column(target, info.compact)
+            for batch in file.iter_batches(rows, columns=[held.name], use_threads=False):
+                yield unpacked_values(_cells(batch, held.name, held.size, where), target, info.compact)
 
     def _checked(self, values: NDArray[np.float32], first: int) -> NDArray[np.float32]:
         target = self._stored.info.target
@@ -137,7 +139,7 @@ class ValuesReader:
         )
 
 
-def _cells(batch: "pa.RecordBatch", column: str, k: int, where: str) -> NDArray[np.float32]:
+def _cells(batch: "pa.RecordBatch", column: str, k: int, where: str) -> NDArray[Any]:
     values = batch.column(column)
     cells = values.flatten()
     if nulls := values.null_count + cells.null_count:

@@ -62,6 +62,7 @@ def predict(
     correct_priors: bool = False,
     split: str | None = None,
     allow_missing_bands: bool = False,
+    compact: Literal["quantiles", "bins", "basis"] | None = None,
 ) -> "Predictions":
     """Predict every object of a survey, or of a catalogue file, with an ensemble.
 
@@ -87,6 +88,8 @@ def predict(
         Estimate those on this split's test and unlabelled objects alone.
     allow_missing_bands
         Predict without bands that every network always saw.
+    compact
+        Write PDFs in 64 bytes: 32 quantiles; in a byte a bin; or as 14 Gaussians of a basis (56 bytes, slow).
     """
     from rookery.inference import predict_survey
 
@@ -100,6 +103,7 @@ def predict(
         correct_priors=correct_priors,
         split=split,
         allow_missing_bands=allow_missing_bands,
+        compact=compact,
     )
 
 

@@ -26,6 +26,7 @@ from rookery_ensembles import (
     split_uncertainty,
 )
 from rookery_ensembles.beside import uncertainty_columns
+from rookery_ensembles.compact import check_form, in_form
 from rookery_ensembles.errors import fail
 from rookery_ensembles.exchange import check_output, write_output
 
@@ -41,6 +42,7 @@ def predict_survey(
     correct_priors: bool = False,
     split: str | None = None,
     allow_missing_bands: bool = False,
+    compact: str | None = None,
 ) -> Predictions:
     """Predict every object of a survey with an ensemble and write a prediction file.
 
@@ -69,6 +71,8 @@ def predict_survey(
 
     allow_missing_bands
         Whether to predict although the survey lacks a band that no member ever saw missing.
+    compact
+        A form of `rookery_ensembles.compact` for redshift PDFs in few bytes; by default none.
 
     Raises
     ------
@@ -84,6 +88,8 @@ def predict_survey(
         raise fail("split", f"is for correcting priors only, but {split!r} was given without that")
     loaded = load_bundle(bundle)
     check_output(out, loaded.target)
+    if compact is not None:
+        check_form(compact, loaded.target, out)
     training = priors.training_fractions(loaded) if correct_priors else None
     with opened(loaded, survey, out, allow_missing_bands=allow_missing_bands) as given:
         estimate_on = None if split is None else priors.objects_to_classify(given.survey, split)
@@ -97,6 +103,8 @@ def predict_survey(
             )  # fmt: skip
         if training is not None:
             predictions = priors.correct_priors(predictions, training, estimate_on)
+        if compact is not None:
+            predictions = in_form(predictions, compact)
         write_output(predictions, out, given.columns, given.id_column)
     return predictions
 
