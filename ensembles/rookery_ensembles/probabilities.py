@@ -73,11 +73,11 @@ def plainly_normalised(
     """Return whether a quick look is enough to see that rows keep the rules, and total 1 within a tolerance.
 
     In single precision totals are summed in single precision, to about 1e-6. False says nothing: then
-    `normalised` decides.
+    `normalised` decides. The values may be (N, K) or those of several members, (M, N, K).
     """
-    if values_nk.ndim != 2 or values_nk.size == 0 or values_nk.dtype not in (np.float32, np.float64):
+    if values_nk.ndim not in (2, 3) or values_nk.size == 0 or values_nk.dtype not in (np.float32, np.float64):
         return False
-    widths = np.ones(values_nk.shape[1]) if bin_widths is None else bin_widths
+    widths = np.ones(values_nk.shape[-1]) if bin_widths is None else bin_widths
     with np.errstate(invalid="ignore", over="ignore"):
         totals = values_nk @ widths.astype(values_nk.dtype)
         return bool(np.abs(totals - 1).max() <= within and values_nk.min() >= 0)

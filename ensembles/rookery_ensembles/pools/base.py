@@ -1,12 +1,16 @@
 """What every pool does: check members and weights, leave out who counts nothing, go block by block."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery_ensembles.blas import one_blas_thread
 from rookery_ensembles.errors import fail
 from rookery_ensembles.member_values import Block, MemberValues, as_member_values, blocks
 from rookery_ensembles.probabilities import LOG_FLOOR, check_weights, plainly_normalised
@@ -16,6 +20,7 @@ FloatArray = NDArray[np.float64]
 
 _BLOCK_VALUES = 2_000_000
 """A block holds so many values of all members together: 16 MB in double precision."""
+_MANY_VALUES, _MOST_THREADS = 50_000_000, 8
 
 
 class Pool(ABC):
@@ -122,16 +127,26 @@ def combine_all(
     pooled = [np.empty((n, k)) for _ in tasks]
     names = [f"{where}, item {number}" for number in needed.tolist()]
     size = max(1, _BLOCK_VALUES // (len(needed) * k))
-    for place, block in blocks(members.some(needed.tolist())):
-        for start in range(0, place.stop - place.start, size):
-            rows = slice(start, min(start + size, place.stop - place.start))
-            part = block[:, rows] if isinstance(block, np.ndarray) else [values[rows] for values in block]
-            first = place.start + start
-            check_block(target, part, names, first)
-            for number, (pool, _) in enumerate(tasks):
-                some = part if everyone[number] else [part[i] for i in chosen[number].tolist()]
-                out = pooled[number][first : first + rows.stop - rows.start]
-                pool.pool_block(target, some, above[number], out)
+
+    def work(block: Block, first: int, rows: slice) -> None:
+        part = block[:, rows] if isinstance(block, np.ndarray) else [values[rows] for values in block]
+        check_block(target, part, names, first + rows.start)
+        for number, (pool, _) in enumerate(tasks):
+            some = part if everyone[number] else [part[i] for i in chosen[number].tolist()]
+            out = pooled[number][first + rows.start : first + rows.stop]
+            pool.pool_block(target, some, above[number], out)
+
+    # Blocks are small: threads of a single operation would wait for each other, so each block has its own.
+    threads = min(len(os.sched_getaffinity(0)), _MOST_THREADS) if m * n * k > _MANY_VALUES else 1
+    with one_blas_thread(), ThreadPoolExecutor(threads) as workers:
+        for place, block in blocks(members.some(needed.tolist())):
+            length = place.stop - place.start
+            parts = [slice(start, min(start + size, length)) for start in range(0, length, size)]
+            if threads == 1:
+                for rows in parts:
+                    work(block, place.start, rows)
+            else:
+                list(workers.map(partial(work, block, place.start), parts))
     return pooled
 
 
@@ -150,6 +165,8 @@ def check_block(target: Target, block: Block, names: Sequence[str], first_row: i
         Number of the block's first object.
     """
     widths = np.diff(target.edges) if target.has_pdfs else None
+    if isinstance(block, np.ndarray) and plainly_normalised(block, widths):
+        return
     for values, name in zip(block, names, strict=True):
         if not plainly_normalised(values, widths):
             target.normalised(values, name, first_row=first_row)
