@@ -7,19 +7,16 @@ without this package.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.errors import fail
 from rookery_ensembles.target import Target
-
-if TYPE_CHECKING:
-    from rookery_ensembles.schema import Predictions
 
 Masses = NDArray[np.float64]
 """(N, K) probabilities of the bins, which sum to 1."""
@@ -230,20 +227,6 @@ def check_form(form: str, target: Target, out: str | Path) -> None:
     if Path(out).suffix.lower() != ".parquet":
         rule = f"the compact form {form!r} is of prediction files, whose name must end in .parquet"
         raise fail(out, f"{rule}, but ends in {Path(out).suffix or 'nothing of the kind'!r}")
-
-
-def in_form(predictions: "Predictions", form: str | None) -> "Predictions":
-    """Return predictions that are to be written in a form, as a reader will find them.
-
-    Raises
-    ------
-    InputError
-        When there is no such form, or they are class probabilities.
-    """
-    info = replace(predictions.info, compact=form)
-    info.check("predictions")
-    values = unpacked_values(packed(predictions.values, info.target, form), info.target, form)
-    return replace(predictions, info=info, values=values)
 
 
 def find_form(name: str, where: str = "compact") -> CompactForm:

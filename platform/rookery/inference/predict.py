@@ -26,9 +26,10 @@ from rookery_ensembles import (
     split_uncertainty,
 )
 from rookery_ensembles.beside import uncertainty_columns
-from rookery_ensembles.compact import check_form, in_form
+from rookery_ensembles.compact import check_form
 from rookery_ensembles.errors import fail
 from rookery_ensembles.exchange import check_output, write_output
+from rookery_ensembles.predictions import in_form
 
 
 def predict_survey(

@@ -19,7 +19,8 @@ from rookery_ensembles import (
     read_predictions,
     write_predictions,
 )
-from rookery_ensembles.compact import FORMS, check_form, in_form
+from rookery_ensembles.compact import FORMS, check_form
+from rookery_ensembles.predictions import in_form
 from rookery_ensembles.stored import open_predictions
 
 
