@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from contract.fake_device import Spy, pretended_device
 
 from rookery.compute.interruption import InterruptedTraining
 from rookery.networks.draws import Draws
 from rookery.networks.family import Family, Inputs, load_family
 from rookery.surveys import Survey
 from rookery.surveys.equal_bins import EqualBins
+from rookery.testing.fake_device import Spy, pretended_device
 from rookery.training import loop
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, load_data
