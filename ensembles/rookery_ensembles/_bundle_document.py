@@ -9,6 +9,7 @@ import yaml
 
 from rookery_ensembles._documents import Fields
 from rookery_ensembles.calibrations import Calibration, read_calibration
+from rookery_ensembles.conformal_limits import Conformal, read_conformal
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail
 from rookery_ensembles.plain_text import YamlText
@@ -30,6 +31,7 @@ _KEYS = (
     "provenance",
     "class_fractions",
     "domain",
+    "conformal",
 )
 _DIGEST_KEY = "digest"
 # Neither a separator nor a leading dot: an id can be no path out of the bundle.
@@ -93,6 +95,7 @@ class BundleDocument:
     class_fractions: Mapping[str, float] | None = None
     bands: tuple[str, ...] | None = None
     domain: Domain | None = None
+    conformal: Conformal | None = None
 
     def check(self, where: str) -> None:
         """Raise InputError, beginning with `where`, unless every rule of the document holds."""
@@ -139,6 +142,8 @@ class BundleDocument:
             document["class_fractions"] = {name: float(x) for name, x in self.class_fractions.items()}
         if self.domain is not None:
             document["domain"] = self.domain.to_dict()
+        if self.conformal is not None:
+            document["conformal"] = self.conformal.to_dict()
         try:
             text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
         except yaml.YAMLError as error:
@@ -160,8 +165,9 @@ class BundleDocument:
         fields = Fields(YamlText(text, where).data, where, _KEYS)
         if (version := fields.take("format", int)) != _FORMAT:
             raise fail(fields.place("format"), f"must be {_FORMAT}, but found {version}")
+        target = read_target(fields, where)
         document = cls(
-            target=read_target(fields, where),
+            target=target,
             members=_read_members(fields),
             pooling=fields.section("pooling", ("method",)).take("method", str),
             calibration=_read_calibration(fields),
@@ -171,6 +177,9 @@ class BundleDocument:
             bands=fields.get_list("bands", str),
             domain=Domain.read(fields.raw("domain"), fields.place("domain"))
             if fields.has("domain")
+            else None,
+            conformal=read_conformal(fields.raw("conformal"), fields.place("conformal"), target)
+            if fields.has("conformal")
             else None,
         )
         document.check(where)

@@ -8,6 +8,10 @@
 ``domain_score``
     How far an object lies out of the range of the training objects, in widths of the range of the feature
     that is farthest out; 0 inside, 1 for a feature that is missing and was not in training.
+``conformal_low_68``, ``conformal_high_68``, ``conformal_low_95``, ``conformal_high_95``
+    Ends of conformal intervals of a redshift: infinite where the objects of known truth did not suffice.
+``conformal_set_68``, ``conformal_set_95``
+    Conformal sets of classes: bit i is set where class i, counted from 0, is in it.
 ``flags``
     Bits of `FLAGS`; 0 where nothing is to be said.
 """
@@ -37,6 +41,9 @@ COLUMNS: Mapping[str, type[np.generic]] = {
     "epistemic": np.float32,
     "disagreement": np.float32,
     "domain_score": np.float32,
+    **{f"conformal_{end}_{level}": np.float64 for level in (68, 95) for end in ("low", "high")},
+    "conformal_set_68": np.int64,
+    "conformal_set_95": np.int64,
     "flags": np.int32,
 }
 """The columns and their types."""
@@ -62,8 +69,14 @@ def check_columns(columns: Mapping[str, Any], n: int, where: str) -> dict[str, N
         if name not in columns:
             continue
         given = np.asarray(columns[name])
-        numbers = given.dtype.kind in ("iu" if name == "flags" else "iuf")
-        if given.shape != (n,) or not numbers or not (np.isfinite(given) & (given >= 0)).all():
+        numbers = given.dtype.kind in ("iu" if issubclass(kind, np.integer) else "iuf")
+        if not numbers:
+            allowed = np.zeros(1, dtype=bool)
+        elif kind is np.float64:  # the end of an interval
+            allowed = ~np.isnan(given)
+        else:
+            allowed = np.isfinite(given) & (given >= 0)
+        if given.shape != (n,) or not allowed.all():
             told = "whole numbers" if name == "flags" else "finite numbers"
             rule = f"`{name}` must hold {told} of 0 or more for each of {n} objects"
             raise fail(where, f"{rule}, but has the shape {given.shape} and the type {given.dtype}")

@@ -11,6 +11,7 @@ from rookery_ensembles.auto import AutoReport
 from rookery_ensembles.bundle import BundleMember
 from rookery_ensembles.calibrations import Calibration
 from rookery_ensembles.candidates import CandidateMember, tabulate_candidates
+from rookery_ensembles.conformal_limits import Conformal, find_limits
 from rookery_ensembles.likelihood_table import LikelihoodTable
 from rookery_ensembles.member_values import Block, MemberValues
 from rookery_ensembles.pools import find_pool
@@ -58,6 +59,9 @@ class EnsembleChoice:
     """How it was chosen, as in `choose`."""
     recipe: Recipe
     """Its pool, weights and calibration by their names."""
+    conformal: Conformal | None = None
+    """Limits of conformal intervals or sets; None where objects were weighted, may not be made more certain
+    of, or are fewer than 40: their coverage would not be that of new objects."""
     report: AutoReport | None = None
     """With ``auto``, why it was chosen and what it gains; None otherwise."""
 
@@ -160,6 +164,12 @@ def choose(
     )
     calibration = table.fit_calibration(recipe, selected_nk[table.rows], sharpen=sharpen)
     member_weights = found.member_weights(weights_m)
+
+    def calibrated(chosen: NDArray[np.bool_], others_nk: NDArray[Any]) -> NDArray[Any]:
+        fitted = table.fit_calibration(recipe, selected_nk[table.rows][chosen], chosen, sharpen=sharpen)
+        return found.target.calibrate(fitted, others_nk)
+
+    plain = weight_n is None and sharpen
     return EnsembleChoice(
         target=found.target,
         members=tuple(
@@ -183,6 +193,7 @@ def choose(
         sharpen=sharpen,
         by=by,
         recipe=recipe,
+        conformal=find_limits(table, selected_nk[table.rows], calibrated) if plain else None,
         report=report,
     )
 

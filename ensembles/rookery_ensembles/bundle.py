@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from rookery_ensembles._bundle_document import MEMBER_FILES, BundleDocument, MemberEntry, Source
 from rookery_ensembles.calibrations import Calibration, Covariates
+from rookery_ensembles.conformal_limits import Conformal
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, sha256
@@ -79,6 +80,8 @@ class Bundle:
     """Bands that the members saw in training; None in a bundle that does not tell."""
     domain: Domain | None = None
     """Where the training objects lie; None in a bundle that does not tell."""
+    conformal: Conformal | None = None
+    """Limits of conformal intervals or sets; None in a bundle that has none."""
 
     @property
     def weightless(self) -> tuple[str, ...]:
@@ -147,6 +150,7 @@ def write_bundle(
     calibration: Calibration | None = None,
     class_fractions: Mapping[str, float] | None = None,
     domain: Domain | None = None,
+    conformal: Conformal | None = None,
     replace: bool = False,
 ) -> Bundle:
     """Copy the members' files and write the document; the folder appears whole or not at all.
@@ -163,7 +167,7 @@ def write_bundle(
         As in `Bundle`; plain values only (text, numbers, lists, mappings).
     bands
         Bands that the members saw in training, where they saw any.
-    pooling, calibration, class_fractions, domain
+    pooling, calibration, class_fractions, domain, conformal
         As in `Bundle`.
     replace
         Whether a former bundle may be replaced.
@@ -188,6 +192,7 @@ def write_bundle(
         class_fractions=class_fractions,
         bands=None if bands is None else tuple(str(band) for band in bands),
         domain=domain,
+        conformal=conformal,
     )
     document.check(where)
     text = document.to_text(where)
@@ -234,6 +239,7 @@ def load_bundle(path: str | Path) -> Bundle:
         class_fractions=document.class_fractions,
         bands=document.bands,
         domain=document.domain,
+        conformal=document.conformal,
     )
 
 

@@ -57,7 +57,18 @@ def summary_columns(predictions: Predictions) -> Columns:
         columns[TRUTHS[target.kind]] = checked.truth
     if checked.out_of_domain is not None:
         columns[FLAG] = checked.out_of_domain
-    return columns | dict(checked.columns)
+    return columns | {name: _told(name, values, target.names) for name, values in checked.columns.items()}
+
+
+def _told(name: str, values: NDArray[Any], class_names: tuple[str, ...]) -> NDArray[Any]:
+    """Return a column as a table tells it: sets of classes by their names."""
+    if not name.startswith("conformal_set_"):
+        return values
+    sets = {
+        bits: ";".join(each for number, each in enumerate(class_names) if bits >> number & 1)
+        for bits in np.unique(values).tolist()
+    }
+    return np.array([sets[bits] for bits in values.tolist()], dtype=np.str_)
 
 
 def _redshifts(predictions: Predictions) -> Columns:

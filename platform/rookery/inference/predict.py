@@ -27,6 +27,7 @@ from rookery_ensembles import (
 )
 from rookery_ensembles.beside import uncertainty_columns
 from rookery_ensembles.compact import check_form
+from rookery_ensembles.conformal_limits import conformal_columns
 from rookery_ensembles.errors import fail
 from rookery_ensembles.exchange import check_output, write_output
 from rookery_ensembles.predictions import in_form
@@ -185,7 +186,8 @@ def _predict(
         object_id=survey.objects["object_id"].to_numpy().astype(str),
         truth=known_truth(bundle.target, survey),
         values=values,
-        columns=uncertainty_columns(bundle.target, parts, values),
+        columns=uncertainty_columns(bundle.target, parts, values)
+        | conformal_columns(bundle.target, bundle.conformal, values),
     )
 
 

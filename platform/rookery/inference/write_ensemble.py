@@ -85,6 +85,7 @@ def write_ensemble(
         pooling=choice.recipe.pool,
         calibration=choice.calibration,
         scores=choice.scores,
+        conformal=choice.conformal,
         class_fractions=presumed_fractions(choice),
         bands=list(dict.fromkeys(band for card in chosen for band in card.bands)),
         domain=domain,

@@ -157,6 +157,7 @@ class _PoolInformer(_Pool):
                 pooling=choice.recipe.pool,
                 calibration=choice.calibration,
                 scores=choice.scores,
+                conformal=choice.conformal,
                 provenance={
                     "made_by": self.name,
                     "version": rookery.__version__,

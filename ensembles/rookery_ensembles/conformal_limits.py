@@ -1,0 +1,78 @@
+"""Conformal limits of an ensemble: found where it is chosen, kept in its bundle, applied when it predicts."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles.conformal import AdaptiveSets, ConformalIntervals, ConformalSets
+from rookery_ensembles.errors import fail
+from rookery_ensembles.likelihood_table import LikelihoodTable
+from rookery_ensembles.target import Target
+
+Conformal = ConformalIntervals | ConformalSets
+SERVED = (0.68, 0.95)
+"""Coverages that bundles keep limits for."""
+LEAST_OBJECTS = 40
+"""Of fewer objects of known truth no limits are kept: at 95 % they would be infinite."""
+_FOLDS = 5
+_KINDS: dict[str, type[ConformalIntervals] | type[ConformalSets]] = {
+    kind.method: kind for kind in (ConformalIntervals, ConformalSets, AdaptiveSets)
+}
+
+
+def find_limits(
+    table: LikelihoodTable,
+    selected_nk: NDArray[Any],
+    calibrated: Callable[[NDArray[np.bool_], NDArray[Any]], NDArray[Any]],
+) -> Conformal | None:
+    """Return limits from objects each calibrated by the other four fifths; None where there are too few.
+
+    What may have seen an object are the members' weights: a few numbers, of many objects.
+
+    Parameters
+    ----------
+    table
+        The objects.
+    selected_nk
+        (n, K) what the pool makes of the objects of `table`, by its rows.
+    calibrated
+        Returns (m, K) values, calibrated by a fit to the objects that are marked, of others.
+    """
+    n, target = len(selected_nk), table.candidates.target
+    if n < LEAST_OBJECTS:
+        return None
+    fold_n = np.random.default_rng(0).permutation(n) % _FOLDS
+    honest = np.empty_like(selected_nk, dtype=np.float64)
+    for fold in range(_FOLDS):
+        honest[fold_n == fold] = calibrated(fold_n != fold, selected_nk[fold_n == fold])
+    if target.has_pdfs:
+        truth = np.asarray(table.candidates.truth, dtype=np.float64)[table.rows]
+        return ConformalIntervals.fit(honest, target.edges, truth, levels=SERVED)
+    return ConformalSets.fit(honest, table.index_n, levels=SERVED)
+
+
+def read_conformal(document: object, where: str, target: Target) -> Conformal:
+    """Read the limits of a bundle; raises InputError, beginning with `where`, for anything else."""
+    method = document.get("method") if isinstance(document, dict) else None
+    able = [name for name, kind in _KINDS.items() if (kind is ConformalIntervals) == target.has_pdfs]
+    if method not in able:
+        rule = f"the conformal limits of {target.spoken} must be of the method {' or '.join(able)}"
+        raise fail(where, f"{rule}, but found {str(method)[:80]!r}")
+    return _KINDS[str(method)].from_dict(document, where)
+
+
+def conformal_columns(target: Target, limits: Conformal | None, values_nk: NDArray[Any]) -> dict[str, Any]:
+    """Return the columns beside predictions that limits tell; see `rookery_ensembles.beside`."""
+    columns: dict[str, NDArray[Any]] = {}
+    for level in () if limits is None else limits.levels:
+        percent = f"{100 * level:.0f}"
+        if isinstance(limits, ConformalIntervals):
+            ends = limits.intervals(values_nk, target.edges, level)
+            columns[f"conformal_low_{percent}"] = ends[:, 0]
+            columns[f"conformal_high_{percent}"] = ends[:, 1]
+        elif limits is not None:
+            inside = limits.sets(values_nk, level)
+            columns[f"conformal_set_{percent}"] = inside @ (1 << np.arange(inside.shape[1], dtype=np.int64))
+    return columns
