@@ -174,7 +174,8 @@ def read_predictions(path: str | Path) -> Predictions:
     where = str(path)
     with _opened(path) as file:
         info = _read_info(file.schema_arrow, where)
-        column = value_column(info.target, info.compact).name
+        held = value_column(info.target, info.compact)
+        column = held.name
         flagged = [_FLAG] if _FLAG in file.schema_arrow.names else []
         beside = [name for name in COLUMNS if name in file.schema_arrow.names]
         table = file.read(columns=["object_id", "truth", column, *flagged, *beside])
@@ -192,7 +193,7 @@ def read_predictions(path: str | Path) -> Predictions:
         object_id=table["object_id"].to_numpy(),
         truth=table["truth"].to_numpy(),
         values=unpacked_values(
-            cells.to_numpy(zero_copy_only=True).reshape(len(values), -1), info.target, info.compact
+            cells.to_numpy(zero_copy_only=True).reshape(-1, held.size), info.target, info.compact
         ),
         out_of_domain=table[_FLAG].to_numpy() if flagged else None,
         columns={name: table[name].to_numpy() for name in beside},
