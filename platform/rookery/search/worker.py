@@ -71,8 +71,9 @@ def _run_in_worker_group(plan: TrialPlan) -> None:
     from ray.train.torch import TorchTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
 
-    from rookery.search.worker_group import ListeningTorchConfig, device_error, own_error
+    from rookery.search.worker_group import ListeningTorchConfig, device_error, own_error, tell_address
 
+    tell_address()
     resources = {"CPU": plan.cpus} | ({"GPU": plan.gpus} if plan.gpus else {})
     trainer = TorchTrainer(
         _worker_loop,

@@ -1,10 +1,13 @@
 """Ray Train worker groups whose processes hear SIGTERM and have the GPUs asked for; what they died of."""
 
+import os
 from typing import Any
 
+import ray
 from ray.train import ControllerError, WorkerGroupError
 from ray.train.torch import TorchConfig
 from ray.train.torch.config import _TorchBackend
+from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
 from ray.train.v2._internal.exceptions import UserExceptionWithTraceback
 
 from rookery.compute.interruption import listen
@@ -54,3 +57,13 @@ def own_error(group: WorkerGroupError) -> str | None:
             text = str(error).strip()
             return f"{text.splitlines()[-1]}\n{text}"
     return None
+
+
+def tell_address() -> None:
+    """Let the controller of a worker group, and what it starts, know the cluster that they belong to.
+
+    Ray Train's cleaner, which frees the place of a group that was stopped, else looks for a cluster on its
+    machine, and gives up where there are several: the place would be taken for ever.
+    """
+    os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
+    ENV_VARS_TO_PROPAGATE.add("RAY_ADDRESS")
