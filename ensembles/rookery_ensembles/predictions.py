@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,20 +142,6 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
             column_encoding={f"{held.name}.list.element": "BYTE_STREAM_SPLIT"} if not info.compact else None,
             write_page_checksum=True,
         )
-
-
-def in_form(predictions: Predictions, form: str | None) -> Predictions:
-    """Return predictions that are to be written in a form, as a reader will find them.
-
-    Raises
-    ------
-    InputError
-        When there is no such form, or they are class probabilities.
-    """
-    info = replace(predictions.info, compact=form)
-    info.check("predictions")
-    values = unpacked_values(packed(predictions.values, info.target, form), info.target, form)
-    return replace(predictions, info=info, values=values)
 
 
 def read_predictions(path: str | Path) -> Predictions:

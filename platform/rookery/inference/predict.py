@@ -30,7 +30,6 @@ from rookery_ensembles.compact import check_form
 from rookery_ensembles.conformal_limits import conformal_columns
 from rookery_ensembles.errors import fail
 from rookery_ensembles.exchange import check_output, write_output
-from rookery_ensembles.predictions import in_form
 
 
 def predict_survey(
@@ -106,7 +105,7 @@ def predict_survey(
         if training is not None:
             predictions = priors.correct_priors(predictions, training, estimate_on)
         if compact is not None:
-            predictions = in_form(predictions, compact)
+            predictions = replace(predictions, info=replace(predictions.info, compact=compact))
         write_output(predictions, out, given.columns, given.id_column)
     return predictions
 
