@@ -162,14 +162,10 @@ def choose(
     selected_nk, average_nk, best_nk = found.pooled(
         [(recipe.pool, weights_m), ("linear", None), ("linear", alone)]
     )
-    calibration = table.fit_calibration(recipe, selected_nk[table.rows], sharpen=sharpen)
+    seen_nk = selected_nk[table.rows]
+    calibration = table.fit_calibration(recipe, seen_nk, sharpen=sharpen)
+    exchangeable = weight_n is None and sharpen  # the validation objects are like new ones
     member_weights = found.member_weights(weights_m)
-
-    def calibrated(chosen: NDArray[np.bool_], others_nk: NDArray[Any]) -> NDArray[Any]:
-        fitted = table.fit_calibration(recipe, selected_nk[table.rows][chosen], chosen, sharpen=sharpen)
-        return found.target.calibrate(fitted, others_nk)
-
-    plain = weight_n is None and sharpen
     return EnsembleChoice(
         target=found.target,
         members=tuple(
@@ -193,7 +189,7 @@ def choose(
         sharpen=sharpen,
         by=by,
         recipe=recipe,
-        conformal=find_limits(table, selected_nk[table.rows], calibrated) if plain else None,
+        conformal=find_limits(table, recipe, seen_nk) if exchangeable else None,
         report=report,
     )
 

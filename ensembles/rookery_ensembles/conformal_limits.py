@@ -1,6 +1,5 @@
 """Conformal limits of an ensemble: found where it is chosen, kept in its bundle, applied when it predicts."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from rookery_ensembles.conformal import AdaptiveSets, ConformalIntervals, ConformalSets
 from rookery_ensembles.errors import fail
 from rookery_ensembles.likelihood_table import LikelihoodTable
+from rookery_ensembles.recipe import Recipe
 from rookery_ensembles.target import Target
 
 Conformal = ConformalIntervals | ConformalSets
@@ -22,11 +22,7 @@ _KINDS: dict[str, type[ConformalIntervals] | type[ConformalSets]] = {
 }
 
 
-def find_limits(
-    table: LikelihoodTable,
-    selected_nk: NDArray[Any],
-    calibrated: Callable[[NDArray[np.bool_], NDArray[Any]], NDArray[Any]],
-) -> Conformal | None:
+def find_limits(table: LikelihoodTable, recipe: Recipe, pooled_nk: NDArray[Any]) -> Conformal | None:
     """Return limits from objects each calibrated by the other four fifths; None where there are too few.
 
     What may have seen an object are the members' weights: a few numbers, of many objects.
@@ -35,18 +31,20 @@ def find_limits(
     ----------
     table
         The objects.
-    selected_nk
+    recipe
+        Whose calibration is fitted.
+    pooled_nk
         (n, K) what the pool makes of the objects of `table`, by its rows.
-    calibrated
-        Returns (m, K) values, calibrated by a fit to the objects that are marked, of others.
     """
-    n, target = len(selected_nk), table.candidates.target
+    n, target = len(pooled_nk), table.candidates.target
     if n < LEAST_OBJECTS:
         return None
     fold_n = np.random.default_rng(0).permutation(n) % _FOLDS
-    honest = np.empty_like(selected_nk, dtype=np.float64)
+    honest = np.empty_like(pooled_nk, dtype=np.float64)
     for fold in range(_FOLDS):
-        honest[fold_n == fold] = calibrated(fold_n != fold, selected_nk[fold_n == fold])
+        here = fold_n == fold
+        fitted = table.fit_calibration(recipe, pooled_nk[~here], ~here, sharpen=True)
+        honest[here] = target.calibrate(fitted, pooled_nk[here])
     if target.has_pdfs:
         truth = np.asarray(table.candidates.truth, dtype=np.float64)[table.rows]
         return ConformalIntervals.fit(honest, target.edges, truth, levels=SERVED)
