@@ -23,6 +23,7 @@ from rookery_ensembles import Classes
 
 LINES = {
     "split": ("{survey} again --train-fraction 0.5", None),
+    "merge": ("{survey} {survey} o --origin a --origin b --prefix-ids", None),
     "search": ("pelican --survey {survey} --split half --study s --trials 1", "search"),
     "ensemble": ("{study}", "search"),
     "predict": ("{study} {survey} o.parquet", "search"),

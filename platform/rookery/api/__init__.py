@@ -21,7 +21,7 @@ from rookery.api.foreign import apply, combine
 from rookery.api.overviews import families, show, spaces
 from rookery.api.predictions import baseline, ensemble, evaluate, export, predict
 from rookery.api.searches import campaign, dashboard, pareto, search, status
-from rookery.api.surveys import simulate_galaxies, simulate_supernovae, split
+from rookery.api.surveys import merge, simulate_galaxies, simulate_supernovae, split
 
 if TYPE_CHECKING:
     from rookery.surveys import (
@@ -65,6 +65,7 @@ __all__ = [
     "ingest_snana_fits",
     "ingest_table",
     "jobs",
+    "merge",
     "new_family",
     "pareto",
     "predict",

@@ -1,6 +1,6 @@
 """Surveys: simulated, and split. Those read from files are :mod:`rookery.surveys.readers`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -163,4 +163,52 @@ def split(
         groups=groups,
         seed=seed,
         overwrite=overwrite,
+    )
+
+
+def merge(
+    surveys: Sequence[PathLike],
+    out: PathLike,
+    *,
+    origins: Sequence[str] = (),
+    prefix_ids: bool = False,
+    origin_input: bool = False,
+    band_aliases: Mapping[str, str] | None = None,
+    type_map: Mapping[str, str] | None = None,
+    name: str | None = None,
+) -> "Survey":
+    """Put surveys together: bands and classes aligned, the column `origin` says whose each object is.
+
+    See :func:`rookery.surveys.merge_surveys`.
+
+    Parameters
+    ----------
+    surveys
+        Survey stores of one kind, at least two.
+    out
+        Survey store to make.
+    origins
+        What a survey is called in the column `origin`; once for each, by default their names.
+    prefix_ids
+        Put the origin before each object id: where ids of two surveys clash.
+    origin_input
+        Also make covariates from_ORIGIN, 1 or 0, which networks may be told to see.
+    band_aliases
+        OLD=NEW name of a band; may be repeated.
+    type_map
+        OLD=NEW name of a class; may be repeated.
+    name
+        Name of the merged survey; by default that of its folder.
+    """
+    from rookery.surveys import merge_surveys
+
+    return merge_surveys(
+        surveys,
+        out,
+        origins=origins,
+        prefix_ids=prefix_ids,
+        origin_input=origin_input,
+        band_aliases=band_aliases,
+        type_map=type_map,
+        name=name,
     )

@@ -274,6 +274,15 @@ def simulated(survey: "Survey", _: Given) -> None:
     typer.echo(f"bands {' '.join(survey.bands)}, checksum {survey.checksum[:12]}")
 
 
+def merged(survey: "Survey", given: Given) -> None:
+    """Tell what each survey gave, and what the merged one holds."""
+    for part in survey.info.provenance["merged"]:
+        lacks = [band for band in survey.bands if band not in part["bands"].values()]
+        without = f", without {' '.join(lacks)}" if lacks else ""
+        typer.echo(f"{part['objects']} of {part['origin']}{without}")
+    simulated(survey, given)
+
+
 def _columns(roles: Mapping[str, str]) -> str:
     return ", ".join(f"{role}={name}" for role, name in roles.items())
 

@@ -20,6 +20,7 @@ OPTIONS = {
     "fixed": ("--set",),
     "frames": ("--frame",),
     "offsets": ("--offset",),
+    "origins": ("--origin",),
     "pruner_options": ("--pruner-option",),
     "sampler_options": ("--sampler-option",),
     "settings": ("--set",),

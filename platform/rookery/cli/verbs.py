@@ -20,6 +20,7 @@ def _ingest() -> Mapping[str, Verb]:
 
 VERBS: dict[str, Verb | Group] = {
     "split": Verb(api.split, say.split),
+    "merge": Verb(api.merge, say.merged),
     "search": Verb(api.search, say.search),
     "ensemble": Verb(api.ensemble, say.ensemble, _JSON),
     "predict": Verb(api.predict, say.predict),

@@ -4,6 +4,7 @@ from rookery.surveys._conditions import matching
 from rookery.surveys._document import SurveyInfo
 from rookery.surveys.galaxies import GalaxyWriter, new_galaxy_survey
 from rookery.surveys.ingest import IngestReport
+from rookery.surveys.merge import merge_surveys
 from rookery.surveys.observations import ObservationArrays
 from rookery.surveys.partial import reference_dates, truncate
 from rookery.surveys.properties import object_properties
@@ -44,6 +45,7 @@ __all__ = [
     "ingest_snana_fits",
     "ingest_table",
     "matching",
+    "merge_surveys",
     "new_galaxy_survey",
     "object_properties",
     "open_split",

@@ -12,8 +12,10 @@ from rookery.surveys._tables import no_nulls, require_columns, value_type
 from rookery_ensembles.errors import fail
 
 REQUIRED = {"object_id": pa.string(), "type": pa.string(), "redshift": pa.float64()}
-TEXT = ("object_id", "type", "source_file")
-NOT_COVARIATES = (*REQUIRED, "source_file")
+OPTIONAL_TEXT = ("source_file", "origin")
+"""File, and survey before a merge, that an object is from: for splits and weights, never an input."""
+TEXT = ("object_id", "type", *OPTIONAL_TEXT)
+NOT_COVARIATES = (*REQUIRED, *OPTIONAL_TEXT)
 # A last guard behind the readers: a column with such a name is truth and has its own table.
 _TRUTH_PREFIXES = ("sim_", "true_", "search_", "peak_", "sntype")
 
@@ -39,8 +41,9 @@ def objects_frame(objects: pd.DataFrame, where: str | Path) -> pd.DataFrame:
     frame = pd.DataFrame({"object_id": _text(objects["object_id"])})
     frame["type"] = _text(objects["type"])
     frame["redshift"] = _floats(objects["redshift"], where) if "redshift" in objects.columns else np.nan
-    if "source_file" in objects.columns:
-        frame["source_file"] = _text(objects["source_file"])
+    for name in OPTIONAL_TEXT:
+        if name in objects.columns:
+            frame[name] = _text(objects[name])
     for name in covariate_columns(list(objects.columns)):
         frame[name] = _floats(objects[name], where)
     check_objects(frame, where)
@@ -55,7 +58,7 @@ def objects_table(frame: pd.DataFrame) -> pa.Table:
 
 def frame_from_table(table: pa.Table, where: str | Path) -> pd.DataFrame:
     """Return the frame of an object table read from disk, its schema checked (its rows are not)."""
-    optional = {"source_file": pa.string()} if "source_file" in table.column_names else {}
+    optional = {name: pa.string() for name in OPTIONAL_TEXT if name in table.column_names}
     require_columns(table, REQUIRED | optional, where)
     for name in covariate_columns(table.column_names):
         found = value_type(table.schema.field(name).type)

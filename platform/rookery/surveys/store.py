@@ -55,7 +55,7 @@ class Survey:
     """What ``survey.json`` says."""
     objects: pd.DataFrame
     """One row per object: `object_id`, truth (`type`: str or None, `redshift`: NaN where unknown),
-    `source_file` where a reader kept it, and the covariates."""
+    `source_file` where a reader kept it, `origin` of merged surveys, and the covariates."""
 
     def __len__(self) -> int:
         """Return the number of objects."""
@@ -178,8 +178,8 @@ def write_survey(
     name, bands, provenance
         See :class:`SurveyInfo`.
     objects
-        Columns `object_id`, `type` (missing where unknown), optionally `redshift` and
-        `source_file`; every other column is a covariate that networks may see.
+        Columns `object_id`, `type` (missing where unknown), optionally `redshift`,
+        `source_file` and `origin`; every other column is a covariate that networks may see.
     observations
         Columns `object_id`, `mjd`, `band`, `flux`, `flux_err`, in any order of rows. Categorical
         ids and bands are fastest. Exact repeats (object, date, band, flux and error) are dropped
@@ -202,6 +202,23 @@ def write_survey(
     frame = _objects.objects_frame(objects, path / OBJECTS)
     ids = frame["object_id"].tolist()
     arrays, repeated = _observations.arrays_from_frame(observations, ids, bands, path / OBSERVATIONS)
+    facts = {**(provenance or {}), **({"repeated_rows": repeated} if repeated else {})}
+    return write_light_curves(path, name, bands, frame, arrays, truth, facts, replace=replace)
+
+
+def write_light_curves(
+    path: Path,
+    name: str,
+    bands: Sequence[str],
+    frame: pd.DataFrame,
+    arrays: ObservationArrays,
+    truth: pd.DataFrame | None,
+    provenance: Mapping[str, Any],
+    *,
+    replace: bool = False,
+) -> Survey:
+    """Write a survey of checked objects and observations; see :func:`write_survey`."""
+    ids = frame["object_id"].tolist()
     undetected = int((best_snr(arrays.flux, arrays.flux_err, arrays.offsets[:-1]) < DETECTION_SNR).sum())
     warn_undetected(path, undetected, len(frame))
     with atomic_folder(path, replace=replace) as partial:
@@ -215,7 +232,7 @@ def write_survey(
             written=[OBSERVATIONS],
             name=name,
             bands=list(bands),
-            provenance={**(provenance or {}), **({"repeated_rows": repeated} if repeated else {})},
+            provenance=dict(provenance),
             counts=_objects.survey_counts(frame, len(arrays), undetected),
         )
     return open_survey(path)

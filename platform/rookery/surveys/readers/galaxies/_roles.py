@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rookery.surveys.bands import EFFECTIVE_WAVELENGTH, wavelength_order
+from rookery.surveys.objects import OPTIONAL_TEXT
 from rookery.surveys.readers._roles import missing_column
 from rookery_ensembles.errors import InputError, fail
 
@@ -24,7 +25,7 @@ _KINDS = {
 _BAND = r"(?P<band>[A-Za-z][A-Za-z0-9]{0,7})"
 _PHOTOMETRIC = re.compile(rf"(?P<kind>mag_err|mag|flux_err|flux)_{_BAND}")
 # Columns that the survey store makes itself.
-_RESERVED = ("type", "flags", "source_file")
+_RESERVED = ("type", "flags", *OPTIONAL_TEXT)
 
 
 @dataclass(frozen=True)
