@@ -23,6 +23,7 @@ def search(
     split: str,
     study: PathLike,
     trials: Count,
+    search_for: Literal["member", "ensemble"] = "member",
     concurrent: Count | None = None,
     address: str | None = None,
     execution: Literal["auto", "train", "actor", "pack"] = "auto",
@@ -64,6 +65,9 @@ def search(
         Study folder, or its URL; one that exists is continued.
     trials
         Trials the study shall have, earlier ones counted.
+    search_for
+        What the sampler looks for: the best member, or the best ensemble, where a trial is worth what it adds
+        to the ensemble of all.
     concurrent
         Trials at once; by default all that fit.
     address
@@ -130,6 +134,7 @@ def search(
             open_survey(survey),
             split,
             target=chosen_target(family.prediction_kind, class_names, bins),
+            search_for=search_for,
             starts=starts,
             keep=keep,
             inner_validation=inner_validation,

@@ -16,8 +16,9 @@ from rookery.campaigns.load import Campaign
 from rookery.campaigns.plan import VALIDATION, Folders, baseline_task, fold_name, is_whole, training_job
 from rookery.campaigns.prepare import ExperimentData
 from rookery.campaigns.uncertainty import Judged, judge
-from rookery.inference.write_ensemble import open_candidate, write_ensemble
+from rookery.inference.write_ensemble import write_ensemble
 from rookery.shift.domain import training_domain
+from rookery.training.candidate import open_candidate
 from rookery.training.card import DEGRADED
 from rookery_ensembles import (
     PredictionInfo,

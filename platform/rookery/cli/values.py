@@ -23,6 +23,7 @@ OPTIONS = {
     "origins": ("--origin",),
     "pruner_options": ("--pruner-option",),
     "sampler_options": ("--sampler-option",),
+    "search_for": ("--for",),
     "settings": ("--set",),
     "survey_paths": ("--survey",),
     "type_map": ("--type",),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.inference.catalogues import how_it_was_read
-from rookery.inference.write_ensemble import open_candidate, write_ensemble
+from rookery.inference.write_ensemble import write_ensemble
 from rookery.reports.assess.judged import check_truth
 from rookery.search.attributes import SECONDS
 from rookery.search.costs import trial_costs
@@ -20,6 +20,7 @@ from rookery.search.study import Study, member_folder
 from rookery.shift.domain import training_domain
 from rookery.shift.options import DegradedValidation
 from rookery.surveys import Survey, open_split, open_survey
+from rookery.training.candidate import open_candidate
 from rookery.training.card import CARD, read_card, verify_file
 from rookery_ensembles import (
     Bundle,

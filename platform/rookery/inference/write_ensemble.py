@@ -5,38 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import rookery
-from rookery.training.card import DEGRADED, WEIGHTS, read_card, verify_file
+from rookery.training.card import WEIGHTS, read_card, verify_file
 from rookery_ensembles import (
     Bundle,
     CandidateMember,
     EnsembleChoice,
     choose,
-    open_predictions,
     write_bundle,
 )
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.recipe import AUTO
-
-
-def open_candidate(folder: Path, group: str, *, degraded: bool = False) -> CandidateMember:
-    """Return a finished member that may join an ensemble, with its predictions for validation objects.
-
-    Parameters
-    ----------
-    group
-        The same for members of one configuration.
-    degraded
-        Whether it is judged by degraded copies of the validation objects.
-
-    Raises
-    ------
-    InputError
-        When its predictions are not those that its card tells of.
-    """
-    file = DEGRADED if degraded else "predictions-validation.parquet"
-    card = read_card(folder)
-    verify_file(folder, card, file)
-    return CandidateMember(card.member, folder, group, open_predictions(folder / file))
 
 
 def write_ensemble(

@@ -86,10 +86,11 @@ class RookeryInformer(CeciCommand, CatInformer):
         self.add_data("model", self.model)
 
     def _train(self, survey: Any, target: RedshiftBins, home: Path, out: Path) -> None:
-        from rookery.inference.write_ensemble import open_candidate, write_ensemble
+        from rookery.inference.write_ensemble import write_ensemble
         from rookery.shift.domain import training_domain
         from rookery.surveys import open_split, split_survey
         from rookery.surveys.equal_bins import EqualBins
+        from rookery.training.candidate import open_candidate
         from rookery.training.job import TrainingJob, inner_part
         from rookery.training.member import train_member
 

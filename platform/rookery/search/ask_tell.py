@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from rookery.networks.family import FREE_IN_PACKS, load_family
 from rookery.search.attributes import INFEASIBLE
 from rookery.search.constraints import MOST_IN_A_ROW
+from rookery.search.ensemble_gains import EnsembleGains
 from rookery.search.jobs import trial_jobs
 from rookery.search.listeners import CostsOfTrials, FirstFailures, Listener
 from rookery.search.proposals import Proposals
@@ -56,9 +57,10 @@ def open_ask_tell(study: Study, n_trials: int) -> "AskTell":
     with drivers.turn():
         existing = opened.get_trials(deepcopy=False)
         begun = [trial for trial in existing if trial.state is not TrialState.WAITING]
-        proposals = Proposals(study.document, opened, len(begun))
+        gains = EnsembleGains(study) if study.document.search_for == "ensemble" else None
+        proposals = Proposals(study.document, opened, len(begun), gains)
         proposals.enqueue_first(existing)
-    ask_tell = AskTell(study, opened, proposals, drivers, n_trials)
+    ask_tell = AskTell(study, opened, proposals, drivers, n_trials, gains)
     # Of several drivers' trials, those whose driver died are taken up later.
     mine = [trial for trial in begun if trial.state is not TrialState.RUNNING or not drivers.shared]
     ask_tell.take_over(mine, asked=begun)
@@ -69,14 +71,20 @@ class AskTell(Queue[_Live]):
     """The trials of a study that one driver runs. Used by one thread; not shared with workers."""
 
     def __init__(
-        self, study: Study, optuna_study: optuna.Study, proposals: Proposals, drivers: Drivers, n_trials: int
+        self,
+        study: Study,
+        optuna_study: optuna.Study,
+        proposals: Proposals,
+        drivers: Drivers,
+        n_trials: int,
+        gains: EnsembleGains | None = None,
     ) -> None:
         super().__init__()
         self.study, self.optuna = study, optuna_study
         self.n_trials = n_trials if proposals.most is None else min(n_trials, proposals.most)
         self.counts = TrialCounts()
         self.listeners: list[Listener] = [CostsOfTrials(), FirstFailures()]
-        self._proposals, self._drivers = proposals, drivers
+        self._proposals, self._drivers, self._gains = proposals, drivers, gains
         self.family = load_family(study.document.family)
         self._prunes = study.document.pruner != "none"
         self._void = set(optuna_study.user_attrs.get(AGAIN, ()))
@@ -86,7 +94,7 @@ class AskTell(Queue[_Live]):
 
     def take_over(self, trials: Sequence[FrozenTrial], asked: Sequence[FrozenTrial] = ()) -> None:
         """Reconcile trials that other drivers began, and go on with them; `asked` were not counted before."""
-        ended, orphans = reconcile(self.study, self.optuna, trials)
+        ended, orphans = reconcile(self.study, self.optuna, trials, self._gains)
         for trial in ended:
             self._count(trial)
         self._orphans += orphans
@@ -270,7 +278,12 @@ class AskTell(Queue[_Live]):
         else:
             values = None
             state = TrialState.PRUNED if live.pruned and error is None else TrialState.FAIL
+        gained: dict[str, Any] = {}
+        if state is TrialState.COMPLETE and self._gains is not None:  # files are read: not in the transaction
+            gained = self._gains.attributes(self.optuna, live.trial.number)
         with together(self.optuna):
+            for key, number in gained.items():
+                live.trial.set_user_attr(key, number)
             for listener in self.listeners:
                 listener.ending(live.trial, list(live.spent.values()))
             if state is TrialState.FAIL:

@@ -9,6 +9,10 @@ INFEASIBLE = "infeasible"
 TRUST = "trust"
 """User attribute of a trial: how far each earlier study was trusted when it was proposed, from 0 to 1."""
 
+GAIN, ENSEMBLE = "ensemble_gain", "ensemble_score"
+"""User attributes of a trial of a search for the ensemble: by how much it lowered the cross-fitted log loss
+of the ensemble of all that had ended, and what that then was."""
+
 
 def is_whole(value: object) -> bool:
     """Whether a value that was read is a whole number."""
@@ -30,6 +34,8 @@ RULES: dict[str, tuple[str, Callable[[object], bool]]] = {
     "attempts": ("a whole number", is_whole),
     "error": ("text", lambda value: isinstance(value, str)),
     INFEASIBLE: ("text", lambda value: isinstance(value, str)),
+    GAIN: ("a number", is_number),
+    ENSEMBLE: ("a number", is_number),
     TRUST: ("numbers by path", _fractions),
 }
 """By name: what a value must be, in words, and whether one is."""

@@ -209,6 +209,9 @@ def _check_metric(document: StudyDocument) -> None:
     if space.beside and document.pruner != "none":
         rule = "with several objectives no trial can be stopped early"
         raise fail(where, f"{rule}: `pruner` must be none, but is {document.pruner}")
+    if space.beside and document.search_for == "ensemble":
+        rule = "a search for the ensemble has one objective, what a trial adds to it"
+        raise fail(where, f"{rule}: `beside` must be absent, but has {', '.join(space.objectives[1:])}")
     if document.warm_start and document.sampler == "grid":
         raise fail(where, "`sampler` grid tries every point: it cannot be warm-started")
     if space.beside and document.sampler == "cmaes":

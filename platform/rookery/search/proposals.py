@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rookery.search.attributes import TRUST
 from rookery.search.constraints import Constraints
 from rookery.search.earlier_studies import WarmStart
+from rookery.search.ensemble_gains import EnsembleGains
 from rookery.search.pruners import make_pruner
 from rookery.search.samplers import grid, make_sampler, without_warnings
 from rookery.search.study import StudyDocument
@@ -27,9 +28,13 @@ class Proposals:
         Its Optuna study; it gets the sampler and the pruner of the document.
     begun
         Trials that were begun by earlier drivers.
+    gains
+        Of a search for the ensemble.
     """
 
-    def __init__(self, document: StudyDocument, study: optuna.Study, begun: int) -> None:
+    def __init__(
+        self, document: StudyDocument, study: optuna.Study, begun: int, gains: EnsembleGains | None = None
+    ) -> None:
         self._space, self._study, self._constraints = document.space, study, Constraints(document)
         self._grid: list[dict[str, Any]] | None = None
         if document.sampler == "grid":
@@ -48,9 +53,9 @@ class Proposals:
 
         # A sampler with the same seed at each start would repeat its first suggestions.
         seed = document.seed if lag else document.seed + 7919 * begun
-        sees_others = lag is not None or self._earlier is not None
+        through_view = lag is not None or self._earlier is not None or gains is not None
         study.sampler = (
-            VisibleTrialsSampler(sampler, seed, lag, self._earlier) if sees_others else sampler(seed)
+            VisibleTrialsSampler(sampler, seed, lag, self._earlier, gains) if through_view else sampler(seed)
         )
 
     @property

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from rookery.search.ensemble_gains import EnsembleGains
 from rookery.search.storage.optuna_internals import set_user_attr
 from rookery.search.study import Study, forget_checkpoint, trial_values
 from rookery.search.trial_queue import MAX_ATTEMPTS
@@ -24,7 +25,10 @@ logger = logging.getLogger(__name__)
 
 
 def reconcile(
-    study: Study, optuna_study: optuna.Study, begun: Iterable[FrozenTrial]
+    study: Study,
+    optuna_study: optuna.Study,
+    begun: Iterable[FrozenTrial],
+    gains: EnsembleGains | None = None,
 ) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
     """Return which of the begun trials have ended, some of them told just now, and which to take up again."""
     ended, orphans = [], []
@@ -35,6 +39,8 @@ def reconcile(
         elif cards is not None:
             logger.info("trial %d was finished before its driver stopped: told now", trial.number)
             values = trial_values(cards, study.space.objectives[1:])
+            for key, value in gains.attributes(optuna_study, trial.number).items() if gains else ():
+                set_user_attr(optuna_study, trial, key, value)
             ended.append(optuna_study.tell(trial.number, values))
             forget_checkpoints(study, trial.number)
         elif attempts(trial) >= MAX_ATTEMPTS:

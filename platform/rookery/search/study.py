@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 from pydantic import Field, field_validator
@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 
 OPTUNA_NAME = "rookery"
 """Name of the Optuna study in a SQLite file of its own."""
+
+Aim = Literal["member", "ensemble"]
+"""What is searched for."""
 
 
 class SurveyReference(Document):
@@ -81,6 +84,8 @@ class StudyDocument(Document):
     split: SplitReference
     class_names: tuple[str, ...] | None = Field(default=None, min_length=2)
     redshift_bins: EqualBins | None = None
+    search_for: Aim = "member"
+    """What a trial is worth to the sampler: its own objective, or what it adds to the ensemble of all."""
     starts: int = Field(default=1, ge=1, le=100)
     """Networks of each trial and fold, which differ by their random start; their PDFs are averaged."""
     keep: KeptEpoch = "best"

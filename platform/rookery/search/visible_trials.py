@@ -1,5 +1,7 @@
 """A study as a sampler or pruner shall see it: some of its trials alone, or earlier studies' beside them.
 
+A search for the ensemble shows the trials with what they add to it as their values.
+
 A deterministic study looks so at itself: trial k is proposed, and stopped, from the trials up to k - lag
 alone, which have all ended by then, so that it does not matter who was faster.
 """
@@ -12,6 +14,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from rookery.search.earlier_studies import WarmStart
+from rookery.search.ensemble_gains import EnsembleGains
 from rookery.search.storage.optuna_internals import storage_of
 
 MakeSampler = Callable[[int], optuna.samplers.BaseSampler]
@@ -22,12 +25,17 @@ class VisibleTrials(optuna.Study):
     """A study's trials up to a number, the one that asks itself, earlier ones. Writes go to the study."""
 
     def __init__(
-        self, study: optuna.Study, last: int | None, asking: int, warm_start: WarmStart | None = None
+        self,
+        study: optuna.Study,
+        last: int | None,
+        asking: int,
+        warm_start: WarmStart | None = None,
+        gains: EnsembleGains | None = None,
     ) -> None:
         super().__init__(
             study_name=study.study_name, storage=storage_of(study), pruner=optuna.pruners.NopPruner()
         )
-        self._last, self._asking, self._warm_start = last, asking, warm_start
+        self._last, self._asking, self._warm_start, self._gains = last, asking, warm_start, gains
         self._earlier: list[FrozenTrial] | None = None
 
     def get_trials(
@@ -42,7 +50,11 @@ class VisibleTrials(optuna.Study):
         trials = super()._get_trials(deepcopy, states, use_cache)
         if self._last is not None:
             trials = [t for t in trials if t.number <= self._last or t.number == self._asking]
-        if self._warm_start is None or not (states is None or TrialState.COMPLETE in states):
+        if not (states is None or TrialState.COMPLETE in states):
+            return trials
+        if self._gains is not None:
+            trials = self._gains.revalued(trials)
+        if self._warm_start is None:
             return trials
         if self._earlier is None:
             own = [trial for trial in trials if trial.state is TrialState.COMPLETE]
@@ -63,12 +75,19 @@ class VisibleTrialsSampler(optuna.samplers.BaseSampler):
         Of a deterministic study, whose every trial has a sampler of its own, seeded by `seed` and its number.
     warm_start
         Earlier studies that the sampler shall learn from, too.
+    gains
+        Of a search for the ensemble.
     """
 
     def __init__(
-        self, make: MakeSampler, seed: int, lag: int | None = None, warm_start: WarmStart | None = None
+        self,
+        make: MakeSampler,
+        seed: int,
+        lag: int | None = None,
+        warm_start: WarmStart | None = None,
+        gains: EnsembleGains | None = None,
     ) -> None:
-        self._make, self._seed, self._lag, self._warm_start = make, seed, lag, warm_start
+        self._make, self._seed, self._lag, self._warm_start, self._gains = make, seed, lag, warm_start, gains
         self._sampler = make(seed)
         self._view: tuple[int, VisibleTrials] | None = None
 
@@ -80,7 +99,8 @@ class VisibleTrialsSampler(optuna.samplers.BaseSampler):
             if self._lag is not None:
                 last = trial.number - self._lag
                 self._sampler = self._make((self._seed * 1_000_003 + trial.number * 7919) % 2**32)
-            self._view = trial.number, VisibleTrials(study, last, trial.number, self._warm_start)
+            view = VisibleTrials(study, last, trial.number, self._warm_start, self._gains)
+            self._view = trial.number, view
         return self._sampler, self._view[1]
 
     def infer_relative_search_space(

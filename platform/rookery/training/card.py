@@ -16,7 +16,7 @@ from rookery_ensembles.files import sha256
 from rookery_ensembles.plain_text import parse_json
 
 WEIGHTS, CONFIG, HISTORY, CARD = "weights.safetensors", "config.yaml", "history.parquet", "card.json"
-DEGRADED = "predictions-validation-degraded.parquet"
+VALIDATION, DEGRADED = "predictions-validation.parquet", "predictions-validation-degraded.parquet"
 
 
 Draws = Literal["generators", "hash", "mixed"]
