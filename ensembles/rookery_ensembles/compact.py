@@ -213,8 +213,8 @@ def unpacked_values(numbers: NDArray[Any], target: Target, form: str | None) -> 
     return np.asarray(masses / np.diff(edges), dtype=np.float32)
 
 
-def check_form(form: str, target: Target, out: str | Path) -> None:
-    """Refuse, before work is done for it, a form that `out` cannot be written in.
+def check_form(form: str, target: Target, out: str | Path, *, folder: bool = False) -> None:
+    """Refuse, before work is done for it, a form that `out`, a file or a folder, cannot be written in.
 
     Raises
     ------
@@ -224,7 +224,7 @@ def check_form(form: str, target: Target, out: str | Path) -> None:
     find_form(form)
     if not target.has_pdfs:
         raise fail(out, f"the compact form {form!r} is for redshift PDFs, but these are class probabilities")
-    if Path(out).suffix.lower() != ".parquet":
+    if not folder and Path(out).suffix.lower() != ".parquet":
         rule = f"the compact form {form!r} is of prediction files, whose name must end in .parquet"
         raise fail(out, f"{rule}, but ends in {Path(out).suffix or 'nothing of the kind'!r}")
 

@@ -10,6 +10,7 @@ from rookery_ensembles.bounds import open_parquet
 from rookery_ensembles.compact import packed, unpacked_values, value_column
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_file, check_name
+from rookery_ensembles.partitions import MANIFEST, Partitions, join, open_partitions
 from rookery_ensembles.schema import (
     ROLES,
     PredictionInfo,
@@ -34,6 +35,7 @@ __all__ = [
     "pool_folds",
     "prediction_metrics",
     "read_info",
+    "read_partition",
     "read_predictions",
     "stack_members",
     "write_predictions",
@@ -145,9 +147,9 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
 
 
 def read_predictions(path: str | Path) -> Predictions:
-    """Read a file of predictions and check it against the schema.
+    """Read a file of predictions, or a folder of partitions, and check it against the schema.
 
-    The values are a read-only view of Arrow's memory, without a copy, when their rows already
+    The values of a file are a read-only view of Arrow's memory, without a copy, when their rows already
     sum (or integrate) to 1 within float32 rounding. Columns beyond the schema's are ignored.
 
     Raises
@@ -157,6 +159,8 @@ def read_predictions(path: str | Path) -> Predictions:
         metadata, has columns of the wrong type or size, or holds invalid ids, truths or values.
     """
     where = str(path)
+    if Path(path).is_dir():
+        return _joined(open_partitions(path))
     with _opened(path) as file:
         info = _read_info(file.schema_arrow, where)
         held = value_column(info.target, info.compact)
@@ -187,15 +191,40 @@ def read_predictions(path: str | Path) -> Predictions:
 
 
 def read_info(path: str | Path) -> PredictionInfo:
-    """Read what a file of predictions says about itself, without its values.
+    """Read what a file of predictions, or a folder of partitions, says about itself, without its values.
 
     Raises
     ------
     InputError
-        When the file is missing, is not Parquet, or lacks a column or its metadata.
+        When the file is missing, is not Parquet, or lacks a column or its metadata, or the folder is not
+        finished.
     """
+    if Path(path).is_dir():
+        return open_partitions(path).info
     with _opened(path) as file:
         return _read_info(file.schema_arrow, str(path))
+
+
+def _joined(found: Partitions) -> Predictions:
+    """Read all partitions; their values are copied once."""
+    parts = (read_partition(found, number) for number in range(len(found.files)))
+    return check_predictions(join(parts, found.info, found.objects), str(found.path))
+
+
+def read_partition(found: Partitions, number: int) -> Predictions:
+    """Read a partition of a folder.
+
+    Raises
+    ------
+    InputError
+        As `read_predictions` does, or when it is not what the folder's document tells.
+    """
+    part = read_predictions(found.files[number])
+    rows = len(part.object_id)
+    if part.info != found.info or rows != found.rows[number]:
+        rule = f"must be {found.rows[number]:,} predictions as {found.path / MANIFEST} tells them"
+        raise fail(found.files[number], f"{rule}, but holds {rows:,} of {part.info.maker}")
+    return part
 
 
 @contextmanager

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from rookery.api._types import BINARY, Combining, PathLike, Seed
+from rookery.api._types import BINARY, Combining, Count, PathLike, Seed
 from rookery.signature import Between
 
 if TYPE_CHECKING:
     from rookery.inference import StudyEnsemble
     from rookery_ensembles import Predictions
+    from rookery_ensembles.partitions import Partitions
 
 
 def ensemble(
@@ -63,10 +64,12 @@ def predict(
     split: str | None = None,
     allow_missing_bands: bool = False,
     compact: Literal["quantiles", "bins", "basis"] | None = None,
-) -> "Predictions":
+    rows: Count | None = None,
+) -> "Predictions | Partitions":
     """Predict every object of a survey, or of a catalogue file, with an ensemble.
 
-    See :func:`rookery.inference.predict_survey`.
+    See :func:`rookery.inference.predict_survey`, and for a folder
+    :func:`rookery.inference.predict_whole_survey`.
 
     Parameters
     ----------
@@ -76,6 +79,8 @@ def predict(
         Survey store; or a catalogue (CSV, FITS, Parquet) with the columns of the one that was trained on.
     out
         File to write: .parquet (PDFs or probabilities), or a table as `export` makes it (.csv, .fits, .hdf5).
+        A name without an ending is a folder of Parquet files, for a survey of any size: the same command
+        goes on where one that was killed stopped.
     days
         Show it only what was observed up to so many days since ...
     since
@@ -90,9 +95,28 @@ def predict(
         Predict without bands that every network always saw.
     compact
         Write PDFs in 64 bytes: 32 quantiles; in a byte a bin; or as 14 Gaussians of a basis (56 bytes, slow).
+    rows
+        Of a folder: objects in each of its files; 50,000 by default.
     """
-    from rookery.inference import predict_survey
+    from rookery.inference import is_folder, predict_survey, predict_whole_survey
+    from rookery_ensembles.errors import fail
 
+    if is_folder(out):
+        if days is not None:
+            raise fail(out, "partial light curves (`days`) are written into one file, not into a folder")
+        return predict_whole_survey(
+            bundle,
+            survey,
+            out,
+            rows=rows,
+            device=device,
+            correct_priors=correct_priors,
+            split=split,
+            allow_missing_bands=allow_missing_bands,
+            compact=compact,
+        )
+    if rows is not None:
+        raise fail(out, "`rows` is of a folder of files, but this names one file")
     return predict_survey(
         bundle,
         survey,

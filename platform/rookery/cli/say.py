@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rookery.surveys import IngestReport, Survey
     from rookery_ensembles import Bundle, EnsembleChoice, Predictions
     from rookery_ensembles.foreign import Combined
+    from rookery_ensembles.partitions import Partitions
 
 Given = Mapping[str, Any]
 _SHOWN = 8
@@ -99,14 +100,22 @@ def _choice(bundle: "Bundle", choice: "EnsembleChoice") -> None:
         typer.echo(f"Expected gain: {told} (where there is none: {null})")
 
 
-def predict(predictions: "Predictions", given: Given) -> None:
+def predict(predictions: "Predictions | Partitions", given: Given) -> None:
     """Tell how many objects were predicted, and how unlike the training objects they are."""
+    from rookery.words import count
+    from rookery_ensembles.partitions import Partitions
+
     days = given["days"]
     what = "" if days is None else f", observed up to {days:g} days since {given['since']}"
-    outside = predictions.out_of_domain
+    if isinstance(predictions, Partitions):
+        objects, outside = predictions.objects, predictions.out_of_domain
+        what += f" in {count(len(predictions.files), 'file')}"
+    else:
+        flag = predictions.out_of_domain
+        objects, outside = len(predictions.object_id), None if flag is None else int(flag.sum())
     if outside is not None:
-        what += f"; {int(outside.sum())} outside of what the networks were trained on (out_of_domain)"
-    typer.echo(f"{given['out']}: {len(predictions.object_id)} objects{what}")
+        what += f"; {outside} outside of what the networks were trained on (out_of_domain)"
+    typer.echo(f"{given['out']}: {objects} objects{what}")
     if (record := predictions.info.prior_correction) is not None:
         names = predictions.info.target.names
         fractions = zip(names, record.estimated, record.low, record.high, strict=True)

@@ -67,13 +67,44 @@ def opened(
     if not Path(path).is_file():
         yield Opened(open_survey(path))
         return
+    with _as_store(bundle, Path(path), Path(out), allow_missing_bands) as (survey, mapping, table):
+        id_column = mapping.get(_ID)
+        frame = table.read(table.names, [id_column] if id_column else [])
+        columns = {name: frame[name].to_numpy() for name in table.names}
+        if id_column is None:  # ids are row numbers
+            columns = {_ID: survey.objects[_ID].to_numpy().astype(np.str_), **columns}
+        # Messages are to name the file, and nothing more is read from the store.
+        yield Opened(replace(survey, path=Path(path)), columns, id_column or _ID)
+
+
+@contextmanager
+def stored(
+    bundle: Bundle, path: str | Path, out: str | Path, *, allow_missing_bands: bool
+) -> Iterator[tuple[Path, Path]]:
+    """Yield the folder of a survey store, and what messages call it: itself, or the catalogue's file.
+
+    Parameters and errors are those of `opened`.
+    """
+    if not Path(path).is_file():
+        yield Path(path), Path(path)
+        return
+    with _as_store(bundle, Path(path), Path(out), allow_missing_bands) as (survey, _, _):
+        folder = survey.path
+        del survey  # its objects are read anew, block by block
+        yield folder, Path(path)
+
+
+@contextmanager
+def _as_store(
+    bundle: Bundle, path: Path, out: Path, allow_missing_bands: bool
+) -> Iterator[tuple[Survey, dict[str, str], Any]]:
+    """Read a catalogue into a store beside an output; yield it, the columns of roles, and the table."""
     how = bundle.provenance.get(KEY)
     if not isinstance(how, Mapping):
         rule = "is a file, but the bundle does not tell how a catalogue was read for its training"
         raise fail(path, f"{rule}: read it with `rookery ingest`, and predict the survey store")
-    table = open_table(Path(path))
-    mapping = _found(dict(how["columns"]), table.names, Path(path), allow_missing_bands)
-    out = Path(out)
+    table = open_table(path)
+    mapping = _found(dict(how["columns"]), table.names, path, allow_missing_bands)
     check_name(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
@@ -82,7 +113,7 @@ def opened(
         survey = ingest_catalogue(
             path,
             scratch / "survey",
-            name=Path(path).name,
+            name=path.name,
             columns=mapping,
             unit=_of_bands(how.get("units"), mapping),
             offsets=_of_bands(how.get("offsets"), mapping),
@@ -90,13 +121,7 @@ def opened(
             extinction=_of_bands(dereddened, mapping) if dereddened else None,
             missing=how.get("missing"),
         ).survey
-        id_column = mapping.get(_ID)
-        frame = table.read(table.names, [id_column] if id_column else [])
-        columns = {name: frame[name].to_numpy() for name in table.names}
-        if id_column is None:  # ids are row numbers
-            columns = {_ID: survey.objects[_ID].to_numpy().astype(np.str_), **columns}
-        # Messages are to name the file, and nothing more is read from the store.
-        yield Opened(replace(survey, path=Path(path)), columns, id_column or _ID)
+        yield survey, mapping, table
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

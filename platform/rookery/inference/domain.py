@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rookery.shift.domain import object_features, observed_bands
 from rookery.surveys import Survey
@@ -17,11 +19,22 @@ logger = logging.getLogger(__name__)
 _SHOWN = 8
 
 
-def check_bands(bundle: Bundle, members: Sequence[Member], survey: Survey, allow_missing: bool) -> None:
+def check_bands(
+    bundle: Bundle,
+    members: Sequence[Member],
+    survey: Survey,
+    allow_missing: bool,
+    observed: Sequence[str] | None = None,
+) -> None:
     """Refuse a survey without bands that the ensemble needs; name those that it has beside them.
 
     A band without any observation counts as lacking. The ensemble can do without one if at least 1 %
     of its training objects were not observed in it, or a member's training hid bands.
+
+    Parameters
+    ----------
+    observed
+        The bands in which some object was observed, where `survey` is a block of a larger one.
 
     Raises
     ------
@@ -30,7 +43,7 @@ def check_bands(bundle: Bundle, members: Sequence[Member], survey: Survey, allow
         that no member saw missing.
     """
     wanted = bundle.bands or ()
-    observed = observed_bands(survey)
+    observed = observed_bands(survey) if observed is None else observed
     missing = bundle.lacking_bands(observed)
     if wanted and len(missing) == len(wanted):
         rule = f"has none of the bands that the ensemble was trained on ({', '.join(wanted)})"
@@ -55,7 +68,24 @@ def check_bands(bundle: Bundle, members: Sequence[Member], survey: Survey, allow
 
 
 def mark_domain(bundle: Bundle, survey: Survey, predictions: Predictions) -> Predictions:
-    """Return predictions of all objects of a survey with the flag `out_of_domain`, and log a summary.
+    """Return predictions as `marked` does, and log a summary."""
+    if bundle.domain is None:
+        tell_no_domain(bundle)
+        return predictions
+    predictions, reasons = marked(bundle, survey, predictions)
+    outside = predictions.out_of_domain
+    if outside is not None and outside.any():
+        counts = sorted(((int(flag.sum()), name) for name, flag in reasons.items()), reverse=True)
+        listed = ", ".join(f"{name} {count:,}" for count, name in counts[:_SHOWN])
+        more = f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
+        tell_outside(survey.path, int(outside.sum()), len(survey), f": {listed}{more}")
+    return predictions
+
+
+def marked(
+    bundle: Bundle, survey: Survey, predictions: Predictions
+) -> tuple[Predictions, dict[str, NDArray[np.bool_]]]:
+    """Return predictions of all objects of a survey with the flag `out_of_domain`, and features outside.
 
     The columns `domain_score` and `flags` say more; see `rookery_ensembles.beside`.
 
@@ -63,9 +93,7 @@ def mark_domain(bundle: Bundle, survey: Survey, predictions: Predictions) -> Pre
     missing although fewer than 1 % of these lacked it. Without a domain the predictions stay as they are.
     """
     if bundle.domain is None:
-        told = "%s: does not tell the ranges of its training objects, so that none outside is flagged"
-        logger.warning(told, bundle.path)
-        return predictions
+        return predictions, {}
     features = object_features(survey)
     nothing = np.full(len(survey), np.nan)
     bands = bundle.lacking_bands(survey.bands)
@@ -73,12 +101,6 @@ def mark_domain(bundle: Bundle, survey: Survey, predictions: Predictions) -> Pre
     features |= {name: nothing for name in bundle.domain.ranges if bands and name.endswith(ends)}
     reasons = {name: flag for name, flag in bundle.domain.outside(features).items() if flag.any()}
     outside = np.any([np.zeros(len(survey), dtype=bool), *reasons.values()], axis=0)
-    if outside.any():
-        counts = sorted(((int(flag.sum()), name) for name, flag in reasons.items()), reverse=True)
-        listed = ", ".join(f"{name} {count:,}" for count, name in counts[:_SHOWN])
-        more = f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
-        text = "%s: %s of %s objects lie outside of what the networks were trained on (out_of_domain): %s%s"
-        logger.warning(text, survey.path, f"{int(outside.sum()):,}", f"{len(survey):,}", listed, more)
     lacking = np.any([np.zeros(len(survey), dtype=bool), *bundle.domain.lacking(features).values()], axis=0)
     bits = np.where(outside, OUT_OF_DOMAIN, 0) | np.where(lacking, MISSING, 0)
     columns = {
@@ -86,4 +108,16 @@ def mark_domain(bundle: Bundle, survey: Survey, predictions: Predictions) -> Pre
         "domain_score": bundle.domain.score(features).astype(np.float32),
         "flags": (predictions.columns.get("flags", 0) | bits).astype(np.int32),
     }
-    return replace(predictions, out_of_domain=outside, columns=columns)
+    return replace(predictions, out_of_domain=outside, columns=columns), reasons
+
+
+def tell_no_domain(bundle: Bundle) -> None:
+    """Log that a bundle does not tell where its training objects lie."""
+    told = "%s: does not tell the ranges of its training objects, so that none outside is flagged"
+    logger.warning(told, bundle.path)
+
+
+def tell_outside(survey: Path, outside: int, objects: int, why: str = "") -> None:
+    """Log how many objects of a survey lie out of the domain."""
+    text = "%s: %s of %s objects lie outside of what the networks were trained on (out_of_domain)%s"
+    logger.warning(text, survey, f"{outside:,}", f"{objects:,}", why)

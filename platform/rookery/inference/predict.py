@@ -8,26 +8,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import rookery
 from rookery.inference import priors
 from rookery.inference.catalogues import opened
-from rookery.inference.domain import check_bands, mark_domain
+from rookery.inference.domain import mark_domain
+from rookery.inference.flow import OpenEnsemble
 from rookery.surveys import Survey, open_survey
 from rookery.surveys.partial import Since, check_days, reference_dates, truncate
 from rookery.training.data import find_device
-from rookery.training.member import open_member
-from rookery.training.target import known_truth
-from rookery_ensembles import (
-    Bundle,
-    Covariates,
-    PredictionInfo,
-    Predictions,
-    load_bundle,
-    split_uncertainty,
-)
-from rookery_ensembles.beside import uncertainty_columns
+from rookery_ensembles import Bundle, Predictions, load_bundle
 from rookery_ensembles.compact import check_form
-from rookery_ensembles.conformal_limits import conformal_columns
 from rookery_ensembles.errors import fail
 from rookery_ensembles.exchange import check_output, write_output
 
@@ -164,36 +153,6 @@ def _predict(
     whole: Survey | None = None,
 ) -> Predictions:
     """Predict a survey, or the view of some of a `whole` one."""
-    members = [open_member(folder, device) for folder in bundle.member_folders()]
-    if bundle.bands is None:  # written before bundles told
-        bands = dict.fromkeys(band for member in members for band in member.card.bands)
-        bundle = replace(bundle, bands=tuple(bands))
-    check_bands(bundle, members, whole or survey, allow_missing_bands)
-    values_mnk = [member.values(survey) for member in members]
-    values = bundle.combine(values_mnk, _covariates(bundle, survey)).astype(np.float32)
-    weights = np.array([member.weight for member in bundle.members])
-    parts = split_uncertainty(bundle.target, values_mnk, weights / weights.sum())
-    return Predictions(
-        info=PredictionInfo(
-            target=bundle.target,
-            bundle=bundle.path.resolve().name,
-            configuration=bundle.digest[:12],
-            survey=survey.checksum,
-            version=rookery.__version__,
-            unseen=bundle.provenance.get("survey", survey.checksum) != survey.checksum or None,
-        ),
-        object_id=survey.objects["object_id"].to_numpy().astype(str),
-        truth=known_truth(bundle.target, survey),
-        values=values,
-        columns=uncertainty_columns(bundle.target, parts, values)
-        | conformal_columns(bundle.target, bundle.conformal, values),
-    )
-
-
-def _covariates(bundle: Bundle, survey: Survey) -> Covariates | None:
-    """Return those of the survey's columns that the ensemble's calibration looks at."""
-    wanted = () if bundle.calibration is None else bundle.calibration.covariates
-    names = tuple(name for name in wanted if name in survey.objects.columns)
-    if not names:
-        return None
-    return Covariates(names, survey.objects[list(names)].to_numpy(dtype=np.float64, na_value=np.nan))
+    ensemble = OpenEnsemble.of(bundle, device)
+    ensemble.check_bands(whole or survey, allow_missing_bands)
+    return ensemble.predict(survey)

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.surveys import Survey, open_split
+from rookery.surveys import Survey, open_split, open_survey
 from rookery_ensembles import Bundle, Predictions, PriorCorrection, correct_probabilities, estimate_fractions
 from rookery_ensembles.errors import fail
 
@@ -22,13 +23,14 @@ def training_fractions(bundle: Bundle) -> list[float]:
     return [bundle.class_fractions[name] for name in bundle.target.names]
 
 
-def objects_to_classify(survey: Survey, split: str) -> NDArray[np.str_]:
+def objects_to_classify(survey: Survey | str | Path, split: str) -> NDArray[np.str_]:
     """Return the ids of a split's test and unlabelled objects; raises InputError when there is none."""
-    opened = open_split(survey, split)
+    known = survey if isinstance(survey, Survey) else open_survey(survey, verify=False)
+    opened = open_split(known, split)
     rows = np.flatnonzero(np.isin(opened.role.astype(str), ("test", "unlabelled")))
     if len(rows) == 0:
-        raise fail(f"split {split} of {survey.path}", "has no test or unlabelled objects to estimate from")
-    return survey.objects["object_id"].to_numpy()[rows].astype(str)
+        raise fail(f"split {split} of {known.path}", "has no test or unlabelled objects to estimate from")
+    return known.objects["object_id"].to_numpy()[rows].astype(str)
 
 
 def correct_priors(
@@ -45,14 +47,24 @@ def correct_priors(
     """
     values = predictions.values.astype(np.float64)
     seen = values if estimate_on is None else values[np.isin(predictions.object_id, estimate_on)]
-    found = estimate_fractions(seen, training)
-    record = PriorCorrection(
+    return corrected(predictions, find_fractions(seen, training))
+
+
+def find_fractions(values_nk: NDArray[np.float64], training: Sequence[float]) -> PriorCorrection:
+    """Return the class fractions that (N, K) probabilities, calibrated at those of training, tell."""
+    found = estimate_fractions(values_nk, training)
+    return PriorCorrection(
         training=tuple(float(x) for x in training),
         estimated=tuple(found.fractions.tolist()),
         low=tuple(found.low.tolist()),
         high=tuple(found.high.tolist()),
         n_objects=found.n_objects,
     )
-    corrected = correct_probabilities(values, training, found.fractions).astype(np.float32)
+
+
+def corrected(predictions: Predictions, record: PriorCorrection) -> Predictions:
+    """Return predictions corrected for class fractions that were found."""
+    values = predictions.values.astype(np.float64)
+    at = correct_probabilities(values, record.training, record.estimated).astype(np.float32)
     info = replace(predictions.info, prior_correction=record)
-    return replace(predictions, info=info, values=corrected)
+    return replace(predictions, info=info, values=at)

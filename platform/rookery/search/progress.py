@@ -15,8 +15,8 @@ from rookery.search.listeners import Listener
 from rookery.search.trial_counts import RunningTrial, TrialCounts
 from rookery.words import count, duration
 
-_BAR, _SHOWN = 24, 4
-"""Columns of a bar, and trials that run of which one is drawn."""
+_BAR, _SHOWN, _EVERY = 24, 4, 30.0
+"""Columns of a bar, trials that run of which one is drawn, and seconds between lines on objects."""
 
 
 class Countdown:
@@ -172,3 +172,40 @@ class NetworkProgress(_Display):
         left = self._time_left()
         told = self._told() + (f", {left}" if left else "")
         return bars([(self._name, self._ended / max(1, self._wanted), told)])
+
+
+class ObjectProgress(_Display):
+    """The same for objects that are predicted: a bar on a terminal, elsewhere a line every half minute.
+
+    Parameters
+    ----------
+    done
+        Objects that an earlier run did.
+    """
+
+    def __init__(self, wanted: int, console: Console, *, done: int = 0, name: str = "objects") -> None:
+        self._name, self._wanted, self._before, self._done = name, wanted, done, done
+        self._told_at = 0.0
+        super().__init__(console)
+        self._left.update(done, wanted)
+
+    def add(self, objects: int) -> None:
+        """Count objects that are done."""
+        self._done += objects
+        self._left.update(self._done, self._wanted)
+        if self._done >= self._wanted or self._left.passed - self._told_at >= _EVERY:
+            self._told_at = self._left.passed
+            self._say(f"{self._name} {self._told()}", self._time_left())
+
+    def _told(self) -> str:
+        rate = (self._done - self._before) / max(self._left.passed, 1e-9)
+        speed = f", {rate:,.0f} objects/s" if rate else ""
+        return f"{self._done:,}/{self._wanted:,}  {duration(self._left.passed)}{speed}"
+
+    def _time_left(self) -> str:
+        return self._left.words() if self._done < self._wanted else ""
+
+    def _lines(self) -> RenderableType:
+        left = self._time_left()
+        told = self._told() + (f", {left}" if left else "")
+        return bars([(self._name, self._done / max(1, self._wanted), told)])

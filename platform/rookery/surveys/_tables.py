@@ -22,7 +22,7 @@ def read_table(path: Path) -> pa.Table:
     """
     if not path.is_file():
         raise fail(path, "is missing")
-    with _reading(path), bounds.open_parquet(path) as file:
+    with parquet_error(path), bounds.open_parquet(path) as file:
         unique_columns(file.schema_arrow.names, path)
         table = file.read()
         table.validate(full=True)  # text that is no UTF-8, which would fail only where it is used
@@ -33,7 +33,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     """Open a Parquet file to be read in pieces; raises `InputError` as :func:`read_table` does."""
     if not path.is_file():
         raise fail(path, "is missing")
-    with _reading(path):
+    with parquet_error(path):
         file = bounds.open_parquet(path, read_dictionary=["object_id", "band"], pre_buffer=False)
         unique_columns(file.schema_arrow.names, path)
         return file
@@ -46,7 +46,7 @@ def parquet_batches(
     found = 0
     batches = file.iter_batches(rows, columns=columns, use_threads=False)
     while True:
-        with _reading(path):
+        with parquet_error(path):
             batch = next(batches, None)
             if batch is None:
                 break
@@ -60,7 +60,7 @@ def parquet_batches(
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def parquet_error(path: Path) -> Iterator[None]:
     """Turn whatever Arrow raises for a damaged file into an error with its name."""
     try:
         yield

@@ -149,7 +149,7 @@ def read_arrays(path: Path, object_ids: Sequence[str], bands: Sequence[str]) -> 
         here = slice(row, row + len(batch))
         no_nulls(pa.Table.from_batches([batch]), COLUMNS, path, first_row=row)
         for name, stored in (("object_id", "object"), ("band", "band")):
-            codes = _codes(batch.column(name), position[name])
+            codes = codes_of(batch.column(name), position[name])
             if (codes < 0).any():
                 first = int((codes < 0).argmax())
                 value = batch.column(name)[first].as_py()
@@ -227,7 +227,7 @@ def _check_rows(
         raise fail(where, f"row {row}: rows must be sorted by object (as in the object table), then by mjd")
 
 
-def _codes(column: pa.Array, position: Mapping[str, int]) -> NDArray[np.int32]:
+def codes_of(column: pa.Array, position: Mapping[str, int]) -> NDArray[np.int32]:
     """Return each value's position, -1 where it has none, without a Python string per row."""
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     of_value = [position.get(value, -1) for value in encoded.dictionary.to_pylist()]

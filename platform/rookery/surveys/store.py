@@ -67,6 +67,11 @@ class Survey:
         return self.info.checksum
 
     @property
+    def is_block(self) -> bool:
+        """Whether these are some objects of a survey alone: what none of them has, others may have."""
+        return False
+
+    @property
     def bands(self) -> tuple[str, ...]:
         """The bands, in the order of `band_index`."""
         return tuple(self.info.bands)

@@ -48,7 +48,7 @@ class PhotozMlp(Family[PhotozMlpConfiguration]):
         error = _columns(survey.magnitude_errors(), survey.bands, bands)
         mask = np.isfinite(magnitude)
         photometry = configuration.magnitudes or configuration.colours or configuration.errors
-        if photometry and not mask.any():
+        if photometry and not mask.any() and not survey.is_block:
             raise fail(survey.path, f"has no magnitude in any of the bands {', '.join(bands)}")
         error_mask = mask & np.isfinite(error) & (error > 0)
         inputs = {

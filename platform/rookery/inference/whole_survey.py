@@ -1,0 +1,164 @@
+"""Predict a survey of any size into a folder of partitions, of which one at a time is in memory."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from rich.console import Console
+
+import rookery
+from rookery.inference import priors
+from rookery.inference.catalogues import stored
+from rookery.inference.domain import tell_no_domain, tell_outside
+from rookery.inference.flow import OpenEnsemble
+from rookery.inference.partition import Partitioning, PartitionMaker
+from rookery.inference.partition_priors import correct_partitions
+from rookery.inference.unfinished import Unfinished, finished, unfinished
+from rookery.search.progress import ObjectProgress
+from rookery.surveys.blocks import SurveyBlocks
+from rookery.training.data import find_device
+from rookery_ensembles import Bundle, load_bundle
+from rookery_ensembles.compact import check_form
+from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.partitions import MANIFEST, Partitions, write_manifest
+from rookery_ensembles.predictions import read_info
+from rookery_ensembles.schema import PriorCorrection
+
+logger = logging.getLogger(__name__)
+ROWS = 50_000
+"""Objects of a partition."""
+
+
+def is_folder(out: str | Path) -> bool:
+    """Return whether an output is a folder of partitions: its name has no ending, or ends in a slash."""
+    return str(out).endswith("/") or not Path(out).suffix
+
+
+def predict_whole_survey(
+    bundle: str | Path,
+    survey: str | Path,
+    out: str | Path,
+    *,
+    rows: int | None = None,
+    device: str | None = None,
+    correct_priors: bool = False,
+    split: str | None = None,
+    allow_missing_bands: bool = False,
+    compact: str | None = None,
+    console: Console | None = None,
+) -> Partitions:
+    """Predict every object of a survey with an ensemble into a folder of partitions.
+
+    A run that dies is taken up by the same call: partitions that it finished stay. A finished folder of the
+    same is returned as it is. With `correct_priors` the class fractions are estimated when all partitions are
+    there, and each is then replaced by a corrected one.
+
+    Parameters
+    ----------
+    bundle, survey, device, correct_priors, split, allow_missing_bands, compact
+        See :func:`rookery.inference.predict_survey`.
+    out
+        The folder to make.
+    rows
+        Objects of each partition, of which one at a time is in memory; by default `ROWS`.
+    console
+        Where to tell the progress; by default standard error.
+
+    Raises
+    ------
+    InputError
+        As :func:`rookery.inference.predict_survey` does; when `out` or the folder of an earlier run holds
+        predictions of another bundle, survey or options, or another process writes there.
+    """
+    out = Path(out)
+    rows = ROWS if rows is None else rows
+    if rows < 1:
+        raise fail("rows", f"a partition must have at least 1 object, but was to have {rows}")
+    loaded = load_bundle(bundle)
+    if compact is not None:
+        check_form(compact, loaded.target, out, folder=True)
+    training = priors.training_fractions(loaded) if correct_priors else None
+    with stored(loaded, survey, out, allow_missing_bands=allow_missing_bands) as (folder, called):
+        blocks = SurveyBlocks(folder, called=called)
+        asked = {
+            "bundle": loaded.digest, "survey": blocks.info.checksum, "objects": len(blocks), "rows": rows,
+            "compact": compact, "correct_priors": correct_priors, "split": split,
+            "version": rookery.__version__,
+        }  # fmt: skip
+        if (found := finished(out, asked)) is not None:
+            return found
+        ensemble = OpenEnsemble.of(loaded, find_device(device))
+        ensemble.check_bands(blocks.head(), allow_missing_bands, blocks.observed_bands)
+        with unfinished(out, asked) as work:
+            if (work.path / MANIFEST).is_file():
+                return work.publish()
+            todo = Partitioning(
+                bundle=str(bundle),
+                survey=str(folder),
+                called=str(called),
+                folder=str(work.path),
+                objects=len(blocks),
+                rows=rows,
+                info=replace(ensemble.info(blocks.info.checksum), compact=compact),
+                with_truth=_with_truth(loaded, blocks),
+                device=device,
+            )
+            console = console or Console(stderr=True)
+            _predict(todo, PartitionMaker(todo, ensemble, blocks), console)
+            record = None
+            if training is not None:
+                ids = None if split is None else priors.objects_to_classify(folder, split)
+                record = correct_partitions(todo, work, training, ids, console)
+            return _publish(todo, work, asked, record, loaded, called)
+
+
+def _predict(todo: Partitioning, make: PartitionMaker, console: Console) -> None:
+    """Make the partitions that are not there yet, in order."""
+    left = [number for number in range(todo.count) if not todo.file(number).is_file()]
+    done = todo.objects - sum(todo.size(number) for number in left)
+    with ObjectProgress(todo.objects, console, done=done) as progress:
+        for number in left:
+            progress.add(make(number))
+
+
+def _with_truth(bundle: Bundle, survey: SurveyBlocks) -> bool:
+    """Return whether the types that a survey counts are those of the ensemble; log where they are not."""
+    if bundle.target.has_pdfs or survey.types is None:
+        return True
+    try:
+        bundle.target.truth_of(np.array(survey.types, dtype=object))
+    except InputError:
+        text = "%s: its types are not those of the ensemble; predictions have no truth"
+        logger.warning(text, survey.path)
+        return False
+    return True
+
+
+def _publish(
+    todo: Partitioning,
+    work: Unfinished,
+    asked: dict[str, object],
+    record: PriorCorrection | None,
+    bundle: Bundle,
+    survey: Path,
+) -> Partitions:
+    """Look at every partition, write the folder's document and give it its name."""
+    info = replace(todo.info, prior_correction=record)
+    outside = 0
+    for number in range(todo.count):
+        file = todo.file(number)
+        table = pq.ParquetFile(file)
+        if read_info(file) != info or table.metadata.num_rows != todo.size(number):
+            raise fail(file, "was altered meanwhile: delete it, and the same command makes it again")
+        if bundle.domain is not None:
+            outside += int(np.count_nonzero(table.read(["out_of_domain"])["out_of_domain"].to_numpy()))
+        table.close()
+    if bundle.domain is None:
+        tell_no_domain(bundle)
+    elif outside:
+        tell_outside(survey, outside, todo.objects)
+    sizes = [todo.size(number) for number in range(todo.count)]
+    write_manifest(work.path, info, sizes, asked, None if bundle.domain is None else outside)
+    return work.publish()
