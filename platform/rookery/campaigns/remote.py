@@ -55,6 +55,7 @@ def bring(folders: Folders) -> None:
             raise fail(remote.url, f"{rule}, but there is {names[0]}")
         return
     remote.fetch_members()
+    remote.fetch_epochs()
     for folder in (folders.predictions, folders.failed):
         for name in remote.names(folder.name):
             remote.fetch(f"{folder.name}/{name}")

@@ -1,5 +1,6 @@
 """How a campaign stands, from its folder alone."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from rookery.compute.lock import driver_alive
 from rookery.documents import build
 from rookery.search.costs import card_facts
 from rookery.search.status import alike, costs
+from rookery.training.epochs_file import running_epochs
 from rookery_ensembles.errors import fail
 from rookery_ensembles.plain_text import parse_json
 
@@ -26,6 +28,7 @@ def campaign_status(path: Path) -> dict[str, Any]:
     wanted = len(set(count_networks(campaign)))
     table = path / "table.json"
     lines = _lines(table) if table.is_file() else []
+    now = time.time()
     return {
         "kind": "campaign",
         "path": str(path),
@@ -38,6 +41,7 @@ def campaign_status(path: Path) -> dict[str, Any]:
             "failed": len(failed),
             "missing": max(0, wanted - len(cards)),
         },
+        "running_networks": [found.summary(now) for found in running_epochs(path).values()],
         "rows": [
             line.model_dump(include={"experiment", "row", "members", "wanted"})
             for line in lines

@@ -1,6 +1,7 @@
 """How a study stands, from its folder alone: no Ray, and no lock on a search that runs."""
 
 import re
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from rookery.documents import Source
 from rookery.search.attributes import INFEASIBLE, TRUST, is_whole
 from rookery.search.costs import JOULES, SECONDS, card_facts, cost_of_cards
 from rookery.search.storage.census import TrialRecord, read_census
+from rookery.training.epochs_file import running_epochs
 
 T = TypeVar("T")
 _STATES = {"complete": "complete", "pruned": "pruned", "failed": "fail", "waiting": "waiting"}
@@ -101,6 +103,7 @@ def study_status(path: Path) -> dict[str, Any]:
         "last_ended": _last_ended(begun),
         "trust_in_earlier_studies": _last_trust(begun),
         "running": [_running(trial, trial.parameter or fixed, trainings) for trial in going],
+        "running_networks": _networks(path, {trial.number for trial in going}),
         "pruned_at": dict(sorted(pruned.items())),
         "networks_per_trial": len(trainings),
         "epochs": fixed,
@@ -130,14 +133,27 @@ def _costs(path: Path, begun: Sequence[TrialRecord]) -> tuple[list[dict[str, Any
     """
     cards: dict[int, list[Path]] = defaultdict(list)
     for card in sorted(path.glob("members/[0-9]*/card.json")):
-        if (number := card.parent.name.partition("-")[0]).isdecimal():
-            cards[int(number)].append(card)
+        if (number := _trial_of(card.parent.name)) is not None:
+            cards[number].append(card)
     rows = []
     for trial in begun:
         unknown = SECONDS not in trial.attributes
         costs = cost_of_cards([card_facts(card) for card in cards[trial.number]] if unknown else [])
         rows.append({key: trial.attributes.get(key, costs[key]) for key in (SECONDS, JOULES)})
     return rows, sum(len(cards[trial.number]) for trial in begun)
+
+
+def _networks(path: Path, going: set[int]) -> list[dict[str, Any]]:
+    """Return how the networks in training stand, by what their workers tell."""
+    now = time.time()
+    told = running_epochs(path).items()
+    return [found.summary(now) for name, found in told if _trial_of(name) in going]
+
+
+def _trial_of(member: str) -> int | None:
+    """Return the number of the trial that a member belongs to."""
+    number = member.partition("-")[0]
+    return int(number) if number.isdecimal() else None
 
 
 def _failures(begun: Sequence[TrialRecord]) -> list[dict[str, Any]]:

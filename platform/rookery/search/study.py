@@ -21,6 +21,7 @@ from rookery.search.storage.remote_folder import RemoteFolder, is_url, open_remo
 from rookery.shift.options import ImportanceWeighting
 from rookery.surveys.equal_bins import EqualBins
 from rookery.training.card import Card, read_card
+from rookery.training.epochs_file import epochs_file, stop_epochs
 from rookery.training.job import KeptEpoch
 from rookery.training.target import make_target
 from rookery_ensembles import Target
@@ -271,10 +272,13 @@ def checkpoint(study: Path, member: str) -> Path:
 
 
 def forget_checkpoint(study: Study, member: str) -> None:
-    """Remove the progress of a member whose trial has ended."""
-    checkpoint(study.path, member).unlink(missing_ok=True)
+    """Remove the progress of a member whose trial has ended; its epochs go to ``stopped/``."""
+    path = checkpoint(study.path, member)
+    path.unlink(missing_ok=True)
+    stop_epochs(path)
     if study.remote is not None:
-        study.remote.remove(f"running/{member}.safetensors")
+        for name in (path.name, epochs_file(path).name):
+            study.remote.remove(f"running/{name}")
 
 
 def trial_values(cards: list[Card], beside: Sequence[str] = ()) -> list[float]:

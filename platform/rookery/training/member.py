@@ -43,6 +43,7 @@ from rookery.training.card import (
 )
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, find_device, load_data, predict_rows
+from rookery.training.epochs_writer import EpochsWriter
 from rookery.training.job import TrainingJob
 from rookery.training.loop import train
 from rookery.training.progress import Metrics, Progress, Report
@@ -147,13 +148,16 @@ def train_member(
 
     def keep_and_report(metrics: Metrics, progress: Progress) -> None:
         keep(progress)
+        if epochs is not None:
+            epochs.add(metrics)
         report(metrics, progress)
 
     with training(), arithmetic(configuration.precision, place):
         resume = load_checkpoint(checkpoint, job, shape, n_train=len(data.rows["train"]))
-        if resume is not None:
-            for row in resume.history:  # the driver may have died before it heard of the last ones
-                report(row, resume)
+        history = resume.history if resume is not None else []
+        epochs = EpochsWriter(checkpoint, job, configuration.epochs, place, history) if team.leads else None
+        for row in history:  # the driver may have died before it heard of the last ones
+            report(row, resume or Progress())
         trained = train(
             job, family, configuration, data, keep_and_report, resume, keep=keep, team=team, part=gpus or 1.0
         )
@@ -161,6 +165,8 @@ def train_member(
             with atomic_folder(folder) as partial:
                 Trained(job, family, configuration, data, *trained, team.size).write(partial)
             checkpoint.unlink(missing_ok=True)
+        if epochs is not None:
+            epochs.remove()
     team.agree(None)  # the others wait for the files
     return finished_card(folder, job, digest)
 

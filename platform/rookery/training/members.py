@@ -17,6 +17,7 @@ from rookery.training.arithmetic import arithmetic
 from rookery.training.card import CARD, Card, finished_card
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, find_device, load_data
+from rookery.training.epochs_writer import EpochsWriter
 from rookery.training.job import TrainingJob
 from rookery.training.loop import train_pack
 from rookery.training.member import Trained
@@ -122,6 +123,7 @@ def _begin(
     def keep_and_report(metrics: Metrics, progress: Progress) -> None:
         if time.monotonic() - kept > PACK_KEEP_SECONDS:
             keep(progress)
+        epochs.add(metrics)
         task.report(metrics, progress)
 
     def end(trainee: Trainee) -> None:
@@ -133,11 +135,13 @@ def _begin(
                 what = task.job, family, c, data, trainee.network, trainee.progress
                 Trained(*what, pack=n_pack).write(partial)
             task.checkpoint.unlink(missing_ok=True)
+        epochs.remove()
         task.on_end(finished_card(task.folder, task.job, configuration_hash(family.name, c)))
 
     shape = blueprint(family, c, len(data.survey.bands), data.target.n_columns)  # refuses a giant
     resume = load_checkpoint(task.checkpoint, task.job, shape, n_train=len(data.rows["train"]))
-    if resume is not None:
-        for row in resume.history:  # the driver may have died before it heard of the last ones
-            task.report(row, resume)
+    history = resume.history if resume is not None else []
+    epochs = EpochsWriter(task.checkpoint, task.job, c.epochs, data.target_n.device, history)
+    for row in history:  # the driver may have died before it heard of the last ones
+        task.report(row, resume or Progress())
     return Trainee.begin(task.job, family, c, data, keep_and_report, resume=resume, keep=keep, on_end=end)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rookery.compute.retry import PATIENCE_SECONDS, keep_trying, reason
+from rookery.training.epochs_file import SUFFIX
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_file, atomic_folder
 
@@ -62,7 +63,7 @@ class RemoteFolder:
         self._scheme, self._root = scheme, f"/{rest}" if scheme == "file" else rest
         digest = hashlib.sha256(self.url.encode()).hexdigest()[:12]
         self.mirror = cache_folder() / "studies" / f"{rest.rsplit('/', 1)[-1]}-{digest}"
-        self._put_at = 0.0
+        self._put_at: dict[str, float] = {}
 
     @cached_property
     def _files(self) -> Any:
@@ -199,11 +200,20 @@ class RemoteFolder:
         if self.read(f"members/{member}/{CARD}") is None:
             for path in sorted(folder.iterdir(), key=lambda path: (path.name == CARD, path.name)):
                 self.publish(f"members/{member}/{path.name}")
-        self.remove(f"running/{member}.safetensors")
+        for suffix in (".safetensors", SUFFIX):
+            self.remove(f"running/{member}{suffix}")
 
     def fetch_checkpoint(self, member: str) -> None:
         """Bring a member's checkpoint, unless the one here is younger."""
-        name = f"running/{member}.safetensors"
+        self._fetch_newer(f"running/{member}.safetensors")
+
+    def fetch_epochs(self) -> None:
+        """Bring what networks in training told of their epochs when they last put a checkpoint."""
+        for name in self.names("running"):
+            if name.endswith(SUFFIX):
+                self._fetch_newer(f"running/{name}")
+
+    def _fetch_newer(self, name: str) -> None:
         local = self.mirror / name
         info = self._patient(lambda: self._files.get_file_info(self._at(name)))
         if info.mtime_ns is None or (local.is_file() and local.stat().st_mtime_ns >= info.mtime_ns):
@@ -212,13 +222,16 @@ class RemoteFolder:
             self._keep(local, content)
 
     def publish_checkpoint(self, member: str, *, now: bool = False) -> None:
-        """Put a member's checkpoint when it is time. Storage that is away costs the put, not the training."""
-        local = self.mirror / "running" / f"{member}.safetensors"
-        if (not now and time.monotonic() - self._put_at < UPLOAD_SECONDS) or not local.is_file():
+        """Put a member's checkpoint and epochs when it is time. Storage that is away costs the put alone."""
+        paths = [self.mirror / "running" / f"{member}{suffix}" for suffix in (".safetensors", SUFFIX)]
+        last = self._put_at.get(member, -UPLOAD_SECONDS)
+        if (not now and time.monotonic() - last < UPLOAD_SECONDS) or not paths[0].is_file():
             return
-        self._put_at = time.monotonic()
+        self._put_at[member] = time.monotonic()
         try:
-            self.put(f"running/{member}.safetensors", local.read_bytes(), seconds=10.0 if now else 0.0)
+            for path in paths:
+                if path.is_file():
+                    self.put(f"running/{path.name}", path.read_bytes(), seconds=10.0 if now else 0.0)
         except InputError as error:
             logger.warning("%s; the checkpoint stays on this machine for now", error)
 
@@ -302,6 +315,7 @@ def local_study(path: str | Path) -> Path:
         return Path(path)
     remote = open_remote_folder(str(path))
     remote.fetch_members()
+    remote.fetch_epochs()
     return remote.mirror
 
 

@@ -69,6 +69,23 @@ def test_a_checkpoint_is_fetched_unless_the_one_here_is_younger(remote, tmp_path
     assert remote.read("running/0001.safetensors") == b"epoch 2"
 
 
+def test_epochs_go_and_come_with_the_checkpoint(remote, tmp_path, monkeypatch):
+    for member in ("0001", "0002"):
+        for suffix in (".safetensors", ".epochs.jsonl"):
+            local = remote.mirror / "running" / f"{member}{suffix}"
+            local.parent.mkdir(parents=True, exist_ok=True)
+            local.write_bytes(member.encode())
+        remote.publish_checkpoint(member)  # a pack's are put one after the other
+    there = elsewhere(remote, tmp_path, monkeypatch)
+    there.fetch_epochs()
+    found = {path.name: path.read_bytes() for path in (there.mirror / "running").iterdir()}
+    assert found == {"0001.epochs.jsonl": b"0001", "0002.epochs.jsonl": b"0002"}
+    (remote.mirror / "members" / "0001").mkdir(parents=True)
+    (remote.mirror / "members" / "0001" / "card.json").write_bytes(b"{}")
+    remote.publish_member("0001")
+    assert remote.names("running") == ["0002.epochs.jsonl", "0002.safetensors"]
+
+
 def test_a_checkpoint_that_cannot_be_put_stays_here_with_a_warning(remote, tmp_path, caplog):
     local = remote.mirror / "running" / "0001.safetensors"
     local.parent.mkdir(parents=True)

@@ -1,4 +1,5 @@
 import importlib.util
+import json
 import os
 import resource
 import shutil
@@ -73,6 +74,22 @@ def test_status_tells_what_there_is(study: Study) -> None:
     assert found["networks"] == 1
     assert found["device_hours"] == pytest.approx(15.0 / 3600)  # the running one's come when it ends
     assert (found["energy_kilowatt_hours"], found["energy_known_of"]) == (100 / 3.6e6, 1)
+
+
+def test_status_tells_how_networks_in_training_stand(study: Study) -> None:
+    head = {
+        "member": "0003", "family": "pelican", "seed": 1, "metric": "validation_log_loss",
+        "direction": "minimize", "epochs": 9, "device": "cpu", "host": "a", "process": 1, "began": 1000.0,
+    }  # fmt: skip
+    rows = [{"epoch": 1, "validation_log_loss": 0.7}, {"epoch": 2, "validation_log_loss": 0.8}]
+    for member in ("0003", "0002"):  # of the other one the trial has ended
+        file = study.path / "running" / f"{member}.epochs.jsonl"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("\n".join(json.dumps(line) for line in [head | {"member": member}, *rows]) + "\n")
+    (told,) = api.status(study.path)["running_networks"]
+    assert {name: told[name] for name in ("member", "epoch", "epochs", "value", "best", "stalled")} == {
+        "member": "0003", "epoch": 2, "epochs": 9, "value": 0.8, "best": 0.7, "stalled": True,
+    }  # fmt: skip
 
 
 def test_ledger_has_a_row_for_every_begun_trial(study: Study) -> None:

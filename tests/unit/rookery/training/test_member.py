@@ -324,7 +324,7 @@ def test_full_disk_is_named_and_keeps_the_checkpoint(
     job, path = make_job(), tmp_path / "running.safetensors"
     with pytest.raises(InputError, match=r"0000: cannot be written \(No space left on device\)"):
         train_member(job, tmp_path / "0000", path, quiet)
-    assert [file.name for file in tmp_path.iterdir()] == ["running.safetensors"]
+    assert {file.name for file in tmp_path.iterdir()} == {"running.safetensors", "running.epochs.jsonl"}
     monkeypatch.undo()
     reported: list[int] = []
     card = train_member(job, tmp_path / "0000", path, lambda row, _: reported.append(row["epoch"]))
