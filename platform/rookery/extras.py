@@ -18,7 +18,7 @@ MODULES = {
     "rail": ("rail",),
     "energy": ("pynvml",),
     "postgresql": ("psycopg",),
-    "dashboard": ("optuna_dashboard",),
+    "dashboard": ("dash", "dash_ag_grid", "waitress", "optuna_dashboard"),
 }
 """The modules that each extra brings; one of several is listed where it is told first."""
 

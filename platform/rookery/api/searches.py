@@ -275,21 +275,21 @@ def status(path: PathLike) -> dict[str, Any]:
 
 
 def dashboard(
-    study: PathLike,
+    paths: Sequence[PathLike],
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
     token: str | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve optuna-dashboard on a study, running or finished.
+    """Serve pages of studies, campaigns and ensembles, running or finished; writes nothing.
 
     See :func:`rookery.dashboard.serve`.
 
     Parameters
     ----------
-    study
-        Study folder, or its URL.
+    paths
+        Folders of studies, campaigns or bundles, folders that hold any number of them, or their URLs.
     host
         Address to listen on.
     port
@@ -300,7 +300,9 @@ def dashboard(
     announce
         Called with the page's address once the server listens.
     """
+    from rookery.campaigns.remote import local_campaign
     from rookery.dashboard import serve
-    from rookery.search.storage.remote_folder import local_study
+    from rookery.search.storage.remote_folder import is_url, local_study
 
-    serve(local_study(study), host=host, port=port, token=token or os.environ.get(TOKEN), announce=announce)
+    folders = [(local_campaign(str(path)) if is_url(path) else None) or local_study(path) for path in paths]
+    serve(folders, host=host, port=port, token=token or os.environ.get(TOKEN), announce=announce)

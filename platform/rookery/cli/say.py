@@ -170,7 +170,7 @@ def cluster(text: str, given: Given) -> None:
 
 def dashboard(url: str, given: Given) -> None:
     """Tell where the page is."""
-    typer.echo(f"{url} shows {given['study']}; end with Ctrl-C")
+    typer.echo(f"{url} shows {', '.join(map(str, given['paths']))}; end with Ctrl-C")
 
 
 def doctor(report: "DoctorReport", given: Given) -> None:

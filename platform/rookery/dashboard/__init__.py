@@ -1,4 +1,4 @@
-"""The web page of a study: optuna-dashboard on the study's own storage, for looking only."""
+"""The web pages of studies, campaigns and bundles, for looking only."""
 
 from rookery.dashboard.server import Dashboard, make_server, serve
 

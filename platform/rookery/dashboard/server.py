@@ -4,15 +4,15 @@ import logging
 import re
 import secrets
 import socket
+import threading
 import webbrowser
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from rookery.dashboard.guard import SHORTEST, Guard, is_address, is_loopback
-from rookery.dashboard.storage import open_storage
+from rookery.dashboard.optuna_pages import OptunaPages
+from rookery.dashboard.sources import check_roots
 from rookery.extras import missing
 from rookery_ensembles.errors import fail
 
@@ -20,20 +20,41 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 logger = logging.getLogger(__name__)
+_THREADS = 8
+_UPDATE = "/_dash-update-component"
+"""What pages ask when data or controls change: the one request that is no GET, and it writes nothing."""
 
 
-class Dashboard(ThreadingMixIn, WSGIServer):
-    """A server that answers each request in a thread of its own, so that a slow plot stops nobody."""
+class Dashboard:
+    """A server that answers requests side by side, so that a slow page stops nobody."""
 
-    daemon_threads = True
-    token: str | None = None
-    """What a visitor must show; None where only this machine can ask."""
+    def __init__(self, application: "WSGIApplication", host: str = "127.0.0.1", port: int = 8080) -> None:
+        import waitress
+
+        self.token: str | None = None
+        """What a visitor must show; None where only this machine can ask."""
+        self._application = application
+        self._socket = _listening(host, port)
+        self.server_address: tuple[str, int] = self._socket.getsockname()[:2]
+        self._map: dict[int, Any] = {}
+        self._waitress = waitress.create_server(
+            self._answer, sockets=[self._socket], map=self._map, threads=_THREADS, ident=None,
+            channel_timeout=60, clear_untrusted_proxy_headers=True,
+        )  # fmt: skip
+        self._stop = threading.Event()
+        self._stopped = threading.Event()
+        self._stopped.set()
+
+    def __enter__(self) -> "Dashboard":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server_close()
 
     @property
     def bound(self) -> str:
         """The address that it listens on."""
-        host = self.server_address[0]
-        return host.decode() if isinstance(host, bytes | bytearray) else str(host)
+        return self.server_address[0]
 
     @property
     def url(self) -> str:
@@ -42,29 +63,70 @@ class Dashboard(ThreadingMixIn, WSGIServer):
         shown = "" if self.token is None else f"?token={self.token}"
         return f"http://{name}:{self.server_address[1]}/{shown}"
 
-    def server_bind(self) -> None:
-        """Bind the socket, without asking a name server who we are."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = "localhost", self.server_address[1]
-        self.setup_environ()
+    def set_app(self, application: "WSGIApplication") -> None:
+        """Answer by another application from now on."""
+        self._application = application
+
+    def serve_forever(self, poll_interval: float = 0.5) -> None:
+        """Answer until :meth:`shutdown` is called from another thread."""
+        from waitress import wasyncore
+
+        self._stopped.clear()
+        try:
+            while not self._stop.is_set():
+                wasyncore.loop(timeout=poll_interval, map=self._map, count=1)
+        finally:
+            self._stopped.set()
+
+    def shutdown(self) -> None:
+        """End :meth:`serve_forever`, and wait until it has ended."""
+        self._stop.set()
+        self._waitress.pull_trigger()
+        self._stopped.wait()
+
+    def server_close(self) -> None:
+        """Close all connections."""
+        self._waitress.task_dispatcher.shutdown(timeout=5)
+        for channel in list(self._map.values()):
+            channel.close()
+        self._waitress.close()
+        self._socket.close()
+
+    def _answer(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        return self._application(environ, start_response)
 
 
-class _QuietHandler(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        logger.debug(format, *args)
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises
+    ------
+    InputError
+        When the address cannot be listened on.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, port))
+        found.listen(128)
+    except (OSError, OverflowError) as error:
+        found.close()
+        reason = getattr(error, "strerror", None) or error
+        rule = f"cannot be listened on ({reason}); choose another port or host"
+        raise fail(f"{host}, port {port}", rule) from error
+    return found
 
 
 def make_server(
-    study: str | Path, *, host: str = "127.0.0.1", port: int = 8080, token: str | None = None
+    *paths: str | Path, host: str = "127.0.0.1", port: int = 8080, token: str | None = None
 ) -> Dashboard:
-    """Return a server of a study's dashboard, listening but not yet answering.
+    """Return a server of the dashboard, listening but not yet answering.
 
     Parameters
     ----------
-    study
-        The study's folder. Nothing in it is changed or created.
+    paths
+        Folders of studies, campaigns or bundles, or of any number of them. Nothing in them is changed.
     host
         Address to listen on; the default can be reached from this machine only.
     port
@@ -76,36 +138,33 @@ def make_server(
     Raises
     ------
     InputError
-        When the folder is no study, it has no trials yet, the extra ``dashboard`` is not
-        installed, the token is too simple, or the address cannot be listened on.
+        When a folder does not exist, the extra ``dashboard`` is not installed, the token is too simple, or
+        the address cannot be listened on.
     """
     if token is not None and not re.fullmatch(rf"[A-Za-z0-9_-]{{{SHORTEST},}}", token):
         raise fail("--token", f"must be at least {SHORTEST} of the characters A-Z a-z 0-9 _ -")
+    roots = check_roots(paths)
     try:
-        from optuna_dashboard import wsgi
+        from rookery.dashboard.app import make_app
+        from rookery.dashboard.viewer import Viewer
     except ImportError as error:
-        raise missing("rookery dashboard", "dashboard", error.name or "optuna_dashboard") from error
-    storage = open_storage(Path(study))
-    try:
-        server = Dashboard((host, port), _QuietHandler)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        rule = f"cannot be listened on ({reason}); choose another port or host"
-        raise fail(f"{host}, port {port}", rule) from error
-    studies = [storage.get_study_id_from_name(study.study_name) for study in storage.get_all_studies()]
-    home = f"/dashboard/studies/{studies[0]}" if len(studies) == 1 else "/dashboard"
+        raise missing("rookery dashboard", "dashboard", error.name or "dash") from error
+    viewer = Viewer(roots)
+    optuna = OptunaPages(viewer.fleet)
+    pages = make_app(viewer, optuna=optuna.study() is not None).server
+    server = Dashboard(_only_looking(pages, optuna), host, port)
     server.token = token
     names: frozenset[str] | None = frozenset()
     if not is_loopback(server.bound):
         server.token = token or secrets.token_urlsafe(32)
         names = None if is_address(host) else frozenset({host.lower(), server.bound})
     cookie = f"rookery_dashboard_{server.server_address[1]}"  # cookies do not tell ports apart
-    server.set_app(Guard(_only_looking(wsgi(storage), home), names, server.token, cookie))
+    server.set_app(Guard(_only_looking(pages, optuna), names, server.token, cookie))
     return server
 
 
 def serve(
-    study: str | Path,
+    paths: Sequence[str | Path],
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
@@ -113,11 +172,11 @@ def serve(
     open_browser: bool = False,
     announce: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve a study's dashboard until interrupted (Ctrl-C).
+    """Serve the dashboard until interrupted (Ctrl-C).
 
     Parameters
     ----------
-    study, host, port, token
+    paths, host, port, token
         As :func:`make_server` takes them.
     open_browser
         Whether to open the page in the user's browser.
@@ -129,7 +188,7 @@ def serve(
     InputError
         As :func:`make_server` does.
     """
-    with make_server(study, host=host, port=port, token=token) as server:
+    with make_server(*paths, host=host, port=port, token=token) as server:
         if announce is not None:
             announce(server.url)
         if open_browser:
@@ -137,19 +196,18 @@ def serve(
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            logger.info("dashboard of %s stopped", study)
+            logger.info("dashboard of %s stopped", ", ".join(map(str, paths)))
 
 
-def _only_looking(application: "WSGIApplication", home: str) -> "WSGIApplication":
-    """Refuse every request that would change the study, such as deleting it; lead "/" to `home`."""
+def _only_looking(pages: "WSGIApplication", optuna: OptunaPages) -> "WSGIApplication":
+    """Refuse every request that would change a study, such as deleting it."""
 
     def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if environ["PATH_INFO"] in ("", "/"):
-            start_response("302 Found", [("Location", home)])
-            return []
-        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-            return application(environ, start_response)
-        start_response("403 Forbidden", [("Content-Type", "application/json")])
-        return [b'{"reason": "This dashboard shows a study and changes nothing in it."}']
+        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+        if method not in ("GET", "HEAD") and not (method == "POST" and path == _UPDATE):
+            start_response("403 Forbidden", [("Content-Type", "application/json")])
+            return [b'{"reason": "This dashboard shows studies and changes nothing in them."}']
+        inside = optuna if optuna.answers(path) else pages
+        return inside(environ, start_response)
 
     return guarded

@@ -8,7 +8,7 @@ is read by Python's library alone; the tables are Optuna's.
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,12 +91,12 @@ def read_census(
     InputError
         When the database cannot be opened or read.
     """
-    with _own_file(folder) if storage is None else _database(folder, storage) as ask:
+    with asking(folder, storage) as ask:
         if ask is None:
             return []
         trials = {}
         for identity, number, state, started, ended in ask(_TRIALS, study=study):
-            trial = TrialRecord(number, state.lower(), _local(started), _local(ended))
+            trial = TrialRecord(number, state.lower(), local_time(started), local_time(ended))
             if not is_whole(number) or number < 0 or trial.state not in STATES:
                 raise ValueError(f"trial {number!r} is {state!r}")
             trials[identity] = trial
@@ -109,18 +109,26 @@ def read_census(
                 raise ValueError(f"`{key}` must be {rule}, but is {value!r}")
             trials[identity].attributes[key] = value
         for identity, value, kind in ask(_VALUES, study=study):
-            trials[identity].value = _number(value, kind)
+            trials[identity].value = as_number(value, kind)
         for identity, step in ask(_LAST_STEPS, study=study):
             trials[identity].last_step = int(step)
         for identity, step, value, kind in ask(_STEPS, study=study):
             if step == trials[identity].last_step:
-                trials[identity].last_value = _number(value, kind)
+                trials[identity].last_value = as_number(value, kind)
         for identity, value in ask(_PARAMETER, study=study, parameter=parameter):
             trials[identity].parameter = float(value)
         for trial in trials.values():
             if trial.state == "complete" and trial.value is None:
                 raise ValueError(f"trial {trial.number} is complete and has no value")
     return sorted(trials.values(), key=lambda trial: trial.number)
+
+
+def asking(folder: Path, storage: str | None) -> AbstractContextManager[Ask | None]:
+    """Ask a study's database, as `read_census` does; None where no study is in it yet. Writes nothing.
+
+    What cannot be opened or read meanwhile is one `InputError`.
+    """
+    return _own_file(folder) if storage is None else _database(folder, storage)
 
 
 @contextmanager
@@ -184,7 +192,7 @@ def _database(folder: Path, storage: str) -> Iterator[Ask | None]:
         opened.engine.dispose()
 
 
-def _number(value: Any, kind: str) -> float:
+def as_number(value: Any, kind: str) -> float:
     """Return a value of Optuna's tables, where numbers that are not finite are told by their kind."""
     if kind in _ODD:
         return _ODD[kind]
@@ -193,7 +201,7 @@ def _number(value: Any, kind: str) -> float:
     return float(value)
 
 
-def _local(utc: datetime | str | None) -> datetime | None:
+def local_time(utc: datetime | str | None) -> datetime | None:
     """Return a time of Optuna's tables as a local one, as Optuna itself tells it."""
     found = datetime.fromisoformat(utc) if isinstance(utc, str) else utc
     return found and found.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)

@@ -10,17 +10,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler
 
 import pytest
 
 from rookery.dashboard import Dashboard, make_server, serve
 from rookery.dashboard.guard import Guard
+from rookery.dashboard.storage import open_storage
 from rookery_ensembles.errors import InputError
 
 optuna = pytest.importorskip("optuna", reason="needs the extra `dashboard`")
+pytest.importorskip("dash", reason="needs the extra `dashboard`")
 pytest.importorskip("optuna_dashboard", reason="needs the extra `dashboard`")
 optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+STUDY = """
+family: pelican
+space:
+  objective: {metric: validation_log_loss, direction: minimize}
+  parameters: {}
+"""
 
 
 def make_study(folder: Path, database: str = "study.db") -> Any:
@@ -37,7 +46,7 @@ def make_study(folder: Path, database: str = "study.db") -> Any:
 def study_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "x"
     folder.mkdir()
-    (folder / "study.yaml").write_text("family: pelican\n")
+    (folder / "study.yaml").write_text(STUDY)
     make_study(folder)
     return folder
 
@@ -68,11 +77,18 @@ def test_studies_are_listed_over_http(study_folder: Path) -> None:
         assert [trial["state"] for trial in detail["trials"]] == ["Complete"] * 3
 
 
-def test_opening_the_address_leads_to_the_page_of_the_study(study_folder: Path) -> None:
+def test_optunas_own_pages_are_at_their_own_addresses(study_folder: Path) -> None:
     server = make_server(study_folder, port=0)
-    with running(server), urllib.request.urlopen(server.url, timeout=20) as page:
-        assert page.url.endswith("/dashboard/studies/1")
+    with running(server), urllib.request.urlopen(server.url + "dashboard", timeout=20) as page:
         assert b"Optuna Dashboard" in page.read()
+
+
+def test_where_several_studies_are_shown_optunas_pages_say_so(study_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY)
+    with running(make_server(study_folder, tmp_path, port=0)) as server:
+        answer = ask(server, "/dashboard")
+        assert answer.status == 404
+        assert ask(server, "/").status == 200
 
 
 def test_server_listens_on_this_machine_only(study_folder: Path) -> None:
@@ -147,9 +163,9 @@ def test_elsewhere_a_token_is_asked_for_and_kept_in_a_cookie(study_folder: Path)
         cookie = set_cookie.partition(";")[0]
         assert ask(server, "/api/studies", Cookie=cookie).status == 200
         assert ask(server, "/api/studies", Cookie=cookie + "x").status == 403
-        assert ask(server, "/api/studies", Cookie="a=[; \x01").status == 403
+        assert ask(server, "/api/studies", Cookie="a=[;").status == 403
         with urllib.request.build_opener(urllib.request.HTTPCookieProcessor()).open(server.url) as page:
-            assert b"Optuna Dashboard" in page.read()
+            assert b"Rookery" in page.read()
 
 
 def test_under_a_name_others_are_refused_even_with_the_token() -> None:
@@ -157,8 +173,7 @@ def test_under_a_name_others_are_refused_even_with_the_token() -> None:
         start_response("200 OK", [])
         return [b"seen"]
 
-    server = Dashboard(("0.0.0.0", 0), WSGIRequestHandler)
-    server.set_app(Guard(inside, frozenset({"team.example.org"}), "t" * 16, "c"))
+    server = Dashboard(Guard(inside, frozenset({"team.example.org"}), "t" * 16, "c"), "0.0.0.0", 0)
     with running(server):
         assert ask(server, "/", Host="team.example.org:80", Cookie="c=" + "t" * 16).status == 200
         assert ask(server, "/", Host="team.example.org:80").status == 403
@@ -186,7 +201,7 @@ def test_requests_that_would_change_the_study_are_refused(study_folder: Path, me
 
 
 def test_a_search_goes_on_writing_while_the_dashboard_reads(tmp_path: Path) -> None:
-    (tmp_path / "study.yaml").write_text("family: pelican\n")
+    (tmp_path / "study.yaml").write_text(STUDY)
     study = make_study(tmp_path)
     with running(make_server(tmp_path, port=0)) as server:
         stop, answers = threading.Event(), []
@@ -206,7 +221,7 @@ def test_a_search_goes_on_writing_while_the_dashboard_reads(tmp_path: Path) -> N
 
 def test_storage_of_the_study_document_is_used(tmp_path: Path) -> None:
     make_study(tmp_path, "team.db")
-    (tmp_path / "study.yaml").write_text(f"storage: sqlite:///{tmp_path}/team.db\n")
+    (tmp_path / "study.yaml").write_text(STUDY + f"storage: sqlite:///{tmp_path}/team.db\n")
     with running(make_server(tmp_path, port=0)) as server:
         assert get_json(server, "api/studies")["study_summaries"][0]["study_name"] == "rookery"
     assert not (tmp_path / "study.db").exists()
@@ -215,40 +230,44 @@ def test_storage_of_the_study_document_is_used(tmp_path: Path) -> None:
 def test_folder_with_an_odd_name_is_served(tmp_path: Path) -> None:
     folder = tmp_path / "half & half? 100% #1"
     folder.mkdir()
-    (folder / "study.yaml").write_text("family: pelican\n")
+    (folder / "study.yaml").write_text(STUDY)
     make_study(tmp_path)
     (tmp_path / "study.db").rename(folder / "study.db")
     with running(make_server(folder, port=0)) as server:
         assert get_json(server, "api/studies")["study_summaries"][0]["study_name"] == "rookery"
 
 
-def test_folder_without_study_document_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"is no study: it must hold a study\.yaml"):
-        make_server(tmp_path, port=0)
-
-
-def test_missing_database_is_refused_and_not_created(tmp_path: Path) -> None:
-    (tmp_path / "study.yaml").write_text("family: pelican\n")
-    with pytest.raises(InputError, match=r"study\.db: the study's storage does not exist yet"):
-        make_server(tmp_path, port=0)
-    assert [file.name for file in tmp_path.iterdir()] == ["study.yaml"]
+def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no study, campaign, bundle or folder of them: nothing is there"):
+        make_server(tmp_path / "nowhere", port=0)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="it is no folder"):
+        make_server(tmp_path / "file", port=0)
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "status", "words"),
     [
-        (b"", r"study\.db.*holds no study yet"),
-        (b"not a database, but long enough to be read as one" * 40, "file is not a database"),
+        (None, 404, "the study's storage does not exist yet"),
+        (b"", 404, "holds no study yet"),
+        (b"not a database, but long enough to be read as one" * 40, 404, "file is not a database"),
     ],
 )
-def test_file_that_is_no_study_database_is_refused_unchanged(
-    tmp_path: Path, content: bytes, message: str
+def test_a_file_that_is_no_study_database_is_told_of_and_left_alone(
+    tmp_path: Path, content: bytes | None, status: int, words: str
 ) -> None:
-    (tmp_path / "study.yaml").write_text("family: pelican\n")
-    (tmp_path / "study.db").write_bytes(content)
-    with pytest.raises(InputError, match=message):
-        make_server(tmp_path, port=0)
-    assert (tmp_path / "study.db").read_bytes() == content
+    (tmp_path / "study.yaml").write_text(STUDY)
+    if content is not None:
+        (tmp_path / "study.db").write_bytes(content)
+    with running(make_server(tmp_path, port=0)) as server:
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            get_json(server, "api/studies")
+        assert refusal.value.code == status
+        assert words in refusal.value.read().decode()
+        refusal.value.close()
+        assert ask(server, "/").status == 200
+    assert not (tmp_path / "study.db").exists() or (tmp_path / "study.db").read_bytes() == content
+    assert {file.name for file in tmp_path.iterdir()} <= {"study.yaml", "study.db"}
 
 
 @pytest.mark.parametrize(
@@ -261,16 +280,16 @@ def test_file_that_is_no_study_database_is_refused_unchanged(
         ("storage: nosuchdb://host/name", "cannot be opened"),
     ],
 )
-def test_bad_study_document_is_refused(tmp_path: Path, document: str, message: str) -> None:
+def test_bad_study_document_is_an_error_of_its_storage(tmp_path: Path, document: str, message: str) -> None:
     (tmp_path / "study.yaml").write_text(document)
     with pytest.raises(InputError, match=message):
-        make_server(tmp_path, port=0)
+        open_storage(tmp_path)
 
 
 def test_password_of_a_storage_is_not_shown(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("storage: nosuchdb://ann:secret@host/name")
     with pytest.raises(InputError) as caught:
-        make_server(tmp_path, port=0)
+        open_storage(tmp_path)
     assert "secret" not in str(caught.value)
 
 
@@ -289,8 +308,10 @@ def test_port_out_of_range_is_refused(study_folder: Path, port: int) -> None:
         make_server(study_folder, port=port)
 
 
-def test_absent_optuna_dashboard_names_the_extra(study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
+def test_absent_dash_names_the_extra(study_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("rookery.dashboard.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "dash", None)
     with pytest.raises(InputError, match=r"pip install 'rookery-astro\[dashboard\]'"):
         make_server(study_folder, port=0)
 
@@ -305,6 +326,6 @@ def test_serving_announces_its_address_and_ends_on_interrupt(
     monkeypatch.setattr(Dashboard, "serve_forever", interrupted)
     monkeypatch.setattr("webbrowser.open", opened.append)
     announced: list[str] = []
-    serve(study_folder, port=0, open_browser=True, announce=announced.append)
+    serve([study_folder], port=0, open_browser=True, announce=announced.append)
     assert announced == opened
     assert announced[0].startswith("http://127.0.0.1:")

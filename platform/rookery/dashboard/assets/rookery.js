@@ -1,0 +1,81 @@
+// What tables and addresses need in the browser. No network: everything is served by the dashboard itself.
+var dagfuncs = (window.dashAgGridFunctions = window.dashAgGridFunctions || {});
+var dagcomponents = (window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {});
+
+dagfuncs.rookery_number = function (value) {
+  if (value === null || value === undefined || value === "") return "";
+  if (typeof value !== "number") return String(value);
+  if (Number.isInteger(value)) return value.toLocaleString("en");
+  const size = Math.abs(value);
+  return size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(2) : value.toPrecision(4);
+};
+dagfuncs.rookery_hours = function (value) {
+  if (value === null || value === undefined) return "";
+  if (value < 1 / 60) return (value * 3600).toPrecision(2) + " s";
+  if (value < 1) return Math.round(value * 60) + " min";
+  return value.toFixed(1) + " h";
+};
+dagfuncs.rookery_time = function (value) {
+  return value ? String(value).replace("T", " ").slice(0, 16) : "";
+};
+dagfuncs.rookery_done = function (a, b) {
+  return (a ? a[0] : -1) - (b ? b[0] : -1);
+};
+
+function go(event, href) {
+  if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  window.history.pushState({}, "", href);
+  window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+  window.scrollTo(0, 0);
+}
+dagcomponents.RookeryLink = function (props) {
+  const href = props.data && props.data[props.href];
+  if (!href) return String(props.value ?? "");
+  return React.createElement("a", { href: href, onClick: (event) => go(event, href) }, String(props.value ?? ""));
+};
+dagcomponents.RookeryState = function (props) {
+  const word = String(props.value ?? "");
+  return React.createElement("span", { className: "state " + word.replace(/[^a-z]/g, "-") }, word);
+};
+dagcomponents.RookeryProgress = function (props) {
+  if (!props.value) return null;
+  const [done, wanted] = props.value;
+  const words = wanted ? done + " of " + wanted : String(done);
+  const part = wanted ? Math.min(100, (100 * done) / wanted) : 0;
+  return React.createElement(
+    "span",
+    { className: "progress", title: words },
+    wanted ? React.createElement("span", { className: "bar" }, React.createElement("span", { style: { width: part + "%" } })) : null,
+    React.createElement("span", null, words)
+  );
+};
+
+window.dash_clientside = Object.assign({}, window.dash_clientside, {
+  rookery: {
+    // Choices and filters stand in the address, without a new entry in the browser's history.
+    remember: function (values, filters, ids) {
+      const address = new URL(window.location.href);
+      const given = window.dash_clientside.callback_context.inputs_list[0] || [];
+      given.forEach((one) => {
+        if (one.value !== undefined && one.value !== null) address.searchParams.set(one.id.name, one.value);
+      });
+      (window.dash_clientside.callback_context.inputs_list[1] || []).forEach((one) => {
+        if (one.value && Object.keys(one.value).length) address.searchParams.set("filter", JSON.stringify(one.value));
+        else if (one.value) address.searchParams.delete("filter");
+      });
+      if (address.href !== window.location.href) window.history.replaceState(window.history.state, "", address.href);
+      return window.dash_clientside.no_update;
+    },
+    theme: function (clicks, kept) {
+      const system = window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+      let theme = kept || system;
+      if (clicks && window.dash_clientside.callback_context.triggered.some((one) => one.prop_id.startsWith("theme-button"))) {
+        theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+      }
+      document.documentElement.dataset.theme = theme;
+      document.body.dataset.agThemeMode = theme;
+      return clicks ? theme : window.dash_clientside.no_update;
+    },
+  },
+});
