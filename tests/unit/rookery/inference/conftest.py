@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rookery.inference.write_ensemble import open_candidate, write_ensemble
+from rookery.inference.write_ensemble import write_ensemble
 from rookery.shift.domain import training_domain
 from rookery.surveys import Survey, new_galaxy_survey, open_split, open_survey, split_survey
 from rookery.surveys.equal_bins import EqualBins
+from rookery.training.candidate import open_candidate
 from rookery.training.job import TrainingJob
 from rookery.training.member import train_member
 from rookery_ensembles import Bundle
