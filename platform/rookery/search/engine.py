@@ -1,6 +1,9 @@
 """The engine of searches and campaigns: Ray Tune runs a queue's trials, as many at once as there is room."""
 
+from contextlib import nullcontext
+
 from rookery.compute.faults import storage_fault
+from rookery.compute.placement_groups import abandoned_places_freed
 from rookery.compute.resources import ResourcePlan
 from rookery.search.packs import PackedQueue, Stops, pack_size
 from rookery.search.trial_queue import Queue
@@ -56,5 +59,6 @@ def _tune(queue: Queue, plan: ResourcePlan) -> None:
         ),
     )
     queue.heartbeat()
-    tuner.fit()
+    with abandoned_places_freed() if plan.in_worker_group else nullcontext():
+        tuner.fit()
     queue.heartbeat()

@@ -68,14 +68,12 @@ def _run_in_worker_group(plan: TrialPlan) -> None:
     """Start a Ray Train worker group and pass the reports of its first worker on to Tune."""
     import ray.tune
     from ray.train import ControllerError, FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
-    from ray.train.torch import TorchTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
 
-    from rookery.search.worker_group import ListeningTorchConfig, device_error, own_error, tell_address
+    from rookery.search.worker_group import GroupTrainer, ListeningTorchConfig, device_error, own_error
 
-    tell_address()
     resources = {"CPU": plan.cpus} | ({"GPU": plan.gpus} if plan.gpus else {})
-    trainer = TorchTrainer(
+    trainer = GroupTrainer(
         _worker_loop,
         train_loop_config={"plan": plan.model_dump(mode="json")},
         torch_config=ListeningTorchConfig(),

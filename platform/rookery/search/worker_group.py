@@ -1,13 +1,11 @@
 """Ray Train worker groups whose processes hear SIGTERM and have the GPUs asked for; what they died of."""
 
-import os
 from typing import Any
 
-import ray
 from ray.train import ControllerError, WorkerGroupError
-from ray.train.torch import TorchConfig
+from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.torch.config import _TorchBackend
-from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.exceptions import UserExceptionWithTraceback
 
 from rookery.compute.interruption import listen
@@ -37,6 +35,16 @@ class ListeningTorchConfig(TorchConfig):
         return _ListeningTorchBackend
 
 
+class GroupTrainer(TorchTrainer):
+    """Ray's TorchTrainer without its cleaner: an actor more for each trial, which only a dashboard can tell
+    who is dead. The driver frees the places instead (:mod:`rookery.compute.placement_groups`).
+    """
+
+    def _create_default_callbacks(self) -> list[Any]:
+        made = super()._create_default_callbacks()
+        return [callback for callback in made if not isinstance(callback, PlacementGroupCleanerCallback)]
+
+
 def _take_device(gpus: float) -> None:
     """Refuse to go on without the GPUs that were asked for, and hide those that were not."""
     if gpus == 0:
@@ -57,13 +65,3 @@ def own_error(group: WorkerGroupError) -> str | None:
             text = str(error).strip()
             return f"{text.splitlines()[-1]}\n{text}"
     return None
-
-
-def tell_address() -> None:
-    """Let the controller of a worker group, and what it starts, know the cluster that they belong to.
-
-    Ray Train's cleaner, which frees the place of a group that was stopped, else looks for a cluster on its
-    machine, and gives up where there are several: the place would be taken for ever.
-    """
-    os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
-    ENV_VARS_TO_PROPAGATE.add("RAY_ADDRESS")
