@@ -16,8 +16,9 @@ demo: $(VENV)/.runtime    ## Search, train and combine networks on small simulat
 test: $(VENV)/.dev lint   ## Static checks and all quick tests (about 4 minutes)
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
 
+# Ray's waits ignore the signal that a test took too long: only the end of the process ends them.
 slow: $(VENV)/.dev        ## The slow tests: killed drivers, worker groups, clusters, the wheel, the demo
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup --timeout 900 --durations 10
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup --timeout 900 --timeout-method thread --durations 10
 
 rail: .venv-rail/.made    ## The stages of RAIL, run by RAIL beside its own estimators
 	.venv-rail/bin/python -m pytest tests/integration/test_rail.py --timeout 600

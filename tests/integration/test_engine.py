@@ -46,6 +46,7 @@ class Errands(Queue[LiveTrial]):
         return not (self._left or self._live)
 
 
+@pytest.mark.slow
 def test_trials_shorter_than_the_start_of_a_worker_use_every_place(ray_session, tmp_path, monkeypatch):
     def errand(config):
         import os

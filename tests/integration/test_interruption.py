@@ -91,6 +91,7 @@ def test_a_driver_told_to_end_stops_within_seconds_and_says_how_to_go_on(survey,
     assert optuna.trial.TrialState.FAIL not in states
 
 
+@pytest.mark.xdist_group("ray")
 def test_two_workers_train_one_network_as_one_worker_would(survey, ray_session, tmp_path):
     fixed = {"epochs": 3, "days_per_column": 8, "merged_blocks": 2, "dropout": 0.0, "batch_size": 16}
     options = {"survey": survey.path, "split": "half", "trials": 1, "pruner": "none", "fixed": fixed}

@@ -74,6 +74,7 @@ def test_members_hold_history_and_out_of_sample_predictions(study, survey):
     assert list((study / "running").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_continuing_adds_trials_and_repeats_none(survey, ray_session, tmp_path):
     search(survey, tmp_path / "study", trials=1)
     before = trials(tmp_path / "study")
@@ -90,6 +91,7 @@ def test_a_study_with_all_its_trials_starts_nothing(study, survey):
     assert result.counts.complete == 3
 
 
+@pytest.mark.slow
 def test_a_failing_trial_records_its_error_and_stops_nothing(survey, ray_session, tmp_path):
     # Three halvings of 176 / 44 = 4 columns cannot be: the configuration of each such trial is refused.
     space = tmp_path / "space.yaml"
@@ -141,6 +143,7 @@ def test_folds_give_each_development_object_one_out_of_fold_prediction(survey, r
     assert [m.weight for m in ensemble.bundle.members] == pytest.approx([1 / 3] * 3)
 
 
+@pytest.mark.slow
 def test_from_members_to_a_report(study, survey, tmp_path):
     ensemble = api.ensemble(study, out=tmp_path / "bundle")
     predictions = api.predict(tmp_path / "bundle", survey.path, tmp_path / "all.parquet")
@@ -204,6 +207,7 @@ def test_a_pruned_trial_in_a_worker_group_frees_its_place(survey, ray_session, t
     assert result.counts.failed == 0
 
 
+@pytest.mark.slow
 def test_trials_that_train_as_packs_end_as_others_do(survey, ray_session, tmp_path):
     result = search(
         survey, tmp_path / "packs", trials=5, execution="pack", pack=3, pruner="median", concurrent=1

@@ -65,6 +65,7 @@ def run(work):
 
 
 @pytest.mark.parametrize("work", ["lose_the_raylet", "a_call_into_ray_that_fails_first"])
+@pytest.mark.slow
 def test_work_in_the_main_thread_ends_in_order_with_an_error_that_its_caller_may_catch(work):
     done = run(f"session({work})")
     assert done.returncode == 0, done.stderr
@@ -81,6 +82,7 @@ def test_work_in_the_main_thread_ends_in_order_with_an_error_that_its_caller_may
     ],
     ids=["work that heeds no interruption", "another thread", "interruptions ignored"],
 )
+@pytest.mark.slow
 def test_work_that_cannot_be_interrupted_ends_with_its_process_and_one_error(work):
     done = run(work)
     assert done.returncode == 2
@@ -89,6 +91,7 @@ def test_work_that_cannot_be_interrupted_ends_with_its_process_and_one_error(wor
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_work_beside_a_sound_ray_is_left_alone_and_its_own_errors_are_kept():
     assert run("session(lambda: time.sleep(3))").stdout == "worked\n"
     done = run("session(another_error)")

@@ -61,6 +61,7 @@ def test_training_goes_on_when_its_folder_comes_back(
     assert {row[STEP] for row in disturbed[:-1]} == {1, 2, 3, 4}
 
 
+@pytest.mark.slow
 def test_folder_that_stays_away_halts_the_study(
     make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

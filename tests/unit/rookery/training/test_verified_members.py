@@ -110,6 +110,7 @@ def test_members_of_older_versions_have_no_digests_of_predictions(study: Study, 
     assert build_ensemble(study, tmp_path / "bundle").bundle.members
 
 
+@pytest.mark.slow
 def test_two_predictions_of_one_output_at_the_same_time_leave_one_whole(
     study: Study, tiny_survey: Survey, tmp_path: Path
 ) -> None:
