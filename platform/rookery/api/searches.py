@@ -24,6 +24,8 @@ def search(
     study: PathLike,
     trials: Count,
     search_for: Literal["member", "ensemble"] = "member",
+    device_hours: Annotated[float, Between(0)] | None = None,
+    tolerance: Annotated[float, Between(0)] | None = None,
     concurrent: Count | None = None,
     address: str | None = None,
     execution: Literal["auto", "train", "actor", "pack"] = "auto",
@@ -68,6 +70,11 @@ def search(
     search_for
         What the sampler looks for: the best member, or the best ensemble, where a trial is worth what it adds
         to the ensemble of all.
+    device_hours
+        Begin no more trials once all have taken so many hours of devices.
+    tolerance
+        With --for ensemble: begin no more trials once the next one is expected to add less to the ensemble,
+        in nats of log loss.
     concurrent
         Trials at once; by default all that fit.
     address
@@ -120,10 +127,12 @@ def search(
     from rookery.networks.family import load_family
     from rookery.search.creation import create_or_open_study
     from rookery.search.driver import planning_folder, run_search
+    from rookery.search.limits import Limits
     from rookery.search.space import find_space, load_space
     from rookery.surveys import open_survey
     from rookery.training.target import chosen_target
 
+    limits = Limits(device_hours, tolerance)
     path = find_space(space)
     family = load_family(load_space(path).family)
     loaded = load_space(path, family.configuration).fix(dict(fixed or {}), family.configuration)
@@ -153,6 +162,7 @@ def search(
         return run_search(
             opened,
             n_trials=trials,
+            limits=limits,
             concurrent=concurrent,
             cpus_per_trial=cpus_per_trial,
             gpus_per_trial=gpus_per_trial,

@@ -91,6 +91,8 @@ def _of_study(found: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if waiting:
         rows.append(("queued", f"{count(waiting, 'configuration')}, which further trials try first"))
+    if "ensemble" in found:
+        rows.append(("ensemble", _ensemble(found["ensemble"])))
     for path, trust in found["trust_in_earlier_studies"].items():
         rows.append((f"trust in {path}", f"{trust:.0%}"))
     name = "to be resumed" if found["driver_alive"] is False else "running"
@@ -109,6 +111,22 @@ def _of_study(found: dict[str, Any]) -> list[tuple[str, str]]:
     if found["trials_per_hour"] is not None:
         rows.append(("rate", f"{amount(found['trials_per_hour'])} trials an hour"))
     return rows
+
+
+def _ensemble(found: Mapping[str, Any]) -> str:
+    """Return how the ensemble's score fell with device time, in words."""
+    from rookery.words import duration
+
+    curve = found["curve"]
+    if not curve:
+        return "no trial has ended yet"
+    last = curve[-1]
+    half = [point for point in curve if point["device_hours"] <= last["device_hours"] / 2]
+    told = [f"log loss {last['score']:.5g} after {duration(3600 * last['device_hours'])} of devices"]
+    told += [f"{half[-1]['score']:.5g} after half of it"] if half else []
+    if found["expected_gain"] is not None:
+        told.append(f"the next trial is expected to lower it by {found['expected_gain']:.2g}")
+    return "; ".join(told)
 
 
 def _counts(numbers: Mapping[str, int]) -> str:

@@ -19,8 +19,9 @@ from pydantic import ValidationError
 from rookery.networks.family import FREE_IN_PACKS, load_family
 from rookery.search.attributes import INFEASIBLE
 from rookery.search.constraints import MOST_IN_A_ROW
-from rookery.search.ensemble_gains import EnsembleGains
+from rookery.search.ensemble_gains import EnsembleGains, MemberLikelihoods
 from rookery.search.jobs import trial_jobs
+from rookery.search.limits import Limits, ended_trials
 from rookery.search.listeners import CostsOfTrials, FirstFailures, Listener
 from rookery.search.proposals import Proposals
 from rookery.search.reconcile import attempts, forget_checkpoints, reconcile
@@ -50,20 +51,27 @@ class _Live(LiveTrial):
     """What each step took; of those before its driver was killed, too, once its worker resumes."""
 
 
-def open_ask_tell(study: Study, n_trials: int) -> "AskTell":
-    """Open a study for a driver that brings it to `n_trials` trials: what a killed one left is set right."""
+def open_ask_tell(
+    study: Study, n_trials: int, *, limits: Limits | None = None, likelihoods: MemberLikelihoods | None = None
+) -> "AskTell":
+    """Open a study for a driver that brings it to `n_trials` trials: what a killed one left is set right.
+
+    `limits` may end it before; for `likelihoods` see :class:`rookery.search.ensemble_gains.EnsembleGains`.
+    """
     opened = study.optuna_study(single_writer=not study.shared)
     drivers = drivers_of(study, opened)
     with drivers.turn():
         existing = opened.get_trials(deepcopy=False)
         begun = [trial for trial in existing if trial.state is not TrialState.WAITING]
-        gains = EnsembleGains(study) if study.document.search_for == "ensemble" else None
+        gains = EnsembleGains(study, likelihoods) if study.document.search_for == "ensemble" else None
         proposals = Proposals(study.document, opened, len(begun), gains)
         proposals.enqueue_first(existing)
     ask_tell = AskTell(study, opened, proposals, drivers, n_trials, gains)
     # Of several drivers' trials, those whose driver died are taken up later.
     mine = [trial for trial in begun if trial.state is not TrialState.RUNNING or not drivers.shared]
     ask_tell.take_over(mine, asked=begun)
+    ask_tell.limits = limits or Limits()
+    ask_tell.has_enough()
     return ask_tell
 
 
@@ -82,6 +90,9 @@ class AskTell(Queue[_Live]):
         super().__init__()
         self.study, self.optuna = study, optuna_study
         self.n_trials = n_trials if proposals.most is None else min(n_trials, proposals.most)
+        self.limits = Limits()
+        self.enough: str | None = None
+        """Which of the limits ended the search before it had its number of trials."""
         self.counts = TrialCounts()
         self.listeners: list[Listener] = [CostsOfTrials(), FirstFailures()]
         self._proposals, self._drivers, self._gains = proposals, drivers, gains
@@ -108,6 +119,21 @@ class AskTell(Queue[_Live]):
     def left(self) -> int:
         """Return how many trials are still to be run or finished."""
         return max(0, self.n_trials - self._asked) + len(self._orphans)
+
+    def has_enough(self) -> bool:
+        """Whether one of the limits is reached: then no more trials are asked for."""
+        if self.enough is None and self.limits.any:
+            lag = self.study.document.deterministic
+            last = None if lag is None else self._asked - lag
+            ended = ended_trials(filter(self._counts, self.optuna.get_trials(deepcopy=False)), last)
+            self.enough = self.limits.reached(ended, self._running_seconds())
+        if self.enough is not None:
+            self.n_trials = min(self.n_trials, self._asked)
+        return self.enough is not None
+
+    def _running_seconds(self) -> float:
+        steps = (step for live in self._live.values() for step in live.spent.values())
+        return sum(step.get("seconds", 0.0) for step in steps)
 
     def running_trials(self) -> list[RunningTrial]:
         """Return how far the running trials are."""
@@ -213,7 +239,7 @@ class AskTell(Queue[_Live]):
         """Ask for one more trial, unless the study has them all."""
         with self._drivers.turn():
             self._refresh()
-            if self._asked >= self.n_trials:
+            if self._asked >= self.n_trials or self.has_enough():
                 return None
             trial = self._proposals.ask(self._asked)
             self._asked += 1

@@ -12,6 +12,7 @@ from rookery.compute.resources import ResourcePlan, plan_resources
 from rookery.compute.session import listen_to_sigterm, ray_session
 from rookery.search.ask_tell import AskTell, open_ask_tell
 from rookery.search.engine import run_trials
+from rookery.search.limits import Limits
 from rookery.search.progress import SearchProgress
 from rookery.search.study import Study, driver_lock
 from rookery.search.telemetry import Telemetry
@@ -36,6 +37,7 @@ def run_search(
     study: Study,
     *,
     n_trials: int,
+    limits: Limits | None = None,
     concurrent: int | None = None,
     cpus_per_trial: float = 1,
     gpus_per_trial: float | None = None,
@@ -52,6 +54,8 @@ def run_search(
     ----------
     study
         From :func:`rookery.search.creation.create_or_open_study`.
+    limits
+        What may end it before.
     concurrent, cpus_per_trial, gpus_per_trial, autoscaling
         See :func:`rookery.compute.resources.plan_resources`.
     address
@@ -65,8 +69,9 @@ def run_search(
     Raises
     ------
     InputError
-        When another driver holds the study, the cluster cannot be reached, no trial fits on it, or
-        no trial can go on (a full disk, a survey that changed).
+        When another driver holds the study, the cluster cannot be reached, no trial fits on it,
+        no trial can go on (a full disk, a survey that changed), or `limits` have a tolerance and the study is
+        not searched for the ensemble.
     KeyboardInterrupt
         At Ctrl-C; the same call goes on with the study.
     """
@@ -75,13 +80,15 @@ def run_search(
     if lag is not None and concurrent is not None and concurrent > lag:
         rule = f"the study is deterministic with at most {lag} trials at once"
         raise InputError(f"`concurrent`: {rule}, but {concurrent} are asked for")
-    with driver_lock(study), driving(study, n_trials) as ask_tell:
+    if limits is not None and limits.tolerance is not None and study.document.search_for != "ensemble":
+        rule = "needs a search for the ensemble, of which it limits the expected gain"
+        raise InputError(f"`tolerance`: {rule}, but {study.path} is searched for its best member")
+    with driver_lock(study), driving(study, n_trials, limits) as ask_tell:
         if ask_tell.alone():
             study.sweep()
         if ask_tell.nothing_left():
-            console.print(
-                f"{study.path}: all {n_trials} trials are finished", highlight=False, soft_wrap=True
-            )
+            done = ask_tell.enough or f"all {n_trials} trials are finished"
+            console.print(f"{study.path}: {done}", highlight=False, soft_wrap=True)
             return SearchResult(study, ask_tell.counts, None)
         with ray_session(address) as nodes:
             plan = plan_resources(
@@ -109,6 +116,9 @@ def run_search(
             if ask_tell.halted is not None:
                 rule = "the study stopped, and the same command continues it"
                 raise InputError(f"{ask_tell.halted}; {rule}")
+            if ask_tell.enough is not None:
+                words = f"{study.path}: no more trials: {ask_tell.enough}"
+                console.print(words, highlight=False, soft_wrap=True)
             if not ask_tell.nothing_left():
                 # Tune catches Ctrl-C and returns as if all were well.
                 console.print(f"{study.path}: stopped; the same command goes on with it", soft_wrap=True)
@@ -128,9 +138,9 @@ def planning_folder(study: str | Path) -> Iterator[str | Path]:
 
 
 @contextmanager
-def driving(study: Study, n_trials: int) -> Iterator[AskTell]:
+def driving(study: Study, n_trials: int, limits: Limits | None = None) -> Iterator[AskTell]:
     """Yield this driver's `AskTell`, and let go of the study at the end."""
-    ask_tell = open_ask_tell(study, n_trials)
+    ask_tell = open_ask_tell(study, n_trials, limits=limits)
     try:
         yield ask_tell
     finally:

@@ -12,15 +12,16 @@ from pydantic import BaseModel
 
 from rookery.compute.lock import driver_alive
 from rookery.documents import Source
-from rookery.search.attributes import INFEASIBLE, TRUST, is_whole
+from rookery.search.attributes import ENSEMBLE, GAIN, INFEASIBLE, TRUST, is_whole
 from rookery.search.costs import JOULES, SECONDS, card_facts, cost_of_cards
+from rookery.search.limits import expected_gain
 from rookery.search.storage.census import TrialRecord, read_census
 from rookery.training.epochs_file import running_epochs
 
 T = TypeVar("T")
 _STATES = {"complete": "complete", "pruned": "pruned", "failed": "fail", "waiting": "waiting"}
 _FEW = 5
-_ASKED = (INFEASIBLE, TRUST, SECONDS, JOULES, "error")
+_ASKED = (INFEASIBLE, TRUST, SECONDS, JOULES, GAIN, ENSEMBLE, "error")
 
 
 class _Objective(BaseModel):
@@ -46,6 +47,7 @@ class _Told(BaseModel):
     storage_name: str = "rookery"
     split: _Split = _Split()
     starts: int = 1
+    search_for: str = "member"
     space: _Space
 
     @property
@@ -102,6 +104,7 @@ def study_status(path: Path) -> dict[str, Any]:
         "best_trials": [{"trial": trial.number, "value": trial.value} for trial in best],
         "last_ended": _last_ended(begun),
         "trust_in_earlier_studies": _last_trust(begun),
+        **({"ensemble": _ensemble(begun, rows)} if document.search_for == "ensemble" else {}),
         "running": [_running(trial, trial.parameter or fixed, trainings) for trial in going],
         "running_networks": _networks(path, {trial.number for trial in going}),
         "pruned_at": dict(sorted(pruned.items())),
@@ -196,6 +199,24 @@ def _last_trust(begun: Sequence[TrialRecord]) -> dict[str, float]:
     """Return by path how far a warm-started study trusts earlier ones by now."""
     told: list[dict[str, float]] = [t.attributes[TRUST] for t in begun if TRUST in t.attributes]
     return told[-1] if told else {}
+
+
+def _ensemble(begun: Sequence[TrialRecord], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a search for the ensemble came to, and by which device time."""
+    told = [(trial, row[SECONDS]) for trial, row in zip(begun, rows, strict=True)]
+    told = [each for each in told if each[0].ended and INFEASIBLE not in each[0].attributes]
+    told.sort(key=lambda each: (each[0].ended, each[0].number))
+    seconds, curve = 0.0, []
+    for trial, took in told:
+        seconds += took
+        if ENSEMBLE in trial.attributes:
+            score = trial.attributes[ENSEMBLE]
+            curve.append({"trial": trial.number, "device_hours": seconds / 3600, "score": score})
+    return {
+        "score": curve[-1]["score"] if curve else None,
+        "expected_gain": expected_gain([trial.attributes for trial, _ in told]),
+        "curve": curve,
+    }
 
 
 def _running(

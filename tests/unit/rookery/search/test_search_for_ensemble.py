@@ -11,14 +11,17 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from rookery import api
+from rookery.cli import say_status
 from rookery.cli.values import option_names
 from rookery.search.ask_tell import AskTell, open_ask_tell
-from rookery.search.attributes import ENSEMBLE, GAIN
+from rookery.search.attributes import ENSEMBLE, GAIN, SECONDS
 from rookery.search.creation import create_or_open_study
+from rookery.search.driver import run_search
 from rookery.search.ensemble_gains import EnsembleGains, MemberLikelihoods
+from rookery.search.limits import Limits
 from rookery.search.space import SearchSpace
 from rookery.search.study import Study, open_study
-from rookery.search.trial_plan import FINISHED, TrialPlan
+from rookery.search.trial_plan import FINISHED, SPENT, STEP, VALUE, TrialPlan
 from rookery.search.visible_trials import VisibleTrials
 from rookery.search.worker import run_plan
 from rookery.signature import arguments
@@ -79,6 +82,9 @@ def train(study: Study, ask_tell: AskTell, key: str, *, tell: bool = True) -> No
     sent: list[dict[str, Any]] = []
     place = {"study": str(study.path), "in_worker_group": False, "cpus": 1, "gpus": 0}
     run_plan(TrialPlan.model_validate({**plan, **place}), sent.append)
+    for each in sent[:-1] if tell else ():
+        spent = {column: each[name] for name, column in SPENT.items() if name in each}
+        ask_tell.report(key, each[STEP], each[VALUE], spent)
     if tell:
         ask_tell.finish(key, value=sent[-1][FINISHED])
 
@@ -197,3 +203,63 @@ def test_several_objectives_are_refused(make: Make, tmp_path: Path) -> None:
 def test_the_option_is_called_for() -> None:
     options = {argument.name: option_names(argument.name) for argument in arguments(api.search)}
     assert options["search_for"] == ("--for",)
+
+
+def ended(gains: list[float], seconds: float = 60.0) -> list[dict[str, float]]:
+    return [{GAIN: gain, SECONDS: seconds} for gain in gains]
+
+
+def test_a_search_ends_when_little_is_left_to_gain() -> None:
+    limits = Limits(tolerance=0.01)
+    assert limits.reached(ended([0.1] * 5 + [0.001] * 14)) is None  # too few to tell
+    words = limits.reached(ended([0.1] * 11 + [0.001] * 10))
+    assert words == "the last 10 trials added 0.001 each to the ensemble, less than 0.01"
+    assert limits.reached(ended([0.1] * 11 + [0.02] * 10)) is None
+    stopped = [{SECONDS: 5.0}] * 6  # pruned: they cost, and added nothing
+    assert limits.reached(ended([0.1] * 11 + [0.02] * 4) + stopped) is not None
+
+
+def test_a_search_ends_when_its_device_hours_are_used_up() -> None:
+    limits = Limits(device_hours=1.0)
+    assert limits.reached(ended([0.1] * 59)) is None
+    assert limits.reached(ended([0.1] * 59), running_seconds=60.0) == "its trials took 1 device-hours of 1"
+
+
+def test_limits_are_above_nothing() -> None:
+    with pytest.raises(InputError, match="`device_hours` must be above 0, but is 0"):
+        Limits(device_hours=0)
+    with pytest.raises(InputError, match="`tolerance` must be above 0, but is nan"):
+        Limits(tolerance=float("nan"))
+
+
+def test_no_more_trials_are_begun_but_those_that_run_go_on(study: Study) -> None:
+    spent = sum(trial.user_attrs[SECONDS] for trial in told(study)) / 3600
+    ask_tell = open_ask_tell(study, 20, limits=Limits(device_hours=spent + 1.0))
+    assert ask_tell.suggest("long") is not None
+    assert ask_tell.suggest("other") is not None
+    ask_tell.report("long", 1, 0.5, {"seconds": 3600.0})
+    assert ask_tell.suggest("one more") is None
+    assert (ask_tell.halted, ask_tell.n_running, ask_tell.left()) == (None, 2, 0)
+    assert "device-hours" in (ask_tell.enough or "")
+    again = open_ask_tell(open_study(study.path), 20, limits=Limits(device_hours=1e-9))
+    assert again.left() == 2  # what its driver left is finished
+    assert open_ask_tell(open_study(study.path), 20).left() == 16
+
+
+def test_a_tolerance_needs_a_search_for_the_ensemble(make: Make, tmp_path: Path) -> None:
+    study = make(tmp_path / "study", search_for="member")
+    with pytest.raises(InputError, match="`tolerance`: needs a search for the ensemble"):
+        run_search(study, n_trials=1, limits=Limits(tolerance=0.1))
+
+
+def test_status_shows_the_score_against_device_hours(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = api.status(study.path)
+    scores = [trial.user_attrs[ENSEMBLE] for trial in told(study)]
+    curve = found["ensemble"]["curve"]
+    assert [point["score"] for point in curve] == scores
+    assert (found["ensemble"]["score"], found["ensemble"]["expected_gain"]) == (scores[-1], None)
+    assert curve[-1]["device_hours"] == pytest.approx(found["device_hours"])
+    say_status.status(found, {"json": False})
+    assert f"ensemble     log loss {scores[-1]:.5g} after" in capsys.readouterr().out
