@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 QUIET_PIP := --quiet --disable-pip-version-check
 
-.PHONY: demo test slow rail lint site release format clean
+.PHONY: demo test slow bench rail lint site release format clean
 .DEFAULT_GOAL := help
 
 help:                     ## Show this list
@@ -19,6 +19,9 @@ test: $(VENV)/.dev lint   ## Static checks and all quick tests (about 4 minutes)
 # Ray's waits ignore the signal that a test took too long: only the end of the process ends them.
 slow: $(VENV)/.dev        ## The slow tests: killed drivers, worker groups, clusters, the wheel, the demo
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup --timeout 900 --timeout-method thread --durations 10
+
+bench: $(VENV)/.runtime  ## How fast networks train here, on one core (some minutes)
+	$(BIN)/rookery bench --device cpu --rounds 3
 
 rail: .venv-rail/.made    ## The stages of RAIL, run by RAIL beside its own estimators
 	.venv-rail/bin/python -m pytest tests/integration/test_rail.py --timeout 600

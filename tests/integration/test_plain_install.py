@@ -23,7 +23,7 @@ from rookery_ensembles import Classes
 
 LINES = {
     "split": ("{survey} again --train-fraction 0.5", None),
-    "merge": ("{survey} {survey} o --origin a --origin b --prefix-ids", None),
+    "merge": ("{survey} {survey} merged --origin a --origin b --prefix-ids", None),
     "search": ("pelican --survey {survey} --split half --study s --trials 1", "search"),
     "ensemble": ("{study}", "search"),
     "predict": ("{study} {survey} o.parquet", "search"),
@@ -37,6 +37,7 @@ LINES = {
         "--address http://127.0.0.1:9 -- search pelican --survey s --split h --study s --trials 1",
         None,
     ),
+    "bench": ("", "search"),
     "status": ("{study}", None),
     "show": ("{survey}", None),
     "spaces": ("", None),

@@ -21,6 +21,7 @@ from rookery.api.foreign import apply, combine
 from rookery.api.overviews import families, show, spaces
 from rookery.api.predictions import baseline, ensemble, evaluate, export, predict
 from rookery.api.searches import campaign, dashboard, pareto, search, status
+from rookery.api.speed import bench
 from rookery.api.surveys import merge, simulate_galaxies, simulate_supernovae, split
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ __all__ = [
     "PathLike",
     "apply",
     "baseline",
+    "bench",
     "campaign",
     "cluster",
     "combine",

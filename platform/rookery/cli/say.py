@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from rookery.api.speed import SpeedResult
     from rookery.campaigns.run import CampaignResult
     from rookery.clusters.doctor import DoctorReport
     from rookery.inference import StudyEnsemble
@@ -181,6 +182,32 @@ def doctor(report: "DoctorReport", given: Given) -> None:
         _findings(report)
     if report.level == "FAIL":
         raise typer.Exit(1)
+
+
+def bench(result: "SpeedResult", given: Given) -> None:
+    """Show what the device does at best, and a row for each network and way."""
+    if given["json"]:
+        from dataclasses import asdict
+
+        as_json(asdict(result))
+        return
+    from rich.table import Table
+
+    console = _console()
+    products = ", ".join(
+        f"{rate / 1e12:.3g} TFLOP/s {name}" for name, rate in result.product_flop_per_second.items()
+    )
+    console.print(
+        f"{result.device}: copies {result.copy_bytes_per_second / 1e9:.3g} GB/s, products {products}"
+    )
+    table = Table("network", "way", "precision", "objects/s", "of a loop", pad_edge=False)
+    before = None
+    for row in result.rows:
+        relative = "" if row.relative is None else f"{row.relative:.2f}"
+        rate = row.error or f"{row.objects_per_second or 0:,.0f}"
+        table.add_row(row.network if row.network != before else "", row.way, row.precision, rate, relative)
+        before = row.network
+    console.print(table)
 
 
 def _findings(report: "DoctorReport") -> None:

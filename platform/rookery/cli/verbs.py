@@ -32,6 +32,7 @@ VERBS: dict[str, Verb | Group] = {
     "campaign": Verb(api.campaign, say.campaign),
     "submit": Verb(api.submit, submit.sent, _FOLLOW, lambda given: submit.complete(given, VERBS)),
     "doctor": Verb(api.doctor, say.doctor, _JSON),
+    "bench": Verb(api.bench, say.bench, _JSON),
     "status": Verb(api.status, status, _JSON),
     "show": Verb(api.show, shown, _JSON),
     "spaces": Verb(api.spaces, say.listed, _JSON),

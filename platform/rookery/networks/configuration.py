@@ -34,9 +34,9 @@ class TrainingConfiguration(Document):
     """Decoupled weight decay of AdamW; with 0 it is Adam."""
     patience: int = Field(default=15, ge=1, le=100_000)
     """Epochs without a better value of the objective's metric after which training stops."""
-    precision: Literal["float32", "tf32"] = "float32"
-    """Arithmetic of a GPU: single precision, or TF32, faster, whose products round their factors to 10 bits;
-    no effect on a CPU."""
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
+    """Arithmetic of a GPU: single precision; TF32, faster, whose products round their factors to 10 bits; or
+    bfloat16, 7 bits, in all but last layers, losses and weights. No effect on a CPU."""
 
 
 LATER = ("schedule", "step_at", "step_factor", "precision")

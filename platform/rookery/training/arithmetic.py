@@ -12,14 +12,20 @@ from rookery.training.card import Arithmetic
 def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
     """Compute with `precision` (see :class:`rookery.networks.configuration.TrainingConfiguration`) inside.
 
-    The switches are the process's: what else it computes meanwhile follows them too.
+    The switches are the process's, autocast this thread's: what else it computes meanwhile follows them too.
     """
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32
     # torch's switch for products is the CPU's too; there single precision stays what it is.
     matmul.allow_tf32 = cudnn.allow_tf32 = precision == "tf32" and device.type == "cuda"
+    bf16 = precision == "bf16" and device.type != "cpu"
     try:
-        yield
+        if not bf16:
+            yield
+            return
+        # Rounded weights are not kept from one use to the next: steps change what they are rounded from.
+        with torch.autocast(device.type, torch.bfloat16, cache_enabled=False):
+            yield
     finally:
         matmul.allow_tf32, cudnn.allow_tf32 = before
 

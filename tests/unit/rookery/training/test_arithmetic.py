@@ -10,6 +10,7 @@ import torch
 from rookery.networks.configuration import configuration_hash
 from rookery.networks.family import load_family
 from rookery.search.space import find_space, load_space
+from rookery.testing.fake_device import pretended_device
 from rookery.training.arithmetic import arithmetic, arithmetic_now
 from rookery.training.card import Card
 from rookery.training.job import TrainingJob
@@ -86,3 +87,13 @@ def test_precision_can_be_fixed_for_a_space_that_does_not_name_it() -> None:
     assert "precision" not in space.parameters
     fixed = space.fix({"precision": "tf32"}, family.configuration)
     assert fixed.parameters["precision"].value == "tf32"
+
+
+def test_bfloat16_is_for_gpus_and_keeps_no_rounded_weights() -> None:
+    with arithmetic("bf16", CPU):
+        assert arithmetic_now(CPU).autocast is None
+    with pretended_device() as device:
+        with arithmetic("bf16", device):
+            assert arithmetic_now(device).autocast == "bfloat16"
+            assert not torch.is_autocast_cache_enabled()
+        assert arithmetic_now(device).autocast is None

@@ -7,7 +7,7 @@ import torch
 
 from rookery.networks.family import load_family
 from rookery.surveys import open_survey
-from rookery.training import speed
+from rookery.training import plain_loop, speed
 from rookery.training.speed import Bench, Case, turns
 
 CPU = torch.device("cpu")
@@ -54,7 +54,7 @@ def test_ways_are_measured_by_turns() -> None:
 def test_the_plain_loop_drops_by_torch_itself() -> None:
     family = load_family("photoz_mlp")
     network = family.build(family.configure({"hidden_layers": 2, "width": 4, "dropout": 0.25}), 5, 10)
-    speed._with_torch_dropout(network)
+    plain_loop._with_torch_dropout(network)
     parts = [module.p for module in network.modules() if isinstance(module, torch.nn.Dropout)]
     assert parts == [0.25, 0.25]
-    assert not any(isinstance(module, speed.Dropout) for module in network.modules())
+    assert not any(isinstance(module, plain_loop.Dropout) for module in network.modules())
