@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rookery.campaigns.places import PLACES
 from rookery.campaigns.plan import Folders
 from rookery.search.storage.remote_folder import RemoteFolder, is_url
 from rookery_ensembles.errors import fail
@@ -68,7 +69,7 @@ def local_campaign(url: str) -> Path | None:
     if remote.read(DOCUMENT) is None:
         return None
     folders = Folders(remote.mirror, remote)
-    for name in (DOCUMENT, *TABLES):  # those of an earlier run may be here
+    for name in (DOCUMENT, PLACES, *TABLES):  # those of an earlier run may be here
         (folders.out / name).unlink(missing_ok=True)
         remote.fetch(name)
     shutil.rmtree(folders.failed, ignore_errors=True)

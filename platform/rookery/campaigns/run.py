@@ -12,6 +12,7 @@ from rich.console import Console
 from rookery.baselines import run_baseline
 from rookery.campaigns.differences import check_between
 from rookery.campaigns.load import Campaign
+from rookery.campaigns.places import PLACES, write_places
 from rookery.campaigns.plan import (
     BaselineTask,
     Folders,
@@ -109,6 +110,9 @@ def run_campaign(
         datasets = prepare(campaign, surveys or folders.out / "surveys", say)
         check_bins(campaign, datasets)
         check_between(campaign, datasets)
+        write_places(campaign, datasets, folders)
+        if folders.remote is not None:
+            folders.remote.publish(PLACES)
         tasks = [t for t in network_tasks(campaign, datasets, folders) if not t.is_finished(folders)]
         baselines = [
             task

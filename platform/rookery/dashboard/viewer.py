@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rookery.dashboard.ensembles import Ensembles
 from rookery.dashboard.fleet import Fleet
 from rookery.dashboard.networks import Cards
 from rookery.dashboard.sources import Source
@@ -20,6 +21,7 @@ class Viewer:
 
     def __init__(self, roots: Sequence[Path]) -> None:
         self.fleet = Fleet(roots)
+        self.ensembles = Ensembles()
         self._open: OrderedDict[tuple[str, Path], Any] = OrderedDict()
         self._lock = threading.Lock()
 

@@ -9,6 +9,12 @@ dagfuncs.rookery_number = function (value) {
   const size = Math.abs(value);
   return size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(2) : value.toPrecision(4);
 };
+// Rows without a value stand last, whichever way is sorted.
+dagfuncs.rookery_last = function (a, b, nodeA, nodeB, inverted) {
+  const none = (value) => value === null || value === undefined;
+  if (none(a) || none(b)) return none(a) && none(b) ? 0 : (none(a) ? 1 : -1) * (inverted ? -1 : 1);
+  return a < b ? -1 : a > b ? 1 : 0;
+};
 dagfuncs.rookery_hours = function (value) {
   if (value === null || value === undefined) return "";
   if (value < 1 / 60) return (value * 3600).toPrecision(2) + " s";
@@ -33,6 +39,11 @@ dagcomponents.RookeryLink = function (props) {
   const href = props.data && props.data[props.href];
   if (!href) return String(props.value ?? "");
   return React.createElement("a", { href: href, onClick: (event) => go(event, href) }, String(props.value ?? ""));
+};
+dagcomponents.RookeryEstimate = function (props) {
+  const error = props.data && props.data[props.colDef.field + " error"];
+  const value = dagfuncs.rookery_number(props.value);
+  return typeof error === "number" ? value + " ± " + Number(error.toPrecision(2)) : value;
 };
 dagcomponents.RookeryState = function (props) {
   const word = String(props.value ?? "");

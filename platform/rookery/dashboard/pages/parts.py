@@ -160,7 +160,15 @@ def column(name: str, words: str, kind: str = "text", **more: Any) -> dict[str, 
             "type": "rightAligned",
             "filter": "agNumberColumnFilter",
             "valueFormatter": {"function": f"rookery_{kind}(params.value)"},
+            "comparator": {"function": "rookery_last(valueA, valueB, nodeA, nodeB, isDescending)"},
             "width": 110,
+        }
+    elif kind == "estimate":
+        base |= {
+            "type": "rightAligned",
+            "filter": "agNumberColumnFilter",
+            "cellRenderer": "RookeryEstimate",
+            "width": 150,
         }
     elif kind == "link":
         base |= {"cellRenderer": "RookeryLink", "cellRendererParams": {"href": f"{name}_href"}}

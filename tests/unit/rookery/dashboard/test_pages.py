@@ -1,13 +1,16 @@
 """Every page of real studies, as the browser gets it; tests/integration/test_pages.py opens them in one."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("dash", reason="needs the extra `dashboard`")
 from rookery.dashboard.app import make_app
+from rookery.dashboard.campaign_state import read_campaign_state
 from rookery.dashboard.pages import fleet, study
 from rookery.dashboard.viewer import Viewer
 
@@ -31,15 +34,14 @@ def answer(viewer: Viewer, output: str, inputs: dict[str, Any], state: dict[str,
     app = make_app(viewer)
     (key,) = [key for key in app.callback_map if output in key]
 
-    def listed(values: dict[str, Any]) -> list[Any]:
-        return [
-            dict(zip(("id", "property"), name.rsplit(".", 1), strict=True), value=v)
-            for name, v in values.items()
-        ]
+    def place(name: str) -> dict[str, Any]:
+        identity, prop = name.rsplit(".", 1)
+        return {"id": json.loads(identity) if identity.startswith("{") else identity, "property": prop}
 
-    outputs = [
-        dict(zip(("id", "property"), one.rsplit(".", 1), strict=True)) for one in key.strip(".").split("...")
-    ]
+    def listed(values: dict[str, Any]) -> list[dict[str, Any]]:
+        return [place(name) | {"value": value} for name, value in values.items()]
+
+    outputs = [place(one) for one in key.strip(".").split("...")]
     asked = {
         "output": key, "outputs": outputs, "inputs": listed(inputs), "state": listed(state),
         "changedPropIds": list(inputs),
@@ -54,6 +56,12 @@ def answer(viewer: Viewer, output: str, inputs: dict[str, Any], state: dict[str,
         ("/study", "?at=%3Cb%3Estudies%3C%2Fb%3E%2Fclasses", ["best-so-far", "learning-curves"]),
         ("/study", "?at=%3Cb%3Estudies%3C%2Fb%3E%2Fclasses&view=networks", ["point.learning_rate"]),
         ("/study", "?at=nowhere", ["No study is called 'nowhere' here."]),
+        ("/campaign", "?at=campaign", ["campaign-grid", "Accuracy", "published"]),
+        ("/campaign", "?at=nowhere", ["No campaign is called"]),
+        ("/trial", "?at=%3Cb%3Estudies%3C%2Fb%3E%2Fredshifts&trial=1", ["Trial 1", "validation_log_loss"]),
+        ("/trial", "?at=%3Cb%3Estudies%3C%2Fb%3E%2Fredshifts&trial=77", ["has no trial 77"]),
+        ("/ensemble", "?at=%3Cb%3Estudies%3C%2Fb%3E%2Fclasses%2Fensemble", ["test objects", "best member"]),
+        ("/ensemble", "?at=nowhere", ["No ensemble is called"]),
         ("/nowhere", "", ["There is no page /nowhere."]),
     ],
 )
@@ -96,3 +104,58 @@ def test_rows_have_links_metrics_and_hyperparameters(viewer: Viewer) -> None:
     assert best["point.learning_rate"] == 0.01
     compared = text_of(study.study_networks.compared([rows[0], rows[2]]))
     assert "learning_rate" in compared
+
+
+def test_a_campaigns_grid_has_a_cell_for_every_network_and_says_what_became_of_it(tmp_path: Path) -> None:
+    shutil.copytree(FILES / "campaign", tmp_path / "c")
+    places = [place.model_dump() for place in read_campaign_state(tmp_path / "c").places]
+    assert len(places) == 18
+    gone = places[0]["member"]
+    (tmp_path / "c" / "networks.json").write_text(json.dumps({"networks": places[:9]}))
+    shutil.rmtree(tmp_path / "c" / "members" / gone)
+    (tmp_path / "c" / "failed").mkdir(exist_ok=True)
+    (tmp_path / "c" / "failed" / f"{gone}.txt").write_text("OutOfMemory: <b>2 GiB</b>\nTraceback")
+    state = {"campaign-key.data": "c", "campaign-shown.data": None}
+    told = answer(Viewer([tmp_path]), "campaign-grid", {"campaign-tick.n_intervals": 1}, state).get_json()
+    drawn = json.dumps(told["response"]["campaign-grid"])
+    assert drawn.count('"cell finished"') == 1 + 9 - sum(place["member"] == gone for place in places[:9])
+    assert f"half, plain, start 0: failed ({gone})" in drawn
+    assert "OutOfMemory: <b>2 GiB</b>" in json.dumps(told["response"]["campaign-failures"])
+
+
+def test_a_campaigns_half_written_table_is_an_error_of_its_page(tmp_path: Path) -> None:
+    shutil.copytree(FILES / "campaign", tmp_path / "c")
+    (tmp_path / "c" / "table.json").write_text('{"lines": [{"row"')
+    state = {"campaign-key.data": "c", "campaign-shown.data": None}
+    told = answer(Viewer([tmp_path]), "campaign-grid", {"campaign-tick.n_intervals": 1}, state).get_json()
+    assert "table.json: is no campaign's table" in json.dumps(told["response"]["campaign-error"])
+
+
+@pytest.mark.parametrize(("study_name", "role"), [("classes", "test"), ("redshifts", "validation")])
+def test_an_ensembles_answer_is_what_its_bundle_was_scored_by(
+    viewer: Viewer, study_name: str, role: str
+) -> None:
+    source = viewer.source(f"<b>studies</b>/{study_name}/ensemble", "bundle")
+    assert source is not None
+    view = viewer.ensembles.view(source.path, role)
+    assert view is viewer.ensembles.view(source.path, role)
+    told = view.bundle.combine(list(view.stack.values)) if role == "test" else view.calibrated
+    assert np.allclose(view.calibrated, told)
+    assert set(view.names) <= set(view.scores)
+    own = view.bundle.target.log_loss(view.calibrated, view.bundle.target.index(view.truth))
+    assert view.scores["ensemble"]["log_loss"] == pytest.approx(own, rel=1e-4)
+    inputs = {"ensemble-tick.n_intervals": 1, '{"name":"role","type":"state"}.value': role}
+    state = {"ensemble-key.data": source.key, "ensemble-shown.data": None}
+    body = json.dumps(answer(viewer, "ensemble-body", inputs, state).get_json()["response"])
+    titles = ["Weights", "Gain by each member", "Correlation of errors", "Against single networks"]
+    titles += ["Reliability"] if study_name == "classes" else ["PIT", "Coverage of central intervals"]
+    assert all(f'"{title}"' in body for title in titles)
+
+
+def test_a_trial_tells_every_column_of_its_networks_epochs(viewer: Viewer) -> None:
+    inputs = {"trial-tick.n_intervals": 1, '{"name":"column","type":"state"}.value': "validation_log_loss"}
+    state = {"trial-key.data": ["<b>studies</b>/redshifts", 1], "trial-shown.data": None}
+    told = answer(viewer, "trial-facts", inputs, state).get_json()["response"]
+    traces = told["trial-epochs"]["figure"]["data"]
+    assert [trace["name"] for trace in traces] == ["0001-f0-s0", "0001-f1-s0", "0001-f0-s1", "0001-f1-s1"]
+    assert all(trace["x"] == [1, 2, 3] for trace in traces)
