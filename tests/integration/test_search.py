@@ -52,7 +52,7 @@ def test_every_trial_ends_complete_with_its_value_from_its_card(study):
         assert card["device_seconds"] > 0
 
 
-def test_what_every_trial_took_is_in_the_ledger(study):
+def test_what_every_trial_took_is_in_the_table_of_costs(study):
     table = trial_costs(open_study(study))
     assert (table["device_seconds"] > 0).all()
     for trial in trials(study):

@@ -1,4 +1,4 @@
-"""What docstrings refer to is there: a module, class or function that was renamed is renamed in words too."""
+"""What docstrings and docs refer to is there: what was renamed is renamed in words too."""
 
 import importlib
 import re
@@ -57,3 +57,11 @@ def test_a_reference_to_what_was_renamed_is_found() -> None:
     assert resolve("Study", "rookery.search.study")
     assert not resolve("rookery.search.warm_start", "rookery.search.study")
     assert not resolve("Warm", "rookery.search.study")
+
+
+def test_tests_that_the_docs_name_as_their_evidence_are_there() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    named = {name for page in pages for name in re.findall(r"\btest_\w+\.py", page.read_text("utf-8"))}
+    there = {file.name for folder in ("tests", "platform") for file in (ROOT / folder).rglob("test_*.py")}
+    assert len(named) > 20
+    assert named - there == set()

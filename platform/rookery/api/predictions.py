@@ -1,11 +1,10 @@
-"""Predictions of ensembles and baselines, and how good they are."""
+"""Predictions of ensembles, and how good they are."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from rookery.api._types import BINARY, Combining, Count, PathLike, Seed
-from rookery.signature import Between
+from rookery.api._types import Combining, Count, PathLike, Seed
 
 if TYPE_CHECKING:
     from rookery.inference import StudyEnsemble
@@ -270,92 +269,3 @@ def evaluate(
         return [*partial, *made]
 
     return judge(predictions, survey, report, positive=positive, partial=partials, **common)
-
-
-def baseline(
-    name: str,
-    out: PathLike,
-    *,
-    survey: PathLike,
-    split: str,
-    class_names: Sequence[str] = BINARY,
-    seed: Seed = 0,
-    redshift: str | None = None,
-    role: Literal["test", "unlabelled", "validation"] = "test",
-    train_on: Mapping[str, Any] | None = None,
-    address: str | None = None,
-    processes: Annotated[int, Between(0)] | None = None,
-    model_path: PathLike | None = None,
-    filters: str | None = None,
-    bins: tuple[float, float, int] | None = None,
-    deredden: bool | None = None,
-    copies: Annotated[int, Between(0)] | None = None,
-    redshifting: bool | None = None,
-    copy_dimming: float | None = None,
-) -> "Predictions":
-    """Train a classical method on a split and predict its test objects.
-
-    See :mod:`rookery.baselines`.
-
-    Parameters
-    ----------
-    name
-        Which classical method, for example parametric-trees; a wrong name lists all.
-    out
-        Prediction file (Parquet) to write.
-    survey
-        Survey store.
-    split
-        Name of a split of the survey.
-    class_names
-        Classes to tell apart; `non-X` takes every other type.
-    seed
-        Seed of everything random.
-    redshift
-        Covariate of the survey to use as a redshift, for example host_photo_z.
-    role
-        Who is predicted; validation objects train unless they are.
-    train_on
-        Train only on some of the objects that could: part=0.1, where=[stripe82=1]; repeatable.
-    address
-        Fit on a Ray cluster that this machine belongs to: auto or HOST:6379.
-    processes
-        Blocks of objects fitted at once; by default all CPUs; 0: without Ray.
-    model_path
-        Of salt2-trees: folder of a SALT2 or SALT3 model's files.
-    filters
-        Of salt2-trees: speclite's filters, as decam2014 or g=decam2014-g,...
-    bins
-        Of b16: lower edge, upper edge and number of redshift bins; 0,0.4,180 by default.
-    deredden
-        Of b16: correct the magnitudes with the covariate mwebv.
-    copies
-        Of binned-trees: train also on so many copies of each training object as objects to classify would
-        be seen, as the networks' hyperparameter `copies` does.
-    redshifting
-        Of binned-trees: copies also move to the (photometric) redshifts of objects to classify.
-    copy_dimming
-        Of binned-trees: copies also get fainter, as the networks' hyperparameter `copy_dimming` does.
-    """
-    from rookery.baselines import run_baseline
-
-    return run_baseline(
-        name,
-        out,
-        survey=survey,
-        split=split,
-        class_names=class_names,
-        seed=seed,
-        redshift=redshift,
-        role=role,
-        train_on=train_on,
-        address=address,
-        processes=processes,
-        model_path=model_path,
-        filters=filters,
-        bins=bins,
-        deredden=deredden,
-        copies=copies,
-        redshifting=redshifting,
-        copy_dimming=copy_dimming,
-    )

@@ -41,15 +41,19 @@ def simulate_supernovae(
     figure
         Draw an example of each type: a .png, .pdf or .svg file.
     """
-    from rookery.reports.draw.pictures import check_figure_path, draw_light_curves
-    from rookery.surveys.simulators.supernovae.simulate import simulate_supernovae as simulate
+    from rookery.reports.draw.survey import simulate_and_draw
+    from rookery.surveys import simulators
 
-    if figure is not None:
-        check_figure_path(Path(figure))
-    made = simulate(out, n=n, seed=seed, survey=survey, deep_fraction=deep_fraction, processes=processes)
-    if figure is not None:
-        draw_light_curves(made, Path(figure))
-    return made
+    return simulate_and_draw(
+        simulators.simulate_supernovae,
+        out,
+        figure=figure,
+        n=n,
+        seed=seed,
+        survey=survey,
+        deep_fraction=deep_fraction,
+        processes=processes,
+    )
 
 
 def simulate_galaxies(

@@ -105,7 +105,7 @@ def prepare(campaign: Campaign, folder: Path, say: Say) -> dict[str, ExperimentD
     used = [name for e in document.experiments.values() for name in (e.survey, e.test_survey) if name]
     surveys = {name: _survey(campaign, name, folder, say) for name in dict.fromkeys(used)}
     return {
-        name: _ground(campaign, name, experiment, surveys)
+        name: _experiment_data(campaign, name, experiment, surveys)
         for name, experiment in document.experiments.items()
     }
 
@@ -178,7 +178,7 @@ def _survey(campaign: Campaign, name: str, folder: Path, say: Say) -> Survey:
     return open_survey(path)
 
 
-def _ground(
+def _experiment_data(
     campaign: Campaign, name: str, experiment: ExperimentDocument, surveys: dict[str, Survey]
 ) -> ExperimentData:
     survey = surveys[experiment.survey]

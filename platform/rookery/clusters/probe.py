@@ -3,8 +3,6 @@
 Nothing here may import Rookery: a node that lacks it, or has another version, must still answer.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

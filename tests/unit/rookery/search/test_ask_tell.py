@@ -342,7 +342,7 @@ def test_two_studies_with_the_same_seed_ask_the_same(make_study: MakeStudy) -> N
 
 
 @pytest.mark.parametrize(("direction", "best", "best_trial"), [("minimize", 0.2, 1), ("maximize", 0.9, 2)])
-def test_tally_counts_every_end_and_knows_the_best_also_after_a_restart(
+def test_counts_know_every_end_and_knows_the_best_also_after_a_restart(
     make_study: MakeStudy, direction: str, best: float, best_trial: int
 ) -> None:
     metric = "validation_log_loss" if direction == "minimize" else "validation_accuracy"

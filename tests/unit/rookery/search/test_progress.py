@@ -15,7 +15,7 @@ from rich.console import Console
 from rookery.search.progress import Countdown, NetworkProgress, SearchProgress
 from rookery.search.trial_counts import RunningTrial, TrialCounts
 
-TALLY = TrialCounts(
+COUNTS = TrialCounts(
     complete=1208, pruned=345, failed=12, running=6, best=0.123456, best_trial=1017, first_error="trial 3: x"
 )
 GOING = [RunningTrial(trial=1500 + n, step=25 + n, epochs=20, networks=3) for n in range(6)]
@@ -30,7 +30,7 @@ def drawn(progress: SearchProgress | NetworkProgress, width: int) -> list[str]:
 @pytest.mark.parametrize("width", [80, 60, 50])
 def test_nothing_is_cut_and_each_line_fits(width: int) -> None:
     progress = SearchProgress(3000, Console(file=io.StringIO()), metric="validation_log_loss_shift")
-    progress.update(TALLY, GOING)
+    progress.update(COUNTS, GOING)
     lines = drawn(progress, width)
     assert max(map(len, lines)) <= width
     text = " ".join(" ".join(lines).split())

@@ -92,7 +92,7 @@ def test_status_tells_how_networks_in_training_stand(study: Study) -> None:
     }  # fmt: skip
 
 
-def test_ledger_has_a_row_for_every_begun_trial(study: Study) -> None:
+def test_table_of_costs_has_a_row_for_every_begun_trial(study: Study) -> None:
     table = trial_costs(study).set_index("trial")
     assert table["state"].tolist() == ["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
     assert table["device_seconds"].tolist() == [10.0, 2.0, 3.0, 0.0]

@@ -56,7 +56,7 @@ class Roles:
         }
 
 
-def plain_band(name: str) -> str:
+def usual_spelling(name: str) -> str:
     """Return a band's usual spelling: u, g, r, i, z in lower case, others as they stand."""
     return name.lower() if name.lower() in ("u", "g", "r", "i", "z") else name
 
@@ -130,7 +130,7 @@ def _expanded(role: str, column: str, names: list[str], where: Path) -> dict[str
         raise fail(f"column {column!r} for role {role!r}", "must hold {band} once, as its role does")
     before, after = column.split("{band}")
     pattern = re.compile(re.escape(before) + _BAND + re.escape(after))
-    found = {plain_band(match["band"]): name for name in names if (match := pattern.fullmatch(name))}
+    found = {usual_spelling(match["band"]): name for name in names if (match := pattern.fullmatch(name))}
     # A pattern as open as "{band}" also fits "ra": letters of known bands then go first.
     known = {band: name for band, name in found.items() if band in EFFECTIVE_WAVELENGTH}
     if not found:
@@ -150,7 +150,7 @@ def _usual(names: list[str], where: Path) -> dict[str, str]:
             candidates.setdefault(lower, []).append(name)
         for kind, pattern in _KINDS.items():
             if match := re.fullmatch(pattern + _BAND, name, re.IGNORECASE):
-                candidates.setdefault(f"{kind}_{plain_band(match['band'])}", []).append(name)
+                candidates.setdefault(f"{kind}_{usual_spelling(match['band'])}", []).append(name)
     lower_names = {name.lower() for name in names}
     if "redshift" not in candidates and not lower_names & {"u", "g", "r", "i"}:
         letters = [name for name in names if name.lower() == "z"]
