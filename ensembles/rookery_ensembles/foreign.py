@@ -22,8 +22,8 @@ from rookery_ensembles.conformal_limits import conformal_columns
 from rookery_ensembles.errors import fail
 from rookery_ensembles.exchange.found import Found
 from rookery_ensembles.exchange.readers import read_foreign
-from rookery_ensembles.files import sha256
 from rookery_ensembles.known_truth import KnownTruth, MatchedTruth
+from rookery_ensembles.partitions import digest_of
 from rookery_ensembles.recipe import AUTO
 from rookery_ensembles.schema import PredictionInfo, Predictions, check_predictions
 from rookery_ensembles.shown import short_repr
@@ -183,7 +183,7 @@ def combine(
     bundle = write_bundle(
         out,
         members=[
-            replace(member, source=Source(member.folder.name, sha256(member.folder)))
+            replace(member, source=Source(member.folder.name, digest_of(member.folder)))
             for member in choice.members
         ],
         target=choice.target,

@@ -13,6 +13,7 @@ written last: a folder without it is not finished. Programs that read a folder o
 pandas, Dask, Spark) take no notice of names that begin with an underscore.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ import numpy as np
 
 from rookery_ensembles._documents import Fields
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import write_text
+from rookery_ensembles.files import sha256, write_text
 from rookery_ensembles.plain_text import parse_json
 from rookery_ensembles.schema import PredictionInfo, Predictions
 from rookery_ensembles.shown import short_repr
@@ -109,6 +110,14 @@ def write_manifest(
         ],
     }
     write_text(folder / MANIFEST, json.dumps(document, indent=1) + "\n")
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file of predictions; of a folder that of its partitions' digests in order."""
+    if not path.is_dir():
+        return sha256(path)
+    digests = [sha256(file) for file in open_partitions(path).files]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def open_partitions(path: str | Path) -> Partitions:

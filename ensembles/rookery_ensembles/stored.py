@@ -3,7 +3,6 @@
 import hashlib
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.compact import unpacked_values, value_column
 from rookery_ensembles.errors import fail
+from rookery_ensembles.partitions import MANIFEST, open_partitions
 from rookery_ensembles.predictions import opened_predictions, read_predictions
 from rookery_ensembles.probabilities import plainly_normalised
 from rookery_ensembles.schema import PredictionInfo, check_rows
@@ -33,13 +33,15 @@ class StoredPredictions:
     """What `Predictions` are, but for the values, which stay in their file."""
 
     path: Path
-    """The file, in Parquet, as `write_predictions` writes it."""
+    """The file, in Parquet, as `write_predictions` writes it; or the folder of partitions."""
     info: PredictionInfo
     """What the predictions are of, and where they come from."""
     object_id: NDArray[np.str_]
     """(N,) names; predictions of the same objects share one array."""
     truth: NDArray[Any] | None
     """(N,) as in `Predictions`."""
+    files: tuple[Path, ...] = ()
+    """The files that hold the values, in order."""
 
     @property
     def values(self) -> NDArray[np.float32]:
@@ -52,7 +54,7 @@ class StoredPredictions:
 
 
 def open_predictions(path: str | Path) -> StoredPredictions:
-    """Read a file of predictions but for its values, which are checked when they are read.
+    """Read a file or folder of predictions but for its values, which are checked when they are read.
 
     Raises
     ------
@@ -60,8 +62,7 @@ def open_predictions(path: str | Path) -> StoredPredictions:
         As `read_predictions` does, for all but the values.
     """
     where = str(path)
-    with opened_predictions(path) as (file, info):
-        table = file.read(columns=["object_id", "truth"])
+    files, table, info = _names(Path(path))
     if nulls := table["object_id"].null_count:
         raise fail(where, f"column `object_id` must not hold nulls, but holds {nulls}")
     names = table["object_id"].combine_chunks()
@@ -74,7 +75,23 @@ def open_predictions(path: str | Path) -> StoredPredictions:
     if known is None:
         object_id.flags.writeable = False
         _ids[digest] = object_id
-    return StoredPredictions(Path(path), info, object_id, truth)
+    return StoredPredictions(Path(path), info, object_id, truth, files)
+
+
+def _names(path: Path) -> "tuple[tuple[Path, ...], pa.Table, PredictionInfo]":
+    """Return the files of predictions, the columns `object_id` and `truth` of all, and what they are of."""
+    import pyarrow as pa
+
+    folder = open_partitions(path) if path.is_dir() else None
+    files = (path,) if folder is None else folder.files
+    tables, found = [], []
+    for number, one in enumerate(files):
+        with opened_predictions(one) as (file, info):
+            tables.append(file.read(columns=["object_id", "truth"]))
+        found.append(info)
+        if folder is not None and (info != folder.info or len(tables[-1]) != folder.rows[number]):
+            raise fail(one, f"must be what {path / MANIFEST} tells, but holds {len(tables[-1]):,} others")
+    return files, pa.concat_tables([table.replace_schema_metadata(None) for table in tables]), found[0]
 
 
 class ValuesReader:
@@ -121,14 +138,17 @@ class ValuesReader:
 
     def _batches(self, rows: int) -> Iterator[NDArray[np.float32]]:
         target = self._stored.info.target
-        where = str(self._stored.path)
-        with ExitStack() as stack:
-            file, info = stack.enter_context(opened_predictions(self._stored.path, buffer_size=_BUFFER))
-            if info != self._stored.info or file.metadata.num_rows != len(self._stored.object_id):
-                raise fail(where, "must not change while it is read, but did")
-            held = value_column(target, info.compact)
-            for batch in file.iter_batches(rows, columns=[held.name], use_threads=False):
-                yield unpacked_values(_cells(batch, held.name, held.size, where), target, info.compact)
+        total = 0
+        for path in self._stored.files:
+            with opened_predictions(path, buffer_size=_BUFFER) as (file, info):
+                total += file.metadata.num_rows
+                last = path == self._stored.files[-1]
+                if info != self._stored.info or (last and total != len(self._stored.object_id)):
+                    raise fail(path, "must not change while it is read, but did")
+                held = value_column(target, info.compact)
+                for batch in file.iter_batches(rows, columns=[held.name], use_threads=False):
+                    cells = _cells(batch, held.name, held.size, str(path))
+                    yield unpacked_values(cells, target, info.compact)
 
     def _checked(self, values: NDArray[np.float32], first: int) -> NDArray[np.float32]:
         target = self._stored.info.target

@@ -45,9 +45,16 @@ def show(what: FileOrName) -> dict[str, Any]:
         from rookery_ensembles.predictions import read_info
 
         return _predictions(path, read_info(path))
+    if (path / "_predictions.json").is_file():
+        from rookery_ensembles.partitions import open_partitions
+
+        parts = open_partitions(path)
+        told = _predictions(parts.files[0], parts.info)
+        return {**told, "path": str(path), "objects": parts.objects, "files": len(parts.files)}
     if path.is_dir():
-        names = "ensemble.yaml, survey.json, study.yaml and campaign.yaml"
-        raise fail(path, f"is no bundle, survey, study or campaign: it has none of {names}")
+        names = "ensemble.yaml, survey.json, study.yaml, campaign.yaml and _predictions.json"
+        rule = "is no bundle, survey, study, campaign or finished folder of predictions"
+        raise fail(path, f"{rule}: it has none of {names}")
     from rookery.search.space import find_space, load_space
 
     found = find_space(what)

@@ -12,6 +12,7 @@ from typing import Protocol, cast
 
 from rookery_ensembles.errors import fail
 from rookery_ensembles.exchange.found import Found
+from rookery_ensembles.exchange.readers import prediction_file
 
 
 class Reader(Protocol):
@@ -31,7 +32,7 @@ def readers() -> Iterator[tuple[str, Reader]]:
 
 
 def read_foreign(path: str | Path) -> Found:
-    """Return what a file of predictions holds, whatever its format.
+    """Return what a file of predictions holds, whatever its format, or a folder of Rookery's own.
 
     Raises
     ------
@@ -39,6 +40,8 @@ def read_foreign(path: str | Path) -> Found:
         When the file is missing, damaged, or of no known format.
     """
     path = Path(path)
+    if path.is_dir():
+        return prediction_file.read(path)
     if not path.is_file():
         raise fail(path, "must be a file of predictions, but does not exist")
     with path.open("rb") as stream:

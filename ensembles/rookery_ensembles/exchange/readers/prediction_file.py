@@ -1,4 +1,4 @@
-"""Rookery's own prediction files: Parquet with the metadata `rookery`."""
+"""Rookery's own prediction files, Parquet with the metadata `rookery`, and folders of them."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def is_ours(path: Path) -> bool:
 
 
 def read(path: Path) -> Found:
-    """Return a prediction file's content."""
+    """Return the content of a prediction file or folder."""
     found = read_predictions(path)
     return Found(
         str(path),

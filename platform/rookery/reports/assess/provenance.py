@@ -8,7 +8,7 @@ from typing import Any
 import rookery
 from rookery.reports.assess.judged import Judged, is_simulated
 from rookery.surveys.store import Survey
-from rookery_ensembles.files import sha256
+from rookery_ensembles.partitions import digest_of
 
 
 def predictions_provenance(judged: Judged) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def predictions_provenance(judged: Judged) -> dict[str, Any]:
     source = None if judged.source is None else str(judged.source)
     return {
         "file": source,
-        "sha256": None if judged.source is None else sha256(judged.source),
+        "sha256": None if judged.source is None else digest_of(judged.source),
         **made_by,
         "role": info.role,
         "fold": info.fold,
