@@ -64,6 +64,8 @@ def predict(
     allow_missing_bands: bool = False,
     compact: Literal["quantiles", "bins", "basis"] | None = None,
     rows: Count | None = None,
+    workers: Count | None = None,
+    address: str | None = None,
 ) -> "Predictions | Partitions":
     """Predict every object of a survey, or of a catalogue file, with an ensemble.
 
@@ -96,6 +98,10 @@ def predict(
         Write PDFs in 64 bytes: 32 quantiles; in a byte a bin; or as 14 Gaussians of a basis (56 bytes, slow).
     rows
         Of a folder: objects in each of its files; 50,000 by default.
+    workers
+        Of a folder: predict in so many processes by Ray; with an address one for each GPU, or CPU.
+    address
+        Of a folder: predict on a Ray cluster that this machine belongs to: auto or HOST:6379.
     """
     from rookery.inference import is_folder, predict_survey, predict_whole_survey
     from rookery_ensembles.errors import fail
@@ -113,9 +119,12 @@ def predict(
             split=split,
             allow_missing_bands=allow_missing_bands,
             compact=compact,
+            workers=workers,
+            address=address,
         )
-    if rows is not None:
-        raise fail(out, "`rows` is of a folder of files, but this names one file")
+    for name, value in (("rows", rows), ("workers", workers), ("address", address)):
+        if value is not None:
+            raise fail(out, f"`{name}` is of a folder of files, but this names one file")
     return predict_survey(
         bundle,
         survey,

@@ -1,5 +1,6 @@
 """One partition of a survey's predictions: read block by block, predicted, written whole."""
 
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from rookery.inference.flow import OpenEnsemble
 from rookery.surveys.blocks import SurveyBlocks, blocks_of
 from rookery.training.data import find_device
 from rookery_ensembles import Predictions, load_bundle
+from rookery_ensembles.errors import fail
 from rookery_ensembles.partitions import join, partition_name
 from rookery_ensembles.predictions import write_predictions
 from rookery_ensembles.schema import PredictionInfo
@@ -69,7 +71,17 @@ class PartitionMaker:
 
     @classmethod
     def open(cls, asked: Partitioning) -> "PartitionMaker":
-        """Open bundle and survey, whose digests another process has compared."""
+        """Open bundle and survey, whose digests another process has compared.
+
+        Raises
+        ------
+        InputError
+            When this machine does not see them, or the folder of the partitions.
+        """
+        for path in (asked.bundle, asked.survey, asked.folder):
+            if not Path(path).is_dir():
+                rule = "must be a folder that every node of the cluster sees under this name"
+                raise fail(path, f"{rule}, but {socket.gethostname()} does not")
         ensemble = OpenEnsemble.of(load_bundle(asked.bundle), find_device(asked.device))
         return cls(asked, ensemble, SurveyBlocks(asked.survey, verify=False, called=asked.called))
 

@@ -1,7 +1,9 @@
 """Predict a survey of any size into a folder of partitions, of which one at a time is in memory."""
 
 import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 import rookery
+from rookery.compute.actors import ActorPool
 from rookery.inference import priors
 from rookery.inference.catalogues import stored
 from rookery.inference.domain import tell_no_domain, tell_outside
@@ -47,6 +50,8 @@ def predict_whole_survey(
     split: str | None = None,
     allow_missing_bands: bool = False,
     compact: str | None = None,
+    workers: int | None = None,
+    address: str | None = None,
     console: Console | None = None,
 ) -> Partitions:
     """Predict every object of a survey with an ensemble into a folder of partitions.
@@ -63,6 +68,9 @@ def predict_whole_survey(
         The folder to make.
     rows
         Objects of each partition, of which one at a time is in memory; by default `ROWS`.
+    workers, address
+        Predict in so many Ray actors, on this machine or on the cluster at an address, whose nodes must all
+        see bundle, survey and output under these names; by default in this process.
     console
         Where to tell the progress; by default standard error.
 
@@ -95,10 +103,10 @@ def predict_whole_survey(
             if (work.path / MANIFEST).is_file():
                 return work.publish()
             todo = Partitioning(
-                bundle=str(bundle),
-                survey=str(folder),
+                bundle=str(Path(bundle).resolve()),
+                survey=str(Path(folder).resolve()),
                 called=str(called),
-                folder=str(work.path),
+                folder=str(work.path.resolve()),
                 objects=len(blocks),
                 rows=rows,
                 info=replace(ensemble.info(blocks.info.checksum), compact=compact),
@@ -106,7 +114,11 @@ def predict_whole_survey(
                 device=device,
             )
             console = console or Console(stderr=True)
-            _predict(todo, PartitionMaker(todo, ensemble, blocks), console)
+            if workers is None and address is None:
+                _predict(todo, console, lambda left: _here(PartitionMaker(todo, ensemble, blocks), left))
+            else:
+                pool = ActorPool(workers, address)
+                _predict(todo, console, partial(pool.map, partial(PartitionMaker.open, todo)))
             record = None
             if training is not None:
                 ids = None if split is None else priors.objects_to_classify(folder, split)
@@ -114,13 +126,23 @@ def predict_whole_survey(
             return _publish(todo, work, asked, record, loaded, called)
 
 
-def _predict(todo: Partitioning, make: PartitionMaker, console: Console) -> None:
-    """Make the partitions that are not there yet, in order."""
+def _here(make: PartitionMaker, left: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Make partitions in this process; yield the number and the objects of each."""
+    for number in left:
+        yield number, make(number)
+
+
+def _predict(
+    todo: Partitioning,
+    console: Console,
+    make: Callable[[Sequence[int]], Iterator[tuple[int, int]]],
+) -> None:
+    """Make the partitions that are not there yet."""
     left = [number for number in range(todo.count) if not todo.file(number).is_file()]
     done = todo.objects - sum(todo.size(number) for number in left)
     with ObjectProgress(todo.objects, console, done=done) as progress:
-        for number in left:
-            progress.add(make(number))
+        for _, objects in make(left):
+            progress.add(objects)
 
 
 def _with_truth(bundle: Bundle, survey: SurveyBlocks) -> bool:

@@ -1,0 +1,78 @@
+"""A survey is predicted by several workers, some of which die, and by several raylets."""
+
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rookery import api
+from rookery.compute.actors import ActorPool
+from rookery_ensembles import InputError, read_predictions
+
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_survey, make_job, tmp_path_factory):
+    """One network of light curves."""
+    from rookery.inference.write_ensemble import write_ensemble
+    from rookery.training.candidate import open_candidate
+    from rookery.training.member import train_member
+
+    folder = tmp_path_factory.mktemp("classes")
+    job = make_job()
+    train_member(job, folder / job.member, folder / "running", lambda *_: None)
+    candidates = [open_candidate(folder / job.member, "a")]
+    return write_ensemble(candidates, folder / "bundle", domain=None, provenance={}, by="mean")[0]
+
+
+def same(one: Path, other: Path) -> None:
+    found, expected = read_predictions(one), read_predictions(other)
+    assert found.info == expected.info
+    np.testing.assert_array_equal(found.object_id, expected.object_id)
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-4, atol=1e-6)
+
+
+def test_two_workers_make_what_one_process_makes(bundle, tiny_survey, tmp_path, ray_session):
+    api.predict(bundle.path, tiny_survey.path, tmp_path / "here", rows=15)
+    api.predict(bundle.path, tiny_survey.path, tmp_path / "there", rows=15, workers=2)
+    same(tmp_path / "there", tmp_path / "here")
+
+
+def test_the_part_of_a_killed_worker_is_made_by_another(tmp_path, ray_session):
+    def begin(folder):
+        def make(part):
+            if part == 7 and not (folder / "killed").exists():
+                (folder / "killed").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return part * part
+
+        return make
+
+    found = dict(ActorPool(workers=2).map(partial(begin, tmp_path), range(20)))
+    assert found == {part: part * part for part in range(20)}
+    assert (tmp_path / "killed").exists()
+
+
+def test_a_part_that_kills_every_worker_is_one_error(ray_session):
+    def begin():
+        def make(part):
+            if part == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return part
+
+        return make
+
+    with pytest.raises(InputError, match="workers died 3 times at part 2"):
+        list(ActorPool(workers=1).map(begin, range(4)))
+
+
+def test_a_workers_own_error_is_told_as_it_is(ray_session):
+    def begin():
+        raise InputError("o.parquet: must be there")
+
+    with pytest.raises(InputError, match=r"^o\.parquet: must be there$"):
+        list(ActorPool(workers=2).map(begin, range(4)))
