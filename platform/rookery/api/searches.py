@@ -45,6 +45,7 @@ def search(
     workers_per_network: Count = 1,
     deterministic: Count | None = None,
     warm_start: Sequence[PathLike] = (),
+    start_from: PathLike | None = None,
     storage: str | None = None,
     autoscaling: bool = False,
     dry_run: bool = False,
@@ -115,6 +116,9 @@ def search(
     warm_start
         An earlier study of the family to learn from, on any survey; repeatable. It is read when the study
         is made.
+    start_from
+        A member, study or bundle of the family whose weights networks start from; what depends on other
+        bands, classes or bins is fresh. The hyperparameters `freeze` and `rate_ratio` say how they go on.
     storage
         postgresql://USER@HOST/NAME, for several drivers at once; else SQLite. A study at a URL needs one.
     autoscaling
@@ -129,6 +133,7 @@ def search(
     from rookery.search.driver import planning_folder, run_search
     from rookery.search.limits import Limits
     from rookery.search.space import find_space, load_space
+    from rookery.search.starting import find_sources, kept_sources, starting_space
     from rookery.surveys import open_survey
     from rookery.training.target import chosen_target
 
@@ -136,6 +141,10 @@ def search(
     path = find_space(space)
     family = load_family(load_space(path).family)
     loaded = load_space(path, family.configuration).fix(dict(fixed or {}), family.configuration)
+    sources = None
+    if start_from is not None:
+        sources = kept_sources(study, start_from, family) or find_sources(start_from, family)
+        loaded = starting_space(loaded, sources, family, list(fixed or {}))
     with planning_folder(study) if dry_run else nullcontext(study) as folder:
         opened = create_or_open_study(
             folder,
@@ -158,6 +167,7 @@ def search(
             storage=storage if folder == study else None,
             deterministic=deterministic,
             warm_start=warm_start,
+            start_from=sources,
         )
         return run_search(
             opened,

@@ -37,9 +37,20 @@ class TrainingConfiguration(Document):
     precision: Literal["float32", "tf32", "bf16"] = "float32"
     """Arithmetic of a GPU: single precision; TF32, faster, whose products round their factors to 10 bits; or
     bfloat16, 7 bits, in all but last layers, losses and weights. No effect on a CPU."""
+    freeze: str = Field(default="", max_length=10_000)
+    """Parts of a network that keep the weights it starts from: names of its modules, with commas between
+    them. They need a start (docs/transfer.md)."""
+    rate_ratio: float = Field(default=1.0, gt=0, le=100)
+    """Learning rate of weights that start from another network, as a part of that of fresh ones; no effect
+    without a start."""
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Names of the parts that keep their weights."""
+        return tuple(name for part in self.freeze.split(",") if (name := part.strip()))
 
 
-LATER = ("schedule", "step_at", "step_factor", "precision")
+LATER = ("schedule", "step_at", "step_factor", "precision", "freeze", "rate_ratio")
 """Hyperparameters that came when members existed: at their defaults they leave the hash as it was, and
 search spaces may leave them out; a value can be fixed all the same."""
 

@@ -58,6 +58,9 @@ class Family(ABC, Generic[C]):
     """Its hyperparameters."""
     loss_weights: ClassVar[tuple[str, ...]] = ()
     """Those of its hyperparameters that are numbers in :meth:`loss_terms` and nothing else."""
+    training_only: ClassVar[tuple[str, ...]] = ()
+    """Those of its hyperparameters that matter in training alone: dropout, noise, copies, terms of the loss.
+    A network may differ in them, and in what every family shares, from one that it starts from."""
 
     @abstractmethod
     def encode(self, survey: Survey, configuration: C, bands: tuple[str, ...]) -> Inputs:
@@ -136,13 +139,32 @@ class Family(ABC, Generic[C]):
     def predict(self, network: "nn.Module", inputs: Inputs) -> "Tensor":
         """Return normalised probabilities (B, K) of a network in evaluation mode."""
 
+    def fresh_for(
+        self, configuration: C, n_bands: int, n_outputs: int, *, bands: bool, outputs: bool
+    ) -> frozenset[str]:
+        """Return the tensors of a network that cannot come from one of other bands, or of another target.
+
+        By default those whose shapes depend on the number of bands or of outputs, and the output layers,
+        which are :class:`rookery.networks.precision.LastLinear`.
+
+        Parameters
+        ----------
+        bands, outputs
+            Whether the bands, or the classes or bins, are other ones.
+        """
+        from rookery.networks.start import fresh_tensors
+
+        return fresh_tensors(self, configuration, n_bands, n_outputs, bands=bands, outputs=outputs)
+
     def pack_key(self, configuration: C) -> str | None:
         """Return what must be equal where networks train as a pack; None where none may train so.
 
         Seeds and folds may differ, and how the learning rate goes, weight decay, patience and the weights
-        of the loss. Networks with copies learn from objects of their own.
+        of the loss. Networks with copies learn from objects of their own; those with frozen parts, or a rate
+        of their own for weights that they start from, have optimizers of their own.
         """
-        if getattr(configuration, "copies", 0):
+        optimizer = bool(configuration.freeze) or configuration.rate_ratio != 1
+        if optimizer or getattr(configuration, "copies", False):
             return None
         values = configuration.model_dump(mode="json", exclude={*FREE_IN_PACKS, *self.loss_weights})
         return json.dumps({"family": self.name, **values}, sort_keys=True)

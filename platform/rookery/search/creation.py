@@ -16,8 +16,9 @@ from rookery.search.earlier_studies import take_trials
 from rookery.search.pruners import make_pruner
 from rookery.search.samplers import make_sampler
 from rookery.search.space import SearchSpace
+from rookery.search.starting import Sources, check_start, choose_starts
 from rookery.search.storage.remote_folder import WEIGHTS, RemoteFolder, is_url
-from rookery.search.study import OPTUNA_NAME, Study, StudyDocument, open_study
+from rookery.search.study import OPTUNA_NAME, StartsFrom, Study, StudyDocument, open_study
 from rookery.shift.options import ImportanceWeighting
 from rookery.shift.weights import warn_if_few
 from rookery.surveys import Survey, open_split
@@ -41,6 +42,7 @@ def create_or_open_study(
     target: Target,
     storage: str | None = None,
     warm_start: Sequence[str | Path] = (),
+    start_from: Sources | None = None,
     **settings: Any,
 ) -> Study:
     """Open the study at `path` to go on with it, or create it.
@@ -53,6 +55,8 @@ def create_or_open_study(
         URL of the database, password included; see :class:`StudyDocument`.
     warm_start
         Folders or URLs of earlier studies, read when the study is made and not again.
+    start_from
+        Members that networks start from; those of a study that is there stay.
     **settings
         Further keys of :class:`StudyDocument`. Without an `inner_validation` a study that is there keeps
         its own; a new one's is that of :func:`rookery.training.job.inner_part`.
@@ -99,6 +103,8 @@ def create_or_open_study(
         choosing_rows(survey, split, rows, wanted.inner_validation)
     if space.objective.shift is not None:
         check_shift(survey, split, space.objective.shift)
+    if start_from is not None:
+        wanted = wanted.model_copy(update={"start_from": _starts(start_from, wanted, survey)})
     if remote is not None:
         return _create_or_open_at(remote, wanted, survey, storage, unsaid)
     if (path / "study.yaml").is_file():
@@ -139,6 +145,16 @@ def _create_or_open_at(
     study = Study(remote.mirror, found, storage, remote)
     _refuse_other(study, wanted, unsaid)
     return replace(study, document=found.model_copy(update={"survey": wanted.survey}))
+
+
+def _starts(sources: Sources, wanted: StudyDocument, survey: Survey) -> StartsFrom:
+    """Return the member that each network starts from, and tell what of it will be fresh."""
+    family, target = load_family(wanted.family), wanted.target
+    fresh = check_start(wanted.space, sources, family, survey, target)
+    if fresh:
+        why = "its bands, classes or bins are other ones"
+        logger.info("%s: %s; fresh weights for %s", sources.given, why, ", ".join(fresh))
+    return choose_starts(sources, survey, wanted.split.name, wanted.trainings(), target, family)
 
 
 def check_remote(remote: RemoteFolder, storage: str | None, workers_per_network: int) -> str | None:
@@ -253,10 +269,13 @@ def _refuse_other(study: Study, wanted: StudyDocument, unsaid: set[str]) -> None
         )
     if old.split != new.split:
         raise fail(where, f"`split`: the study was made with {old.split}, not with {new.split}")
-    told = {"survey", "split", "storage_name", "warm_start"} | unsaid
+    told = {"survey", "split", "storage_name", "warm_start", "start_from"} | unsaid
     before, now = ([named.study for named in document.warm_start] for document in (old, new))
     if before != now:
         raise fail(where, f"`warm_start`: the study was made with {before}, not with {now}")
+    sources = [document.start_from and document.start_from.source for document in (old, new)]
+    if sources[0] != sources[1]:
+        raise fail(where, f"`start_from`: the study was made with {sources[0]}, not with {sources[1]}")
     if new.storage is None:  # as study.yaml or the environment says
         told.add("storage")
     for key in (name for name in StudyDocument.model_fields if name not in told):

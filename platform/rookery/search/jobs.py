@@ -10,6 +10,8 @@ from rookery.training.target import target_fields
 def trial_jobs(study: Study, trial: int, values: dict[str, Any]) -> list[TrainingJob]:
     """Return the jobs of the trial with this number and configuration."""
     document, objective = study.document, study.space.objective
+    begun = document.start_from
+    starts = [None] * len(study.trainings()) if begun is None else begun.members
     return [
         TrainingJob(
             member=study.member_name(trial, fold, start),
@@ -25,8 +27,9 @@ def trial_jobs(study: Study, trial: int, values: dict[str, Any]) -> list[Trainin
             shift=objective.shift,
             keep=document.keep,
             inner_validation=document.inner_validation,
+            start=start_from,
             # Folds of one start share nothing but the configuration; start 0 is as it always was.
             seed=document.seed * 1_000_003 + trial * 101 + (fold or 0) + 50_021 * start,
         )
-        for fold, start in study.trainings()
+        for (fold, start), start_from in zip(study.trainings(), starts, strict=True)
     ]

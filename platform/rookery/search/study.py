@@ -22,7 +22,7 @@ from rookery.shift.options import ImportanceWeighting
 from rookery.surveys.equal_bins import EqualBins
 from rookery.training.card import Card, read_card
 from rookery.training.epochs_file import epochs_file, stop_epochs
-from rookery.training.job import KeptEpoch
+from rookery.training.job import KeptEpoch, StartFrom
 from rookery.training.target import make_target
 from rookery_ensembles import Target
 from rookery_ensembles.errors import fail
@@ -77,6 +77,15 @@ class EarlierStudy(Document):
     trials: tuple[EarlierTrial, ...] = Field(default=())
 
 
+class StartsFrom(Document):
+    """The finished members that the networks of a study start from."""
+
+    source: str
+    """What was named when the study was made: a member, a study or a bundle."""
+    members: tuple[StartFrom, ...]
+    """One for each network of a trial, in the order of :meth:`Study.trainings`."""
+
+
 class StudyDocument(Document):
     """What ``study.yaml`` says: everything that must stay the same while a study grows."""
 
@@ -119,6 +128,8 @@ class StudyDocument(Document):
     """The search space as it was read."""
     warm_start: tuple[EarlierStudy, ...] = ()
     """Earlier studies, with what this one learned from them when it was made."""
+    start_from: StartsFrom | None = None
+    """Members that networks start from, chosen when the study was made; None for fresh weights."""
 
     @field_validator("class_names")
     @classmethod
@@ -131,6 +142,11 @@ class StudyDocument(Document):
     def target(self) -> Target:
         """What the networks' outputs mean."""
         return make_target(self.class_names, self.redshift_bins)
+
+    def trainings(self) -> list[tuple[int | None, int]]:
+        """Return fold and start of each network of a trial; the fold is None for a validation role."""
+        folds: list[int | None] = [*range(self.split.folds)] or [None]
+        return [(fold, start) for start in range(self.starts) for fold in folds]
 
 
 @short_repr
@@ -190,8 +206,7 @@ class Study:
 
     def trainings(self) -> list[tuple[int | None, int]]:
         """Return fold and start of each network of a trial; the fold is None for a validation role."""
-        folds: list[int | None] = [*range(self.document.split.folds)] or [None]
-        return [(fold, start) for start in range(self.document.starts) for fold in folds]
+        return self.document.trainings()
 
     def finished(self, trial: int) -> list[Card] | None:
         """Return the cards of a trial's members, or None unless all are finished."""

@@ -1,5 +1,6 @@
 """What every family of networks keeps. A new family is covered by being found, without a line here."""
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -21,10 +22,12 @@ from rookery.search.space import SearchSpace, find_space, load_space
 from rookery.surveys import Survey, open_split
 from rookery.surveys.equal_bins import EqualBins
 from rookery.testing.fake_device import Spy, pretended_device
+from rookery.training.card import read_card
 from rookery.training.data import load_data, predict_rows
-from rookery.training.job import TrainingJob
+from rookery.training.job import StartFrom, TrainingJob
 from rookery.training.loop import train
 from rookery.training.member import open_member, train_member
+from rookery.training.trainee import Trainee
 from rookery_ensembles.predictions import read_predictions
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -416,3 +419,49 @@ def test_every_space_that_ships_is_whole_and_its_points_can_be_built(name: str) 
     for _ in range(10 + len(space.published)):
         with torch.device("meta"):  # shapes are checked, weights neither made nor drawn
             family.build(family.configure(space.suggest(study.ask())), n_bands=4, n_outputs=2)
+
+
+def test_hyperparameters_of_training_alone_leave_the_tensors_of_a_network(case: Case) -> None:
+    fields = case.family.configuration.model_fields
+    assert [name for name in case.family.training_only if name not in fields] == []
+    configuration = case.point(0)
+    with torch.device("meta"):
+        network = case.family.build(configuration, len(case.survey.bands), N_OUTPUTS)
+    varied = {name: fields[name].default for name in case.family.training_only}
+    other = configuration.model_copy(update=varied)
+    with torch.device("meta"):
+        same = case.family.build(other, len(case.survey.bands), N_OUTPUTS)
+    shapes = {name: value.shape for name, value in network.state_dict().items()}
+    both = shapes.keys() & same.state_dict().keys()  # a decoder comes and goes
+    assert all(same.state_dict()[name].shape == shapes[name] for name in both)
+
+
+def test_other_bands_and_other_outputs_ask_for_fresh_tensors_and_nothing_else_does(case: Case) -> None:
+    n_bands = len(case.survey.bands)
+    configuration = case.point(0)
+    names = set(case.network(configuration).state_dict())
+    found = {}
+    for bands, outputs in itertools.product((False, True), repeat=2):
+        wanted = {"bands": bands, "outputs": outputs}
+        found[bands, outputs] = case.family.fresh_for(configuration, n_bands, N_OUTPUTS, **wanted)
+    assert found[False, False] == frozenset()
+    assert found[True, False]
+    assert found[False, True]
+    assert found[True, True] == found[True, False] | found[False, True]
+    assert found[True, True] < names
+
+
+def test_a_network_that_starts_from_a_member_predicts_as_that_does(
+    case: Case, make_job: Callable[..., TrainingJob], tmp_path: Path
+) -> None:
+    configuration = case.point(1).model_copy(update={"epochs": 1})
+    job, folder = case.job(make_job, configuration), tmp_path / "member"
+    train_member(job, folder, tmp_path / "running", lambda metrics, progress: None, device="cpu")
+    card = read_card(folder)
+    start = StartFrom(folder=str(folder), weights=card.weights)
+    later = job.model_copy(update={"start": start, "seed": job.seed + 1})
+    data = load_data(later, case.family, configuration, torch.device("cpu"))
+    begun = Trainee.begin(later, case.family, configuration, data, lambda *_: None)
+    values = predict_rows(begun.network, case.family, data.inputs, data.rows["test"])
+    written = read_predictions(folder / "predictions-test.parquet")
+    np.testing.assert_array_equal(job.target.from_probabilities(values), written.values)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.draws import Draws
 from rookery.networks.family import Family, Inputs
+from rookery.networks.start import keep_frozen
 from rookery.training.data import TrainingData, predict_rows
 from rookery.training.progress import State
 from rookery.training.team import Team
@@ -69,8 +70,9 @@ class AloneNetwork:
     def __init__(self, family: Family[Any], trainee: Trainee, team: Team) -> None:
         self._family, self._team = family, team
         self._network, self._data, self._configuration = trainee.network, trainee.data, trainee.configuration
+        self._frozen = self._configuration.frozen
         self._optimizer = torch.optim.AdamW(
-            self._network.parameters(),
+            _parameter_groups(trainee),
             lr=self._configuration.learning_rate,
             weight_decay=self._configuration.weight_decay,
             fused=True,
@@ -82,8 +84,9 @@ class AloneNetwork:
     ) -> dict[str, Tensor]:
         """See :class:`Stepped`; the mean over the team of the means is that over the whole batch."""
         self._network.train()
+        keep_frozen(self._network, self._frozen)
         for group in self._optimizer.param_groups:
-            (group["lr"],) = rates
+            group["lr"] = rates[0] * group["ratio"]
         team, rows, key = self._team, rows_kb[0], key_kb[0]
         unlabelled, their_key = draw_unlabelled(self._family, self._configuration, self._data, rows, key)
         labelled = team.share(rows)
@@ -134,6 +137,22 @@ class AloneNetwork:
     def fewer_at_once(self) -> bool:
         """See :class:`Stepped`: one network is the least."""
         return False
+
+
+def _parameter_groups(trainee: Trainee) -> list[dict[str, Any]]:
+    """Return what trains, in groups of one rate: fresh weights, then those that another network gave.
+
+    Frozen ones ask for no gradient from now on, and are in none.
+    """
+    beginning, ratio = trainee.beginning, trainee.configuration.rate_ratio
+    fresh: list[nn.Parameter] = []
+    given: list[nn.Parameter] = []
+    for name, parameter in trainee.network.named_parameters():
+        parameter.requires_grad_(name not in beginning.frozen)
+        if name not in beginning.frozen:
+            (given if name in beginning.started and ratio != 1 else fresh).append(parameter)
+    groups = [{"params": fresh, "ratio": 1.0}, {"params": given, "ratio": ratio}]
+    return [group for group in groups if group["params"]]
 
 
 def draw_unlabelled(

@@ -37,6 +37,21 @@ class Arithmetic(Document):
     """Type in which the network's inner layers are computed, where not float32."""
 
 
+class Started(Document):
+    """What a card tells of the member whose weights a network started from."""
+
+    member: str
+    """Its name there."""
+    weights: str
+    """SHA-256 of its weights."""
+    survey: str
+    """Checksum of the survey that it was trained on."""
+    configuration: str
+    """Hash of its family and hyperparameters."""
+    fresh: tuple[str, ...] = ()
+    """Tensors that did not come from it: its bands, classes or bins were other ones."""
+
+
 class Card(Document):
     """What ``card.json`` says of a member."""
 
@@ -67,6 +82,8 @@ class Card(Document):
     """Under importance weights: the effective number of objects that `value` rests on."""
     metrics: dict[str, float] = Field(default_factory=dict)
     """Validation metrics at the kept epoch."""
+    start: Started | None = None
+    """The member whose weights it started from; None: it started afresh."""
     training_fractions: dict[str, float] | None = None
     """Fraction of each class among what trained, copies counted: what the probabilities presume."""
     best_epoch: int
@@ -156,4 +173,9 @@ def finished_card(folder: Path, job: TrainingJob, configuration: str) -> Card:
         if found != value:
             rule = f"a member with {found!r} is finished here, but one with {value!r} is wanted"
             raise fail(folder / CARD, f"`{key}`: {rule}")
+    starts = [None if start is None else start.weights for start in (card.start, job.start)]
+    if starts[0] != starts[1]:
+        found, wanted_start = (text and text[:12] for text in starts)
+        rule = f"a member that started from {found} is finished here, but one from {wanted_start} is wanted"
+        raise fail(folder / CARD, f"`start`: {rule}")
     return card

@@ -16,7 +16,7 @@ from rookery_ensembles import Target
 KeptEpoch = Literal["best", "last"]
 INNER_VALIDATION = 0.1
 """Part of the training objects that chooses the epoch where folds judge, unless another is wanted."""
-_LATER = ("shift", "redshift_bins", "train_on", "inner_validation", "keep")
+_LATER = ("shift", "redshift_bins", "train_on", "inner_validation", "keep", "start")
 """Fields that jobs did not always have. Where one is as it was before, the digest is what it was."""
 
 
@@ -29,6 +29,15 @@ def inner_part(wanted: float | None, keep: KeptEpoch, folds: int) -> float | Non
     if wanted is None:
         return INNER_VALIDATION if folds and keep == "best" else None
     return wanted or None
+
+
+class StartFrom(Document):
+    """The finished member whose weights a network starts from."""
+
+    folder: str
+    """Its folder, which every node must see."""
+    weights: str
+    """SHA-256 of its weights' file."""
 
 
 class TrainingJob(Document):
@@ -65,6 +74,8 @@ class TrainingJob(Document):
     inner_validation: float | None = Field(default=None, gt=0, le=0.5)
     """Part of the training objects that does not train: the metric is that of these, and the validation
     objects only judge. None: the metric is that of the validation objects."""
+    start: StartFrom | None = None
+    """The member that the network starts from; None for fresh weights."""
     seed: int
     """Seeds weights, order of objects, dropout and augmentation."""
 
@@ -81,11 +92,14 @@ class TrainingJob(Document):
     def digest(self) -> str:
         """Return a hash of the job: a checkpoint of another job is never taken up.
 
-        Where the survey lies does not count, only its checksum.
+        Where the survey and the start lie does not count, only their checksums.
         """
         # What is absent leaves the digest of jobs made before there was any.
         fields = type(self).model_fields
         absent = {name for name in _LATER if getattr(self, name) == fields[name].default}
         exclude = {"survey"} | absent
-        text = json.dumps(self.model_dump(mode="json", exclude=exclude), sort_keys=True)
+        values = self.model_dump(mode="json", exclude=exclude)
+        if self.start is not None:
+            values["start"] = self.start.weights
+        text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

@@ -47,6 +47,7 @@ from rookery.training.epochs_writer import EpochsWriter
 from rookery.training.job import TrainingJob
 from rookery.training.loop import train
 from rookery.training.progress import Metrics, Progress, Report
+from rookery.training.start import started
 from rookery.training.target import known_truth, target_fields
 from rookery.training.team import ALONE, Team
 from rookery.training.validation import prepare_validation
@@ -280,6 +281,7 @@ class Trained:
                 for name, value in progress.history[progress.best_epoch - 1].items()
                 if name.startswith("validation_")
             },
+            start=started(job, self.family, self.network, self.data.survey.bands),
             training_fractions=self._training_fractions(),
             best_epoch=progress.best_epoch,
             epochs=progress.epoch,

@@ -14,6 +14,7 @@ from rookery.networks.family import Family
 from rookery.training.data import TrainingData
 from rookery.training.job import TrainingJob
 from rookery.training.progress import Keep, Metrics, Partial, Progress, Report, State
+from rookery.training.start import Beginning, begin_with
 from rookery.training.streaming import place_of
 from rookery.training.team import ALONE, Team
 from rookery.training.validation import Validation, prepare_validation
@@ -70,6 +71,8 @@ class Trainee:
     on_end: Callable[["Trainee"], None] = lambda trainee: None
     """Called once it trains no more, whatever the reason."""
     progress: Progress = field(default_factory=Progress)
+    beginning: Beginning = field(default_factory=Beginning)
+    """Which of its weights another network gave, and which stay so."""
     error: DivergedError | None = None
     """Why it has no network that could be kept."""
     stopped: bool = False
@@ -89,15 +92,20 @@ class Trainee:
         on_end: Callable[["Trainee"], None] = lambda trainee: None,
         team: Team = ALONE,
     ) -> "Trainee":
-        """Return a network with the fresh weights of its job's seed; `resume` goes on from there."""
+        """Return a network with the weights that its job starts from; `resume` goes on from there.
+
+        Fresh weights are drawn by the job's seed.
+        """
         device = data.target_n.device
         torch.manual_seed(job.seed % _SEEDS)
         network = family.build(configuration, len(data.survey.bands), data.target.n_columns).to(device)
         family.fit_scale(network, data.inputs, data.rows["train"].to(place_of(data.inputs)))
+        beginning = begin_with(network, job, family, configuration, data.survey.bands)
         network = team.prepare(network, device)
         validation = prepare_validation(job, family, configuration, data)
         progress = resume or Progress()
-        return cls(job, configuration, data, network, validation, report, keep, on_end, progress)
+        what = job, configuration, data, network, validation, report, keep, on_end, progress
+        return cls(*what, beginning=beginning)
 
     @property
     def batch_size(self) -> int:

@@ -36,6 +36,12 @@ class Pelican(Family[PelicanConfiguration]):
         "kl_weight",
         "rho",
     )
+    training_only: ClassVar[tuple[str, ...]] = (
+        *loss_weights,
+        *("autoencoder", "contrastive", "contrastive_form", "thinning", "kl", "unlabelled"),
+        *("dropout", "observation_dropout", "truncation", "flux_noise", "dimming", "time_shift"),
+        *("copies", "redshifting", "copy_dimming"),
+    )
 
     def encode(self, survey: Survey, configuration: PelicanConfiguration, bands: tuple[str, ...]) -> Inputs:
         """Return `flux`, `error` and `mask`, each (N, n_bands, n_columns), and the covariates asked for.

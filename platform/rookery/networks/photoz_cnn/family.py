@@ -30,6 +30,7 @@ class PhotozCnn(Family[PhotozCnnConfiguration]):
     survey_kinds: ClassVar[tuple[str, ...]] = ("images",)
     prediction_kind: ClassVar[str] = RedshiftBins.kind
     configuration = PhotozCnnConfiguration
+    training_only: ClassVar[tuple[str, ...]] = ("dropout", "label_smoothing", "flips", "shift", "noise")
 
     def encode(self, survey: Survey, configuration: PhotozCnnConfiguration, bands: tuple[str, ...]) -> Inputs:
         """Return `images`, and `scalars` and `known` where the configuration asks for covariates.
@@ -68,6 +69,24 @@ class PhotozCnn(Family[PhotozCnnConfiguration]):
         from rookery.networks.photoz_cnn.network import PhotozNetwork
 
         return PhotozNetwork(configuration, n_bands, n_outputs)
+
+    def fresh_for(
+        self,
+        configuration: PhotozCnnConfiguration,
+        n_bands: int,
+        n_outputs: int,
+        *,
+        bands: bool,
+        outputs: bool,
+    ) -> frozenset[str]:
+        """Return the default, and with other bands every branch, where each sees some bands alone."""
+        from rookery.networks.cost import blueprint
+
+        found = super().fresh_for(configuration, n_bands, n_outputs, bands=bands, outputs=outputs)
+        if not bands or configuration.branches == "all":
+            return found
+        names = blueprint(self, configuration, n_bands, n_outputs).state_dict()
+        return found | {name for name in names if name.startswith("branches.")}
 
     def fit_scale(self, network: "nn.Module", inputs: Inputs, rows: "Tensor") -> None:
         """Set the network's scales of pixels and covariates from the training objects `rows`.

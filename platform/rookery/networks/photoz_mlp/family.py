@@ -27,6 +27,12 @@ class PhotozMlp(Family[PhotozMlpConfiguration]):
     survey_kinds: ClassVar[tuple[str, ...]] = ("catalogue", "images")
     prediction_kind: ClassVar[str] = RedshiftBins.kind
     configuration = PhotozMlpConfiguration
+    training_only: ClassVar[tuple[str, ...]] = (
+        "dropout",
+        "label_smoothing",
+        "magnitude_noise",
+        "band_dropout",
+    )
 
     def encode(self, survey: Survey, configuration: PhotozMlpConfiguration, bands: tuple[str, ...]) -> Inputs:
         """Return `magnitude`, `error`, `mask` and `error_mask`, each (N, n_bands), and `scalars` (N, 2S).
