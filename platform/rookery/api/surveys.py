@@ -179,6 +179,7 @@ def merge(
     origin_input: bool = False,
     band_aliases: Mapping[str, str] | None = None,
     type_map: Mapping[str, str] | None = None,
+    split: str | None = None,
     name: str | None = None,
 ) -> "Survey":
     """Put surveys together: bands and classes aligned, the column `origin` says whose each object is.
@@ -201,6 +202,9 @@ def merge(
         OLD=NEW name of a band; may be repeated.
     type_map
         OLD=NEW name of a class; may be repeated.
+    split
+        A split of the first survey that goes along: what trains and validates there, with the objects of the
+        other surveys as those to classify.
     name
         Name of the merged survey; by default that of its folder.
     """
@@ -214,5 +218,6 @@ def merge(
         origin_input=origin_input,
         band_aliases=band_aliases,
         type_map=type_map,
+        split=split,
         name=name,
     )

@@ -153,7 +153,7 @@ def _starts(sources: Sources, wanted: StudyDocument, survey: Survey) -> StartsFr
     fresh = check_start(wanted.space, sources, family, survey, target)
     if fresh:
         why = "its bands, classes or bins are other ones"
-        logger.info("%s: %s; fresh weights for %s", sources.given, why, ", ".join(fresh))
+        logger.warning("%s: %s; fresh weights for %s", sources.given, why, ", ".join(fresh))
     return choose_starts(sources, survey, wanted.split.name, wanted.trainings(), target, family)
 
 

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from rookery.surveys._split_file import Split, open_split, split_path, write_split
 from rookery.surveys.bands import plain_band, wavelength_order
 from rookery.surveys.galaxies import new_galaxy_survey
 from rookery.surveys.objects import covariate_columns, objects_frame
 from rookery.surveys.observations import ObservationArrays, assemble, check_observations
 from rookery.surveys.store import Survey, open_survey, refuse_existing, write_light_curves
+from rookery.surveys.view import SurveyView
 from rookery_ensembles.errors import fail
 
 ORIGIN = "origin"
@@ -44,6 +47,7 @@ def merge_surveys(
     origin_input: bool = False,
     band_aliases: _Renamed = None,
     type_map: _Renamed = None,
+    split: str | None = None,
     name: str | None = None,
 ) -> Survey:
     """Put surveys of one kind together in a new folder, one below the other.
@@ -70,6 +74,11 @@ def merge_surveys(
         OLD=NEW name of a band, in whichever survey has it.
     type_map
         OLD=NEW name of a class, in whichever survey has it.
+    split
+        A split of the first survey that goes along, with the other surveys as what is to be classified: the
+        first one's training and validation objects keep role and fold, and its others are left out; objects
+        of the others test where their class, or a galaxy's redshift, is known, and are unlabelled else.
+        Copies, degraded validation and unlabelled terms of the loss then look at the other surveys.
     name
         Name of the merged survey; by default that of its folder.
 
@@ -81,7 +90,12 @@ def merge_surveys(
     """
     out = Path(out)
     refuse_existing(out)
-    parts = _parts(surveys, origins, prefix_ids, band_aliases or {}, type_map or {})
+    opened = [open_survey(path) for path in surveys]
+    kept: Split | None = None
+    if split is not None and opened:
+        kept = open_split(opened[0], split)
+        opened[0] = SurveyView.of_objects(opened[0], _labelled(kept))
+    parts = _parts(opened, origins, prefix_ids, band_aliases or {}, type_map or {})
     _check_kinds(parts)
     bands = _aligned_bands(parts)
     _check_classes(parts)
@@ -97,17 +111,40 @@ def merge_surveys(
     if parts[0].survey.info.kind == "light_curves":
         arrays = _observations(parts, bands)
         check_observations(arrays, frame["object_id"].tolist(), out)
-        return write_light_curves(out, name, bands, frame, arrays, truth, provenance)
-    return _galaxies(out, name, bands, parts, frame, truth, provenance)
+        merged = write_light_curves(out, name, bands, frame, arrays, truth, provenance)
+    else:
+        merged = _galaxies(out, name, bands, parts, frame, truth, provenance)
+    if kept is not None:
+        _write_split(merged, kept)
+    return merged
+
+
+def _labelled(split: Split) -> NDArray[np.int64]:
+    """Return the rows that train or validate."""
+    return np.sort(np.concatenate([split.indices("train"), split.indices("validation")]))
+
+
+def _write_split(merged: Survey, kept: Split) -> None:
+    """Write the first survey's split for the merged one, whose other objects are to be classified."""
+    rows = _labelled(kept)
+    column = "type" if merged.info.kind == "light_curves" else "redshift"
+    known = merged.objects[column].notna().to_numpy()
+    role = np.where(known, "test", "unlabelled").astype(object)
+    fold = np.full(len(merged), -1, np.int16)
+    role[: len(rows)], fold[: len(rows)] = kept.role[rows], kept.fold[rows]
+    group = None
+    if kept.group is not None:
+        others = len(merged) - len(rows)
+        group = np.concatenate([kept.group[rows], kept.group.max() + 1 + np.arange(others)])
+    write_split(split_path(merged, kept.name), merged, role, fold, {"merged": kept.name}, group)
 
 
 def _parts(
-    paths: Sequence[str | Path], origins: Sequence[str], prefix_ids: bool, bands: Any, types: Any
+    opened: Sequence[Survey], origins: Sequence[str], prefix_ids: bool, bands: Any, types: Any
 ) -> list[_Part]:
-    """Open the surveys, and give objects and bands the names that they shall have."""
-    if len(paths) < 2:
-        raise fail("surveys", f"at least two surveys can be merged, but there is {len(paths)}")
-    opened = [open_survey(path) for path in paths]
+    """Give objects and bands the names that they shall have."""
+    if len(opened) < 2:
+        raise fail("surveys", f"at least two surveys can be merged, but there is {len(opened)}")
     names = list(origins) or [survey.info.name for survey in opened]
     if len(names) != len(opened):
         raise fail("--origin", f"must name each of {len(opened)} surveys, but names {len(names)}")

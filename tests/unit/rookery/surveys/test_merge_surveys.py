@@ -21,7 +21,7 @@ from rookery_ensembles.errors import InputError
 
 
 def light_curves(
-    path: Path, ids: list[str], bands: str, kind: str | list[str] = "Ia", **columns: object
+    path: Path, ids: list[str], bands: str, kind: str | list[str | None] = "Ia", **columns: object
 ) -> Survey:
     rng = np.random.default_rng(len(ids))
     rows = pd.DataFrame([(one, 56000.0 + day, band) for one in ids for day in range(3) for band in bands])
@@ -98,6 +98,43 @@ def test_splits_go_by_origin(two, tmp_path):
     split_survey(merged, "across", train_where=["origin=more"], test_where=["origin=ps1"])
     split = open_split(merged, "across")
     assert split.object_id[split.indices("test")].tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_split_goes_along_with_the_other_surveys_as_what_is_to_be_classified(two, tmp_path, grouped):
+    many = light_curves(
+        tmp_path / "many",
+        [f"m{i}" for i in range(32)],
+        "gr",
+        kind=["Ia", "II"] * 16,
+        truth={"template": [float(i) for i in range(16)] * 2},
+    )
+    options = {"groups": "template"} if grouped else {}
+    split_survey(many, "folds", train_fraction=0.5, folds=2, seed=1, **options)
+    before = open_split(many, "folds")
+    merged = merge_surveys([many.path, two[1].path], tmp_path / "out", split="folds")
+    split = open_split(merged, "folds")
+    labelled = before.indices("train")
+    assert merged.objects["object_id"].tolist() == [*before.object_id[labelled], "a", "b", "c"]
+    assert split.object_id[split.indices("test")].tolist() == ["a", "b", "c"]
+    for fold in range(2):
+        assert (
+            split.object_id[split.indices("train", fold)].tolist()
+            == before.object_id[before.indices("train", fold)].tolist()
+        )
+    assert (split.group is None) == (not grouped)
+
+
+def test_objects_of_unknown_class_are_unlabelled_in_the_split_that_goes_along(two, tmp_path):
+    many = light_curves(tmp_path / "many", [f"m{i}" for i in range(12)], "gr", kind=["Ia", "II"] * 6)
+    split_survey(many, "half", train_fraction=0.5, seed=1)
+    unknown = light_curves(tmp_path / "unknown", ["x", "y"], "gr", kind=[None, "Ia"])
+    split = open_split(merge_surveys([many.path, unknown.path], tmp_path / "out", split="half"), "half")
+    assert split.object_id[split.indices("unlabelled")].tolist() == ["x"]
+    assert split.object_id[split.indices("test")].tolist() == ["y"]
+    with pytest.raises(InputError, match="third"):
+        merge_surveys([many.path, unknown.path], tmp_path / "other", split="third")
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_merge_of_merged_surveys_keeps_the_first_origins(two, tmp_path):
