@@ -164,4 +164,4 @@ def _bundled(of: str) -> Objects:
     found = made[of]()
     classes = Classes(tuple(str(name) for name in found.target_names))
     truth = np.array(classes.names, dtype=object)[found.target]
-    return Objects(found.data.astype(float), classes, truth, found.data[:, 0].astype(float))
+    return Objects(found.data.astype(float), classes, truth, np.zeros(len(truth)))

@@ -12,6 +12,7 @@ from rookery_ensembles.calibrations import Calibration, read_calibration
 from rookery_ensembles.conformal_limits import Conformal, read_conformal
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail
+from rookery_ensembles.gate import Gate
 from rookery_ensembles.plain_text import YamlText
 from rookery_ensembles.pools import find_pool
 from rookery_ensembles.probabilities import check_weights
@@ -32,6 +33,7 @@ _KEYS = (
     "class_fractions",
     "domain",
     "conformal",
+    "gate",
 )
 _DIGEST_KEY = "digest"
 # Neither a separator nor a leading dot: an id can be no path out of the bundle.
@@ -96,11 +98,17 @@ class BundleDocument:
     bands: tuple[str, ...] | None = None
     domain: Domain | None = None
     conformal: Conformal | None = None
+    gate: Gate | None = None
 
     def check(self, where: str) -> None:
         """Raise InputError, beginning with `where`, unless every rule of the document holds."""
         self.target.check(where)
-        find_pool(self.pooling, self.target, f"{where}, key `pooling`")
+        pool = find_pool(self.pooling, self.target, f"{where}, key `pooling`")
+        if self.gate is not None and not pool.gated:
+            raise fail(f"{where}, key `gate`", f"the {pool.name} pool takes no weights of single objects")
+        if self.gate is not None and set(self.gate.slopes) != {member.id for member in self.members}:
+            listed = ", ".join(self.gate.slopes)
+            raise fail(f"{where}, key `gate`", f"there must be slopes for each member, but found {listed}")
         self.target.check_calibration(self.calibration, where)
         if self.class_fractions is not None:
             _check_class_fractions(self.class_fractions, self.target.names, f"{where}, key `class_fractions`")
@@ -144,6 +152,8 @@ class BundleDocument:
             document["domain"] = self.domain.to_dict()
         if self.conformal is not None:
             document["conformal"] = self.conformal.to_dict()
+        if self.gate is not None:
+            document["gate"] = self.gate.to_dict()
         try:
             text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
         except yaml.YAMLError as error:
@@ -181,6 +191,7 @@ class BundleDocument:
             conformal=read_conformal(fields.raw("conformal"), fields.place("conformal"), target)
             if fields.has("conformal")
             else None,
+            gate=Gate.from_dict(fields.raw("gate"), fields.place("gate")) if fields.has("gate") else None,
         )
         document.check(where)
         return document, hashlib.sha256(body).hexdigest()

@@ -200,7 +200,7 @@ def select(trials: Trials, outer: int | None = None) -> tuple[Recipe, tuple[Alte
         return max(tried.values(), key=lambda each: each.gain).recipe
 
     several = len(trials.values_m) > 1
-    for name in WEIGHTS if several else ("equal",):
+    for name in [w.name for w in WEIGHTS.values() if not w.local] if several else ("equal",):
         attempt(Recipe(weights=name))
     fitted = best().weights
     pools = [p for p in POOLS.values() if several and p.takes(trials.target) and trials.sharpen]

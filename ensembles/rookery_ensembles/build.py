@@ -1,17 +1,20 @@
 """From candidate members and their validation predictions to an ensemble, and how it compares."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.auto import AutoReport
-from rookery_ensembles.bundle import BundleMember
-from rookery_ensembles.calibrations import Calibration
+from rookery_ensembles.bundle import BundleMember, member_weights
+from rookery_ensembles.calibrations import Calibration, Covariates, check_method
 from rookery_ensembles.candidates import CandidateMember, tabulate_candidates
 from rookery_ensembles.conformal_limits import Conformal, find_limits
+from rookery_ensembles.covariates import ObjectCovariates
+from rookery_ensembles.errors import fail
+from rookery_ensembles.gate import Gate
 from rookery_ensembles.likelihood_table import LikelihoodTable
 from rookery_ensembles.member_values import Block, MemberValues
 from rookery_ensembles.pools import find_pool
@@ -21,6 +24,7 @@ from rookery_ensembles.recipe import AUTO, GREEDY, Recipe, named_recipe
 from rookery_ensembles.schema import PredictionInfo, Predictions
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.target import Target
+from rookery_ensembles.weights import find_weights
 
 __all__ = ["CandidateMember", "EnsembleChoice", "choose"]
 
@@ -64,16 +68,29 @@ class EnsembleChoice:
     of, or are fewer than 40: their coverage would not be that of new objects."""
     report: AutoReport | None = None
     """With ``auto``, why it was chosen and what it gains; None otherwise."""
+    gate: Gate | None = None
+    """How the members' weights depend on covariates; None where they do not."""
+    covariates: ObjectCovariates | None = None
+    """What was known of the validation objects, and perhaps of others."""
 
     @property
     def weights(self) -> dict[str, float]:
         """Weights of the chosen members by id; they sum to 1."""
         return {member.id: member.weight for member in self.members}
 
-    def pool(self, values_mnk: MemberValues | Block) -> NDArray[np.float64]:
-        """Return (N, K) what the pool makes of the chosen members' predictions, in the order of `members`."""
-        weights = [member.weight for member in self.members]
+    def pool(
+        self, values_mnk: MemberValues | Block, covariates: Covariates | None = None
+    ) -> NDArray[np.float64]:
+        """Return (N, K) what the pool makes of the chosen members' predictions, in the order of `members`.
+
+        Without covariates of the objects the weights are those for all.
+        """
+        weights = member_weights(self.members, self.gate, covariates)
         return find_pool(self.recipe.pool, self.target).combine(self.target, values_mnk, weights)
+
+    def known(self, object_id: NDArray[np.str_]) -> Covariates | None:
+        """Return the covariates of objects, NaN where unknown; None where the choice looked at none."""
+        return None if self.covariates is None else self.covariates.of(object_id)
 
     def provenance(self) -> dict[str, Any]:
         """Return what a bundle tells of how its members were chosen."""
@@ -83,15 +100,17 @@ class EnsembleChoice:
             **({} if self.report is None else {"auto": self.report.to_dict()}),
         }
 
-    def calibrate(self, values_nk: NDArray[Any]) -> NDArray[np.float64]:
+    def calibrate(self, values_nk: NDArray[Any], covariates: Covariates | None = None) -> NDArray[np.float64]:
         """Return calibrated class probabilities, or densities, of the members' pool.
+
+        `covariates` of the N objects are what a local calibration looks at.
 
         Raises
         ------
         InputError
             When the values break their rules.
         """
-        return self.target.calibrate(self.calibration, values_nk)
+        return self.target.calibrate(self.calibration, values_nk, covariates)
 
 
 def choose(
@@ -102,6 +121,8 @@ def choose(
     sample_weight: Mapping[str, float] | None = None,
     sharpen: bool = True,
     by: str = AUTO,
+    calibration: str | None = None,
+    covariates: ObjectCovariates | None = None,
 ) -> EnsembleChoice:
     """Choose an ensemble by out-of-sample scores: weights and a pool, then a calibration.
 
@@ -135,17 +156,25 @@ def choose(
         where nothing beats it beyond its error; see `rookery_ensembles.auto.find_recipe`. ``greedy``: bagged
         greedy selection in the linear pool, then the target's usual calibration. ``mean``: the plain
         average. ``em``, ``crps``, ``top_k``: other weights (see `rookery_ensembles.weights`), shrunk toward
-        equal ones, with the usual calibration.
+        equal ones, with the usual calibration. ``gate``: those of ``em``, and how they depend on
+        `covariates`, where that helps.
+    calibration
+        The calibration instead of the recipe's own: one of the target's `calibrations`.
+    covariates
+        What is known of the objects, for ``gate`` and for local calibrations.
 
     Raises
     ------
     InputError
-        When `by` is no such way; an object has no weight, or the weights break their rules; there is no
+        When `by` is no such way, or one that needs covariates and there are none; there is no such
+        calibration; an object has no weight, or the weights break their rules; there is no
         candidate, two have the same id, no truth is known, or their predictions do not fit
         together (see `pool_folds` and `stack_members`).
     """
     recipe, report = named_recipe(by), None
-    table = LikelihoodTable(tabulate_candidates(candidates), sample_weight)
+    if recipe is not None and find_weights(recipe.weights).local and covariates is None:
+        raise fail("by", f"{by} needs covariates of the objects, but none are given")
+    table = LikelihoodTable(tabulate_candidates(candidates, covariates), sample_weight)
     found, weight_n = table.candidates, table.weight_n
 
     def score(values_nk: NDArray[Any]) -> dict[str, float]:
@@ -157,29 +186,31 @@ def choose(
     if recipe is None:
         report = table.find(sharpen=sharpen, honest=True)
         recipe = report.recipe
-    weights_m = table.weigh(recipe, bags=bags)
+    if calibration is not None:
+        recipe = replace(recipe, calibration=check_method(found.target.kind, calibration))
+    weights = table.weigh(recipe, bags=bags)
     alone = np.eye(len(losses_m))[best]
     selected_nk, average_nk, best_nk = found.pooled(
-        [(recipe.pool, weights_m), ("linear", None), ("linear", alone)]
+        [(recipe.pool, table.weights_of_objects(weights)), ("linear", None), ("linear", alone)]
     )
     seen_nk = selected_nk[table.rows]
-    calibration = table.fit_calibration(recipe, seen_nk, sharpen=sharpen)
+    fitted = table.fit_calibration(recipe, seen_nk, sharpen=sharpen)
     exchangeable = weight_n is None and sharpen  # the validation objects are like new ones
-    member_weights = found.member_weights(weights_m)
+    shares = found.member_weights(weights.weights_m)
     return EnsembleChoice(
         target=found.target,
         members=tuple(
-            BundleMember(member.id, member.folder, member_weights[member.id])
+            BundleMember(member.id, member.folder, shares[member.id])
             for members in found.groups.values()
             for member in members
-            if member.id in member_weights
+            if member.id in shares
         ),
-        calibration=calibration,
+        calibration=fitted,
         scores={
             "best_member": score(best_nk),
             "average": score(average_nk),
             "selected": score(selected_nk),
-            "selected_calibrated": score(found.target.calibrate(calibration, selected_nk)),
+            "selected_calibrated": score(found.target.calibrate(fitted, selected_nk, found.covariates)),
         },
         best_group=found.names[best],
         best_member=found.groups[found.names[best]][0].id,
@@ -191,6 +222,8 @@ def choose(
         recipe=recipe,
         conformal=find_limits(table, recipe, seen_nk) if exchangeable else None,
         report=report,
+        gate=None if weights.gate is None else weights.gate.of(found.group_of(shares)),
+        covariates=covariates,
     )
 
 

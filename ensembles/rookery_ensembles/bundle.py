@@ -28,6 +28,7 @@ from rookery_ensembles.conformal_limits import Conformal
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, sha256
+from rookery_ensembles.gate import Gate
 from rookery_ensembles.member_values import Block, MemberValues
 from rookery_ensembles.pools import find_pool
 from rookery_ensembles.shown import short_repr
@@ -82,6 +83,16 @@ class Bundle:
     """Where the training objects lie; None in a bundle that does not tell."""
     conformal: Conformal | None = None
     """Limits of conformal intervals or sets; None in a bundle that has none."""
+    gate: Gate | None = None
+    """How the members' weights depend on covariates; None where they do not."""
+
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """Names of the covariates that `combine` looks at."""
+        wanted = (() if self.gate is None else self.gate.names) + (
+            () if self.calibration is None else self.calibration.covariates
+        )
+        return tuple(dict.fromkeys(wanted))
 
     @property
     def weightless(self) -> tuple[str, ...]:
@@ -116,7 +127,8 @@ class Bundle:
         values_mnk
             M arrays (N, K), stacked or in a list, or `MemberValues`, in the order of `members`.
         covariates
-            Of the N objects, for a local calibration; objects without have its global map.
+            Of the N objects, for a gate and a local calibration; objects without have the weights and the
+            map for all.
 
         Returns
         -------
@@ -133,9 +145,19 @@ class Bundle:
         if m != len(self.members):
             rule = f"there must be one array for each of {len(self.members)} members"
             raise fail(where, f"{rule}, but found {m}")
-        weights = [member.weight for member in self.members]
+        weights = member_weights(self.members, self.gate, covariates)
         pooled = find_pool(self.pooling, self.target).combine(self.target, values_mnk, weights, where)
         return self.target.calibrate(self.calibration, self.target.normalised(pooled, where), covariates)
+
+
+def member_weights(
+    members: Sequence[BundleMember], gate: Gate | None, covariates: Covariates | None
+) -> NDArray[np.float64]:
+    """Return (M,) weights of members; of a gate, where covariates are known, (N, M)."""
+    weights = np.array([member.weight for member in members])
+    if gate is None or covariates is None:
+        return weights
+    return gate.weights([member.id for member in members], weights, covariates)
 
 
 def write_bundle(
@@ -151,6 +173,7 @@ def write_bundle(
     class_fractions: Mapping[str, float] | None = None,
     domain: Domain | None = None,
     conformal: Conformal | None = None,
+    gate: Gate | None = None,
     replace: bool = False,
 ) -> Bundle:
     """Copy the members' files and write the document; the folder appears whole or not at all.
@@ -167,7 +190,7 @@ def write_bundle(
         As in `Bundle`; plain values only (text, numbers, lists, mappings).
     bands
         Bands that the members saw in training, where they saw any.
-    pooling, calibration, class_fractions, domain, conformal
+    pooling, calibration, class_fractions, domain, conformal, gate
         As in `Bundle`.
     replace
         Whether a former bundle may be replaced.
@@ -193,6 +216,7 @@ def write_bundle(
         bands=None if bands is None else tuple(str(band) for band in bands),
         domain=domain,
         conformal=conformal,
+        gate=gate,
     )
     document.check(where)
     text = document.to_text(where)
@@ -240,6 +264,7 @@ def load_bundle(path: str | Path) -> Bundle:
         bands=document.bands,
         domain=document.domain,
         conformal=document.conformal,
+        gate=document.gate,
     )
 
 

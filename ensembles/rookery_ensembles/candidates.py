@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery_ensembles.calibrations import Covariates
 from rookery_ensembles.configurations import ConfigurationReader, Configurations, FoldReader, readers
+from rookery_ensembles.covariates import ObjectCovariates
 from rookery_ensembles.errors import fail
 from rookery_ensembles.member_values import MemberValues, gather
 from rookery_ensembles.pools import find_pool
@@ -57,6 +59,8 @@ class CandidateTable:
     """(N,) places of the objects in the order of `values`."""
     folds: NDArray[np.int32]
     """(M, N) the fold in which each configuration predicted an object; -1 where it is not told."""
+    covariates: Covariates | None = None
+    """Of the N objects, where any are known."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -64,13 +68,28 @@ class CandidateTable:
         return tuple(self.groups)
 
     def pooled(self, tasks: Sequence[tuple[str, NDArray[np.float64] | None]]) -> list[NDArray[np.float64]]:
-        """Return (N, K) pools of the configurations, each by a pool's name and weights, or equal ones."""
-        ways = [(find_pool(name, self.target), weights) for name, weights in tasks]
+        """Return (N, K) pools of the configurations, each by a pool's name and weights, or equal ones.
+
+        Weights are (M,), or (N, M) of each object its own.
+        """
+        ways = [(find_pool(name, self.target), self._in_place(weights)) for name, weights in tasks]
         return [found[self.order] for found in combine_all(self.target, self.values, ways)]
+
+    def _in_place(self, weights: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+        if weights is None or weights.ndim == 1:
+            return weights
+        found = np.empty_like(weights)
+        found[self.order] = weights
+        return found
 
     def gather(self, rows: NDArray[np.intp]) -> list[NDArray[Any]]:
         """Return M arrays of values of some objects."""
         return gather(self.values, self.order[rows])
+
+    def group_of(self, members: Iterable[str]) -> dict[str, str]:
+        """Return the configuration of each of these members."""
+        wanted = set(members)
+        return {m.id: name for name, group in self.groups.items() for m in group if m.id in wanted}
 
     def member_weights(self, weights_m: NDArray[np.float64]) -> dict[str, float]:
         """Return the chosen members' weights: a configuration's divided over folds, then over starts."""
@@ -82,10 +101,13 @@ class CandidateTable:
         return found
 
 
-def tabulate_candidates(candidates: Sequence[CandidateMember]) -> CandidateTable:
+def tabulate_candidates(
+    candidates: Sequence[CandidateMember], covariates: ObjectCovariates | None = None
+) -> CandidateTable:
     """Bring the configurations together; their values are read when they are needed.
 
-    The result does not depend on the candidates' order, nor on that of their objects.
+    The result does not depend on the candidates' order, nor on that of their objects. Of an object that
+    `covariates` lack they are unknown.
 
     Raises
     ------
@@ -131,6 +153,7 @@ def tabulate_candidates(candidates: Sequence[CandidateMember]) -> CandidateTable
         Configurations(each, len(order), found.info.target.n_columns),
         order,
         np.stack([fold[rows][order] for fold, rows in zip(folds, found.rows, strict=True)]),
+        None if covariates is None else covariates.of(found.object_id[order]),
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.conformal import AdaptiveSets, ConformalIntervals, ConformalSets
+from rookery_ensembles.covariates import some
 from rookery_ensembles.errors import fail
 from rookery_ensembles.likelihood_table import LikelihoodTable
 from rookery_ensembles.recipe import Recipe
@@ -36,7 +37,7 @@ def find_limits(table: LikelihoodTable, recipe: Recipe, pooled_nk: NDArray[Any])
     pooled_nk
         (n, K) what the pool makes of the objects of `table`, by its rows.
     """
-    n, target = len(pooled_nk), table.candidates.target
+    n, target, known = len(pooled_nk), table.candidates.target, table.covariates
     if n < LEAST_OBJECTS:
         return None
     fold_n = np.random.default_rng(0).permutation(n) % _FOLDS
@@ -44,7 +45,7 @@ def find_limits(table: LikelihoodTable, recipe: Recipe, pooled_nk: NDArray[Any])
     for fold in range(_FOLDS):
         here = fold_n == fold
         fitted = table.fit_calibration(recipe, pooled_nk[~here], ~here, sharpen=True)
-        honest[here] = target.calibrate(fitted, pooled_nk[here])
+        honest[here] = target.calibrate(fitted, pooled_nk[here], some(known, here))
     if target.has_pdfs:
         truth = np.asarray(table.candidates.truth, dtype=np.float64)[table.rows]
         return ConformalIntervals.fit(honest, target.edges, truth, levels=SERVED)

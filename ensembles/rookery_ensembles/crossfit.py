@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.build import EnsembleChoice
 from rookery_ensembles.candidates import CandidateMember, CandidateTable, tabulate_candidates
+from rookery_ensembles.covariates import some
 from rookery_ensembles.errors import fail
 from rookery_ensembles.likelihood_table import LikelihoodTable
 from rookery_ensembles.recipe import AUTO, Recipe
 from rookery_ensembles.schema import PredictionInfo, Predictions
 from rookery_ensembles.shown import short_repr
+from rookery_ensembles.weights import FittedWeights
 
 
 def out_of_fold(
@@ -38,7 +40,7 @@ def out_of_fold(
     candidates
         The members that were chosen from.
     choice
-        What `choose` made of them: its `bags`, `sharpen` and `by` are taken.
+        What `choose` made of them: its `bags`, `sharpen`, `by` and `covariates` are taken.
     sample_weight
         As in `choose`.
     name
@@ -63,7 +65,8 @@ def out_of_fold(
     for part in parts:
         seen = part.pooled_nk[part.table.rows[part.elsewhere]]
         calibration = part.table.fit_calibration(part.recipe, seen, part.elsewhere, sharpen=choice.sharpen)
-        values[part.here] = found.target.calibrate(calibration, part.pooled_nk[part.here])
+        known = some(found.covariates, part.here)
+        values[part.here] = found.target.calibrate(calibration, part.pooled_nk[part.here], known)
     first = candidates[0].validation.info
     info = PredictionInfo(
         found.target, bundle=name, role=first.role, survey=first.survey, version=first.version
@@ -94,12 +97,12 @@ def cross_fit(
     sample_weight: Mapping[str, float] | None = None,
 ) -> list[Part]:
     """Return for each fold what the objects of the others say; the arguments are those of `out_of_fold`."""
-    table = tabulate_candidates(candidates)
+    table = tabulate_candidates(candidates, choice.covariates)
     if set(table.groups) != set(choice.losses):
         rule = "the choice must have been made from the same configurations"
         raise fail("choice", f"{rule}, {', '.join(table.groups)}, but found {', '.join(choice.losses)}")
     fold_n, likelihoods = _common_folds(table), LikelihoodTable(table, sample_weight)
-    chosen: list[tuple[NDArray[np.intp], NDArray[np.bool_], Recipe, NDArray[np.float64]]] = []
+    chosen: list[tuple[NDArray[np.intp], NDArray[np.bool_], Recipe, FittedWeights]] = []
     for fold in np.unique(fold_n):
         elsewhere = fold_n[likelihoods.rows] != fold
         if not elsewhere.any():
@@ -107,12 +110,14 @@ def cross_fit(
         recipe = choice.recipe
         if choice.by == AUTO:  # what combines an object's members must not have been chosen by it
             recipe = likelihoods.find(elsewhere, sharpen=choice.sharpen, honest=False).recipe
-        weights_m = likelihoods.weigh(recipe, elsewhere, bags=choice.bags)
-        chosen.append((np.flatnonzero(fold_n == fold), elsewhere, recipe, weights_m))
-    pools = table.pooled([(recipe.pool, weights_m) for _, _, recipe, weights_m in chosen])
+        weights = likelihoods.weigh(recipe, elsewhere, bags=choice.bags)
+        chosen.append((np.flatnonzero(fold_n == fold), elsewhere, recipe, weights))
+    pools = table.pooled(
+        [(recipe.pool, likelihoods.weights_of_objects(weights)) for _, _, recipe, weights in chosen]
+    )
     return [
-        Part(likelihoods, weights_m, here, elsewhere, recipe, pooled_nk)
-        for (here, elsewhere, recipe, weights_m), pooled_nk in zip(chosen, pools, strict=True)
+        Part(likelihoods, weights.weights_m, here, elsewhere, recipe, pooled_nk)
+        for (here, elsewhere, recipe, weights), pooled_nk in zip(chosen, pools, strict=True)
     ]
 
 

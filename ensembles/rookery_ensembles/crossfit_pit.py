@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.build import EnsembleChoice
+from rookery_ensembles.covariates import some as taken
 from rookery_ensembles.crossfit import Part
 from rookery_ensembles.errors import fail
 from rookery_ensembles.photoz_sample import PitSample
@@ -80,6 +81,7 @@ def crossfit_pit_test(
     edges = np.asarray(target.edges)
     widths = np.diff(edges)
     rng, rows = np.random.default_rng(seed), parts[0].table.rows
+    known = parts[0].table.covariates
     fold_n = np.empty(len(found.object_id), dtype=np.intp)
     true_cdf = cdf_of_masses(bin_masses(found.values, edges))
     pooled = []
@@ -94,8 +96,13 @@ def crossfit_pit_test(
             here = fold_n[rows[some]] == number
             recipe = parts[number].recipe
             densities = masses[some] / widths
-            refit = recipe.fit_calibration(target, densities[~here], k[~here], None, sharpen=choice.sharpen)
-            cdf = cdf_of_masses(bin_masses(target.calibrate(refit, densities[here]), edges))
+            own = taken(known, some)
+            refit = recipe.fit_calibration(
+                target, densities[~here], k[~here], None,
+                sharpen=choice.sharpen, covariates=taken(own, ~here),
+            )  # fmt: skip
+            calibrated = target.calibrate(refit, densities[here], taken(own, here))
+            cdf = cdf_of_masses(bin_masses(calibrated, edges))
             j, at = k[here], np.arange(int(here.sum()))
             values[here] = cdf[at, j] + inside[here] * (cdf[at, j + 1] - cdf[at, j])
         return _pit_statistics(values)

@@ -6,13 +6,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles.calibrations import Calibration
+from rookery_ensembles.calibrations import Calibration, Covariates
 from rookery_ensembles.errors import fail
 from rookery_ensembles.target import Target
 from rookery_ensembles.weights import WEIGHTS
 
 AUTO, MEAN, GREEDY = "auto", "mean", "greedy"
-Combining = Literal["auto", "mean", "greedy", "em", "crps", "top_k"]
+Combining = Literal["auto", "mean", "greedy", "em", "crps", "top_k", "gate"]
 """How an ensemble may be asked for; see `rookery_ensembles.choose`."""
 
 
@@ -44,11 +44,13 @@ class Recipe:
         weight_n: NDArray[np.float64] | None,
         *,
         sharpen: bool,
+        covariates: Covariates | None = None,
     ) -> Calibration:
         """Return its calibration, fitted to pooled values (N, K) of objects with these true columns."""
-        if self.calibration is None:
-            return target.fit_calibration(values_nk, index_n, weight_n, sharpen=sharpen)
-        return target.fit_calibration(values_nk, index_n, weight_n, sharpen=sharpen, method=self.calibration)
+        named = {} if self.calibration is None else {"method": self.calibration}
+        return target.fit_calibration(
+            values_nk, index_n, weight_n, sharpen=sharpen, covariates=covariates, **named
+        )
 
 
 PLAIN = Recipe()

@@ -22,7 +22,8 @@ from rookery_ensembles.shown import short_repr
 FloatArray = NDArray[np.float64]
 Weights = NDArray[np.float64] | None
 
-_Z_MEAN = "z_mean"
+Z_MEAN = "z_mean"
+"""The covariate that every PDF has: its mean."""
 SAME_REDSHIFT = 1e-5
 """Redshifts may differ by so much times 1 + z: rounding to float32 or five digits is no contradiction."""
 
@@ -244,10 +245,10 @@ class RedshiftBins:
 
     def _with_z_mean(self, masses_nk: FloatArray, covariates: Covariates | None) -> Covariates:
         """Return covariates with the PDFs' own mean redshift among them."""
-        if covariates is not None and _Z_MEAN in covariates.names:
+        if covariates is not None and Z_MEAN in covariates.names:
             return covariates
         known = Covariates((), np.empty((len(masses_nk), 0))) if covariates is None else covariates
-        return known.with_column(_Z_MEAN, masses_nk @ bin_centres(self.edges))
+        return known.with_column(Z_MEAN, masses_nk @ bin_centres(self.edges))
 
     def fractions(self, index_n: NDArray[np.intp]) -> dict[str, float] | None:
         """Return None: bins of redshift are no classes."""

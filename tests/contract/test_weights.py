@@ -175,7 +175,9 @@ def test_the_quadratic_score_of_classes_is_the_brier_score() -> None:
 
 
 def test_what_breaks_a_rule_is_refused(way: Weights) -> None:
-    with pytest.raises(InputError, match="must be one of crps, em, equal, greedy, top_k, but found 'best'"):
+    with pytest.raises(
+        InputError, match="must be one of crps, em, equal, gate, greedy, top_k, but found 'best'"
+    ):
         find_weights("best")
     with pytest.raises(InputError, match="table of members by objects"):
         Evidence(np.zeros((2, 0)))

@@ -16,7 +16,15 @@ from rookery_ensembles import plugins
 from rookery_ensembles.calibrations.base import Calibration, Covariates, Method, Registry
 from rookery_ensembles.errors import fail
 
-__all__ = ["Calibration", "Covariates", "Method", "fit_calibration", "methods", "read_calibration"]
+__all__ = [
+    "Calibration",
+    "Covariates",
+    "Method",
+    "check_method",
+    "fit_calibration",
+    "methods",
+    "read_calibration",
+]
 
 _REGISTRY = Registry(
     [
@@ -29,6 +37,13 @@ _REGISTRY = Registry(
     ]
 )
 methods = _REGISTRY.methods
+
+
+def check_method(kind: str, name: str) -> str:
+    """Return the name of a way to calibrate a kind of target; InputError where there is none of the name."""
+    return _REGISTRY.method(kind, name).name
+
+
 read_calibration = _REGISTRY.read
 
 

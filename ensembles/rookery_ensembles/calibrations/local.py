@@ -15,11 +15,18 @@ from rookery_ensembles.calibrations.temperature_beta import PdfCalibration, spre
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metrics import log_loss
 from rookery_ensembles.probabilities import as_probabilities
+from rookery_ensembles.ranks import (
+    DEGREE,
+    check_knots,
+    covariates_to_list,
+    knots_of,
+    rank_polynomials,
+    read_covariates,
+)
 from rookery_ensembles.redshift_pdf import cdf_of_masses
 
 PRIORS = (3.0, 30.0, 300.0)
 """Pulls towards the global map, in objects, of which cross-validation chooses one."""
-_DEGREE, _KNOTS = 3, 33
 _PARTS, _MOST_TO_CHOOSE, _MOST_TO_FIT = 3, 20_000, 100_000
 _BLOCK = 20_000
 _KEYS = ("base", "covariates", "slopes")
@@ -106,9 +113,9 @@ class LocalCalibration(Calibration):
         known = np.isfinite(covariates.values).all(axis=1) & (weight > 0)
         if known.sum() < 2 * _PARTS:
             return alone
-        knots = tuple(_knots(column) for column in covariates.values[known].T)
+        knots = knots_of(covariates.values[known])
         chosen = np.flatnonzero(known)[spread_rows(int(known.sum()), _MOST_TO_FIT)]
-        features = _features(covariates.values[chosen], knots)
+        features = rank_polynomials(covariates.values[chosen], knots)
         ends = true_bin_ends(base.apply(masses[chosen]), index[chosen])
         prior = _best_prior(ends, features, weight[chosen])
         if prior is None:
@@ -136,13 +143,13 @@ class LocalCalibration(Calibration):
         masses = masses.copy()
         for start in range(0, len(rows), _BLOCK):
             part = rows[start : start + _BLOCK]
-            cdf = mapped(cdf_of_masses(masses[part]), _features(values[part], self.knots), slopes)
+            cdf = mapped(cdf_of_masses(masses[part]), rank_polynomials(values[part], self.knots), slopes)
             masses[part] = np.maximum(np.diff(cdf, axis=1), 0.0)  # rounding must not make a mass negative
         return as_probabilities(masses, "bin masses")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the calibration as a plain mapping, for YAML or JSON."""
-        listed = [{"name": name, "knots": list(k)} for name, k in zip(self.names, self.knots, strict=True)]
+        listed = covariates_to_list(self.names, self.knots)
         slopes = [list(row) for row in self.slopes]
         return {"method": self.document, "base": self.base.to_dict(), "covariates": listed, "slopes": slopes}
 
@@ -151,40 +158,18 @@ class LocalCalibration(Calibration):
         """Read what `to_dict` returned; raises InputError, beginning with `where`, for anything else."""
         fields = Fields.of_method(document, where, cls.document, _KEYS)
         base = PdfCalibration.from_dict(fields.raw("base"), fields.place("base"))
-        listed = fields.sections("covariates", ("name", "knots"))
-        names = tuple(entry.take("name", str) for entry in listed)
-        knots = tuple(entry.take_list("knots", float) for entry in listed)
+        names, knots = read_covariates(fields)
         return cls(base, names, knots, fields.take_rows("slopes"))
 
 
 def _check(found: LocalCalibration, where: str) -> None:
-    names, knots, slopes = found.names, found.knots, found.slopes
-    if len(set(names)) < len(names):
-        raise fail(where, f"every covariate must occur once, but found {', '.join(names)}")
-    if len(knots) != len(names) or len(slopes) != _DEGREE * len(names):
-        rule = f"there must be knots and {_DEGREE} rows of slopes for each of {len(names)} covariates"
-        raise fail(where, f"{rule}, but found {len(knots)} and {len(slopes)}")
-    for name, values in zip(names, knots, strict=True):
-        check_numbers(values, f"{where}, knots of {name}")
-        if not values or not all(np.diff(values) > 0):
-            raise fail(where, f"the knots of {name} must be one or more that increase")
-    if any(len(row) != WIDTH for row in slopes):
+    check_knots(found.names, found.knots, where)
+    if len(found.slopes) != DEGREE * len(found.names):
+        rule = f"there must be {DEGREE} rows of slopes for each of {len(found.names)} covariates"
+        raise fail(where, f"{rule}, but found {len(found.slopes)}")
+    if any(len(row) != WIDTH for row in found.slopes):
         raise fail(where, f"every row of slopes must hold {WIDTH} numbers")
-    check_numbers([number for row in slopes for number in row], f"{where}, slopes")
-
-
-def _knots(values_n: FloatArray) -> tuple[float, ...]:
-    return tuple(np.unique(np.quantile(values_n, np.linspace(0, 1, _KNOTS))).tolist())
-
-
-def _features(values_nc: FloatArray, knots: tuple[tuple[float, ...], ...]) -> FloatArray:
-    """Return (N, 3 C) Legendre polynomials of the ranks from -1 to 1; zeros where all values are one."""
-    found = np.zeros((len(values_nc), _DEGREE * len(knots)))
-    for i, points in enumerate(knots):
-        if len(points) > 1:
-            rank = np.interp(values_nc[:, i], points, np.linspace(-1, 1, len(points)))
-            found[:, _DEGREE * i : _DEGREE * (i + 1)] = np.polynomial.legendre.legvander(rank, _DEGREE)[:, 1:]
-    return found
+    check_numbers([number for row in found.slopes for number in row], f"{where}, slopes")
 
 
 def _best_prior(ends: FloatArray, features_np: FloatArray, weight_n: FloatArray) -> float | None:

@@ -34,11 +34,14 @@ class Pool(ABC):
         In words.
     kinds
         The kinds of targets whose predictions it takes.
+    gated
+        Whether each object may have weights of its own.
     """
 
     name: ClassVar[str]
     spoken: ClassVar[str]
     kinds: ClassVar[tuple[str, ...]] = KINDS
+    gated: ClassVar[bool] = False
 
     @classmethod
     def takes(cls, target: Target) -> bool:
@@ -66,7 +69,7 @@ class Pool(ABC):
             redshift.
         weights_m
             (M,) weights that sum to 1; equal ones by default. A member of weight 0 is left out, and not
-            read.
+            read. Of a pool that is `gated` also (N, M), of each object its own.
         where
             What the arrays are, for messages.
 
@@ -79,7 +82,7 @@ class Pool(ABC):
         ------
         InputError
             When there is no member, shapes are not (N, K), weights or values break their rules, or the
-            pool does not take such predictions.
+            pool does not take such predictions or weights.
         """
         return combine_all(target, values_mnk, [(self, weights_m)], where)[0]
 
@@ -116,13 +119,11 @@ def combine_all(
             raise fail(where, f"the {pool.name} pool does not combine {target.spoken}")
     members = as_member_values(values_mnk, target, where)
     m, n, k = members.shape
-    weights = [
-        np.full(m, 1 / m) if given is None else check_weights(given, m, f"{where}, weights")
-        for _, given in tasks
-    ]
-    needed = np.flatnonzero(np.any(weights, axis=0))
-    chosen = [np.flatnonzero(each[needed]) for each in weights]
-    above = [each[needed][some] for each, some in zip(weights, chosen, strict=True)]
+    weights = [_checked_weights(pool, given, m, n, f"{where}, weights") for pool, given in tasks]
+    counts = [each != 0 if each.ndim == 1 else (each != 0).any(axis=0) for each in weights]
+    needed = np.flatnonzero(np.any(counts, axis=0))
+    chosen = [np.flatnonzero(each[needed]) for each in counts]
+    above = [each[..., needed[some]] for each, some in zip(weights, chosen, strict=True)]
     everyone = [len(some) == len(needed) for some in chosen]
     pooled = [np.empty((n, k)) for _ in tasks]
     names = [f"{where}, item {number}" for number in needed.tolist()]
@@ -133,8 +134,9 @@ def combine_all(
         check_block(target, part, names, first + rows.start)
         for number, (pool, _) in enumerate(tasks):
             some = part if everyone[number] else [part[i] for i in chosen[number].tolist()]
-            out = pooled[number][first + rows.start : first + rows.stop]
-            pool.pool_block(target, some, above[number], out)
+            here = slice(first + rows.start, first + rows.stop)
+            own = above[number] if above[number].ndim == 1 else above[number][here]
+            pool.pool_block(target, some, own, pooled[number][here])
 
     # Blocks are small: threads of a single operation would wait for each other, so each block has its own.
     threads = min(len(os.sched_getaffinity(0)), _MOST_THREADS) if m * n * k > _MANY_VALUES else 1
@@ -148,6 +150,28 @@ def combine_all(
             else:
                 list(workers.map(partial(work, block, place.start), parts))
     return pooled
+
+
+def _checked_weights(
+    pool: Pool, given: Sequence[float] | NDArray[Any] | None, m: int, n: int, where: str
+) -> FloatArray:
+    """Return (M,) weights, or (N, M) of each object its own."""
+    if given is None:
+        return np.full(m, 1 / m)
+    if np.ndim(given) < 2:
+        return check_weights(given, m, where)
+    if not pool.gated:
+        raise fail(
+            where, f"the {pool.name} pool must have one weight for each member, the same for all objects"
+        )
+    weights = np.asarray(given, dtype=np.float64)
+    if weights.shape != (n, m):
+        raise fail(where, f"must be of {n} objects by {m} members, but are {weights.shape}")
+    wrong = np.flatnonzero(~((weights >= 0).all(axis=1) & (np.abs(weights.sum(axis=1) - 1) <= 1e-6)))
+    if wrong.size:
+        row = weights[wrong[0]].tolist()
+        raise fail(f"{where}, object {wrong[0]}", f"must be 0 or more and sum to 1, but are {row!r:.120}")
+    return weights
 
 
 def check_block(target: Target, block: Block, names: Sequence[str], first_row: int = 0) -> None:

@@ -1,5 +1,7 @@
 """The linear pool: the weighted mean of the members' probabilities or densities."""
 
+import numpy as np
+
 from rookery_ensembles.combine import weighted_sum
 from rookery_ensembles.member_values import Block
 from rookery_ensembles.pools.base import FloatArray, Pool
@@ -11,6 +13,12 @@ class LinearPool(Pool):
 
     name = "linear"
     spoken = "weighted mean of probabilities"
+    gated = True
 
     def _combine(self, target: Target, values_m: Block, weights_m: FloatArray) -> FloatArray:
-        return weighted_sum(values_m, weights_m)
+        if weights_m.ndim == 1:
+            return weighted_sum(values_m, weights_m)
+        total = np.zeros(np.shape(values_m[0]))
+        for weight_n, values in zip(weights_m.T, values_m, strict=True):
+            total += weight_n[:, None] * np.asarray(values, dtype=np.float64)
+        return total

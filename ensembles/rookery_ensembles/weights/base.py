@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery_ensembles.gate import Gate
 from rookery_ensembles.weights.evidence import Evidence, FloatArray, mean_loss
 
 SHRINKAGES: FloatArray = np.linspace(0.0, 1.0, 11)
@@ -22,6 +23,8 @@ class FittedWeights:
     """(M,) not negative; they sum to 1."""
     shrinkage: float
     """How far they were moved from what was fitted, at 0, to equal weights, at 1."""
+    gate: Gate | None = None
+    """How they depend on covariates, members called by their numbers; None where they do not."""
 
 
 class Weights(ABC):
@@ -35,11 +38,14 @@ class Weights(ABC):
         In words.
     quadratic
         Whether it looks at the CRPS or Brier score, and not at the log score.
+    local
+        Whether it looks at covariates; then only the linear pool takes what it finds.
     """
 
     name: ClassVar[str]
     spoken: ClassVar[str]
     quadratic: ClassVar[bool] = False
+    local: ClassVar[bool] = False
 
     def fit(self, evidence: Evidence, *, shrink: bool = True) -> FittedWeights:
         """Return the weights that suit the objects.

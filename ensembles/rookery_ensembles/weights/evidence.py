@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery_ensembles.calibrations.base import Covariates
 from rookery_ensembles.errors import fail
 from rookery_ensembles.member_values import Block, MemberValues, as_member_values, blocks
 from rookery_ensembles.probabilities import LOG_FLOOR, check_sample_weight
@@ -43,6 +44,8 @@ class Evidence:
     gram_cmm: FloatArray | None = None
     """(C, M, M) of each cell the sum of the products of the members' residuals; see `gram_of_cells`. None
     where no score but the log score matters."""
+    covariates: Covariates | None = None
+    """Of the N objects, for weights that depend on them."""
 
     def __post_init__(self) -> None:
         """Check the table, and draw cells where none are given."""
@@ -60,6 +63,9 @@ class Evidence:
             object.__setattr__(self, "cell_n", cells(n))
         elif self.cell_n.shape != (n,):
             raise fail("cells", f"there must be one for each of {n} objects, but found {self.cell_n.shape}")
+        if self.covariates is not None and len(self.covariates) != n:
+            rule = f"there must be one row for each of {n} objects"
+            raise fail("covariates", f"{rule}, but found {len(self.covariates)}")
 
     def __len__(self) -> int:
         """Return M."""
@@ -78,7 +84,11 @@ class Evidence:
         if weight is not None and not weight.any():
             weight = None
         return replace(
-            self, likelihood_mn=self.likelihood_mn[:, found], weight_n=weight, cell_n=self.cell[found]
+            self,
+            likelihood_mn=self.likelihood_mn[:, found],
+            weight_n=weight,
+            cell_n=self.cell[found],
+            covariates=None if self.covariates is None else self.covariates.take(found),
         )
 
     def mass(self, of_cells: NDArray[np.intp]) -> float:
@@ -99,7 +109,9 @@ class Evidence:
         return np.asarray(self.gram_cmm[np.unique(self.cell)].sum(axis=0) / self.likelihood_mn.shape[1])
 
     def pooled(self, weights_m: FloatArray) -> FloatArray:
-        """Return (N,) likelihoods of the linear pool."""
+        """Return (N,) likelihoods of the linear pool; weights may be (N, M), of each object its own."""
+        if weights_m.ndim == 2:
+            return np.asarray(np.einsum("nm,mn->n", weights_m, self.likelihood_mn), dtype=np.float64)
         weights = weights_m.astype(self.likelihood_mn.dtype)
         return np.asarray(weights @ self.likelihood_mn, dtype=np.float64)
 

@@ -9,7 +9,7 @@ PathLike = str | Path
 FileOrName = Annotated[PathLike, "a file, or the name of one that ships"]
 Count = Annotated[int, Between(1)]
 Seed = Annotated[int, Between(0, 2**31 - 1)]
-Combining = Literal["auto", "mean", "greedy", "em", "crps", "top_k"]
+Combining = Literal["auto", "mean", "greedy", "em", "crps", "top_k", "gate"]
 """How members are combined; see :func:`rookery_ensembles.choose`."""
 BINARY = ("Ia", "non-Ia")
 BINS = (0.0, 0.4, 180)

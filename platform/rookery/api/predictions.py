@@ -17,6 +17,8 @@ def ensemble(
     *,
     out: PathLike | None = None,
     by: Combining = "auto",
+    calibration: str | None = None,
+    covariates: Sequence[str] = (),
     positive: str = "Ia",
     overwrite: bool = False,
 ) -> "StudyEnsemble":
@@ -34,7 +36,13 @@ def ensemble(
         How members are combined: by the pool, weights and calibration that gain most in cross-fitted log
         score, where that is more than its error, and else by their plain average (auto). By bagged greedy
         selection; with weights of the best log score (em) or of the least CRPS or Brier score (crps); the
-        best few alike (top_k); each then calibrated. Or by their plain average (mean).
+        best few alike (top_k); with weights that depend on covariates (gate); each then calibrated. Or by
+        their plain average (mean).
+    calibration
+        Another calibration than these have: none, temperature, ...; `local` looks at covariates.
+    covariates
+        What `gate` and `local` look at; by default the magnitude in r or the middle band, `mwebv` and
+        `host_photo_z`, where the survey has them.
     positive
         Class whose recall at fixed precision is reported.
     overwrite
@@ -48,7 +56,15 @@ def ensemble(
     if out is None and is_url(study):
         raise InputError(f"--out: must name a local folder for the bundle of a study at a URL ({study})")
     target = Path(out) if out is not None else Path(study) / "ensemble"
-    return build_ensemble(open_study(study), target, by=by, positive=positive, overwrite=overwrite)
+    return build_ensemble(
+        open_study(study),
+        target,
+        by=by,
+        calibration=calibration,
+        covariates=covariates,
+        positive=positive,
+        overwrite=overwrite,
+    )
 
 
 def predict(

@@ -29,7 +29,7 @@ OPTIONS = {
     "type_map": ("--type",),
 }
 """The options of arguments that are called otherwise."""
-WORDS = ("bands", "class_names", "names")
+WORDS = ("bands", "class_names", "covariates", "names")
 """Arguments that are words with commas between them, where other sequences are repeated options."""
 METAVARS = {"command": "-- VERB ..."}
 

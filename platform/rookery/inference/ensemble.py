@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.inference.catalogues import how_it_was_read
+from rookery.inference.covariates import object_covariates
 from rookery.inference.write_ensemble import write_ensemble
 from rookery.reports.assess.judged import check_truth
 from rookery.search.attributes import SECONDS
@@ -35,6 +36,8 @@ from rookery_ensembles import (
     prediction_metrics,
     write_predictions,
 )
+from rookery_ensembles.bundle import member_weights
+from rookery_ensembles.calibrations import check_method
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import check_name
 from rookery_ensembles.member_table import MemberTable, likelihoods, tabulate_members
@@ -145,7 +148,14 @@ def _warn_lost(study: Study, complete: Mapping[int, object]) -> None:
 
 
 def build_ensemble(
-    study: Study, out: str | Path, *, positive: str = "Ia", by: str = AUTO, overwrite: bool = False
+    study: Study,
+    out: str | Path,
+    *,
+    positive: str = "Ia",
+    by: str = AUTO,
+    calibration: str | None = None,
+    covariates: Sequence[str] = (),
+    overwrite: bool = False,
 ) -> StudyEnsemble:
     """Select, average and calibrate a study's members on validation objects; write the bundle.
 
@@ -161,9 +171,21 @@ def build_ensemble(
         Class whose recall at fixed precision is reported.
     by
         See :func:`rookery_ensembles.choose`.
+    calibration
+        The calibration instead of the recipe's own.
+    covariates
+        What a gate and a local calibration look at; by default :func:`usual_covariates` of the survey.
+
+    Raises
+    ------
+    InputError
+        When the study has no finished member, `out` exists, there is no such way or calibration, the survey
+        lacks a covariate or is not at hand although covariates are needed.
     """
     check_name(out)
-    named_recipe(by)
+    recipe = named_recipe(by)
+    if calibration is not None:
+        check_method(study.document.target.kind, calibration)
     classes = study.document.target.names
     if classes and positive not in classes:
         names = ", ".join(classes)
@@ -172,6 +194,7 @@ def build_ensemble(
     survey = _survey(study)
     if survey is not None:
         _check_truth(candidates, survey)
+    known = object_covariates(study, survey, recipe, calibration, covariates)
     tests = _test_table(candidates)
     document = study.document
     bundle, choice = write_ensemble(
@@ -181,6 +204,8 @@ def build_ensemble(
         sample_weight=study.importance_weights(),
         sharpen=study.space.objective.shift is None,
         by=by,
+        calibration=calibration,
+        covariates=known,
         domain=None if survey is None else training_domain(survey, open_split(survey, document.split.name)),
         provenance={
             "study": study.path.name,
@@ -255,6 +280,12 @@ def _test_predictions(
     losses = {group: mean_loss(share @ likelihood_mn, None) for group, share in groups.items()}
     weights = choice.weights
     selected_m = np.array([weights.get(name, 0.0) for name in table.members])
+    known = choice.known(table.object_id)
+    if choice.gate is not None and known is not None:
+        places = [position[member.id] for member in choice.members]
+        gated = np.zeros((len(table.object_id), len(position)))
+        gated[:, places] = member_weights(choice.members, choice.gate, known)
+        selected_m = gated
     linear = find_pool("linear", choice.target)
     best, hindsight, mean, selected = combine_all(
         choice.target,
@@ -271,7 +302,7 @@ def _test_predictions(
         "best_member_in_hindsight": hindsight,
         "average": mean,
         "selected": selected,
-        "selected_calibrated": choice.calibrate(selected),
+        "selected_calibrated": choice.calibrate(selected, known),
     }
     info = replace(table.info, member=None, fold=None, configuration=None)
     return {

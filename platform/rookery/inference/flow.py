@@ -7,11 +7,12 @@ import numpy as np
 import torch
 
 import rookery
+from rookery.inference.covariates import bundle_covariates, warn_of_lacking
 from rookery.inference.domain import check_bands, marked
 from rookery.surveys import Survey
 from rookery.training.member import Member, open_member
 from rookery.training.target import known_truth
-from rookery_ensembles import Bundle, Covariates, PredictionInfo, Predictions, split_uncertainty
+from rookery_ensembles import Bundle, PredictionInfo, Predictions, split_uncertainty
 from rookery_ensembles.beside import uncertainty_columns
 from rookery_ensembles.conformal_limits import conformal_columns
 
@@ -36,7 +37,8 @@ class OpenEnsemble:
     def check_bands(
         self, survey: Survey, allow_missing_bands: bool, observed: Sequence[str] | None = None
     ) -> None:
-        """Refuse a survey as :func:`rookery.inference.domain.check_bands` does."""
+        """Refuse a survey as `rookery.inference.domain.check_bands` does, and warn of lacking covariates."""
+        warn_of_lacking(self.bundle, survey)
         check_bands(self.bundle, self.members, survey, allow_missing_bands, observed)
 
     def info(self, checksum: str) -> PredictionInfo:
@@ -61,7 +63,7 @@ class OpenEnsemble:
         """
         bundle = self.bundle
         values_mnk = [member.values(survey) for member in self.members]
-        values = bundle.combine(values_mnk, _covariates(bundle, survey)).astype(np.float32)
+        values = bundle.combine(values_mnk, bundle_covariates(bundle, survey)).astype(np.float32)
         weights = np.array([member.weight for member in bundle.members])
         parts = split_uncertainty(bundle.target, values_mnk, weights / weights.sum())
         return Predictions(
@@ -76,12 +78,3 @@ class OpenEnsemble:
     def predict_marked(self, survey: Survey, *, with_truth: bool = True) -> Predictions:
         """Predict as `predict` does, and mark the objects out of the training objects' domain."""
         return marked(self.bundle, survey, self.predict(survey, with_truth=with_truth))[0]
-
-
-def _covariates(bundle: Bundle, survey: Survey) -> Covariates | None:
-    """Return those of the survey's columns that the ensemble's calibration looks at."""
-    wanted = () if bundle.calibration is None else bundle.calibration.covariates
-    names = tuple(name for name in wanted if name in survey.objects.columns)
-    if not names:
-        return None
-    return Covariates(names, survey.objects[list(names)].to_numpy(dtype=np.float64, na_value=np.nan))

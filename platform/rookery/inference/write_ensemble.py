@@ -13,6 +13,7 @@ from rookery_ensembles import (
     choose,
     write_bundle,
 )
+from rookery_ensembles.covariates import ObjectCovariates
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.recipe import AUTO
 
@@ -28,6 +29,8 @@ def write_ensemble(
     sample_weight: Mapping[str, float] | None = None,
     sharpen: bool = True,
     by: str = AUTO,
+    calibration: str | None = None,
+    covariates: ObjectCovariates | None = None,
     replace: bool = False,
 ) -> tuple[Bundle, EnsembleChoice]:
     """Select, average and calibrate members by their validation predictions; write the bundle.
@@ -41,7 +44,7 @@ def write_ensemble(
         themselves is added.
     search_seconds
         Seconds of devices that the search for them took.
-    positive, sample_weight, sharpen, by
+    positive, sample_weight, sharpen, by, calibration, covariates
         See :func:`rookery_ensembles.choose`.
     replace
         Whether an existing `out` may be replaced.
@@ -51,7 +54,15 @@ def write_ensemble(
     InputError
         When `out` exists, the candidates do not fit together, or a chosen one's weights were altered.
     """
-    choice = choose(candidates, positive=positive, sample_weight=sample_weight, sharpen=sharpen, by=by)
+    choice = choose(
+        candidates,
+        positive=positive,
+        sample_weight=sample_weight,
+        sharpen=sharpen,
+        by=by,
+        calibration=calibration,
+        covariates=covariates,
+    )
     chosen = [read_card(member.folder) for member in choice.members]
     for member, card in zip(choice.members, chosen, strict=True):
         verify_file(member.folder, card, WEIGHTS)
@@ -64,6 +75,7 @@ def write_ensemble(
         calibration=choice.calibration,
         scores=choice.scores,
         conformal=choice.conformal,
+        gate=choice.gate,
         class_fractions=presumed_fractions(choice),
         bands=list(dict.fromkeys(band for card in chosen for band in card.bands)),
         domain=domain,

@@ -110,7 +110,7 @@ def test_mixtures_of_all_objects_are_those_of_each() -> None:
 def test_impossible_documents_are_refused() -> None:
     good = LocalCalibration(PdfCalibration(), ("x",), ((0.0, 1.0),), ((0.0,) * WIDTH,) * 3).to_dict()
     for change, message in (
-        ({"slopes": [[0.0] * WIDTH] * 2}, "knots and 3 rows of slopes for each of 1"),
+        ({"slopes": [[0.0] * WIDTH] * 2}, "3 rows of slopes for each of 1 covariates, but found 2"),
         ({"slopes": [[0.0]] * 3}, f"every row of slopes must hold {WIDTH}"),
         ({"covariates": [{"name": "x", "knots": [1.0, 0.0]}]}, "the knots of x must be one or more that"),
         ({"base": {"method": "magic"}}, "f, key `base`"),

@@ -1,0 +1,100 @@
+"""Covariates of a survey's objects that an ensemble's weights or calibration may depend on."""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from rookery.baselines._photometry import reference_band
+from rookery.search.study import Study
+from rookery.surveys import Survey
+from rookery_ensembles import Bundle, Covariates
+from rookery_ensembles.calibrations import methods
+from rookery_ensembles.covariates import ObjectCovariates
+from rookery_ensembles.errors import fail
+from rookery_ensembles.recipe import Recipe
+from rookery_ensembles.redshift_bins import Z_MEAN
+from rookery_ensembles.weights import WEIGHTS
+
+logger = logging.getLogger(__name__)
+_USUAL = ("mwebv", "host_photo_z")
+
+
+def usual_covariates(survey: Survey) -> tuple[str, ...]:
+    """Return those that ensembles look at where none are named.
+
+    The magnitude in `r`, or in the middle band, `mwebv` and `host_photo_z`, of those that the survey knows of
+    one object at least.
+    """
+    names = (f"mag_{reference_band(survey.bands)}", *_USUAL)
+    there = [name for name in names if name in survey.covariates]
+    return tuple(name for name in there if np.isfinite(_columns(survey, (name,)).values).any())
+
+
+def object_covariates(
+    study: Study,
+    survey: Survey | None,
+    recipe: Recipe | None,
+    calibration: str | None,
+    names: Sequence[str] = (),
+) -> ObjectCovariates | None:
+    """Return the covariates of a study's objects; None where its ensemble looks at none.
+
+    A local calibration can do with the PDFs' own mean redshift where the survey has none of the usual ones.
+
+    Parameters
+    ----------
+    survey
+        The one that it learned from; None where that is not at hand.
+    recipe, calibration
+        How the ensemble is to be made, None where that is to be found.
+    names
+        The covariates; by default `usual_covariates`.
+
+    Raises
+    ------
+    InputError
+        When covariates are named that nothing looks at, or the survey is not at hand, lacks one of them, or
+        has none of the usual ones though weights depend on them.
+    """
+    gated = recipe is not None and WEIGHTS[recipe.weights].local
+    local = calibration is not None and methods(study.document.target.kind)[calibration].local
+    if not gated and not local:
+        if names:
+            rule = "are for weights or a calibration that look at them (`--by gate`, `--calibration local`)"
+            raise fail("covariates", f"{rule}, but {', '.join(names)} were given without")
+        return None
+    if survey is None:
+        rule = "is not at hand, but weights or a calibration look at covariates of its objects"
+        raise fail(study.document.survey.path, rule)
+    able = [name for name in survey.covariates if survey.objects[name].dtype.kind in "fiu"]
+    missing = [name for name in names if name not in able]
+    if missing:
+        rule = f"must have the covariates {', '.join(names)}, but lacks {', '.join(missing)}"
+        raise fail(survey.path, f"{rule}; it has {', '.join(able) or 'none'}")
+    wanted = tuple(dict.fromkeys(names)) or usual_covariates(survey)
+    if not wanted and gated:
+        rule = "has none of the covariates that weights usually look at"
+        raise fail(survey.path, f"{rule}; name some with --covariates, of {', '.join(able) or '(none)'}")
+    if not wanted:
+        return None
+    return ObjectCovariates(survey.objects["object_id"].to_numpy().astype(str), _columns(survey, wanted))
+
+
+def bundle_covariates(bundle: Bundle, survey: Survey) -> Covariates | None:
+    """Return those of the survey's columns that the ensemble's weights and calibration look at."""
+    names = tuple(name for name in bundle.covariates if name in survey.objects.columns)
+    return _columns(survey, names) if names else None
+
+
+def warn_of_lacking(bundle: Bundle, survey: Survey) -> None:
+    """Log which covariates of the ensemble a survey lacks."""
+    there = (*survey.objects.columns, Z_MEAN)
+    lacking = [name for name in bundle.covariates if name not in there]
+    if lacking:
+        told = "%s: lacks %s, which weights or calibration depend on; all objects have those for unknown ones"
+        logger.warning(told, survey.path, ", ".join(lacking))
+
+
+def _columns(survey: Survey, names: tuple[str, ...]) -> Covariates:
+    return Covariates(names, survey.objects[list(names)].to_numpy(dtype=np.float64, na_value=np.nan))
