@@ -4,18 +4,12 @@ A failure prints the target, the seed and what was done; `pytest tests/unit/rook
 does it again.
 """
 
-import hashlib
 import json
 import random
-import re
-import resource
 import shutil
-import signal
 import sqlite3
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +21,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from damage import damage
+from forgery import seal_bundle, seal_survey, seal_weights
+from fuzzing import Target, fuzz, limits, verdict
 from rookery import api
 from rookery.campaigns.load import find_campaign, load_campaign
 from rookery.campaigns.status import campaign_status
@@ -37,38 +33,12 @@ from rookery.networks.family import load_family
 from rookery.search.space import find_space, load_space
 from rookery.search.study import open_study
 from rookery.surveys import ingest_catalogue, ingest_cutouts, open_split, open_survey
-from rookery.surveys._document import survey_checksum
 from rookery.surveys.readers._roles import read_columns
 from rookery.training.card import read_card
 from rookery.training.checkpoint import load_checkpoint
 from rookery.training.member import open_member, train_member
 from rookery_ensembles import BundleMember, load_bundle, read_predictions, write_bundle
-from rookery_ensembles.errors import LONGEST, InputError
-from rookery_ensembles.files import sha256
 from rookery_ensembles.predictions import read_info
-
-SECONDS = 20
-"""Processor time that one input may take."""
-MEMORY = 3 << 30
-"""Bytes of address space that all inputs together may add."""
-
-
-class TooLong(BaseException):
-    """An input took more than `SECONDS`."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A file to damage, and who reads it."""
-
-    file: str
-    """Within the ground."""
-    use: Callable[[Path], object]
-    """Calls the readers with the ground's folder."""
-    inputs: int = 200
-    """How many of them, in the slow tests."""
-    reseal: Callable[[Path], object] = lambda ground: None
-    """Makes digests true again, as a forger would, so that what lies behind them is reached."""
 
 
 @pytest.fixture(scope="module")
@@ -227,33 +197,6 @@ def predict(ground: Path) -> None:
         out.unlink(missing_ok=True)
 
 
-def seal_survey(name: str) -> Callable[[Path], None]:
-    def seal(ground: Path) -> None:
-        document = json.loads((ground / name / "survey.json").read_text())
-        document["files"] = {file: sha256(ground / name / file) for file in document["files"]}
-        document["checksum"] = survey_checksum(document["files"], document["bands"], document["zero_point"])
-        (ground / name / "survey.json").write_text(json.dumps(document))
-
-    return seal
-
-
-def seal_weights(ground: Path) -> None:
-    folder = ground / "study" / "members" / "0000"
-    card = json.loads((folder / "card.json").read_text())
-    card["weights"] = sha256(folder / "weights.safetensors")
-    (folder / "card.json").write_text(json.dumps(card))
-
-
-def seal_bundle(ground: Path) -> None:
-    """Give the document the digests of the members' files, and its own."""
-    file = ground / "bundle" / "ensemble.yaml"
-    body = file.read_bytes().rpartition(b"\ndigest: ")[0] + b"\n"
-    for one in ("weights.safetensors", "config.yaml", "card.json"):
-        digest = sha256(ground / "bundle" / "members" / "0000" / one).encode()
-        body = re.sub(re.escape(one.encode()) + rb": [0-9a-f]{64}", one.encode() + b": " + digest, body)
-    file.write_bytes(body + b"digest: " + hashlib.sha256(body).hexdigest().encode() + b"\n")
-
-
 MEMBER = "study/members/0000/"
 TARGETS = {
     "study.yaml": Target("study/study.yaml", look_at_study, 400),
@@ -301,78 +244,15 @@ TARGETS = {
 }  # fmt: skip
 
 
-@contextmanager
-def limits() -> Iterator[None]:
-    """Bound address space, and the processor time of each input (pytest's own timer is another one)."""
-
-    def stop(*_: object) -> None:
-        raise TooLong(f"more than {SECONDS} s")
-
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    before = signal.signal(signal.SIGPROF, stop)
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, hard))
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-def verdict(use: Callable[[], object]) -> str | None:
-    """Return what is wrong with how a reader answered; None for success and for one good error."""
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)
-    try:
-        use()
-    except InputError as error:
-        message = str(error)
-        good = len(message.splitlines()) == 1 and len(message) <= LONGEST and message.isprintable()
-        return None if good else f"not one line of at most {LONGEST} characters: {message!r}"
-    except (Exception, TooLong) as error:  # noqa: BLE001 - this is what the test looks for
-        frame = error.__traceback__
-        while frame is not None and frame.tb_next is not None:
-            frame = frame.tb_next
-        place = "" if frame is None else f" ({frame.tb_frame.f_code.co_filename}, line {frame.tb_lineno})"
-        return f"{type(error).__name__}: {str(error)[:200]}{place}"
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-    return None
-
-
-def fuzz(name: str, ground: Path, inputs: int, first: int = 0) -> None:
-    target, file = TARGETS[name], ground / TARGETS[name].file
-    sealed = [*ground.glob("*/*.json"), *ground.glob("*/*.yaml"), *ground.glob("*/members/*/card.json")]
-    originals = {path: path.read_bytes() for path in {file, *sealed}}
-    assert verdict(lambda: (target.use(ground), target.reseal(ground), target.use(ground))) is None
-    failures = []
-    with warnings.catch_warnings(), limits():
-        warnings.simplefilter("ignore")  # of what the libraries find odd
-        for seed in range(first, first + inputs):
-            for path, content in originals.items():
-                path.write_bytes(content)
-            what, content = damage(originals[file], random.Random(seed))
-            file.write_bytes(content)
-            try:
-                target.reseal(ground)
-            except (ValueError, KeyError, OSError):  # so damaged that nobody could seal it
-                continue
-            if (wrong := verdict(lambda: target.use(ground))) is not None:
-                failures.append(f"{name}, seed {seed}, {what}: {wrong}")
-    for path, content in originals.items():
-        path.write_bytes(content)
-    assert not failures, f"{len(failures)} of {inputs}:\n" + "\n".join(failures[:20])
-
-
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_damaged_file_is_read_or_is_one_error(name: str, ground: Path) -> None:
-    fuzz(name, ground, 4)
+    fuzz(name, TARGETS[name], ground, 4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_many_damaged_files_are_read_or_are_one_error(name: str, ground: Path) -> None:
-    fuzz(name, ground, TARGETS[name].inputs, first=1000)
+    fuzz(name, TARGETS[name], ground, TARGETS[name].inputs, first=1000)
 
 
 def checkpoints(ground: Path, make_job: Any, inputs: int, first: int) -> None:
