@@ -16,6 +16,8 @@ from rookery_ensembles.weights.greedy import select_by_likelihood
 
 FloatArray = NDArray[np.float64]
 _MOST_OBJECTS = 10_000
+_PARTS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
+"""Weights with which a member may come in. The least is above nothing: so there are no ties."""
 _LEADING = 0.25
 """Without a member of so much weight the ensemble is another one: it is chosen anew."""
 
@@ -37,9 +39,9 @@ def contributions(
 ) -> Contributions:
     """Return what each member adds to the ensemble of all.
 
-    A member of the ensemble is taken out of it, and every member is then given as much weight as one of
-    the ensemble has on average. So there are no ties: of members that would not be chosen, too, it is known
-    how far they are from it. A member alone gains 0.
+    A member of the ensemble is taken out of it. Every member then comes in with the weight that suits the
+    half which chooses, but with some in any case: of members that would not be chosen it is known so how far
+    they are from it. A member alone gains 0.
 
     Parameters
     ----------
@@ -69,9 +71,9 @@ def contributions(
         if not counts.any() or not share.any():
             raise fail("sample_weight", "must count objects in both halves, but one half counts nothing")
         weights, without = _chosen(likelihood_mn[:, chooses], counts)
-        judged = likelihood_mn[:, judges]
-        loss += _loss(weights @ judged, share) / 2
-        gain_m += _gains(judged, weights, without, share) / 2
+        tables = likelihood_mn[:, chooses], likelihood_mn[:, judges]
+        loss += _loss(weights @ tables[1], share) / 2
+        gain_m += _gains(tables, weights, without, (counts, share)) / 2
         weights_m += weights / 2
     return Contributions(loss, gain_m, weights_m)
 
@@ -90,25 +92,39 @@ def _chosen(likelihood_mn: FloatArray, counts: FloatArray) -> tuple[FloatArray, 
 
 
 def _gains(
-    judged_mn: FloatArray, weights: FloatArray, without: dict[int, FloatArray], share: FloatArray
+    tables: tuple[FloatArray, FloatArray],
+    weights: FloatArray,
+    without: dict[int, FloatArray],
+    shares: tuple[FloatArray, FloatArray],
 ) -> FloatArray:
-    """Return (M,) by how much each member lowers the loss of the ensemble without it."""
+    """Return (M,) by how much each member lowers the loss of the ensemble without it.
+
+    Tables and shares are those of the half that chooses, which says with how much weight a member comes in,
+    and of the half that judges.
+    """
     m = len(weights)
     gains = np.zeros(m)
     if m == 1:
         return gains
-    pool, part = weights @ judged_mn, 1 / (1 + 1 / float((weights**2).sum()))
-    whole = _loss(pool, share)
+    pools = [weights @ table for table in tables]
     for member, weight in enumerate(weights.tolist()):
-        rest, before = pool, whole
+        rests = pools
         if member in without:
-            rest = without[member] @ judged_mn
+            rests = [without[member] @ table for table in tables]
         elif weight > 0:
-            rest = (pool - weight * judged_mn[member]) / (1 - weight)
-        if weight > 0:
-            before = _loss(rest, share)
-        gains[member] = before - _loss((1 - part) * rest + part * judged_mn[member], share)
+            rests = [
+                (pool - weight * table[member]) / (1 - weight)
+                for pool, table in zip(pools, tables, strict=True)
+            ]
+        losses = [_with(rests[0], tables[0][member], part, shares[0]) for part in _PARTS]
+        part = _PARTS[int(np.argmin(losses))]
+        gains[member] = _loss(rests[1], shares[1]) - _with(rests[1], tables[1][member], part, shares[1])
     return gains
+
+
+def _with(rest_n: FloatArray, member_n: FloatArray, part: float, share: FloatArray) -> float:
+    """Return the loss of an ensemble in which a member has this part."""
+    return _loss((1 - part) * rest_n + part * member_n, share)
 
 
 def _loss(likelihood_n: FloatArray, share: FloatArray) -> float:

@@ -120,14 +120,14 @@ class _Source:
         self.score = np.array([trial.score for trial in trials])
         forest = RandomForestRegressor(n_estimators=50, random_state=0, oob_score=_rank_agreement)
         wanted = self.score[:, 0] if self.score.shape[1] == 1 else self.score
-        self._forest = forest.fit(_encoded(space, [t.point for t in trials]), wanted)
+        self._forest = forest.fit(encoded(space, [t.point for t in trials]), wanted)
         self.best_agreement = max(_LEAST_AGREEMENT, float(self._forest.oob_score_))
         """How well the forest orders trials of its own study that it has not seen."""
         self._space = space
 
     def foretell(self, points: Sequence[Mapping[str, Scalar]]) -> NDArray[np.float64]:
         """Return the scores (n_points, n_objectives) that this study's trials foretell."""
-        found: NDArray[np.float64] = self._forest.predict(_encoded(self._space, points))
+        found: NDArray[np.float64] = self._forest.predict(encoded(self._space, points))
         return found.reshape(len(points), -1)
 
 
@@ -236,7 +236,7 @@ def _searched(space: SearchSpace, name: str) -> Searched:
     return parameter
 
 
-def _encoded(space: SearchSpace, points: Sequence[Mapping[str, Scalar]]) -> NDArray[np.float64]:
+def encoded(space: SearchSpace, points: Sequence[Mapping[str, Scalar]]) -> NDArray[np.float64]:
     """Return points as rows of numbers: choices by their place, absent parameters as -1 below all others."""
     columns = []
     for name, parameter in space.parameters.items():

@@ -102,7 +102,7 @@ class EnsembleGains:
         gone keeps the gain that it had when it ended, and is left out where none is known.
         """
         complete = [trial.number for trial in trials if trial.state is TrialState.COMPLETE]
-        gains = self._gains(complete)
+        gains = self.gains(complete)
         seen = []
         for trial in trials:
             if trial.state is not TrialState.COMPLETE:
@@ -128,7 +128,8 @@ class EnsembleGains:
             found[GAIN] = before.loss - after.loss
         return found
 
-    def _gains(self, numbers: Sequence[int]) -> dict[int, float]:
+    def gains(self, numbers: Sequence[int]) -> dict[int, float]:
+        """Return by number what each of these complete trials adds to the ensemble of all of them."""
         found = self._of(numbers)
         there = [number for number in sorted(numbers) if self._likelihoods.of(number) is not None]
         return {} if found is None else dict(zip(there, found.gain_m.tolist(), strict=True))

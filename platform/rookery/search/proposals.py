@@ -13,6 +13,7 @@ from rookery.search.earlier_studies import WarmStart
 from rookery.search.ensemble_gains import EnsembleGains
 from rookery.search.pruners import make_pruner
 from rookery.search.samplers import grid, make_sampler, without_warnings
+from rookery.search.sparing import SparingPruner
 from rookery.search.study import StudyDocument
 from rookery.search.visible_trials import DeterministicPruner, VisibleTrialsSampler
 
@@ -46,6 +47,8 @@ class Proposals:
             self._earlier = WarmStart(document.warm_start, document.space, self._constraints.broken)
         lag = document.deterministic
         pruner = make_pruner(document.pruner, document.pruner_options)
+        if gains is not None:
+            pruner = SparingPruner(pruner, gains, document.space)
         study.pruner = DeterministicPruner(pruner, lag) if lag else pruner
 
         def sampler(seed: int) -> optuna.samplers.BaseSampler:

@@ -4,9 +4,11 @@ import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
@@ -20,6 +22,7 @@ from rookery.search.driver import run_search
 from rookery.search.ensemble_gains import EnsembleGains, MemberLikelihoods
 from rookery.search.limits import Limits
 from rookery.search.space import SearchSpace
+from rookery.search.sparing import SparingPruner
 from rookery.search.study import Study, open_study
 from rookery.search.trial_plan import FINISHED, SPENT, STEP, VALUE, TrialPlan
 from rookery.search.visible_trials import VisibleTrials
@@ -263,3 +266,48 @@ def test_status_shows_the_score_against_device_hours(
     assert curve[-1]["device_hours"] == pytest.approx(found["device_hours"])
     say_status.status(found, {"json": False})
     assert f"ensemble     log loss {scores[-1]:.5g} after" in capsys.readouterr().out
+
+
+class Stops(optuna.pruners.BasePruner):
+    """Would stop every trial."""
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        return True
+
+
+def test_a_network_is_spared_where_its_like_add_to_the_ensemble() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.choice([-2.0, 2.0], 2000, p=[0.6, 0.4]) + rng.normal(0, 1, 2000)
+    means = (-2.6, -2.0, -1.4, 1.2, 2.0, 2.8, 9.0, 9.1, 9.2)
+
+    class Rows:
+        """Trials 0 to 2 see the greater peak of the truth, 3 to 5 the other and are worse, 6 to 8 none."""
+
+        weight_n = None
+
+        def of(self, trial: int) -> np.ndarray:
+            return np.exp(-0.5 * (truth - means[trial]) ** 2) / np.sqrt(2 * np.pi)
+
+    study = optuna.create_study()
+    distribution = optuna.distributions.FloatDistribution(0.001, 0.05)
+    for number in range(9):
+        rate = 0.001 + 0.02 * (number // 3) + 0.001 * number
+        study.add_trial(
+            optuna.trial.create_trial(
+                value=0.0, params={"learning_rate": rate}, distributions={"learning_rate": distribution}
+            )
+        )
+
+    def asked(rate: float) -> FrozenTrial:
+        return optuna.trial.create_trial(
+            state=TrialState.RUNNING,
+            params={"learning_rate": rate},
+            distributions={"learning_rate": distribution},
+        )
+
+    terms = SimpleNamespace(space=space(), document=SimpleNamespace(deterministic=None))
+    gains = EnsembleGains(terms, Rows())  # type: ignore[arg-type]
+    pruner = SparingPruner(Stops(), gains, space())
+    assert not pruner.prune(study, asked(0.025))
+    assert pruner.prune(study, asked(0.049))
+    assert not SparingPruner(optuna.pruners.NopPruner(), gains, space()).prune(study, asked(0.049))
