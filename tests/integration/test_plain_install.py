@@ -31,6 +31,7 @@ LINES = {
     "apply": ("nowhere nowhere.parquet --out o.parquet", None),
     "export": ("nowhere.parquet o.csv", None),
     "evaluate": ("nowhere.parquet {survey} --split half --replicates 0 --report r", None),
+    "compare": ("nowhere.parquet other.parquet", None),
     "baseline": ("salt2-trees --survey {survey} --split half o.parquet", "simulate"),
     "campaign": ("tiny --out c", "search"),
     "submit": (

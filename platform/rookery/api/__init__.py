@@ -20,7 +20,7 @@ from rookery.api.clusters import cluster, doctor, jobs, submit
 from rookery.api.extending import new_family
 from rookery.api.foreign import apply, combine
 from rookery.api.overviews import families, show, spaces
-from rookery.api.predictions import ensemble, evaluate, export, predict
+from rookery.api.predictions import compare, ensemble, evaluate, export, predict
 from rookery.api.searches import campaign, dashboard, pareto, search, status
 from rookery.api.speed import bench
 from rookery.api.surveys import merge, simulate_galaxies, simulate_supernovae, split
@@ -50,6 +50,7 @@ __all__ = [
     "campaign",
     "cluster",
     "combine",
+    "compare",
     "dashboard",
     "doctor",
     "ensemble",

@@ -9,6 +9,7 @@ from rookery.api._types import Combining, Count, PathLike, Seed
 if TYPE_CHECKING:
     from rookery.inference import StudyEnsemble
     from rookery_ensembles import Predictions
+    from rookery_ensembles.paired import Comparison
     from rookery_ensembles.partitions import Partitions
 
 
@@ -294,3 +295,75 @@ def evaluate(
         return [*partial, *made]
 
     return judge(predictions, survey, report, positive=positive, partial=partials, **common)
+
+
+def compare(
+    first: PathLike,
+    second: PathLike,
+    *,
+    survey: PathLike | None = None,
+    split: str | None = None,
+    role: str | None = None,
+    positive: str = "Ia",
+    replicates: int = 1000,
+    seed: Seed = 0,
+    device: str | None = None,
+    out: PathLike | None = None,
+) -> "Comparison":
+    """Compare two predictions of the same objects: paired differences of every metric, with intervals.
+
+    See :func:`rookery_ensembles.paired.compare_predictions`.
+
+    Parameters
+    ----------
+    first
+        Prediction file (Parquet), or an ensemble bundle that predicts the survey.
+    second
+        The same of what it is compared with.
+    survey
+        Survey store that knows the truth; by default the files' own counts.
+    split
+        Compare only on objects of this split of the survey.
+    role
+        Role to compare on within the split; test by default.
+    positive
+        Class whose recall at fixed precision is judged.
+    replicates
+        Bootstrap draws of the objects, the same ones for both; 0 for no intervals.
+    seed
+        Seed of these draws.
+    device
+        Torch device of bundles; by default a GPU where there is one.
+    out
+        JSON file to write.
+    """
+    import json
+
+    from rookery.reports.assess.paired import compare_on
+    from rookery_ensembles.errors import fail
+    from rookery_ensembles.files import write_text
+
+    if survey is None and (split is not None or role is not None):
+        raise fail(first, "a split or role needs the survey that it is of")
+    given = [_predictions(path, survey, device) for path in (first, second)]
+    options = {"positive": positive, "replicates": replicates, "seed": seed}
+    found = compare_on(given[0], given[1], survey, split=split, role=role, **options)
+    if out is not None:
+        write_text(Path(out), json.dumps(found.to_json(), indent=2) + "\n")
+    return found
+
+
+def _predictions(path: PathLike, survey: PathLike | None, device: str | None) -> "PathLike | Predictions":
+    """Return a prediction file, or what a bundle predicts for a survey."""
+    from tempfile import TemporaryDirectory
+
+    from rookery_ensembles.errors import fail
+
+    if not (Path(path) / "ensemble.yaml").is_file():
+        return path
+    if survey is None:
+        raise fail(path, "a bundle needs a survey to predict: name it with --survey")
+    from rookery.inference import predict_survey
+
+    with TemporaryDirectory() as folder:
+        return predict_survey(path, survey, Path(folder) / "predictions.parquet", device=device)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rookery.surveys import IngestReport, Survey
     from rookery_ensembles import Bundle, EnsembleChoice, Predictions
     from rookery_ensembles.foreign import Combined
+    from rookery_ensembles.paired import Comparison
     from rookery_ensembles.partitions import Partitions
 
 Given = Mapping[str, Any]
@@ -146,6 +147,27 @@ def evaluate(_: dict[str, float], given: Given) -> None:
     report, predictions = Path(given["report"]), Path(given["predictions"])
     print_report(_console(), report, predictions.stem, [*given["by"], *(given["bins"] or ())])
     typer.echo(f"Report: {report / 'index.html'}")
+
+
+def compared(found: "Comparison", given: Given) -> None:
+    """Show both values of each metric, their difference, and its interval."""
+    from rich.table import Table
+
+    from rookery_ensembles.metric import METRICS
+    from rookery_ensembles.paired import LEVEL
+
+    typer.echo(f"first: {given['first']}; second: {given['second']}; {found.n} objects")
+    if any(found.left_out):
+        typer.echo(f"Left out, since only one has them: {found.left_out[0]} and {found.left_out[1]} objects")
+    title = f"Paired differences, first minus second, with {100 * LEVEL:g} % intervals over objects"
+    table = Table("metric", "first", "second", "difference", "better", title=title, title_justify="left")
+    for key, pair in found.metrics.items():
+        shown = METRICS[key].format
+        interval = "" if math.isnan(pair.low) else f" [{shown(pair.low)}, {shown(pair.high)}]"
+        name = f"{METRICS[key].short} {METRICS[key].arrow}"
+        cells = shown(pair.first), shown(pair.second), f"{shown(pair.difference)}{interval}"
+        table.add_row(name, *cells, pair.better or "")
+    _console().print(table)
 
 
 def baseline(predictions: "Predictions", given: Given) -> None:
