@@ -16,6 +16,7 @@ from rookery_ensembles.bootstrap import bootstrap_weights, check_bootstrap
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metric import METRICS
 from rookery_ensembles.predictions import Predictions, prediction_metrics
+from rookery_ensembles.shown import short_repr
 
 LEVEL = 0.95
 """Probability of the intervals."""
@@ -42,6 +43,7 @@ class PairedDifference:
         return self.first - self.second
 
 
+@short_repr
 @dataclass(frozen=True)
 class Comparison:
     """Two predictions compared on the objects that both have and whose truth is known."""

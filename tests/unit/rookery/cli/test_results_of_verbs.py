@@ -18,6 +18,7 @@ PLAIN = {
 }
 RESULTS = {
     "Combined": "rookery_ensembles.foreign",
+    "Comparison": "rookery_ensembles.paired",
     "StudyEnsemble": "rookery.inference",
     "Partitions": "rookery_ensembles.partitions",
     "Predictions": "rookery_ensembles",
