@@ -6,6 +6,7 @@ network's own order, and what they draw comes from the words of the same shape.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.optim.adamw import adamw
+from torch.utils._pytree import tree_map
 
 from rookery.networks.draws import Draws
 from rookery.networks.family import Family, Inputs
 from rookery.training.alone import Loss, draw_unlabelled
 from rookery.training.data import TrainingData
+from rookery.training.one_or_all import OneOrAll
 from rookery.training.progress import State
 from rookery.training.trainee import Trainee
 
@@ -63,16 +66,21 @@ class Pack:
         self._first, self._second = torch.zeros_like(self._weights), torch.zeros_like(self._weights)
         self._steps = torch.zeros(len(networks), dtype=torch.float32, device=self._weights.device)
         self._most = len(networks)
+        self._trial = OneOrAll(len(networks)) if self._weights.device.type == "cpu" else None
         self._own = self._own_numbers()
 
     def step(
         self, places: Sequence[int], rows_kb: Tensor, key_kb: Tensor, rates: Sequence[float]
     ) -> dict[str, Tensor]:
         """Take one step of some of them, at most so many at once as memory holds."""
-        parts = [
-            self._step(list(places[some]), rows_kb[some], key_kb[some], rates[some])
-            for some in _slices(len(places), self._most)
-        ]
+        whole = len(places) == len(self._weights)
+        with self._trial.timed() if self._trial and whole else nullcontext(self._most) as at_once:
+            parts = [
+                self._step(list(places[some]), rows_kb[some], key_kb[some], rates[some])
+                for some in _slices(len(places), min(at_once, self._most))
+            ]
+        if self._trial and self._trial.decided:
+            self._most, self._trial = min(self._most, self._trial.best), None
         return parts[0] if len(parts) == 1 else {n: torch.cat([part[n] for part in parts]) for n in parts[0]}
 
     def _step(
@@ -99,7 +107,8 @@ class Pack:
         flat = _chosen(self._weights, places).requires_grad_()
         buffers = {name: _chosen(values, places) for name, values in self._buffers.items()}
         own = {name: _chosen(values, places) for name, values in self._own.items()}
-        means = vmap(terms)(self._views(flat), buffers, own, inputs, target, all_key)
+        given = (self._views(flat), buffers, own, inputs, target, all_key)
+        means = vmap(terms)(*given) if number > 1 else _batched(terms(*_only(given)))
         (gradient,) = torch.autograd.grad(torch.stack(list(means.values())).sum(), flat)
         self._optimize(places, gradient, rates)
         if len(places) < len(self._weights):
@@ -196,13 +205,17 @@ class Pack:
             return functional_call(module, _of_network(weights), (some,))
 
         blocks = []
+        run = vmap(probability, in_dims=(0, None if shared else 0))
         for part in _slices(len(rows[0]), _PREDICTED_AT_ONCE):
             if shared:
                 batch = self._data.gather(inputs[0], rows[0][part])
             else:
                 each = [self._data.gather(i, r[part]) for i, r in zip(inputs, rows, strict=True)]
                 batch = {name: torch.stack([one[name] for one in each]) for name in each[0]}
-            blocks.append(vmap(probability, in_dims=(0, None if shared else 0))(weights, batch).cpu())
+            if len(places) > 1:
+                blocks.append(run(weights, batch).cpu())
+            else:
+                blocks.append(probability(*_only((weights,)), batch)[None].cpu())
         return torch.cat(blocks, dim=1).numpy()
 
     def fewer_at_once(self) -> bool:
@@ -226,6 +239,16 @@ class Pack:
             if len(set(values)) > 1:
                 found[name] = torch.tensor(values, device=self._weights.device)
         return found
+
+
+def _only(values: Any) -> Any:
+    """Return what one network is given, without the dimension of the networks."""
+    return tree_map(lambda value: value[0], values)
+
+
+def _batched(values: Inputs) -> Inputs:
+    """Return one network's values with the dimension of the networks."""
+    return {name: value[None] for name, value in values.items()}
 
 
 def _of_network(weights: State) -> State:

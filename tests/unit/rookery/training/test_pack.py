@@ -22,6 +22,7 @@ from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, load_data
 from rookery.training.job import TrainingJob
 from rookery.training.loop import train, train_pack
+from rookery.training.one_or_all import OneOrAll
 from rookery.training.progress import Progress
 from rookery.training.trainee import StoppedTrainingError, Trainee
 
@@ -241,7 +242,8 @@ class HungryFamily:
         return getattr(self._family, name)
 
     def loss_terms(self, network: Any, inputs: Inputs, *others: Any) -> Inputs:
-        networks = len(torch._C._functorch.get_unwrapped(next(iter(network.parameters()))))
+        functorch, some = torch._C._functorch, next(iter(network.parameters()))
+        networks = len(functorch.get_unwrapped(some)) if functorch.is_batchedtensor(some) else 1
         if networks > self._most:
             torch.empty(2**60, dtype=torch.uint8)  # the allocator's own refusal
         return self._family.loss_terms(network, inputs, *others)
@@ -258,6 +260,45 @@ def test_without_enough_memory_fewer_step_at_once(
     assert "fewer of them at once now" in caplog.text
     for job, trainee in zip(jobs, trainees, strict=True):
         assert trainee.progress.batch_size is None
+        assert_alike(trainee.progress, alone(job))
+
+
+class Clock:
+    """Tells times at which steps of so many networks took so long."""
+
+    def __init__(self, *times: float) -> None:
+        self._times = iter([t for end in itertools.accumulate(times) for t in (end, end)])
+        self._first = True
+
+    def __call__(self) -> float:
+        if self._first:
+            self._first = False
+            return 0.0
+        return next(self._times)
+
+
+@pytest.mark.parametrize(("one", "best"), [(0.9, 1), (1.1, 16)])
+def test_steps_are_timed_once_all_together_and_once_one_by_one(one: float, best: int) -> None:
+    # The first step of each way does not count.
+    choice = OneOrAll(16, Clock(0.1, 3.0, 1.0, 2.0, 0.1, 5.0, one, 5.0))
+    sizes = []
+    while not choice.decided:
+        with choice.timed() as size:
+            sizes.append(size)
+    assert sizes == [16] * 4 + [1] * 4
+    assert choice.best == best
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("best", [1, 4])
+def test_one_by_one_or_all_at_once_is_alike(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, best: int
+) -> None:
+    monkeypatch.setattr(OneOrAll, "best", best)
+    jobs = jobs_of(make_job, MODULES, [free | more for free, more in zip(FREE, WEIGHTS, strict=True)])
+    trainees = begin(jobs)
+    train_pack(load_family("pelican"), trainees)
+    for job, trainee in zip(jobs, trainees, strict=True):
         assert_alike(trainee.progress, alone(job))
 
 
