@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rookery.surveys import simulate_supernovae, split_survey
-from rookery.training import member, members
+from rookery.training import keeper, member, members
 from rookery.training.epochs_writer import EpochsWriter
 from rookery.training.job import TrainingJob
 
@@ -46,7 +46,7 @@ def main() -> None:
     arguments = parser.parse_args()
     EpochsWriter.add = timed("lines", EpochsWriter.add)  # type: ignore[method-assign]
     EpochsWriter.__init__ = timed("first", EpochsWriter.__init__)  # type: ignore[method-assign]
-    member.save_checkpoint = timed("checkpoints", member.save_checkpoint)
+    keeper.save_checkpoint = timed("checkpoints", keeper.save_checkpoint)
     with tempfile.TemporaryDirectory() as scratch:
         survey = simulate_supernovae(Path(scratch) / "survey", n=200, seed=1)
         split_survey(survey, "half", train_fraction=0.5, seed=1)

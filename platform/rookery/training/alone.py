@@ -121,7 +121,7 @@ class AloneNetwork:
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in optimizer.items():
             index, name = key.split(".", 1)
-            state.setdefault(int(index), {})[name] = value
+            state.setdefault(int(index), {})[name] = value.clone()  # steps change the optimizer's in place
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})
 
     def keep_only(self, places: Sequence[int]) -> None:

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from pydantic import Field
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from rookery.documents import Document, build
 from rookery.training.card import Draws
 from rookery.training.job import TrainingJob
 from rookery.training.progress import Partial, Progress, State
+from rookery.training.tensor_file import tensor_bytes, write_tensors
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_file
 from rookery_ensembles.plain_text import parse_json
@@ -51,7 +51,7 @@ class _Facts(Document):
 def save_checkpoint(path: Path, job: TrainingJob, progress: Progress) -> None:
     """Write `progress` to `path`, whole or not at all, with a checksum over all of it."""
     tensors = {
-        f"{part}/{name}": value.cpu().contiguous().clone()
+        f"{part}/{name}": value.cpu().contiguous()
         for part in _PARTS
         for name, value in getattr(progress, part).items()
     }
@@ -67,13 +67,13 @@ def save_checkpoint(path: Path, job: TrainingJob, progress: Progress) -> None:
     if partial is not None:
         facts["partial"] = {"step": partial.step, "seconds": partial.seconds}
         tensors |= {
-            f"{part}/{name}": value.cpu().contiguous().clone()
+            f"{part}/{name}": value.cpu().contiguous()
             for part in _PARTIAL
             for name, value in getattr(partial, part).items()
         }
     text = json.dumps(facts)
     with atomic_file(path) as file:
-        file.write_bytes(save(tensors, metadata={_FACTS: text, _CHECKSUM: _checksum(text, tensors)}))
+        write_tensors(file, tensors, {_FACTS: text, _CHECKSUM: _checksum(text, tensors)})
 
 
 def load_checkpoint(
@@ -138,10 +138,9 @@ def _checksum(facts: str, tensors: Mapping[str, Tensor]) -> str:
     """Return the SHA-256 of the facts and of every tensor's name, type, shape and bytes."""
     digest = hashlib.sha256(facts.encode())
     for name in sorted(tensors):
-        value = tensors[name].contiguous()
+        value = tensors[name]
         digest.update(f"\n{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        if value.numel():
-            digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+        digest.update(tensor_bytes(value))
     return digest.hexdigest()
 
 

@@ -41,10 +41,11 @@ from rookery.training.card import (
     read_card,
     verify_file,
 )
-from rookery.training.checkpoint import load_checkpoint, save_checkpoint
+from rookery.training.checkpoint import load_checkpoint
 from rookery.training.data import TrainingData, find_device, load_data, predict_rows
 from rookery.training.epochs_writer import EpochsWriter
 from rookery.training.job import TrainingJob
+from rookery.training.keeper import Keeper
 from rookery.training.loop import train
 from rookery.training.progress import Metrics, Progress, Report
 from rookery.training.start import started
@@ -127,7 +128,8 @@ def train_member(
     checkpoint
         Where progress is kept after every epoch, and within long ones.
     report
-        See :func:`rookery.training.loop.train`; called after the checkpoint is safe.
+        See :func:`rookery.training.loop.train`; called once the checkpoint is safe, or, where it is large,
+        while it is being written (:mod:`rookery.training.keeper`).
     device, gpus
         Where to train; see :func:`rookery.training.data.find_device`. Of a part of a GPU, the energy is
         that part.
@@ -145,7 +147,7 @@ def train_member(
 
     def keep(progress: Progress) -> None:
         if team.leads:
-            save_checkpoint(checkpoint, job, progress)
+            keeper.keep(progress)
 
     def keep_and_report(metrics: Metrics, progress: Progress) -> None:
         keep(progress)
@@ -153,7 +155,7 @@ def train_member(
             epochs.add(metrics)
         report(metrics, progress)
 
-    with training(), arithmetic(configuration.precision, place):
+    with training(), arithmetic(configuration.precision, place), Keeper(checkpoint, job) as keeper:
         resume = load_checkpoint(checkpoint, job, shape, n_train=len(data.rows["train"]))
         history = resume.history if resume is not None else []
         epochs = EpochsWriter(checkpoint, job, configuration.epochs, place, history) if team.leads else None
@@ -162,6 +164,7 @@ def train_member(
         trained = train(
             job, family, configuration, data, keep_and_report, resume, keep=keep, team=team, part=gpus or 1.0
         )
+        keeper.close(discard=True)
         if team.leads and not (folder / CARD).is_file():  # else a worker of a driver that died was faster
             with atomic_folder(folder) as partial:
                 Trained(job, family, configuration, data, *trained, team.size).write(partial)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from rookery.networks.cost import blueprint
 from rookery.networks.family import Family, load_family
 from rookery.training.arithmetic import arithmetic
 from rookery.training.card import CARD, Card, finished_card
-from rookery.training.checkpoint import load_checkpoint, save_checkpoint
+from rookery.training.checkpoint import load_checkpoint
 from rookery.training.data import TrainingData, find_device, load_data
 from rookery.training.epochs_writer import EpochsWriter
 from rookery.training.job import TrainingJob
+from rookery.training.keeper import Keeper
 from rookery.training.loop import train_pack
 from rookery.training.member import Trained
 from rookery.training.progress import Metrics, Progress, Report
@@ -101,23 +103,29 @@ def _train_pack(
         for trainee in trainees:
             trainee.stopped |= trainee.job.member in stopped
 
-    with training(), arithmetic(pack[0][1].precision, device):
+    with training(), arithmetic(pack[0][1].precision, device), ExitStack() as keepers:
         for task, configuration in pack:
             data = load_data(task.job, family, configuration, device, like=data)
-            trainees.append(_begin(task, family, configuration, data, len(pack)))
+            keeper = keepers.enter_context(Keeper(task.checkpoint, task.job))
+            trainees.append(_begin(task, family, configuration, data, len(pack), keeper))
         after_round()  # of what checkpoints told
         train_pack(family, trainees, part=part, on_round=after_round)
 
 
 def _begin(
-    task: MemberTask, family: Family[Any], c: TrainingConfiguration, data: TrainingData, n_pack: int
+    task: MemberTask,
+    family: Family[Any],
+    c: TrainingConfiguration,
+    data: TrainingData,
+    n_pack: int,
+    keeper: Keeper,
 ) -> Trainee:
     """Return a member in training, which writes its checkpoints and at last its folder."""
     kept = time.monotonic()
 
     def keep(progress: Progress) -> None:
         nonlocal kept
-        save_checkpoint(task.checkpoint, task.job, progress)
+        keeper.keep(progress)
         kept = time.monotonic()
 
     def keep_and_report(metrics: Metrics, progress: Progress) -> None:
@@ -127,6 +135,7 @@ def _begin(
         task.report(metrics, progress)
 
     def end(trainee: Trainee) -> None:
+        keeper.close(discard=True)
         if trainee.error is not None or trainee.stopped:
             task.on_end(trainee.error)
             return

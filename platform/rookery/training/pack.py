@@ -215,7 +215,7 @@ class Pack:
             if len(places) > 1:
                 blocks.append(run(weights, batch).cpu())
             else:
-                blocks.append(probability(*_only((weights,)), batch)[None].cpu())
+                blocks.append(probability(_only(weights), batch)[None].cpu())
         return torch.cat(blocks, dim=1).numpy()
 
     def fewer_at_once(self) -> bool:
