@@ -27,7 +27,6 @@ def show(what: FileOrName) -> dict[str, Any]:
     InputError
         When it is none of these, or damaged.
     """
-    from rookery.api.searches import status
     from rookery_ensembles.errors import fail
 
     path = Path(what)
@@ -40,7 +39,9 @@ def show(what: FileOrName) -> dict[str, Any]:
 
         return _survey(open_survey(path, verify=False))
     if (path / "study.yaml").is_file() or (path / "campaign.yaml").is_file():
-        return status(path)
+        from rookery.api.fleet import status_of
+
+        return status_of(path)
     if path.suffix == ".parquet":
         from rookery_ensembles.predictions import read_info
 

@@ -263,37 +263,6 @@ def pareto(study: PathLike) -> list[dict[str, Any]]:
     return pareto_front(open_study(study))
 
 
-def status(path: PathLike) -> dict[str, Any]:
-    """Say how a study or campaign stands, from its folder alone; disturbs no search that runs.
-
-    Without Ray, and nothing is locked or written. See docs/monitoring.md for every key.
-
-    Parameters
-    ----------
-    path
-        Folder of a study or a campaign, or its URL, running or not.
-
-    Raises
-    ------
-    InputError
-        When the folder is neither.
-    """
-    from rookery.campaigns.remote import local_campaign
-    from rookery.search.storage.remote_folder import is_url, local_study
-    from rookery_ensembles.errors import fail
-
-    folder = (local_campaign(str(path)) if is_url(path) else None) or local_study(path)
-    if (folder / "study.yaml").is_file():
-        from rookery.search.status import study_status
-
-        return study_status(folder)
-    if (folder / "campaign.yaml").is_file():
-        from rookery.campaigns.status import campaign_status
-
-        return campaign_status(folder)
-    raise fail(folder, "is neither a study nor a campaign: it has no study.yaml and no campaign.yaml")
-
-
 def dashboard(
     paths: Sequence[PathLike],
     *,

@@ -1,6 +1,7 @@
 """How a campaign stands, from its folder alone."""
 
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rookery.compute.lock import driver_alive
 from rookery.documents import build
 from rookery.search.costs import card_facts
 from rookery.search.status import alike, costs
+from rookery.search.time_left import time_left
 from rookery.training.epochs_file import running_epochs
 from rookery_ensembles.errors import fail
 from rookery_ensembles.plain_text import parse_json
@@ -29,6 +31,7 @@ def campaign_status(path: Path) -> dict[str, Any]:
     table = path / "table.json"
     lines = _lines(table) if table.is_file() else []
     now = time.time()
+    ends = [datetime.fromisoformat(card["finished"]).timestamp() for card in cards]
     return {
         "kind": "campaign",
         "path": str(path),
@@ -42,6 +45,7 @@ def campaign_status(path: Path) -> dict[str, Any]:
             "missing": max(0, wanted - len(cards)),
         },
         "running_networks": [found.summary(now) for found in running_epochs(path).values()],
+        "seconds_left": time_left(len(cards), wanted, ends, now),
         "rows": [
             line.model_dump(include={"experiment", "row", "members", "wanted"})
             for line in lines

@@ -15,8 +15,18 @@ _WIDEST = 20
 """Letters of a name that the others are aligned with."""
 
 
-def status(found: dict[str, Any], given: Given) -> None:
-    """Show it in two columns."""
+def status(found: dict[str, Any] | list[dict[str, Any]], given: Given) -> None:
+    """Show one in two columns, several in a line each; `watch` draws them anew while one of them runs."""
+    from rookery.cli.watch import show, watch
+
+    if given.get("watch"):
+        from rookery.api.fleet import status_of_all
+
+        watch(lambda: status_of_all(given["paths"]), as_json=given["json"])
+        return
+    if isinstance(found, list):
+        show(found, as_json=given["json"])
+        return
     if given["json"]:
         as_json(found)
         return

@@ -9,6 +9,7 @@ from rookery.cli.say_status import shown, status
 from rookery.demo import demo
 
 _JSON = {"json": "Print JSON, for programs."}
+_WATCH = {"watch": "Draw it anew every two seconds while one of them runs."}
 _FOLLOW = {"follow": "Show what it prints, until it ends."}
 
 
@@ -34,7 +35,7 @@ VERBS: dict[str, Verb | Group] = {
     "submit": Verb(api.submit, submit.sent, _FOLLOW, lambda given: submit.complete(given, VERBS)),
     "doctor": Verb(api.doctor, say.doctor, _JSON),
     "bench": Verb(api.bench, say.bench, _JSON),
-    "status": Verb(api.status, status, _JSON),
+    "status": Verb(api.status, status, {**_JSON, **_WATCH}),
     "show": Verb(api.show, shown, _JSON),
     "spaces": Verb(api.spaces, say.listed, _JSON),
     "families": Verb(api.families, say.listed, _JSON),

@@ -6,6 +6,8 @@ SECONDS, JOULES = "device_seconds", "energy_joules"
 """User attributes of a trial that has ended: what it took."""
 INFEASIBLE = "infeasible"
 """User attribute of a trial that was not trained: which constraints its configuration breaks, in words."""
+WANTED = "wanted_trials"
+"""User attribute of the study itself: how many trials the last search wanted it to have."""
 TRUST = "trust"
 """User attribute of a trial: how far each earlier study was trusted when it was proposed, from 0 to 1."""
 

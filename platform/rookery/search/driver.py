@@ -11,6 +11,7 @@ from rich.console import Console
 from rookery.compute.resources import ResourcePlan, plan_resources
 from rookery.compute.session import listen_to_sigterm, ray_session
 from rookery.search.ask_tell import AskTell, open_ask_tell
+from rookery.search.attributes import WANTED
 from rookery.search.engine import run_trials
 from rookery.search.limits import Limits
 from rookery.search.progress import SearchProgress
@@ -108,6 +109,8 @@ def run_search(
             if dry_run:
                 return SearchResult(study, ask_tell.counts, plan)
             listen_to_sigterm()
+            if ask_tell.optuna.user_attrs.get(WANTED) != ask_tell.n_trials:
+                ask_tell.optuna.set_user_attr(WANTED, ask_tell.n_trials)
             with SearchProgress(n_trials, console, metric=study.space.objective.name) as progress:
                 telemetry = Telemetry(study.path.name, study.document.family, ask_tell.n_trials)
                 ask_tell.listeners += [progress, telemetry]

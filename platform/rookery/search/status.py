@@ -12,10 +12,11 @@ from pydantic import BaseModel
 
 from rookery.compute.lock import driver_alive
 from rookery.documents import Source
-from rookery.search.attributes import ENSEMBLE, GAIN, INFEASIBLE, TRUST, is_whole
+from rookery.search.attributes import ENSEMBLE, GAIN, INFEASIBLE, TRUST, WANTED, is_whole
 from rookery.search.costs import JOULES, SECONDS, card_facts, cost_of_cards
 from rookery.search.limits import expected_gain
-from rookery.search.storage.census import TrialRecord, read_census
+from rookery.search.storage.census import TrialRecord, read_census, read_study_attribute
+from rookery.search.time_left import time_left
 from rookery.training.epochs_file import running_epochs
 
 T = TypeVar("T")
@@ -88,6 +89,9 @@ def study_status(path: Path) -> dict[str, Any]:
     pruned = Counter(trial.last_step for trial in begun if trial.state == "pruned" and trial.last_step)
     fixed, trainings = document.epochs, document.trainings
     rows, networks = _costs(path, begun)
+    wanted = read_study_attribute(path, document.storage, document.storage_name, WANTED)
+    wanted = wanted if is_whole(wanted) else None
+    ends = [t.ended.timestamp() for t in begun if t.ended and INFEASIBLE not in t.attributes]
     return {
         "kind": "study",
         "path": str(path),
@@ -99,6 +103,8 @@ def study_status(path: Path) -> dict[str, Any]:
             "running": 0 if held is False else len(going),
             "interrupted": len(going) if held is False else 0,
         },
+        "wanted": wanted,
+        "seconds_left": time_left(len(ends), wanted, ends, time.time()),
         "infeasible": sum(INFEASIBLE in trial.attributes for trial in trials),
         "best": {"trial": best[0].number, "value": best[0].value} if best else None,
         "best_trials": [{"trial": trial.number, "value": trial.value} for trial in best],

@@ -27,6 +27,10 @@ _ATTRIBUTES = f"""
 SELECT t.trial_id, a.key, a.value_json FROM trials t JOIN trial_user_attributes a ON a.trial_id = t.trial_id
 WHERE {_MINE} AND a.key IN ({{keys}})
 """
+_STUDY_ATTRIBUTE = """
+SELECT a.value_json FROM study_user_attributes a JOIN studies s ON s.study_id = a.study_id
+WHERE s.study_name = :study AND a.key = :key
+"""
 _VALUES = f"""
 SELECT t.trial_id, v.value, v.value_type FROM trials t JOIN trial_values v ON v.trial_id = t.trial_id
 WHERE {_MINE} AND t.state = 'COMPLETE' AND v.objective = 0
@@ -129,6 +133,13 @@ def asking(folder: Path, storage: str | None) -> AbstractContextManager[Ask | No
     What cannot be opened or read meanwhile is one `InputError`.
     """
     return _own_file(folder) if storage is None else _database(folder, storage)
+
+
+def read_study_attribute(folder: Path, storage: str | None, study: str, key: str) -> Any:
+    """Return a user attribute of the study itself, None where there is none; see :func:`read_census`."""
+    with asking(folder, storage) as ask:
+        rows = ask(_STUDY_ATTRIBUTE, study=study, key=key) if ask is not None else ()
+        return parse_json(rows[0][0], f"`{key}`") if rows else None
 
 
 @contextmanager

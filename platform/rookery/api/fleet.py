@@ -1,0 +1,99 @@
+"""How studies and campaigns stand, one or all below some folders."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rookery.api._types import PathLike
+
+
+def status(paths: PathLike | Sequence[PathLike]) -> dict[str, Any] | list[dict[str, Any]]:
+    """Say how studies and campaigns stand, from their folders alone; disturbs no search that runs.
+
+    Without Ray, and nothing is locked or written. See docs/monitoring.md for every key.
+
+    Parameters
+    ----------
+    paths
+        Folders of studies or campaigns, or their URLs, running or not; of a folder of them, all below it.
+
+    Returns
+    -------
+    Of one study or campaign, how it stands; of several paths, or a folder of them, a list.
+
+    Raises
+    ------
+    InputError
+        When a path is neither, and holds none. In a list, one that is damaged has the kind `broken`.
+    """
+    several = [paths] if isinstance(paths, str | Path) else list(paths)
+    if len(several) == 1 and not _folder_of_some(several[0]):
+        return status_of(several[0])
+    return status_of_all(several)
+
+
+def status_of(path: PathLike) -> dict[str, Any]:
+    """Return how the study or campaign at a path or URL stands.
+
+    Raises
+    ------
+    InputError
+        When it is neither, or cannot be read.
+    """
+    from rookery.campaigns.remote import local_campaign
+    from rookery.search.storage.remote_folder import is_url, local_study
+    from rookery_ensembles.errors import fail
+
+    folder = (local_campaign(str(path)) if is_url(path) else None) or local_study(path)
+    if (folder / "study.yaml").is_file():
+        from rookery.search.status import study_status
+
+        return study_status(folder)
+    if (folder / "campaign.yaml").is_file():
+        from rookery.campaigns.status import campaign_status
+
+        return campaign_status(folder)
+    raise fail(folder, "is neither a study nor a campaign: it has no study.yaml and no campaign.yaml")
+
+
+def status_of_all(paths: Sequence[PathLike]) -> list[dict[str, Any]]:
+    """Return how each study and campaign at, or below, the paths stands.
+
+    One that cannot be read has the kind `broken` and its `error`, and hides no other.
+
+    Raises
+    ------
+    InputError
+        When a path holds none.
+    """
+    from rookery_ensembles.errors import InputError
+
+    found: list[dict[str, Any]] = []
+    for place in [place for path in paths for place in _places(path)]:
+        try:
+            found.append(status_of(place))
+        except InputError as error:
+            found.append({"kind": "broken", "path": str(place), "error": str(error)})
+    return found
+
+
+def _folder_of_some(path: PathLike) -> bool:
+    """Whether a path is a folder that is itself no study or campaign, but holds some."""
+    from rookery.search.storage.remote_folder import is_url
+
+    return not is_url(path) and _places(path, checked=False) not in ([], [Path(path)])
+
+
+def _places(path: PathLike, *, checked: bool = True) -> list[PathLike]:
+    """Return the studies and campaigns at or below a path."""
+    from rookery.dashboard.sources import find_sources
+    from rookery.search.storage.remote_folder import is_url
+    from rookery_ensembles.errors import fail
+
+    if is_url(path):
+        return [path]
+    sources = find_sources([Path(path)]).values()
+    found: list[PathLike] = [one.path for one in sources if one.kind in ("study", "campaign")]
+    if checked and not found:
+        raise fail(path, "is neither a study nor a campaign, and no folder below it is one")
+    return found
