@@ -49,6 +49,7 @@ def search(
     storage: str | None = None,
     autoscaling: bool = False,
     dry_run: bool = False,
+    notify: str | None = None,
     seed: Seed = 0,
 ) -> "SearchResult":
     """Search a space of networks on Ray; kill it whenever you like and call it again.
@@ -125,6 +126,9 @@ def search(
         The cluster adds nodes for `concurrent` trials that wait.
     dry_run
         Say what the plan is, train nothing.
+    notify
+        URL of a webhook (as Slack's), or a command, that is told when the study finishes, stops, fails often
+        or stands still; see docs/monitoring.md.
     seed
         Seed of everything random.
     """
@@ -179,6 +183,7 @@ def search(
             address=address,
             autoscaling=autoscaling,
             dry_run=dry_run,
+            notify=notify,
         )
 
 
@@ -197,6 +202,7 @@ def campaign(
     seconds_per_network: float | None = None,
     price_per_device_hour: Annotated[float, Between(0)] | None = None,
     currency: str = "USD",
+    notify: str | None = None,
 ) -> "CampaignResult":
     """Train every network of a file of experiments and write their table; kill it and call it again.
 
@@ -231,6 +237,9 @@ def campaign(
         What an hour of a device costs, for the dry run.
     currency
         Of that price.
+    notify
+        URL of a webhook (as Slack's), or a command, that is told when the campaign finishes, stops, fails
+        often or stands still; see docs/monitoring.md.
     """
     from rookery.campaigns.load import find_campaign, load_campaign
     from rookery.campaigns.plan import Price
@@ -244,7 +253,8 @@ def campaign(
     if dry_run:
         return planned
     resources = Resources(address, processes, cpus_per_network, gpus_per_network)
-    return run_campaign(loaded, folders, planned.plan, Path(surveys) if surveys else None, resources)
+    place = Path(surveys) if surveys else None
+    return run_campaign(loaded, folders, planned.plan, place, resources, notify)
 
 
 def pareto(study: PathLike) -> list[dict[str, Any]]:

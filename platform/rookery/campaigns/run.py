@@ -32,6 +32,7 @@ from rookery.compute.lock import held
 from rookery.compute.resources import plan_resources
 from rookery.compute.session import listen_to_sigterm, ray_session
 from rookery.documents import dump
+from rookery.search.notices import Notices, telling
 from rookery.search.progress import NetworkProgress
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import check_name, sweep, write_text
@@ -84,7 +85,12 @@ def plan_campaign(
 
 
 def run_campaign(
-    campaign: Campaign, folders: Folders, plan: str, surveys: Path | None, resources: Resources
+    campaign: Campaign,
+    folders: Folders,
+    plan: str,
+    surveys: Path | None,
+    resources: Resources,
+    notify: str | None = None,
 ) -> CampaignResult:
     """Run a campaign to its table; see :func:`rookery.api.campaign`.
 
@@ -94,7 +100,21 @@ def run_campaign(
         What :func:`plan_campaign` said.
     surveys
         Folder where surveys are made; by default one in the campaign's.
+    notify
+        Whom to tell; see :class:`rookery.compute.messenger.Messenger` and :mod:`rookery.search.notices`.
     """
+    with telling(notify, str(folders.remote.url if folders.remote else folders.out), "networks") as notices:
+        return _run_campaign(campaign, folders, plan, surveys, resources, notices)
+
+
+def _run_campaign(
+    campaign: Campaign,
+    folders: Folders,
+    plan: str,
+    surveys: Path | None,
+    resources: Resources,
+    notices: Sequence[Notices],
+) -> CampaignResult:
     console = Console(stderr=True)
     if folders.remote is not None:
         _check_remote(campaign, folders.remote.url, surveys, resources.address)
@@ -119,7 +139,7 @@ def run_campaign(
             for task in baseline_tasks(campaign, datasets)
             if not (folders.predictions / f"{task.id}.parquet").is_file()
         ]
-        errors = _work(campaign, folders, tasks, baselines, resources, console)
+        errors = _work(campaign, folders, tasks, baselines, resources, console, notices)
         bring(folders)
         lines = score_campaign(campaign, datasets, folders)
         table = write_tables(campaign, datasets, lines, folders, errors)
@@ -146,6 +166,7 @@ def _work(
     baselines: Sequence[BaselineTask],
     resources: Resources,
     console: Console,
+    notices: Sequence[Notices],
 ) -> dict[str, str]:
     """Run the baselines, then train the networks; return the errors of those that failed, by name."""
     if not tasks and not baselines:
@@ -179,8 +200,10 @@ def _work(
                         first = error.splitlines()[0]
                         console.print(f"{task.job.member}: {first}", highlight=False, soft_wrap=True)
                     progress.end(error is not None)
+                    for one in notices:
+                        one.count(error and error.splitlines()[0])
 
-                errors |= train_networks(tasks, folders, plan, on_end)
+                errors |= train_networks(tasks, folders, plan, on_end, notices)
     return errors
 
 

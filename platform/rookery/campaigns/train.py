@@ -10,6 +10,7 @@ from typing import Any
 from rookery.campaigns.plan import Folders, NetworkTask, is_whole
 from rookery.compute.resources import ResourcePlan
 from rookery.search.engine import run_trials
+from rookery.search.notices import Notices
 from rookery.search.packs import pack_key
 from rookery.search.trial_queue import LiveTrial, Queue
 from rookery_ensembles.errors import InputError
@@ -20,7 +21,11 @@ Done = Callable[[NetworkTask, str | None], None]
 
 
 def train_networks(
-    tasks: Sequence[NetworkTask], folders: Folders, plan: ResourcePlan, on_end: Done
+    tasks: Sequence[NetworkTask],
+    folders: Folders,
+    plan: ResourcePlan,
+    on_end: Done,
+    notices: Sequence[Notices] = (),
 ) -> dict[str, str]:
     """Finish every task, as many at once as the plan says.
 
@@ -39,7 +44,7 @@ def train_networks(
     KeyboardInterrupt
         At Ctrl-C.
     """
-    queue = NetworkQueue(tasks, folders, on_end)
+    queue = NetworkQueue(tasks, folders, on_end, notices)
     try:
         run_trials(queue, plan, trials=len(tasks))
     finally:
@@ -70,8 +75,15 @@ class _Network(LiveTrial):
 class NetworkQueue(Queue[_Network]):
     """A campaign's networks, each a trial of one member; they do not depend on each other."""
 
-    def __init__(self, tasks: Sequence[NetworkTask], folders: Folders, on_end: Done) -> None:
+    def __init__(
+        self,
+        tasks: Sequence[NetworkTask],
+        folders: Folders,
+        on_end: Done,
+        notices: Sequence[Notices] = (),
+    ) -> None:
         super().__init__()
+        self._notices = notices
         self.errors: dict[str, str] = {}
         """Those of networks that failed, by member."""
         self._folders, self._on_end = folders, on_end
@@ -113,7 +125,14 @@ class NetworkQueue(Queue[_Network]):
         network = self._live[key]
         if step > network.epochs:
             network.epochs, network.deaths = step, 0
+            for one in self._notices:
+                one.epoch(spent or {})
         return False
+
+    def heartbeat(self) -> None:
+        """Let those who tell of the campaign know that its driver lives."""
+        for one in self._notices:
+            one.look(self.n_running)
 
     def _wait_again(self, live: _Network) -> None:
         self._waiting.appendleft(live)

@@ -14,6 +14,7 @@ from rookery.search.ask_tell import AskTell, open_ask_tell
 from rookery.search.attributes import WANTED
 from rookery.search.engine import run_trials
 from rookery.search.limits import Limits
+from rookery.search.notices import telling
 from rookery.search.progress import SearchProgress
 from rookery.search.study import Study, driver_lock
 from rookery.search.telemetry import Telemetry
@@ -45,6 +46,7 @@ def run_search(
     address: str | None = None,
     autoscaling: bool = False,
     dry_run: bool = False,
+    notify: str | None = None,
     console: Console | None = None,
 ) -> SearchResult:
     """Bring a study to `n_trials` trials, those of earlier runs counted.
@@ -64,6 +66,8 @@ def run_search(
         a Ray of this machine's own is started and ended with the search.
     dry_run
         Say what the plan is, and train nothing.
+    notify
+        Whom to tell; see :class:`rookery.compute.messenger.Messenger` and :mod:`rookery.search.notices`.
     console
         Where progress is shown; by default standard error.
 
@@ -84,7 +88,12 @@ def run_search(
     if limits is not None and limits.tolerance is not None and study.document.search_for != "ensemble":
         rule = "needs a search for the ensemble, of which it limits the expected gain"
         raise InputError(f"`tolerance`: {rule}, but {study.path} is searched for its best member")
-    with driver_lock(study), driving(study, n_trials, limits) as ask_tell:
+    name, metric = str(study.remote.url if study.remote else study.path), study.space.objective.name
+    with (
+        telling(None if dry_run else notify, name, "trials", metric) as notices,
+        driver_lock(study),
+        driving(study, n_trials, limits) as ask_tell,
+    ):
         if ask_tell.alone():
             study.sweep()
         if ask_tell.nothing_left():
@@ -113,7 +122,7 @@ def run_search(
                 ask_tell.optuna.set_user_attr(WANTED, ask_tell.n_trials)
             with SearchProgress(n_trials, console, metric=study.space.objective.name) as progress:
                 telemetry = Telemetry(study.path.name, study.document.family, ask_tell.n_trials)
-                ask_tell.listeners += [progress, telemetry]
+                ask_tell.listeners += [progress, telemetry, *notices]
                 run_trials(ask_tell, plan, trials=ask_tell.left())
                 telemetry.update(ask_tell.counts, last=True)
             if ask_tell.halted is not None:

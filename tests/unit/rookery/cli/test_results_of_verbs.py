@@ -15,6 +15,7 @@ PLAIN = {
     "dict[str, float]",
     "dict[str, Any]",
     "list[dict[str, Any]]",
+    "dict[str, Any] | list[dict[str, Any]]",
 }
 RESULTS = {
     "Combined": "rookery_ensembles.foreign",
