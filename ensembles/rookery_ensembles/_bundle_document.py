@@ -172,9 +172,12 @@ class BundleDocument:
             text = body.decode()
         except UnicodeDecodeError as error:
             raise fail(where, f"must be YAML in UTF-8, but cannot be read ({error})") from error
-        fields = Fields(YamlText(text, where).data, where, _KEYS)
+        data = YamlText(text, where).data
+        fields = Fields(data, where, None)
         if (version := fields.take("format", int)) != _FORMAT:
-            raise fail(fields.place("format"), f"must be {_FORMAT}, but found {version}")
+            newer = "; a newer Rookery wrote it: take that one, or a later" if version > _FORMAT else ""
+            raise fail(fields.place("format"), f"must be {_FORMAT}, but found {version}{newer}")
+        fields = Fields(data, where, _KEYS)
         target = read_target(fields, where)
         document = cls(
             target=target,
@@ -195,6 +198,11 @@ class BundleDocument:
         )
         document.check(where)
         return document, hashlib.sha256(body).hexdigest()
+
+
+def text_digest(text: str) -> str:
+    """Return the SHA-256 with which the text of a document ends."""
+    return text.rstrip("\n").rpartition(f"{_DIGEST_KEY}: ")[2]
 
 
 def _digest_line(body: bytes) -> bytes:

@@ -17,6 +17,7 @@ from rookery_ensembles.blas import one_blas_thread
 from rookery_ensembles.calibrations import methods
 from rookery_ensembles.pools import POOLS
 from rookery_ensembles.recipe import PLAIN, Recipe
+from rookery_ensembles.shown import short_repr
 from rookery_ensembles.target import Target
 from rookery_ensembles.weights import WEIGHTS
 
@@ -35,6 +36,7 @@ MOST_VALUES = 150_000_000
 """Of more objects, or of more members by objects by columns, a random part finds the recipe."""
 
 
+@short_repr
 @dataclass(frozen=True)
 class Alternative:
     """A recipe, and what it gained over the plain average on objects that it was not fitted to."""
@@ -46,6 +48,7 @@ class Alternative:
     """Mean drop of the log-loss in nats, and its standard error over objects."""
 
 
+@short_repr
 @dataclass(frozen=True)
 class AutoReport:
     """What `find_recipe` chose, and why."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rookery_ensembles.bootstrap import REPLICATES, Sample, Scores, bootstrap_scores
 from rookery_ensembles.edges import bin_positions, check_edges
 from rookery_ensembles.errors import fail
+from rookery_ensembles.shown import short_repr
 
 __all__ = [
     "MAX_BINS",
@@ -43,6 +44,7 @@ class Bin:
     """Their metrics; None when it is empty."""
 
 
+@short_repr
 @dataclass(frozen=True)
 class Binned:
     """Metrics in bins of one covariate."""

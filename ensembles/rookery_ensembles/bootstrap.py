@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metric import METRICS
+from rookery_ensembles.shown import short_repr
 from rookery_ensembles.weighted import FloatArray, WeightedSample
 
 LEVELS = (0.68, 0.95)
@@ -39,6 +40,7 @@ class Sample(Protocol):
         ...
 
 
+@short_repr
 @dataclass(frozen=True)
 class Estimate:
     """A metric of a sample, and how far chance may have moved it."""
@@ -57,6 +59,7 @@ class Estimate:
         return {"value": None if np.isnan(self.value) else self.value, **ends}
 
 
+@short_repr
 @dataclass(frozen=True)
 class Scores:
     """All metrics of a sample, with intervals."""

@@ -1,7 +1,8 @@
 """From candidate members and their validation predictions to an ensemble, and how it compares."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,9 @@ class EnsembleChoice:
     of, or are fewer than 40: their coverage would not be that of new objects."""
     report: AutoReport | None = None
     """With ``auto``, why it was chosen and what it gains; None otherwise."""
+    judged: Mapping[str, Any] = field(default_factory=dict)
+    """How many validation objects of known truth weights and calibration rest on, and the SHA-256 of their
+    sorted names: `objects` and `sha256`."""
     gate: Gate | None = None
     """How the members' weights depend on covariates; None where they do not."""
     covariates: ObjectCovariates | None = None
@@ -96,6 +100,7 @@ class EnsembleChoice:
         """Return what a bundle tells of how its members were chosen."""
         return {
             "validation_log_loss": dict(self.losses),
+            **({"calibrated_on": dict(self.judged)} if self.judged else {}),
             **({} if self.by == GREEDY else {"by": self.by}),
             **({} if self.report is None else {"auto": self.report.to_dict()}),
         }
@@ -222,9 +227,15 @@ def choose(
         recipe=recipe,
         conformal=find_limits(table, recipe, seen_nk) if exchangeable else None,
         report=report,
+        judged=_judged(found.object_id[table.rows]),
         gate=None if weights.gate is None else weights.gate.of(found.group_of(shares)),
         covariates=covariates,
     )
+
+
+def _judged(object_id: NDArray[np.str_]) -> dict[str, Any]:
+    lines = "\n".join(sorted(object_id.tolist()))
+    return {"objects": len(object_id), "sha256": hashlib.sha256(lines.encode()).hexdigest()}
 
 
 def _score(table: LikelihoodTable, values_nk: NDArray[Any], positive: str) -> dict[str, float]:

@@ -4,6 +4,7 @@
 
     bundle/
         ensemble.yaml
+        MODEL_CARD.md
         members/<id>/{weights.safetensors,config.yaml,card.json}
 
 A weightless member, a foreign network, has no files: it is known by the name and digest of its predictions.
@@ -11,7 +12,7 @@ A weightless member, a foreign network, has no files: it is known by the name an
 ``ensemble.yaml`` names the members with their weights and the SHA-256 of their files, and ends
 with the SHA-256 of its own text above. Loading executes nothing and reads nothing outside the
 folder: a stranger's bundle can be wrong, but not harmful. The digests guard against accidents;
-a forger could write them anew.
+a forger could write them anew. The model card is for people and is not read.
 """
 
 import shutil
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles._bundle_document import MEMBER_FILES, BundleDocument, MemberEntry, Source
+from rookery_ensembles._bundle_document import MEMBER_FILES, BundleDocument, MemberEntry, Source, text_digest
 from rookery_ensembles.calibrations import Calibration, Covariates
 from rookery_ensembles.conformal_limits import Conformal
 from rookery_ensembles.domain import Domain
@@ -30,6 +31,8 @@ from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, sha256
 from rookery_ensembles.gate import Gate
 from rookery_ensembles.member_values import Block, MemberValues
+from rookery_ensembles.model_card import FILE as CARD
+from rookery_ensembles.model_card import model_card
 from rookery_ensembles.pools import find_pool
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.target import Target
@@ -40,6 +43,7 @@ _DOCUMENT = "ensemble.yaml"
 _MEMBERS = "members"
 
 
+@short_repr
 @dataclass(frozen=True)
 class BundleMember:
     """One member of an ensemble."""
@@ -229,6 +233,8 @@ def write_bundle(
             for name in MEMBER_FILES:
                 shutil.copyfile(member.folder / name, folder / name)
         (partial / _DOCUMENT).write_text(text, encoding="utf-8", newline="\n")
+        card = model_card(document, Path(path).name, text_digest(text))
+        (partial / CARD).write_text(card, encoding="utf-8", newline="\n")
     return load_bundle(path)
 
 
@@ -285,7 +291,7 @@ def _verify_files(path: Path, members: Sequence[MemberEntry]) -> None:
     """Raise InputError unless the folder holds the members' files, unaltered, and nothing else."""
     members = [member for member in members if member.source is None]
     folders = [path / _MEMBERS / member.id for member in members]
-    expected = {path / _DOCUMENT, path / _MEMBERS, *folders}
+    expected = {path / _DOCUMENT, path / CARD, path / _MEMBERS, *folders}
     expected |= {folder / name for folder in folders for name in MEMBER_FILES}
     for entry in sorted(path.rglob("*")):
         if entry not in expected:

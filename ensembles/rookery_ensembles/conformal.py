@@ -20,6 +20,7 @@ from rookery_ensembles.edges import check_edges
 from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import LOG_FLOOR, as_probabilities, check_truth_index
 from rookery_ensembles.redshift_pdf import bin_masses, cdf_at, cdf_of_masses, quantiles_of_cdf, redshifts
+from rookery_ensembles.shown import short_repr
 
 FloatArray = NDArray[np.float64]
 LEVELS = (0.5, 0.68, 0.9, 0.95)
@@ -31,6 +32,7 @@ _ROUNDING = 1e-9
 _OUTSIDE = 1.0
 
 
+@short_repr
 @dataclass(frozen=True)
 class _Conformal:
     """Limits of the scores.

@@ -13,10 +13,12 @@ from rookery_ensembles.errors import fail
 from rookery_ensembles.photoz_sample import PitSample
 from rookery_ensembles.redshift_pdf import bin_masses, cdf_of_masses
 from rookery_ensembles.schema import Predictions
+from rookery_ensembles.shown import short_repr
 
 Statistics = dict[str, float]
 
 
+@short_repr
 @dataclass(frozen=True)
 class PitTest:
     """A statistic of the PIT, and what it is where the PDFs are true."""

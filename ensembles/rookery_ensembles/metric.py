@@ -13,7 +13,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery_ensembles.shown import short_repr
 
+
+@short_repr
 @dataclass(frozen=True)
 class Metric:
     """A number that says how good predictions are."""

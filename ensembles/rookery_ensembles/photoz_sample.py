@@ -28,6 +28,7 @@ from rookery_ensembles.redshift_pdf import (
     redshifts,
     std_of_masses,
 )
+from rookery_ensembles.shown import short_repr
 
 POINTS = ("mean", "median", "mode")
 """Point estimates of a PDF."""
@@ -44,6 +45,7 @@ _COLUMNS = ("crps", "log_likelihood", "cde_loss", *(f"coverage_{100 * x:.0f}" fo
 _BLOCK = 20_000
 
 
+@short_repr
 class PointSample:
     """Redshift estimates of N objects of known redshift.
 
@@ -89,6 +91,7 @@ class PointSample:
         return _MAD * found
 
 
+@short_repr
 class PhotozSample:
     """Redshift PDFs of N objects of known redshift, ready to be scored under any weights.
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import as_probabilities
+from rookery_ensembles.shown import short_repr
 
 FloatArray = NDArray[np.float64]
 
@@ -24,6 +25,7 @@ _BOOTSTRAP_OBJECTS = 20_000
 _INTERVAL = (2.5, 97.5)
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class PriorEstimate:
     """Class fractions of a sample."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.calibrations import Calibration, Covariates
 from rookery_ensembles.errors import fail
+from rookery_ensembles.shown import short_repr
 from rookery_ensembles.target import Target
 from rookery_ensembles.weights import WEIGHTS
 
@@ -16,6 +17,7 @@ Combining = Literal["auto", "mean", "greedy", "em", "crps", "top_k", "gate"]
 """How an ensemble may be asked for; see `rookery_ensembles.choose`."""
 
 
+@short_repr
 @dataclass(frozen=True)
 class Recipe:
     """A pool, weights and a calibration, by their names."""

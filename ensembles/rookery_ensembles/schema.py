@@ -21,6 +21,7 @@ ROLES = ("train", "validation", "test", "unlabelled")
 SINCE = ("detection", "peak")
 
 
+@short_repr
 @dataclass(frozen=True)
 class PriorCorrection:
     """That probabilities were corrected for other class fractions, and for which."""

@@ -1,7 +1,8 @@
 """Short representations: what a value is and how much it holds, never its arrays."""
 
-from collections.abc import Mapping
-from dataclasses import fields
+import html
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T", bound=type)
@@ -9,19 +10,39 @@ _MOST, _TEXT, _FEW = 480, 60, 3
 
 
 def short_repr(cls: T) -> T:
-    """Give a dataclass a representation of at most 480 characters, with counts in place of contents."""
+    """Give a class a representation of at most 480 characters, with counts in place of contents.
+
+    In a notebook it is a table of the same. What is shown are the fields of a dataclass, or else the public
+    attributes.
+    """
     cls.__repr__ = _represent  # type: ignore[assignment, method-assign]
+    cls._repr_html_ = _represent_html  # type: ignore[attr-defined]
     return cls
 
 
 def _represent(self: Any) -> str:
-    inner = ", ".join(f"{field.name}={_short(getattr(self, field.name))}" for field in fields(self))
+    inner = ", ".join(f"{name}={_short(value)}" for name, value in _shown(self))
     return _cut(f"{type(self).__name__}({inner})", _MOST)
+
+
+def _represent_html(self: Any) -> str:
+    rows = "".join(
+        f"<tr><th>{html.escape(name)}</th><td>{html.escape(_short(value))}</td></tr>"
+        for name, value in _shown(self)
+    )
+    return f"<table><caption>{html.escape(type(self).__name__)}</caption>{rows}</table>"
+
+
+def _shown(value: Any) -> Iterator[tuple[str, Any]]:
+    names = [each.name for each in fields(value)] if is_dataclass(value) else sorted(vars(value))
+    return ((name, getattr(value, name)) for name in names if not name.startswith("_"))
 
 
 def _short(value: Any) -> str:
     if hasattr(value, "shape"):
         return f"<{type(value).__name__} {' x '.join(map(str, value.shape))}>"
+    if callable(value):
+        return f"<{type(value).__name__}>"
     if isinstance(value, (Mapping, list, tuple)) and len(value) > _FEW:
         return f"<{type(value).__name__} of {len(value)}>"
     return _cut(repr(value), _TEXT)

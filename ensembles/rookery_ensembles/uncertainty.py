@@ -15,6 +15,7 @@ from rookery_ensembles.errors import fail
 from rookery_ensembles.member_values import ArrayValues, Block, MemberValues, as_member_values, blocks
 from rookery_ensembles.probabilities import LOG_FLOOR, check_sample_weight, check_weights
 from rookery_ensembles.redshift_pdf import FloatArray, bin_centres
+from rookery_ensembles.shown import short_repr
 from rookery_ensembles.target import Target
 
 Values = MemberValues | Block
@@ -24,6 +25,7 @@ BLOCK = 10_000
 _BLOCK_VALUES = 8_000_000
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Uncertainty:
     """How uncertain each of N objects is, and why.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.metric import CLASS_METRICS, EACH_CLASS_METRICS, weighted
 from rookery_ensembles.probabilities import LOG_FLOOR, as_probabilities, check_truth_index
+from rookery_ensembles.shown import short_repr
 
 FloatArray = NDArray[np.float64]
 
@@ -72,6 +73,7 @@ def recall_at_precision_r(hits_rt: FloatArray, misses_rt: FloatArray, precision:
     return _ratio(best, hits_rt[:, -1])
 
 
+@short_repr
 class WeightedSample:
     """Class probabilities of N objects of known class, ready to be scored under any weights.
 

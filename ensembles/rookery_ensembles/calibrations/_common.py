@@ -16,6 +16,7 @@ from rookery_ensembles.probabilities import (
     check_sample_weight,
     check_truth_index,
 )
+from rookery_ensembles.shown import short_repr
 
 C = TypeVar("C", bound=Calibration)
 M = TypeVar("M")
@@ -38,6 +39,7 @@ def better(fitted: C, identity: C, data: Checked) -> C:
     return fitted if after < log_loss(probability, index, weight) else identity
 
 
+@short_repr
 class ClassCalibration(Calibration):
     """A calibration of class probabilities that its fit keeps only where it lowers the log-loss."""
 

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.errors import fail
+from rookery_ensembles.shown import short_repr
 
 FloatArray = NDArray[np.float64]
 CLASSES, PDFS = "class_probability", "redshift_pdf"
 """Kinds of a target, as `Classes.kind` and `RedshiftBins.kind` say."""
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class Covariates:
     """What else is known of N objects: magnitudes, extinction, anything that calibration may depend on.

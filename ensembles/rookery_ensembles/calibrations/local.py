@@ -24,6 +24,7 @@ from rookery_ensembles.ranks import (
     read_covariates,
 )
 from rookery_ensembles.redshift_pdf import cdf_of_masses
+from rookery_ensembles.shown import short_repr
 
 PRIORS = (3.0, 30.0, 300.0)
 """Pulls towards the global map, in objects, of which cross-validation chooses one."""
@@ -32,6 +33,7 @@ _BLOCK = 20_000
 _KEYS = ("base", "covariates", "slopes")
 
 
+@short_repr
 @dataclass(frozen=True)
 class LocalCalibration(Calibration):
     """One map of the CDF for all, then one whose shape depends on covariates.

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from rookery_ensembles._documents import Fields
 from rookery_ensembles.calibrations.base import CLASSES, PDFS, Calibration, Covariates, FloatArray, Method
 from rookery_ensembles.probabilities import as_probabilities, check_sample_weight, check_truth_index
+from rookery_ensembles.shown import short_repr
 
 
+@short_repr
 @dataclass(frozen=True)
 class NoCalibration(Calibration):
     """The map that changes nothing."""

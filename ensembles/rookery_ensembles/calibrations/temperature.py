@@ -17,10 +17,12 @@ from rookery_ensembles.probabilities import (
     check_sample_weight,
     check_truth_index,
 )
+from rookery_ensembles.shown import short_repr
 
 TEMPERATURE_RANGE = (0.05, 20.0)
 
 
+@short_repr
 @dataclass(frozen=True)
 class TemperatureCalibration(Calibration):
     """Probabilities raised to the power 1/T and normalised again (Guo et al. 2017, section 4.2).

@@ -21,6 +21,7 @@ from rookery_ensembles.probabilities import (
     check_truth_index,
 )
 from rookery_ensembles.redshift_pdf import FloatArray, cdf_of_masses
+from rookery_ensembles.shown import short_repr
 
 BETA_RANGE = (0.05, 20.0)
 _METHOD = "temperature_beta"
@@ -36,6 +37,7 @@ _latest: "dict[bytes, PdfCalibration]" = {}
 _BLOCK = 20_000
 
 
+@short_repr
 @dataclass(frozen=True)
 class PdfCalibration(Calibration):
     """Bin masses raised to the power 1/T, then their cumulative distribution sent through a beta one.

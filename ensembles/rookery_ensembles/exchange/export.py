@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery_ensembles.compact import check_form
 from rookery_ensembles.errors import fail
 from rookery_ensembles.exchange.qp_layout import import_h5py, storable, write_hist
 from rookery_ensembles.exchange.summary import ID, TRUTHS, Columns, summary_columns
@@ -24,8 +26,12 @@ SUFFIXES = {
     "fits": (".fits", ".fit"),
     "parquet": (".parquet",),
     "qp": (".hdf5", ".h5"),
+    "compact": (".parquet",),
 }
-"""Format -> endings of its files' names; a format is one entry here and one in `_WRITERS`."""
+"""Format -> endings of its files' names; a table's format is one entry here and one in `_WRITERS`. Where
+two have one ending, the first is meant, unless the other is asked for."""
+COMPACT_FORM = "quantiles"
+"""What ``compact`` is: the form of 64 bytes an object."""
 KEPT = "catalogue_"
 """A catalogue's columns begin so where an exported one has the same name."""
 
@@ -38,7 +44,7 @@ def export_format(out: str | Path, to: str | None = None) -> str:
     out
         The file to write.
     to
-        The format where it is told: ``csv``, ``fits``, ``parquet`` or ``qp``.
+        The format where it is told: ``csv``, ``fits``, ``parquet``, ``qp`` or ``compact``.
 
     Raises
     ------
@@ -47,10 +53,11 @@ def export_format(out: str | Path, to: str | None = None) -> str:
     """
     path = Path(out)
     check_name(path)
-    known = ", ".join(f"{' or '.join(ends)} ({name})" for name, ends in SUFFIXES.items())
+    known = ", ".join(f"{' or '.join(ends)} ({name})" for name, ends in SUFFIXES.items() if name != "compact")
     if to is not None and to not in SUFFIXES:
         raise fail("--to", f"must be one of {', '.join(SUFFIXES)}, but is {to!r}")
-    found = next((name for name, ends in SUFFIXES.items() if path.suffix.lower() in ends), None)
+    able = [name for name, ends in SUFFIXES.items() if path.suffix.lower() in ends]
+    found = to if to in able else next(iter(able), None)
     if found is None:
         raise fail(
             path, f"the name must end in {known}, but ends in {path.suffix or 'nothing of the kind'!r}"
@@ -65,6 +72,8 @@ def export_format(out: str | Path, to: str | None = None) -> str:
 def check_export(out: str | Path, target: Target | None = None, to: str | None = None) -> str:
     """Return the format as `export_format` does; refuse qp for classes, or where HDF5 cannot be written."""
     found = export_format(out, to)
+    if found == "compact" and target is not None:
+        check_form(COMPACT_FORM, target, out)
     if found == "qp":
         import_h5py(out)
         if target is not None and not target.has_pdfs:
@@ -92,7 +101,8 @@ def export(
         The file to write; its ending tells the format: ``.csv``, ``.fits``, ``.parquet``, ``.hdf5``, ``.h5``.
         qp's parametrisation is ``hist``, and the table's columns are its ancillary ones.
     to
-        The format, checked against the ending.
+        The format, checked against the ending; ``compact`` makes a prediction file in ``.parquet`` whose PDFs
+        take 64 bytes each.
     catalogue
         A table (CSV, FITS or Parquet), or its columns, whose columns are written too. One with the name of
         an exported column goes by ``catalogue_NAME``; of the truth only the catalogue's is written.
@@ -112,6 +122,11 @@ def export(
     check_export(out, None, to)
     found = predictions if isinstance(predictions, Predictions) else read_predictions(predictions)
     kind = check_export(out, found.info.target, to)
+    if kind == "compact" and catalogue is not None:
+        raise fail(out, "a prediction file holds no columns of a catalogue: export a table (.csv, .fits)")
+    if kind == "compact":
+        write_predictions(replace(found, info=replace(found.info, compact=COMPACT_FORM)), out)
+        return tuple(found.columns)
     columns = summary_columns(found)
     if catalogue is not None:
         columns = _joined(columns, catalogue, id_column, found)

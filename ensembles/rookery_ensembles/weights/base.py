@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.gate import Gate
+from rookery_ensembles.shown import short_repr
 from rookery_ensembles.weights.evidence import Evidence, FloatArray, mean_loss
 
 SHRINKAGES: FloatArray = np.linspace(0.0, 1.0, 11)
@@ -15,6 +16,7 @@ _LEAST = 1e-6
 """A weight below this part of the mean weight is none."""
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class FittedWeights:
     """Weights that were found."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import LOG_FLOOR, check_sample_weight, true_likelihood
+from rookery_ensembles.shown import short_repr
 from rookery_ensembles.weights.base import Weights
 from rookery_ensembles.weights.evidence import Evidence
 
@@ -39,6 +40,7 @@ class GreedyWeights(Weights):
         return bagged_selection(evidence.likelihood_mn, bags=bags, sample_weight=evidence.weight_n)
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class GreedySelection:
     """What greedy selection chose."""

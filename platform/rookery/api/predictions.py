@@ -160,7 +160,7 @@ def export(
     predictions: PathLike,
     out: PathLike,
     *,
-    to: Literal["csv", "fits", "parquet", "qp"] | None = None,
+    to: Literal["csv", "fits", "parquet", "qp", "compact"] | None = None,
     catalogue: PathLike | None = None,
     id_column: str | None = None,
 ) -> tuple[str, ...]:
@@ -175,7 +175,8 @@ def export(
     out
         File to write: .csv, .fits, .parquet (a table), .hdf5 or .h5 (qp).
     to
-        The format, where the ending shall be checked: csv, fits, parquet or qp.
+        The format, where the ending shall be checked: csv, fits, parquet or qp; or compact, a prediction file
+        in .parquet whose PDFs take 64 bytes each.
     catalogue
         A survey store, or a table (CSV, FITS, Parquet), whose columns are written beside.
     id_column

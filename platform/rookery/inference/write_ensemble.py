@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import rookery
-from rookery.training.card import WEIGHTS, read_card, verify_file
+from rookery.training.card import WEIGHTS, Card, read_card, verify_file
 from rookery_ensembles import (
     Bundle,
     CandidateMember,
@@ -82,12 +82,30 @@ def write_ensemble(
         provenance={
             **provenance,
             **choice.provenance(),
+            "networks": {card.member: network_told(card) for card in chosen},
             "device_seconds": seconds | ({} if search_seconds is None else {"search": search_seconds}),
             "version": rookery.__version__,
         },
         replace=replace,
     )
     return bundle, choice
+
+
+def network_told(card: Card) -> dict[str, Any]:
+    """Return what a bundle tells of where a network comes from; its weights' digest stands beside it.
+
+    A study calls its networks after their trial: ``0012-f3-s0`` is of trial 12, fold 3 and start 0.
+    """
+    trial = card.member.partition("-")[0]
+    told = {"trial": int(trial)} if trial.isdigit() else {}
+    fold = {} if card.fold is None else {"fold": card.fold}
+    return {
+        **told,
+        **fold,
+        "configuration": card.configuration,
+        "seed": card.seed,
+        "survey": card.survey[:12],
+    }
 
 
 def presumed_fractions(choice: EnsembleChoice) -> Mapping[str, float] | None:

@@ -19,6 +19,7 @@ from rookery_ensembles import (
     PredictionInfo,
     Predictions,
     RedshiftBins,
+    read_predictions,
     write_predictions,
 )
 from rookery_ensembles.exchange import export, summary_columns
@@ -175,8 +176,28 @@ def test_an_unknown_ending_is_refused_before_anything_is_read(name: str, tmp_pat
 def test_a_format_that_is_not_the_endings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a file of qp must end in \.hdf5 or \.h5"):
         export(tmp_path / "nowhere.parquet", tmp_path / "z.csv", to="qp")
-    with pytest.raises(InputError, match="--to: must be one of csv, fits, parquet, qp, but is 'votable'"):
+    with pytest.raises(
+        InputError, match="--to: must be one of csv, fits, parquet, qp, compact, but is 'votable'"
+    ):
         export(tmp_path / "nowhere.parquet", tmp_path / "z.csv", to="votable")
+
+
+def test_compact_is_a_prediction_file_that_every_verb_reads(tmp_path: Path) -> None:
+    given = redshifts(50)
+    export(given, tmp_path / "small.parquet", to="compact")
+    found = read_predictions(tmp_path / "small.parquet")
+    assert found.info.compact == "quantiles"
+    np.testing.assert_array_equal(found.object_id, given.object_id)
+    np.testing.assert_allclose(found.values @ np.diff(EDGES), 1, rtol=1e-5)
+    np.testing.assert_allclose(z_mean(found.values, EDGES), z_mean(given.values, EDGES), atol=0.01)
+    for predictions, name, more, told in (
+        (given, "a.csv", {}, "file of compact must end in .parquet"),
+        (classes(), "a.parquet", {}, "is for redshift PDFs, but these are class probabilities"),
+        (given, "a.parquet", {"catalogue": {"object_id": given.object_id}}, "no columns of a catalogue"),
+    ):
+        with pytest.raises(InputError, match=told):
+            export(predictions, tmp_path / name, to="compact", **more)
+        assert not (tmp_path / name).exists()
 
 
 def test_class_probabilities_are_no_file_of_qp(tmp_path: Path) -> None:
