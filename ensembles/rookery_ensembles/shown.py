@@ -41,7 +41,7 @@ def _shown(value: Any) -> Iterator[tuple[str, Any]]:
 def _short(value: Any) -> str:
     if hasattr(value, "shape"):
         return f"<{type(value).__name__} {' x '.join(map(str, value.shape))}>"
-    if callable(value):
+    if callable(value) or type(value).__repr__ is object.__repr__:
         return f"<{type(value).__name__}>"
     if isinstance(value, (Mapping, list, tuple)) and len(value) > _FEW:
         return f"<{type(value).__name__} of {len(value)}>"

@@ -88,7 +88,7 @@ def test_a_bundle_of_foreign_networks_holds_their_names_and_digests_alone(
     files: list[Path], tmp_path: Path
 ) -> None:
     made = combine(files, known(), tmp_path / "bundle")
-    assert [path.name for path in (tmp_path / "bundle").rglob("*")] == ["ensemble.yaml"]
+    assert {path.name for path in (tmp_path / "bundle").rglob("*")} == {"MODEL_CARD.md", "ensemble.yaml"}
     document = yaml.safe_load((tmp_path / "bundle" / "ensemble.yaml").read_text())
     for entry in document["members"]:
         assert entry["predictions"]["file"] == f"{entry['id']}.parquet"
