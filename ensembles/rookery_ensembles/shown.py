@@ -41,11 +41,12 @@ def _shown(value: Any) -> Iterator[tuple[str, Any]]:
 def _short(value: Any) -> str:
     if hasattr(value, "shape"):
         return f"<{type(value).__name__} {' x '.join(map(str, value.shape))}>"
-    if callable(value) or type(value).__repr__ is object.__repr__:
-        return f"<{type(value).__name__}>"
     if isinstance(value, (Mapping, list, tuple)) and len(value) > _FEW:
         return f"<{type(value).__name__} of {len(value)}>"
-    return _cut(repr(value), _TEXT)
+    text = repr(value)
+    if " at 0x" in text:  # functions, and objects that do not say what they are
+        return f"<{type(value).__name__}>"
+    return _cut(text, _TEXT)
 
 
 def _cut(text: str, most: int) -> str:
