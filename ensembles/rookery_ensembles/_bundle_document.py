@@ -13,6 +13,7 @@ from rookery_ensembles.conformal_limits import Conformal, read_conformal
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail
 from rookery_ensembles.gate import Gate
+from rookery_ensembles.groups import Groups
 from rookery_ensembles.plain_text import YamlText
 from rookery_ensembles.pools import find_pool
 from rookery_ensembles.probabilities import check_weights
@@ -34,6 +35,7 @@ _KEYS = (
     "domain",
     "conformal",
     "gate",
+    "groups",
 )
 _DIGEST_KEY = "digest"
 # Neither a separator nor a leading dot: an id can be no path out of the bundle.
@@ -99,6 +101,7 @@ class BundleDocument:
     domain: Domain | None = None
     conformal: Conformal | None = None
     gate: Gate | None = None
+    groups: Groups | None = None
 
     def check(self, where: str) -> None:
         """Raise InputError, beginning with `where`, unless every rule of the document holds."""
@@ -154,6 +157,8 @@ class BundleDocument:
             document["conformal"] = self.conformal.to_dict()
         if self.gate is not None:
             document["gate"] = self.gate.to_dict()
+        if self.groups is not None:
+            document["groups"] = self.groups.to_dict()
         try:
             text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
         except yaml.YAMLError as error:
@@ -195,6 +200,9 @@ class BundleDocument:
             if fields.has("conformal")
             else None,
             gate=Gate.from_dict(fields.raw("gate"), fields.place("gate")) if fields.has("gate") else None,
+            groups=Groups.from_dict(fields.raw("groups"), fields.place("groups"))
+            if fields.has("groups")
+            else None,
         )
         document.check(where)
         return document, hashlib.sha256(body).hexdigest()

@@ -16,6 +16,7 @@ from rookery_ensembles.conformal_limits import Conformal, find_limits
 from rookery_ensembles.covariates import ObjectCovariates
 from rookery_ensembles.errors import fail
 from rookery_ensembles.gate import Gate
+from rookery_ensembles.groups import Groups
 from rookery_ensembles.likelihood_table import LikelihoodTable
 from rookery_ensembles.member_values import Block, MemberValues
 from rookery_ensembles.pools import find_pool
@@ -76,6 +77,8 @@ class EnsembleChoice:
     """How the members' weights depend on covariates; None where they do not."""
     covariates: ObjectCovariates | None = None
     """What was known of the validation objects, and perhaps of others."""
+    groups: Groups | None = None
+    """Which objects have conformal limits of their own; None where all have the same."""
 
     @property
     def weights(self) -> dict[str, float]:
@@ -128,6 +131,7 @@ def choose(
     by: str = AUTO,
     calibration: str | None = None,
     covariates: ObjectCovariates | None = None,
+    groups: ObjectCovariates | None = None,
 ) -> EnsembleChoice:
     """Choose an ensemble by out-of-sample scores: weights and a pool, then a calibration.
 
@@ -167,6 +171,9 @@ def choose(
         The calibration instead of the recipe's own: one of the target's `calibrations`.
     covariates
         What is known of the objects, for ``gate`` and for local calibrations.
+    groups
+        A covariate of the objects, whose thirds have conformal limits of their own (Mondrian): coverage holds
+        in each of them.
 
     Raises
     ------
@@ -201,6 +208,7 @@ def choose(
     seen_nk = selected_nk[table.rows]
     fitted = table.fit_calibration(recipe, seen_nk, sharpen=sharpen)
     exchangeable = weight_n is None and sharpen  # the validation objects are like new ones
+    apart, group_n = _grouped(groups if exchangeable else None, found.object_id[table.rows])
     shares = found.member_weights(weights.weights_m)
     return EnsembleChoice(
         target=found.target,
@@ -225,12 +233,24 @@ def choose(
         sharpen=sharpen,
         by=by,
         recipe=recipe,
-        conformal=find_limits(table, recipe, seen_nk) if exchangeable else None,
+        conformal=find_limits(table, recipe, seen_nk, group_n) if exchangeable else None,
         report=report,
         judged=_judged(found.object_id[table.rows]),
         gate=None if weights.gate is None else weights.gate.of(found.group_of(shares)),
         covariates=covariates,
+        groups=apart,
     )
+
+
+def _grouped(
+    groups: ObjectCovariates | None, object_id: NDArray[np.str_]
+) -> tuple[Groups | None, NDArray[np.str_] | None]:
+    """Return the groups, and the name of each object's."""
+    if groups is None:
+        return None, None
+    known = groups.of(object_id)
+    found = Groups.thirds(known)
+    return found, found.names(known, len(object_id))
 
 
 def _judged(object_id: NDArray[np.str_]) -> dict[str, Any]:

@@ -25,11 +25,12 @@ from numpy.typing import NDArray
 
 from rookery_ensembles._bundle_document import MEMBER_FILES, BundleDocument, MemberEntry, Source, text_digest
 from rookery_ensembles.calibrations import Calibration, Covariates
-from rookery_ensembles.conformal_limits import Conformal
+from rookery_ensembles.conformal_limits import Conformal, conformal_columns
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, sha256
 from rookery_ensembles.gate import Gate
+from rookery_ensembles.groups import Groups
 from rookery_ensembles.member_values import Block, MemberValues
 from rookery_ensembles.model_card import FILE as CARD
 from rookery_ensembles.model_card import model_card
@@ -89,14 +90,23 @@ class Bundle:
     """Limits of conformal intervals or sets; None in a bundle that has none."""
     gate: Gate | None = None
     """How the members' weights depend on covariates; None where they do not."""
+    groups: Groups | None = None
+    """Which objects have conformal limits of their own; None where all have the same."""
+
+    def conformal_columns(
+        self, values_nk: NDArray[np.floating], covariates: Covariates | None = None
+    ) -> dict[str, NDArray[np.generic]]:
+        """Return the conformal columns beside predictions of N objects; see `rookery_ensembles.beside`."""
+        names = None if self.groups is None else self.groups.names(covariates, len(values_nk))
+        return conformal_columns(self.target, self.conformal, values_nk, names)
 
     @property
     def covariates(self) -> tuple[str, ...]:
-        """Names of the covariates that `combine` looks at."""
+        """Names of the covariates that `combine` and `conformal_columns` look at."""
         wanted = (() if self.gate is None else self.gate.names) + (
             () if self.calibration is None else self.calibration.covariates
         )
-        return tuple(dict.fromkeys(wanted))
+        return tuple(dict.fromkeys((*wanted, *(() if self.groups is None else (self.groups.column,)))))
 
     @property
     def weightless(self) -> tuple[str, ...]:
@@ -178,6 +188,7 @@ def write_bundle(
     domain: Domain | None = None,
     conformal: Conformal | None = None,
     gate: Gate | None = None,
+    groups: Groups | None = None,
     replace: bool = False,
 ) -> Bundle:
     """Copy the members' files and write the document; the folder appears whole or not at all.
@@ -194,7 +205,7 @@ def write_bundle(
         As in `Bundle`; plain values only (text, numbers, lists, mappings).
     bands
         Bands that the members saw in training, where they saw any.
-    pooling, calibration, class_fractions, domain, conformal, gate
+    pooling, calibration, class_fractions, domain, conformal, gate, groups
         As in `Bundle`.
     replace
         Whether a former bundle may be replaced.
@@ -221,6 +232,7 @@ def write_bundle(
         domain=domain,
         conformal=conformal,
         gate=gate,
+        groups=groups,
     )
     document.check(where)
     text = document.to_text(where)
@@ -271,6 +283,7 @@ def load_bundle(path: str | Path) -> Bundle:
         domain=document.domain,
         conformal=document.conformal,
         gate=document.gate,
+        groups=document.groups,
     )
 
 

@@ -23,7 +23,12 @@ _KINDS: dict[str, type[ConformalIntervals] | type[ConformalSets]] = {
 }
 
 
-def find_limits(table: LikelihoodTable, recipe: Recipe, pooled_nk: NDArray[Any]) -> Conformal | None:
+def find_limits(
+    table: LikelihoodTable,
+    recipe: Recipe,
+    pooled_nk: NDArray[Any],
+    group_n: NDArray[np.str_] | None = None,
+) -> Conformal | None:
     """Return limits from objects each calibrated by the other four fifths; None where there are too few.
 
     What may have seen an object are the members' weights: a few numbers, of many objects.
@@ -36,6 +41,8 @@ def find_limits(table: LikelihoodTable, recipe: Recipe, pooled_nk: NDArray[Any])
         Whose calibration is fitted.
     pooled_nk
         (n, K) what the pool makes of the objects of `table`, by its rows.
+    group_n
+        (n,) names of groups that shall have limits of their own.
     """
     n, target, known = len(pooled_nk), table.candidates.target, table.covariates
     if n < LEAST_OBJECTS:
@@ -48,8 +55,8 @@ def find_limits(table: LikelihoodTable, recipe: Recipe, pooled_nk: NDArray[Any])
         honest[here] = target.calibrate(fitted, pooled_nk[here], some(known, here))
     if target.has_pdfs:
         truth = np.asarray(table.candidates.truth, dtype=np.float64)[table.rows]
-        return ConformalIntervals.fit(honest, target.edges, truth, levels=SERVED)
-    return ConformalSets.fit(honest, table.index_n, levels=SERVED)
+        return ConformalIntervals.fit(honest, target.edges, truth, levels=SERVED, groups=group_n)
+    return ConformalSets.fit(honest, table.index_n, levels=SERVED, groups=group_n)
 
 
 def read_conformal(document: object, where: str, target: Target) -> Conformal:
@@ -62,16 +69,24 @@ def read_conformal(document: object, where: str, target: Target) -> Conformal:
     return _KINDS[str(method)].from_dict(document, where)
 
 
-def conformal_columns(target: Target, limits: Conformal | None, values_nk: NDArray[Any]) -> dict[str, Any]:
-    """Return the columns beside predictions that limits tell; see `rookery_ensembles.beside`."""
+def conformal_columns(
+    target: Target,
+    limits: Conformal | None,
+    values_nk: NDArray[Any],
+    group_n: NDArray[np.str_] | None = None,
+) -> dict[str, Any]:
+    """Return the columns beside predictions that limits tell; see `rookery_ensembles.beside`.
+
+    An object of a group (`group_n`) that has limits of its own has these.
+    """
     columns: dict[str, NDArray[Any]] = {}
     for level in () if limits is None else limits.levels:
         percent = f"{100 * level:.0f}"
         if isinstance(limits, ConformalIntervals):
-            ends = limits.intervals(values_nk, target.edges, level)
+            ends = limits.intervals(values_nk, target.edges, level, group_n)
             columns[f"conformal_low_{percent}"] = ends[:, 0]
             columns[f"conformal_high_{percent}"] = ends[:, 1]
         elif limits is not None:
-            inside = limits.sets(values_nk, level)
+            inside = limits.sets(values_nk, level, group_n)
             columns[f"conformal_set_{percent}"] = inside @ (1 << np.arange(inside.shape[1], dtype=np.int64))
     return columns

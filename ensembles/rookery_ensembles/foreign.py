@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from rookery_ensembles._bundle_document import Source
 from rookery_ensembles.build import CandidateMember, EnsembleChoice, choose
 from rookery_ensembles.bundle import Bundle, load_bundle, write_bundle
-from rookery_ensembles.conformal_limits import conformal_columns
 from rookery_ensembles.errors import fail
 from rookery_ensembles.exchange.found import Found
 from rookery_ensembles.exchange.readers import read_foreign
@@ -246,5 +245,5 @@ def apply(bundle: str | Path | Bundle, files: Files, *, version: str | None = No
         survey=surveys.pop() if len(surveys) == 1 else None,
         version=version,
     )
-    columns = conformal_columns(loaded.target, loaded.conformal, values)
+    columns = loaded.conformal_columns(values)
     return Predictions(info, stack.object_id, stack.truth, values, columns=columns)

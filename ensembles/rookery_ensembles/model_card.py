@@ -66,8 +66,10 @@ def _combined(document: BundleDocument) -> list[str]:
     ]
     if document.conformal is not None:
         levels = " and ".join(f"{100 * level:g} %" for level in document.conformal.levels)
+        column = None if document.groups is None else document.groups.column
+        apart = "" if column is None else f"; thirds of {_text(column)} have limits of their own"
         objects = max(document.conformal.objects.values())
-        lines.append(f"- Conformal limits at {levels}, from {objects:,} objects.")
+        lines.append(f"- Conformal limits at {levels}, from {objects:,} objects{apart}.")
     if document.class_fractions is not None:
         listed = ", ".join(f"{_text(name)} {part:.3f}" for name, part in document.class_fractions.items())
         lines.append(f"- The probabilities presume these class fractions: {listed}.")

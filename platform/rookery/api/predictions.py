@@ -20,6 +20,7 @@ def ensemble(
     by: Combining = "auto",
     calibration: str | None = None,
     covariates: Sequence[str] = (),
+    groups: str | None = None,
     positive: str = "Ia",
     overwrite: bool = False,
 ) -> "StudyEnsemble":
@@ -44,6 +45,8 @@ def ensemble(
     covariates
         What `gate` and `local` look at; by default the magnitude in r or the middle band, `mwebv` and
         `host_photo_z`, where the survey has them.
+    groups
+        A covariate, such as mag_r, whose thirds have conformal limits of their own: coverage holds in each.
     positive
         Class whose recall at fixed precision is reported.
     overwrite
@@ -63,6 +66,7 @@ def ensemble(
         by=by,
         calibration=calibration,
         covariates=covariates,
+        groups=groups,
         positive=positive,
         overwrite=overwrite,
     )

@@ -64,21 +64,34 @@ def object_covariates(
             rule = "are for weights or a calibration that look at them (`--by gate`, `--calibration local`)"
             raise fail("covariates", f"{rule}, but {', '.join(names)} were given without")
         return None
+    wanted = tuple(dict.fromkeys(names)) or (() if survey is None else usual_covariates(survey))
+    if survey is not None and not wanted:
+        if not gated:
+            return None
+        rule = "has none of the covariates that weights usually look at"
+        raise fail(
+            survey.path, f"{rule}; name some with --covariates, of {', '.join(_able(survey)) or '(none)'}"
+        )
+    return named_covariates(study, survey, wanted)
+
+
+def named_covariates(study: Study, survey: Survey | None, names: tuple[str, ...]) -> ObjectCovariates:
+    """Return covariates of a study's objects.
+
+    Raises
+    ------
+    InputError
+        When the survey is not at hand, or lacks one of them.
+    """
     if survey is None:
-        rule = "is not at hand, but weights or a calibration look at covariates of its objects"
+        rule = "is not at hand, but weights, calibration or groups look at covariates of its objects"
         raise fail(study.document.survey.path, rule)
-    able = [name for name in survey.covariates if survey.objects[name].dtype.kind in "fiu"]
+    able = _able(survey)
     missing = [name for name in names if name not in able]
     if missing:
         rule = f"must have the covariates {', '.join(names)}, but lacks {', '.join(missing)}"
         raise fail(survey.path, f"{rule}; it has {', '.join(able) or 'none'}")
-    wanted = tuple(dict.fromkeys(names)) or usual_covariates(survey)
-    if not wanted and gated:
-        rule = "has none of the covariates that weights usually look at"
-        raise fail(survey.path, f"{rule}; name some with --covariates, of {', '.join(able) or '(none)'}")
-    if not wanted:
-        return None
-    return ObjectCovariates(survey.objects["object_id"].to_numpy().astype(str), _columns(survey, wanted))
+    return ObjectCovariates(survey.objects["object_id"].to_numpy().astype(str), _columns(survey, names))
 
 
 def bundle_covariates(bundle: Bundle, survey: Survey) -> Covariates | None:
@@ -94,6 +107,10 @@ def warn_of_lacking(bundle: Bundle, survey: Survey) -> None:
     if lacking:
         told = "%s: lacks %s, which weights or calibration depend on; all objects have those for unknown ones"
         logger.warning(told, survey.path, ", ".join(lacking))
+
+
+def _able(survey: Survey) -> list[str]:
+    return [name for name in survey.covariates if survey.objects[name].dtype.kind in "fiu"]
 
 
 def _columns(survey: Survey, names: tuple[str, ...]) -> Covariates:

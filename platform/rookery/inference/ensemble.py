@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.inference.catalogues import how_it_was_read
-from rookery.inference.covariates import object_covariates
+from rookery.inference.covariates import named_covariates, object_covariates
 from rookery.inference.write_ensemble import write_ensemble
 from rookery.reports.assess.judged import check_truth
 from rookery.search.attributes import SECONDS
@@ -155,6 +155,7 @@ def build_ensemble(
     by: str = AUTO,
     calibration: str | None = None,
     covariates: Sequence[str] = (),
+    groups: str | None = None,
     overwrite: bool = False,
 ) -> StudyEnsemble:
     """Select, average and calibrate a study's members on validation objects; write the bundle.
@@ -175,6 +176,8 @@ def build_ensemble(
         The calibration instead of the recipe's own.
     covariates
         What a gate and a local calibration look at; by default :func:`usual_covariates` of the survey.
+    groups
+        A covariate whose thirds have conformal limits of their own.
 
     Raises
     ------
@@ -206,6 +209,7 @@ def build_ensemble(
         by=by,
         calibration=calibration,
         covariates=known,
+        groups=None if groups is None else named_covariates(study, survey, (groups,)),
         domain=None if survey is None else training_domain(survey, open_split(survey, document.split.name)),
         provenance={
             "study": study.path.name,

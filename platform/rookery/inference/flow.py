@@ -14,7 +14,6 @@ from rookery.training.member import Member, open_member
 from rookery.training.target import known_truth
 from rookery_ensembles import Bundle, PredictionInfo, Predictions, split_uncertainty
 from rookery_ensembles.beside import uncertainty_columns
-from rookery_ensembles.conformal_limits import conformal_columns
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,8 @@ class OpenEnsemble:
         """
         bundle = self.bundle
         values_mnk = [member.values(survey) for member in self.members]
-        values = bundle.combine(values_mnk, bundle_covariates(bundle, survey)).astype(np.float32)
+        known = bundle_covariates(bundle, survey)
+        values = bundle.combine(values_mnk, known).astype(np.float32)
         weights = np.array([member.weight for member in bundle.members])
         parts = split_uncertainty(bundle.target, values_mnk, weights / weights.sum())
         return Predictions(
@@ -72,7 +72,7 @@ class OpenEnsemble:
             truth=known_truth(bundle.target, survey) if with_truth else None,
             values=values,
             columns=uncertainty_columns(bundle.target, parts, values)
-            | conformal_columns(bundle.target, bundle.conformal, values),
+            | bundle.conformal_columns(values, known),
         )
 
     def predict_marked(self, survey: Survey, *, with_truth: bool = True) -> Predictions:

@@ -31,6 +31,7 @@ def write_ensemble(
     by: str = AUTO,
     calibration: str | None = None,
     covariates: ObjectCovariates | None = None,
+    groups: ObjectCovariates | None = None,
     replace: bool = False,
 ) -> tuple[Bundle, EnsembleChoice]:
     """Select, average and calibrate members by their validation predictions; write the bundle.
@@ -44,7 +45,7 @@ def write_ensemble(
         themselves is added.
     search_seconds
         Seconds of devices that the search for them took.
-    positive, sample_weight, sharpen, by, calibration, covariates
+    positive, sample_weight, sharpen, by, calibration, covariates, groups
         See :func:`rookery_ensembles.choose`.
     replace
         Whether an existing `out` may be replaced.
@@ -62,6 +63,7 @@ def write_ensemble(
         by=by,
         calibration=calibration,
         covariates=covariates,
+        groups=groups,
     )
     chosen = [read_card(member.folder) for member in choice.members]
     for member, card in zip(choice.members, chosen, strict=True):
@@ -76,6 +78,7 @@ def write_ensemble(
         scores=choice.scores,
         conformal=choice.conformal,
         gate=choice.gate,
+        groups=choice.groups,
         class_fractions=presumed_fractions(choice),
         bands=list(dict.fromkeys(band for card in chosen for band in card.bands)),
         domain=domain,

@@ -8,7 +8,7 @@ import pytest
 
 from rookery import api
 from rookery.inference import build_ensemble, predict_survey
-from rookery.inference.covariates import usual_covariates
+from rookery.inference.covariates import bundle_covariates, usual_covariates
 from rookery.search.ask_tell import open_ask_tell
 from rookery.search.creation import create_or_open_study
 from rookery.search.space import SearchSpace
@@ -113,3 +113,17 @@ def test_covariates_that_are_not_there_or_not_looked_at_are_refused(study: Study
         with pytest.raises(InputError, match=told):
             build_ensemble(study, tmp_path / "no", **options)
     assert not (tmp_path / "no").exists()
+
+
+def test_thirds_of_a_covariate_have_limits_of_their_own(study: Study, survey: Survey, tmp_path: Path) -> None:
+    made = build_ensemble(study, tmp_path / "bundle", by="mean", groups="mag_r").bundle
+    assert made.groups.column == "mag_r"
+    assert len(made.conformal.limits) == 4  # three, and all
+    found = predict_survey(made.path, survey.path, tmp_path / "out.parquet")
+    known = bundle_covariates(made, survey)
+    expected = made.conformal_columns(found.values, known)
+    np.testing.assert_array_equal(found.columns["conformal_low_68"], expected["conformal_low_68"])
+    alike = made.conformal_columns(found.values)
+    assert not np.array_equal(found.columns["conformal_low_68"], alike["conformal_low_68"])
+    with pytest.raises(InputError, match="must have the covariates colour, but lacks colour"):
+        build_ensemble(study, tmp_path / "no", by="mean", groups="colour")
