@@ -168,16 +168,17 @@ def export(
     catalogue: PathLike | None = None,
     id_column: str | None = None,
 ) -> tuple[str, ...]:
-    """Write predictions as a table with a row an object, or their PDFs as a file of qp.
+    """Write predictions as a table with a row an object, or their PDFs as a file of qp; or a study's trials.
 
-    See :func:`rookery_ensembles.exchange.export`.
+    See :func:`rookery_ensembles.exchange.export`; of a study, a row a trial with hyperparameters, metrics and
+    costs: :func:`rookery.search.trials_table.trials_table`.
 
     Parameters
     ----------
     predictions
-        Prediction file (Parquet).
+        Prediction file (Parquet), or a study: its folder or URL.
     out
-        File to write: .csv, .fits, .parquet (a table), .hdf5 or .h5 (qp).
+        File to write: .csv, .fits, .parquet (a table), .hdf5 or .h5 (qp); of a study .csv or .parquet.
     to
         The format, where the ending shall be checked: csv, fits, parquet or qp; or compact, a prediction file
         in .parquet whose PDFs take 64 bytes each.
@@ -186,9 +187,23 @@ def export(
     id_column
         The catalogue's column of objects' names; object_id by default.
     """
+    from rookery.search.storage.remote_folder import is_url
+    from rookery_ensembles.errors import InputError
     from rookery_ensembles.exchange import check_export
     from rookery_ensembles.exchange import export as write
 
+    if is_url(predictions) or (Path(predictions) / "study.yaml").is_file():
+        from rookery.search.study import open_study
+        from rookery.search.trials_table import export_trials
+
+        if catalogue is not None or id_column is not None:
+            raise InputError(
+                "--catalogue and --id-column are for predictions, but a study's trials are exported"
+            )
+        opened = open_study(predictions)
+        if opened.remote is not None:
+            opened.remote.fetch_members()
+        return export_trials(opened, out, to)
     check_export(out, to=to)
     columns: Any = catalogue
     if catalogue is not None and Path(catalogue).is_dir():
