@@ -157,6 +157,9 @@ class RowDocument(Document):
     """Hyperparameters over those of the row `from`, by default the network row above."""
     start: str | None = Field(default=None, alias="from")
     """The row that `add` starts from."""
+    start_from: str | None = None
+    """A member, study or bundle whose weights the networks start from (docs/transfer.md). The hyperparameters
+    that they share with it stand above those of defaults and experiments, and below the row's."""
     ensemble_of: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Rows whose members are selected, averaged and calibrated on the validation objects."""
     by: Combining = "greedy"
@@ -180,6 +183,8 @@ class RowDocument(Document):
             raise ValueError("`from` goes with `add` alone")
         if self.family is not None and self.configuration is None:
             raise ValueError("`family` goes with `configuration` alone")
+        if self.start_from is not None and not self.is_network:
+            raise ValueError(f"`start_from` goes with networks alone, and this row is {given[0]}")
         if self.options and self.baseline is None:
             raise ValueError("`options` goes with `baseline` alone")
         if "by" in self.model_fields_set and self.ensemble_of is None:

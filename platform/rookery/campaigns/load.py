@@ -1,7 +1,7 @@
 """Read a campaign file: find it, apply what the command line sets, check every name in it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from rookery.campaigns.document import (
 )
 from rookery.documents import Source, explain
 from rookery.networks.family import Family, load_family
+from rookery.search.starting import Sources, find_sources
 from rookery.training.job import inner_part
 from rookery.training.target import chosen_target
 from rookery_ensembles import Target
@@ -33,6 +34,7 @@ class Campaign:
     document: CampaignDocument
     family: Family[Any]
     """The family of every row that names no other."""
+    _sources: dict[str, Sources] = field(default_factory=dict)
 
     @property
     def target(self) -> Target:
@@ -82,7 +84,24 @@ class Campaign:
             for each in chain
             if (values := each.configuration if each.add is None else each.add) is not None
         ]
-        return own if chain[0].family is not None else shared + own
+        if chain[0].family is not None:
+            shared.clear()
+        if (sources := self.sources(row)) is not None:
+            place: Key = ("rows", rows.index(row), "start_from")
+            shared.append((place, sources.inherited(self.family_of(row))))
+        return shared + own
+
+    def sources(self, row: RowDocument) -> Sources | None:
+        """Return the members that a row's networks start from; None where they start afresh."""
+        if row.start_from is None:
+            return None
+        if row.start_from not in self._sources:
+            try:
+                self._sources[row.start_from] = find_sources(row.start_from, self.family_of(row))
+            except InputError as error:
+                key = ("rows", self.document.rows.index(row), "start_from")
+                raise self.source.error(key, str(error)) from error
+        return self._sources[row.start_from]
 
     def name_of(self, experiment: ExperimentDocument) -> str:
         """Return the name of an experiment."""

@@ -11,9 +11,10 @@ from rookery.campaigns.load import Campaign
 from rookery.campaigns.prepare import ExperimentData, digest
 from rookery.documents import Document
 from rookery.networks.configuration import configuration_hash
+from rookery.search.starting import choose_starts
 from rookery.search.storage.remote_folder import RemoteFolder
 from rookery.training.card import CARD, CONFIG, WEIGHTS, read_card
-from rookery.training.job import TrainingJob
+from rookery.training.job import StartFrom, TrainingJob
 from rookery.training.target import target_fields
 
 VALIDATION, TEST = "predictions-validation.parquet", "predictions-test.parquet"
@@ -120,6 +121,9 @@ def training_job(
     facts |= {key: value for key, value in rule.items() if value != TrainingJob.model_fields[key].default}
     if experiment.train_on is not None:
         facts["train_on"] = experiment.train_on.model_dump(mode="json")
+    start = _start(campaign, data, experiment, row, seed, fold)
+    if start is not None:
+        facts["start"] = start.weights
     return TrainingJob(
         member=fold_name(f"{digest(facts)[:12]}-s{seed}", fold),
         family=family.name,
@@ -129,12 +133,30 @@ def training_job(
         split=data.split.name,
         fold=fold,
         train_on=experiment.train_on,
+        start=start,
         # Members of one seed start alike in every fold.
         seed=seed,
         **rule,
         **target_fields(campaign.target),
         **objective,
     )
+
+
+def _start(
+    campaign: Campaign,
+    data: ExperimentData,
+    experiment: ExperimentDocument,
+    row: RowDocument,
+    seed: int,
+    fold: int | None,
+) -> StartFrom | None:
+    """Return the member that a network starts from: seeds take one after the other, folds their own."""
+    sources = campaign.sources(row)
+    if sources is None:
+        return None
+    family, number = campaign.family_of(row), campaign.seeds(experiment, row).index(seed)
+    what = sources, data.survey, data.split.name, [(fold, number)], campaign.target, family
+    return choose_starts(*what).members[0]
 
 
 def fold_name(start: str, fold: int | None) -> str:
@@ -278,7 +300,8 @@ def _distinct(campaign: Campaign, experiment: ExperimentDocument) -> list[str]:
         train_on = experiment.train_on.model_dump(mode="json") if experiment.train_on else None
         rule = campaign.epoch_rule(experiment, campaign.n_folds(experiment))
         for seed, fold in product(campaign.seeds(experiment, row), range(campaign.n_folds(experiment) or 1)):
-            found.append(digest([experiment.survey, experiment.split, train_on, rule, point, seed, fold]))
+            what = [experiment.survey, experiment.split, train_on, rule, point, seed, fold]
+            found.append(digest([*what, row.start_from] if row.start_from else what))
     return found
 
 
