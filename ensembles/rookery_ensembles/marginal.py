@@ -30,6 +30,9 @@ class Contributions:
     """Cross-fitted log loss of the ensemble."""
     gain_m: FloatArray
     """(M,) by how much each lowers the log loss of the ensemble without it; below 0 where it harms."""
+    another_m: FloatArray
+    """(M,) by how much one more member like each would lower the log loss of the ensemble as it is, coming in
+    with the weight of an average member: near 0 for what the ensemble is made of, less for others."""
     weights_m: FloatArray
     """(M,) mean of both halves' weights."""
 
@@ -39,9 +42,9 @@ def contributions(
 ) -> Contributions:
     """Return what each member adds to the ensemble of all.
 
-    A member of the ensemble is taken out of it. Every member then comes in with the weight that suits the
-    half which chooses, but with some in any case: of members that would not be chosen it is known so how far
-    they are from it. A member alone gains 0.
+    For the gain a member of the ensemble is taken out of it. Every member then comes in with the weight that
+    suits the half which chooses, but with some in any case: of members that would not be chosen it is known
+    so how far they are from it. A member alone gains 0.
 
     Parameters
     ----------
@@ -65,7 +68,7 @@ def contributions(
     weight_n = np.ones(n) if sample_weight is None else check_sample_weight(sample_weight, n)
     drawn = np.random.default_rng(seed).permutation(n)[:_MOST_OBJECTS]
     halves = np.sort(drawn[::2]), np.sort(drawn[1::2])
-    loss, gain_m, weights_m = 0.0, np.zeros(m), np.zeros(m)
+    loss, gain_m, another_m, weights_m = 0.0, np.zeros(m), np.zeros(m), np.zeros(m)
     for chooses, judges in (halves, halves[::-1]):
         counts, share = weight_n[chooses], weight_n[judges]
         if not counts.any() or not share.any():
@@ -74,8 +77,9 @@ def contributions(
         tables = likelihood_mn[:, chooses], likelihood_mn[:, judges]
         loss += _loss(weights @ tables[1], share) / 2
         gain_m += _gains(tables, weights, without, (counts, share)) / 2
+        another_m += _another(tables[1], weights, share) / 2
         weights_m += weights / 2
-    return Contributions(loss, gain_m, weights_m)
+    return Contributions(loss, gain_m, another_m, weights_m)
 
 
 def _chosen(likelihood_mn: FloatArray, counts: FloatArray) -> tuple[FloatArray, dict[int, FloatArray]]:
@@ -120,6 +124,14 @@ def _gains(
         part = _PARTS[int(np.argmin(losses))]
         gains[member] = _loss(rests[1], shares[1]) - _with(rests[1], tables[1][member], part, shares[1])
     return gains
+
+
+def _another(judged_mn: FloatArray, weights: FloatArray, share: FloatArray) -> FloatArray:
+    """Return (M,) by how much one more of each would lower the loss; there are as many as weights tell."""
+    part = 1 / (1 + 1 / float((weights**2).sum()))
+    pool_n = weights @ judged_mn
+    with_one_more = np.log(np.maximum((1 - part) * pool_n + part * judged_mn, LOG_FLOOR))
+    return np.asarray(_loss(pool_n, share) + with_one_more @ share / share.sum())
 
 
 def _with(rest_n: FloatArray, member_n: FloatArray, part: float, share: FloatArray) -> float:

@@ -96,20 +96,23 @@ class EnsembleGains:
         self._known: dict[tuple[int, ...], Contributions] = {}
 
     def revalued(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        """Return trials with what each adds to the ensemble of all COMPLETE ones among them as its value.
+        """Return trials whose values are what one more like each would add to the ensemble of COMPLETE ones.
 
-        The sign is that of the study's direction, so that better is still better. A trial whose members are
-        gone keeps the gain that it had when it ended, and is left out where none is known.
+        The sign is that of the study's direction, so that better is still better. Trials whose members are
+        gone are left out.
         """
         complete = [trial.number for trial in trials if trial.state is TrialState.COMPLETE]
-        gains = self.gains(complete)
+        found = self._of(complete)
+        worth = (
+            {} if found is None else dict(zip(self._there(complete), found.another_m.tolist(), strict=True))
+        )
         seen = []
         for trial in trials:
             if trial.state is not TrialState.COMPLETE:
                 seen.append(trial)
-            elif (gain := gains.get(trial.number, trial.user_attrs.get(GAIN))) is not None:
+            elif trial.number in worth:
                 shown = copy.copy(trial)
-                shown.values = [self._sign * gain]
+                shown.values = [self._sign * worth[trial.number]]
                 seen.append(shown)
         return seen
 
@@ -131,8 +134,11 @@ class EnsembleGains:
     def gains(self, numbers: Sequence[int]) -> dict[int, float]:
         """Return by number what each of these complete trials adds to the ensemble of all of them."""
         found = self._of(numbers)
-        there = [number for number in sorted(numbers) if self._likelihoods.of(number) is not None]
-        return {} if found is None else dict(zip(there, found.gain_m.tolist(), strict=True))
+        return {} if found is None else dict(zip(self._there(numbers), found.gain_m.tolist(), strict=True))
+
+    def _there(self, numbers: Sequence[int]) -> list[int]:
+        """Return the numbers of trials whose members are there, in their order."""
+        return [number for number in sorted(numbers) if self._likelihoods.of(number) is not None]
 
     def _of(self, numbers: Sequence[int]) -> Contributions | None:
         """Return what trials are worth together and each, in the order of their numbers."""

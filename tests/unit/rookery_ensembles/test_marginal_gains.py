@@ -38,6 +38,16 @@ def test_a_worse_network_that_errs_differently_adds_more_than_a_better_copy() ->
     assert max(found.gain_m[:3]) < 0.1 * found.gain_m[3]
 
 
+def test_one_more_of_what_is_lacking_is_worth_most() -> None:
+    table = gaussian_members([-1.0, -0.95, 1.0, 5.0])
+    found = contributions(table)
+    weights = np.array([0.5, 0.0, 0.5, 0.0])
+    pool = weights @ table
+    third = -np.log(pool).mean() + np.log(2 / 3 * pool + table / 3).mean(axis=1)  # it would be one of three
+    assert found.another_m == pytest.approx(third, rel=0.1, abs=0.01)
+    assert found.another_m[3] < min(found.another_m[:3])
+
+
 def test_what_a_member_adds_by_chance_is_nothing_on_average() -> None:
     rng = np.random.default_rng(2)
     gains = []
@@ -57,6 +67,7 @@ def test_the_order_of_members_does_not_matter(order: list[int]) -> None:
     first, again = contributions(table), contributions(table[order])
     assert again.loss == pytest.approx(first.loss)
     assert again.gain_m == pytest.approx(first.gain_m[order])
+    assert again.another_m == pytest.approx(first.another_m[order])
 
 
 def test_objects_that_count_nothing_change_nothing() -> None:

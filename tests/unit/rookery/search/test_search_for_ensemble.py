@@ -117,12 +117,12 @@ def test_trials_say_what_they_added_and_what_the_ensemble_then_scored(study: Stu
     assert [trial.user_attrs[GAIN] for trial in trials[1:]] == pytest.approx(gains)
 
 
-def test_sampler_sees_gains_and_the_study_keeps_its_objective(study: Study) -> None:
+def test_sampler_sees_what_one_more_would_add_and_the_study_keeps_its_objective(study: Study) -> None:
     optuna_study = study.optuna_study()
     stored = [trial.value for trial in optuna_study.get_trials(states=COMPLETE)]
     view = VisibleTrials(optuna_study, None, 4, gains=EnsembleGains(study))
     seen = [trial.value for trial in view.get_trials(states=COMPLETE)]
-    assert seen == pytest.approx((-contributions(table(study, 4)).gain_m).tolist())
+    assert seen == pytest.approx((-contributions(table(study, 4)).another_m).tolist())
     assert [trial.value for trial in optuna_study.get_trials(states=COMPLETE)] == stored
     assert [trial.value for trial in view.get_trials(states=(TrialState.PRUNED,))] == []
 
@@ -159,16 +159,16 @@ def test_a_new_driver_proposes_what_the_one_before_would_have(study: Study, tmp_
     assert plans[0]["jobs"][0]["configuration"] == plans[1]["jobs"][0]["configuration"]  # type: ignore[index]
 
 
-def test_a_trial_whose_members_are_gone_keeps_the_gain_that_it_had(
+def test_a_trial_whose_members_are_gone_is_in_no_ensemble_and_teaches_nothing(
     study: Study, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = table(study, 4)
     shutil.rmtree(study.members_folder / study.member_name(2, None))
     trials = told(study)
     seen = {trial.number: trial.value for trial in EnsembleGains(study).revalued(trials)}
-    rest = contributions(rows[[0, 1, 3]]).gain_m
-    assert [seen[number] for number in (0, 1, 3)] == pytest.approx((-rest).tolist())
-    assert seen[2] == -trials[2].user_attrs[GAIN]
+    rest = contributions(rows[[0, 1, 3]]).another_m
+    assert list(seen) == [0, 1, 3]
+    assert list(seen.values()) == pytest.approx((-rest).tolist())
     assert "members of trial 2 are gone" in caplog.text
 
 
