@@ -166,12 +166,12 @@ def metrics(target: "RedshiftBins", pooled: "np.ndarray", truth: "np.ndarray") -
 
 @contextmanager
 def timed(label: str, gigabytes: float = 0.0) -> Iterator[None]:
-    """Print what the block took."""
-    start = time.perf_counter()
+    """Print what the block took, and how much of it on CPUs: more than that where others share them."""
+    start, cpu = time.perf_counter(), time.process_time()
     yield
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     rate = f", {gigabytes / seconds:.2f} GB/s" if gigabytes else ""
-    say(f"{label}: {seconds:.2f} s{rate}")
+    say(f"{label}: {seconds:.2f} s ({cpu:.2f} s of CPU){rate}")
 
 
 def best_of(work: Callable[[], Any], times: int = 3) -> float:
