@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from rookery.dashboard.pages import campaign, ensemble, fleet, parts, study, trial
 from rookery.dashboard.viewer import Viewer
@@ -43,14 +43,20 @@ def make_app(viewer: Viewer, *, optuna: bool = False) -> Dash:
     @app.callback(
         Output("page", "children"),
         Output("where", "children"),
+        Output("page-shown", "data"),
         Input("url", "pathname"),
         Input("url", "search"),
+        State("page-shown", "data"),
     )
-    def show(path: str | None, search: str | None) -> Any:
+    def show(path: str | None, search: str | None, before: list[str] | None) -> Any:
         query, page = parts.parsed(search), by_path.get(path or "/")
+        # Choices and filters in the address are those that the page has just written there itself.
+        wanted = [path or "/", *(query.get(name, "") for name in ("at", "view", "trial"))]
+        if wanted == before:
+            return no_update, no_update, no_update
         if page is None:
-            return parts.error_box(f"There is no page {path}."), None
-        return page.layout(viewer, query), _where(viewer, path or "/", query)
+            return parts.error_box(f"There is no page {path}."), None, wanted
+        return page.layout(viewer, query), _where(viewer, path or "/", query), wanted
 
     for page in _PAGES:
         page.register(app, viewer)
@@ -66,6 +72,7 @@ def _frame(optuna: bool) -> html.Div:
         [
             dcc.Location(id="url", refresh="callback-nav"),
             dcc.Store(id="remembered"),
+            dcc.Store(id="page-shown"),
             dcc.Store(id="theme", storage_type="local"),
             html.Header(
                 [

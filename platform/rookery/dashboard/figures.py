@@ -73,7 +73,7 @@ def best_so_far(
     shown = layout(f"best {key}", "trial", plain(metric))
     low, high = robust_range(value)
     if low < high:
-        shown["yaxis"]["range"] = [low, high]
+        shown["yaxis"]["autorangeoptions"] = {"clipmin": low, "clipmax": high}
     return {"data": [points, line], "layout": shown}
 
 

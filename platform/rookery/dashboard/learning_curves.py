@@ -87,7 +87,7 @@ def learning_curves(
     if scores:
         low, high = figures.robust_range(np.concatenate(scores).astype(float))
         if low < high:
-            shown["yaxis"]["range"] = [low, high]
+            shown["yaxis"]["autorangeoptions"] = {"clipmin": low, "clipmax": high}
     return {"data": figure, "layout": shown}
 
 

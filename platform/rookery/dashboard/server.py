@@ -39,6 +39,7 @@ class Dashboard:
         self._map: dict[int, Any] = {}
         self._waitress = waitress.create_server(
             self._answer, sockets=[self._socket], map=self._map, threads=_THREADS, ident=None,
+            outbuf_overflow=2**26,  # answers wait in memory, not in files
             channel_timeout=60, clear_untrusted_proxy_headers=True,
         )  # fmt: skip
         self._stop = threading.Event()

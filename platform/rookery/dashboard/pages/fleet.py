@@ -31,7 +31,7 @@ def layout(viewer: Viewer, query: dict[str, str]) -> Any:
     rows = _rows(viewer)
     return html.Div(
         [
-            *parts.tick("fleet"),
+            *parts.tick("fleet", f"{viewer.fleet.version}"),
             html.Div(_summary(rows), id="fleet-facts", className="facts"),
             parts.grid("fleet", _COLUMNS, rows, "key", query, height=560),
             html.P(id="fleet-note", children=_note(viewer, rows), className="note"),

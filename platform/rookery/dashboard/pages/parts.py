@@ -31,9 +31,9 @@ def parsed(search: str | None) -> dict[str, str]:
     return dict(parse_qsl((search or "").lstrip("?")))
 
 
-def tick(page: str) -> list[Any]:
-    """Return the clock of a page, and the place where it keeps what it shows."""
-    return [dcc.Interval(id=f"{page}-tick", interval=TICK), dcc.Store(id=f"{page}-shown")]
+def tick(page: str, shown: str | None = None) -> list[Any]:
+    """Return the clock of a page, and the place where it keeps which version it shows."""
+    return [dcc.Interval(id=f"{page}-tick", interval=TICK), dcc.Store(id=f"{page}-shown", data=shown)]
 
 
 def tabs(path: str, key: str, views: Mapping[str, str], current: str) -> html.Nav:
@@ -105,6 +105,15 @@ def blank(words: str = "") -> dict[str, Any]:
     return {"data": [], "layout": {"xaxis": axis, "yaxis": axis, "annotations": [note] if words else []}}
 
 
+def zoomed(figure: dict[str, Any], last: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a figure as far zoomed as the reader had it: `last` is what plotly.js told of that."""
+    for axis in ("xaxis", "yaxis"):
+        ends = [(last or {}).get(f"{axis}.range[{end}]") for end in (0, 1)]
+        if None not in ends and axis in figure["layout"]:
+            figure["layout"][axis] |= {"range": ends, "autorange": False}
+    return figure
+
+
 def choice(name: str, options: Mapping[str, str], value: str, label: str) -> html.Label:
     """Return a list to choose from, whose choice stands in the address under `name`."""
     listed = [{"value": key, "label": words} for key, words in options.items()]
@@ -142,7 +151,7 @@ def grid(
         id={"type": "grid", "name": name},
         columnDefs=list(columns),
         rowData=list(rows),
-        getRowId=f"params.data[{json.dumps(row_id)}]",
+        getRowId=f"params.data.{row_id}",
         defaultColDef={"sortable": True, "filter": True, "resizable": True, "minWidth": 70},
         filterModel=filters if isinstance(filters, dict) else {},
         dashGridOptions=settings,

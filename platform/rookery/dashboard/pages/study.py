@@ -79,8 +79,17 @@ def register(app: Dash, viewer: Viewer) -> None:
         Input({"type": "state", "name": "training"}, "value"),
         State("study-key", "data"),
         State("study-shown", "data"),
+        State("best-so-far", "relayoutData"),
+        State("learning-curves", "relayoutData"),
     )
-    def update(_: int | None, training: str | None, key: str, before: str | None) -> Any:
+    def update(
+        _: int | None,
+        training: str | None,
+        key: str,
+        before: str | None,
+        best: Any = None,
+        curves: Any = None,
+    ) -> Any:
         source = viewer.source(key, "study")
         if source is None:
             return (parts.error_box(f"{key} is gone."), *(no_update,) * 6)
@@ -91,7 +100,9 @@ def register(app: Dash, viewer: Viewer) -> None:
             return (parts.error_box(str(error)), *(no_update,) * 5, None)
         if version == before:
             return (no_update,) * 7
-        return None, *_drawn(source, reader, cards, training or "all"), version
+        drawn = list(_drawn(source, reader, cards, training or "all"))
+        drawn[1:3] = parts.zoomed(drawn[1], best), parts.zoomed(drawn[2], curves)
+        return None, *drawn, version
 
 
 def _drawn(source: Source, reader: StudyTrials, cards: Cards, training: str) -> tuple[Any, ...]:

@@ -20,7 +20,7 @@ _GRID = {"type": "grid", "name": "networks"}
 def layout(viewer: Viewer, source: Source, query: dict[str, str]) -> Any:
     """Return the view."""
     reader, cards = viewer.trials(source), viewer.cards(source.path / "members")
-    cards.refresh()
+    version = f"{reader.refresh()} {cards.refresh()}"
     rows = table(source, reader, cards)
     note = (
         "Mark two rows to see what differs. The headings sort and filter; the filters stand in the address."
@@ -29,7 +29,7 @@ def layout(viewer: Viewer, source: Source, query: dict[str, str]) -> Any:
         note += f" Of {len(reader.trials):,} trials the best {_MOST:,} are listed."
     return html.Div(
         [
-            *parts.tick("networks"),
+            *parts.tick("networks", version),
             html.Div(
                 [html.Button("CSV", id="networks-csv"), html.Span(note, className="note")],
                 className="controls",

@@ -68,8 +68,9 @@ def register(app: Dash, viewer: Viewer) -> None:
         Input({"type": "state", "name": "column"}, "value"),
         State("trial-key", "data"),
         State("trial-shown", "data"),
+        State("trial-epochs", "relayoutData"),
     )
-    def update(_: int | None, column: str, key: list[Any], before: str | None) -> Any:
+    def update(_: int | None, column: str, key: list[Any], before: str | None, zoom: Any = None) -> Any:
         found = _find(viewer, key[0], str(key[1]))
         if isinstance(found, str):
             return no_update, no_update, no_update, parts.error_box(found), None
@@ -81,7 +82,7 @@ def register(app: Dash, viewer: Viewer) -> None:
         error = trial.attributes.get("error")
         return (
             _facts(reader, trial),
-            _epochs(source, trial, histories, column),
+            parts.zoomed(_epochs(source, trial, histories, column), zoom),
             _networks(viewer, source, reader, trial),
             parts.section("Error", html.Pre(str(error))) if error else None,
             version,

@@ -16,6 +16,11 @@ from rookery.dashboard.viewer import Viewer
 
 FILES = Path(__file__).resolve().parents[3] / "fixtures" / "files_of_0_1"
 
+ZOOM = {
+    "best-so-far.relayoutData": None,
+    "learning-curves.relayoutData": {"xaxis.range[0]": 1, "xaxis.range[1]": 2},
+}
+
 
 @pytest.fixture(scope="module")
 def viewer(tmp_path_factory: pytest.TempPathFactory) -> Viewer:
@@ -66,7 +71,9 @@ def answer(viewer: Viewer, output: str, inputs: dict[str, Any], state: dict[str,
     ],
 )
 def test_an_address_shows_its_page(viewer: Viewer, path: str, search: str, words: list[str]) -> None:
-    told = answer(viewer, "page.children", {"url.pathname": path, "url.search": search}, {})
+    told = answer(
+        viewer, "page.children", {"url.pathname": path, "url.search": search}, {"page-shown.data": None}
+    )
     assert told.status_code == 200
     for word in words:
         assert word in told.get_data(as_text=True).encode().decode("unicode_escape")
@@ -75,15 +82,16 @@ def test_an_address_shows_its_page(viewer: Viewer, path: str, search: str, words
 def test_a_study_is_drawn_once_and_again_only_when_it_has_changed(viewer: Viewer) -> None:
     key = "<b>studies</b>/redshifts"
     inputs = {"study-tick.n_intervals": 1, '{"name":"training","type":"state"}.value': "all"}
-    first = answer(viewer, "study-facts", inputs, {"study-key.data": key, "study-shown.data": None})
+    first = answer(viewer, "study-facts", inputs, {"study-key.data": key, "study-shown.data": None, **ZOOM})
     drawn = first.get_json()["response"]
     names = [trace["name"] for trace in drawn["learning-curves"]["figure"]["data"]]
     assert names == ["complete", "best (trial 1)"]
+    assert drawn["learning-curves"]["figure"]["layout"]["xaxis"]["range"] == [1, 2]
     again = answer(
         viewer,
         "study-facts",
         inputs,
-        {"study-key.data": key, "study-shown.data": drawn["study-shown"]["data"]},
+        {"study-key.data": key, "study-shown.data": drawn["study-shown"]["data"], **ZOOM},
     )
     assert again.get_json()["response"] == {}
 
@@ -154,7 +162,11 @@ def test_an_ensembles_answer_is_what_its_bundle_was_scored_by(
 
 def test_a_trial_tells_every_column_of_its_networks_epochs(viewer: Viewer) -> None:
     inputs = {"trial-tick.n_intervals": 1, '{"name":"column","type":"state"}.value': "validation_log_loss"}
-    state = {"trial-key.data": ["<b>studies</b>/redshifts", 1], "trial-shown.data": None}
+    state = {
+        "trial-key.data": ["<b>studies</b>/redshifts", 1],
+        "trial-shown.data": None,
+        "trial-epochs.relayoutData": None,
+    }
     told = answer(viewer, "trial-facts", inputs, state).get_json()["response"]
     traces = told["trial-epochs"]["figure"]["data"]
     assert [trace["name"] for trace in traces] == ["0001-f0-s0", "0001-f1-s0", "0001-f0-s1", "0001-f1-s1"]

@@ -1,0 +1,229 @@
+"""The dashboard in a real browser: what is seen, what changes by itself, what the address keeps."""
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+optuna = pytest.importorskip("optuna")
+pytest.importorskip("dash", reason="needs the extra `dashboard`")
+make_server = pytest.importorskip("rookery.dashboard").make_server
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (`apt-get install chromium`)"),
+    pytest.mark.xdist_group("browser"),
+]
+FILES = Path(__file__).resolve().parents[1] / "fixtures" / "files_of_0_1"
+NASTY = "<img src=x onerror=window.hacked=1>"
+STUDY = """
+family: photoz_mlp
+split: {name: cv, digest: '', folds: 2}
+space:
+  objective: {metric: validation_log_loss, direction: minimize}
+  parameters: {epochs: {value: 3}}
+"""
+MINE = f"at={quote(NASTY)}"
+PAGES = {
+    "/": ".ag-row",
+    f"/study?{MINE}": "#learning-curves .main-svg",
+    f"/study?{MINE}&view=networks": ".ag-row",
+    f"/trial?{MINE}&trial=4": "#trial-error pre",
+    "/study?at=broken": ".error",
+    "/campaign?at=campaign": ".cell.finished",
+    "/trial?at=studies%2Fredshifts&trial=1": "#trial-epochs .main-svg",
+    "/ensemble?at=studies%2Fclasses%2Fensemble": "#ensemble-reliability .main-svg",
+    "/ensemble?at=studies%2Fredshifts%2Fensemble": "#ensemble-coverage .main-svg",
+    "/study?at=nowhere": ".error",
+}
+"""Each page, and what is there once it is drawn."""
+
+
+def run_trial(study: Any, seed: int) -> None:
+    """Train a network in name only: what a search writes, without its hours."""
+    trial = study.ask()
+    rate = trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True)
+    trial.suggest_categorical("block", [NASTY, "plain"])
+    trial.suggest_int("layers", 1, 4)
+    for step in range(1, 7):
+        trial.report(1 + rate + 1 / step, step)
+    if seed % 5 == 4:
+        trial.set_user_attr("error", f"OutOfMemory: {NASTY}\nTraceback: line {seed}")
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    else:
+        study.tell(trial, 1 + rate)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("runs")
+    shutil.copytree(FILES / "studies", folder / "studies")
+    shutil.copytree(FILES / "campaign", folder / "campaign")
+    for name in (NASTY, "broken"):
+        (folder / name).mkdir()
+        (folder / name / "study.yaml").write_text(STUDY)
+    (folder / "broken" / "study.db").write_bytes(b"no database " * 500)
+    study = live_study(folder)
+    for seed in range(5):
+        run_trial(study, seed)
+    return folder
+
+
+def live_study(runs: Path) -> Any:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    url = f"sqlite:///{runs / NASTY}/study.db"
+    return optuna.create_study(
+        storage=url, study_name="rookery", load_if_exists=True, sampler=optuna.samplers.RandomSampler(0)
+    )
+
+
+def served(*paths: Path, **options: Any) -> Iterator[Any]:
+    server = make_server(*paths, port=0, **options)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def server(runs: Path) -> Iterator[Any]:
+    yield from served(runs)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    options = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page that must have nothing to say on its console, and asks nobody but the server."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(30_000)
+    opened = context.new_page()
+    told: list[str] = []
+    opened.on("console", lambda line: told.append(line.text) if line.type in ("error", "warning") else None)
+    opened.on("pageerror", lambda error: told.append(str(error)))
+    opened.on("request", lambda asked: None if "127.0.0.1" in asked.url[:20] else told.append(asked.url))
+    opened.told = told
+    yield opened
+    context.close()
+    assert [line for line in told if not line.startswith(("data:", "blob:"))] == []
+
+
+def look(page: Any, server: Any, path: str) -> None:
+    page.goto(f"http://127.0.0.1:{server.server_address[1]}{path}")
+    page.wait_for_selector("main > *")
+
+
+@pytest.mark.timeout(300)
+def test_every_page_is_drawn_without_a_word_on_the_console_also_on_a_phone(page: Any, server: Any) -> None:
+    for width, scheme in ((1280, "light"), (390, "dark")):
+        page.set_viewport_size({"width": width, "height": 844})
+        page.emulate_media(color_scheme=scheme)
+        for path, drawn in PAGES.items():
+            look(page, server, path)
+            page.wait_for_selector(drawn)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
+            assert page.evaluate("window.hacked") is None, path
+            assert page.evaluate("document.documentElement.dataset.theme") == scheme
+
+
+def test_the_fleet_shows_broken_studies_beside_whole_ones(page: Any, server: Any) -> None:
+    look(page, server, "/")
+    page.wait_for_selector(".state.broken")
+    row = page.locator(".ag-center-cols-container .ag-row", has=page.locator(".state.broken"))
+    assert row.count() == 1
+    assert page.get_by_text("is damaged").count() == 1
+    page.get_by_role("link", name="studies/classes", exact=True).first.click()
+    page.wait_for_selector("#best-so-far .main-svg")
+    assert page.locator("h1").inner_text() == "studies/classes"
+
+
+def test_a_running_study_grows_on_its_page_and_the_zoom_stays(page: Any, server: Any, runs: Path) -> None:
+    look(page, server, f"/study?at={quote(NASTY)}")
+    complete = page.locator(".fact", has_text="complete").locator(".value").first
+    page.wait_for_selector("#best-so-far .main-svg")
+    before = int(complete.inner_text())
+    shown = "document.querySelector('#best-so-far .js-plotly-plot')"
+    box = page.locator("#best-so-far .nsewdrag").bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 220, box["y"] + 150, steps=5)
+    page.mouse.up()
+    page.wait_for_function(f"{shown}.layout.xaxis.autorange === false")
+    zoomed = page.evaluate(f"{shown}.layout.xaxis.range")
+    run_trial(live_study(runs), 0)
+    page.wait_for_function(
+        f"document.querySelector('#study-facts').innerText.includes('{before + 1}\\ncomplete')"
+    )
+    assert page.evaluate(f"{shown}.layout.xaxis.range") == zoomed
+    assert page.evaluate(f"{shown}.data[0].x.length ?? {shown}.data[0].x._inputArray.length") == before + 1
+
+
+def test_choices_and_filters_stand_in_the_address_and_come_back_with_it(page: Any, server: Any) -> None:
+    look(page, server, f"/study?at={quote(NASTY)}")
+    page.locator("#learning-curves").wait_for()
+    page.locator("button.dash-dropdown").first.click()
+    page.get_by_text("fold 1", exact=True).click()
+    page.wait_for_url("**training=1**")
+    page.reload()
+    page.wait_for_selector("#learning-curves .main-svg")
+    assert page.locator("button.dash-dropdown").first.inner_text().strip() == "fold 1"
+    kept = {"state": {"filterType": "text", "type": "equals", "filter": "failed"}}
+    look(page, server, f"/study?at={quote(NASTY)}&view=networks&filter={quote(json.dumps(kept))}")
+    page.wait_for_selector(".state.failed")
+    assert page.locator(".state.complete").count() == 0
+
+
+def test_two_networks_are_compared_and_stay_so_as_the_study_grows(page: Any, server: Any, runs: Path) -> None:
+    look(page, server, f"/study?at={quote(NASTY)}&view=networks")
+    boxes = page.locator(".ag-row input[type=checkbox]")
+    boxes.nth(0).wait_for()
+    boxes.nth(0).check()
+    boxes.nth(1).check()
+    page.wait_for_selector("#networks-compared table")
+    assert "learning_rate" in page.locator("#networks-compared").inner_text()
+    rows = page.locator("[col-id=trial] a").count()
+    run_trial(live_study(runs), 0)
+    page.wait_for_function(f"document.querySelectorAll('[col-id=trial] a').length > {rows}")
+    assert page.locator(".ag-row input[type=checkbox]:checked").count() == 2
+    assert "learning_rate" in page.locator("#networks-compared").inner_text()
+
+
+def test_the_button_changes_light_and_dark_and_it_is_kept(page: Any, server: Any) -> None:
+    look(page, server, "/")
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    page.locator("#theme-button").click()
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    look(page, server, "/study?at=studies%2Fclasses")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_from_elsewhere_a_browser_must_show_the_token(browser: Any, runs: Path) -> None:
+    for guarded in served(runs / "studies", host="0.0.0.0", token="a-token-of-ones-own"):
+        context = browser.new_context()
+        page = context.new_page()
+        port = guarded.server_address[1]
+        for wrong in ("/", "/?token=wrong", "/study?at=classes"):
+            assert page.goto(f"http://127.0.0.1:{port}{wrong}").status == 403
+        page.goto(guarded.url)
+        page.wait_for_selector("main .table")
+        assert "token" not in page.url
+        look(page, guarded, "/study?at=classes")
+        page.wait_for_selector("#best-so-far .main-svg")
+        context.close()
