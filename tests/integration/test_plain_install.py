@@ -40,6 +40,7 @@ LINES = {
     ),
     "bench": ("", "search"),
     "status": ("{study}", None),
+    "report": ("{study} o.html", None),
     "show": ("{survey}", None),
     "spaces": ("", None),
     "families": ("", None),

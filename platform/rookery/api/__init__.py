@@ -18,7 +18,7 @@ from rookery.api._types import BINARY, BINS, PathLike
 from rookery.api.baselines import baseline
 from rookery.api.clusters import cluster, doctor, jobs, submit
 from rookery.api.extending import new_family
-from rookery.api.fleet import status
+from rookery.api.fleet import report, status
 from rookery.api.foreign import apply, combine
 from rookery.api.overviews import families, show, spaces
 from rookery.api.predictions import compare, ensemble, evaluate, export, predict
@@ -74,6 +74,7 @@ __all__ = [
     "new_family",
     "pareto",
     "predict",
+    "report",
     "search",
     "show",
     "simulate_galaxies",

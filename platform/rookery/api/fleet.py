@@ -32,6 +32,29 @@ def status(paths: PathLike | Sequence[PathLike]) -> dict[str, Any] | list[dict[s
     return status_of_all(several)
 
 
+def report(what: PathLike, out: PathLike) -> Path:
+    """Write a study, campaign or ensemble bundle as one page of HTML that can be sent by e-mail.
+
+    Everything is inside: it needs no network and no other file. Nothing that runs is disturbed.
+
+    Parameters
+    ----------
+    what
+        Folder of a study, campaign or bundle, or the URL of a study or campaign.
+    out
+        File to write: NAME.html.
+
+    Raises
+    ------
+    InputError
+        When it is none of them or cannot be read, or the page cannot be written.
+    """
+    from rookery.dashboard.one_page import write_page
+    from rookery.search.storage.remote_folder import is_url
+
+    return write_page(_local(what) if is_url(what) else Path(what), Path(out))
+
+
 def status_of(path: PathLike) -> dict[str, Any]:
     """Return how the study or campaign at a path or URL stands.
 
@@ -40,11 +63,9 @@ def status_of(path: PathLike) -> dict[str, Any]:
     InputError
         When it is neither, or cannot be read.
     """
-    from rookery.campaigns.remote import local_campaign
-    from rookery.search.storage.remote_folder import is_url, local_study
     from rookery_ensembles.errors import fail
 
-    folder = (local_campaign(str(path)) if is_url(path) else None) or local_study(path)
+    folder = _local(path)
     if (folder / "study.yaml").is_file():
         from rookery.search.status import study_status
 
@@ -75,6 +96,14 @@ def status_of_all(paths: Sequence[PathLike]) -> list[dict[str, Any]]:
         except InputError as error:
             found.append({"kind": "broken", "path": str(place), "error": str(error)})
     return found
+
+
+def _local(path: PathLike) -> Path:
+    """Return a folder, or the mirror of a URL brought up to date."""
+    from rookery.campaigns.remote import local_campaign
+    from rookery.search.storage.remote_folder import is_url, local_study
+
+    return (local_campaign(str(path)) if is_url(path) else None) or local_study(path)
 
 
 def _folder_of_some(path: PathLike) -> bool:

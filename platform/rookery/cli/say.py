@@ -135,6 +135,11 @@ def combined(made: "Combined", _: Given) -> None:
     _console().print(comparison_table(_rows(made.choice.scores), title=title))
 
 
+def written(page: Path, given: Given) -> None:
+    """Tell where a page was written."""
+    typer.echo(f"{page}: one page, {page.stat().st_size / 1e6:.1f} MB, which needs nothing else")
+
+
 def exported(columns: tuple[str, ...], given: Given) -> None:
     """Tell which columns were written."""
     typer.echo(f"{given['out']}: columns {', '.join(columns)}")

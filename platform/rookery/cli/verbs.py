@@ -36,6 +36,7 @@ VERBS: dict[str, Verb | Group] = {
     "doctor": Verb(api.doctor, say.doctor, _JSON),
     "bench": Verb(api.bench, say.bench, _JSON),
     "status": Verb(api.status, status, {**_JSON, **_WATCH}),
+    "report": Verb(api.report, say.written),
     "show": Verb(api.show, shown, _JSON),
     "spaces": Verb(api.spaces, say.listed, _JSON),
     "families": Verb(api.families, say.listed, _JSON),
