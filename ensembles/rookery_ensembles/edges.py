@@ -1,7 +1,6 @@
 """Bins of a number: their edges, and which of them holds a value."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,11 @@ def check_edges(edges: Sequence[float] | NDArray[Any], where: str) -> None:
         raise fail(
             where, f"there must be at least two edges, but there is {', '.join(map(str, edges)) or 'none'}"
         )
-    for low, high in pairwise(edges):
-        if not (np.isfinite(low) and np.isfinite(high) and low < high):
-            raise fail(where, f"edges must be finite and increase, but found {low:g}, {high:g}")
+    found = np.asarray(edges, dtype=np.float64)
+    good = np.isfinite(found[:-1]) & np.isfinite(found[1:]) & (found[:-1] < found[1:])
+    if not good.all():
+        low, high = found[good.argmin() :][:2]
+        raise fail(where, f"edges must be finite and increase, but found {low:g}, {high:g}")
 
 
 def bin_positions(
