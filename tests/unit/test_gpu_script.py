@@ -1,0 +1,46 @@
+"""The script for a GPU runs: the next one at hand shall not wait for its first mistakes."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("gpu_script", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_what_needs_no_gpu_passes(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    script.CASES = script.CASES[:1]
+    with pytest.raises(SystemExit) as ended:
+        script.main("cpu")
+    words = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert words == ["PASS", "SKIP", "PASS", "PASS", "SKIP"]
+    assert ended.value.code == 0
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_check_that_fails_is_told(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(script, "CHECKS", {"a pack is its members": lambda *_: "losses differ by 3"})
+    with pytest.raises(SystemExit) as ended:
+        script.main("cpu")
+    assert "FAIL photoz_mlp: a pack is its members losses differ by 3" in capsys.readouterr().out
+    assert ended.value.code == 1
+
+
+def test_what_differs_is_seen(script: ModuleType) -> None:
+    wanted = torch.tensor([0.0, 2.0, -4.0])
+    assert script.near(wanted + torch.tensor([0.0, 0.0, 0.4]), wanted) == pytest.approx(0.1)
