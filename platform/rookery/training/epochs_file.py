@@ -140,9 +140,8 @@ def read_epochs(path: Path, before: Epochs | None = None) -> Epochs | None:
         return None
     rows = {int(row["epoch"] or 0): row for row in before.rows} if before else {}
     for line in lines:
-        number = line.get("epoch")
-        if isinstance(number, int | float) and number == len(rows) + 1:  # a worker given up may still write
-            rows[int(number)] = line
+        if line.get("epoch") == len(rows) + 1 and all(map(_is_number, line.values())):
+            rows[len(rows) + 1] = line  # of another number where a worker that was given up still writes
     return Epochs(path, head, list(rows.values()), (before.end if before else 0) + len(content), inode)
 
 
@@ -190,10 +189,17 @@ def _lines(content: bytes) -> Iterator[dict[str, Any]]:
     for line in content.splitlines():
         try:
             found = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(found, dict):
             yield found
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value of a line is one that its writer would have written."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) < 1 << 63
+    return value is None or isinstance(value, float)
 
 
 def _head(line: Mapping[str, Any] | None) -> Head | None:

@@ -1,20 +1,29 @@
-"""Damaged files of predictions in each of their forms: read, or one error of one line."""
+"""Damaged files of predictions in each of their forms, and of epochs: read, or one error of one line."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fuzzing import Target, fuzz
+from rookery.campaigns.load import find_campaign
+from rookery.campaigns.status import campaign_status
+from rookery.training.epochs_file import SUFFIX
 from rookery_ensembles import PredictionInfo, Predictions, RedshiftBins, read_predictions, write_predictions
 from rookery_ensembles.partitions import MANIFEST, open_partitions, partition_name, write_manifest
 
 FORMS = ("quantiles", "bins", "basis")
+HEAD = {
+    "member": "x", "family": "pelican", "seed": 1, "metric": "loss", "direction": "minimize", "epochs": 9,
+    "device": "cpu", "host": "a", "process": 1, "began": 1000.0,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Predictions in each compact form, and in a folder of partitions."""
+    """Predictions in each compact form, in a folder of partitions, and a campaign whose network trains."""
     ground = tmp_path_factory.mktemp("ground")
     target = RedshiftBins.equal(0.0, 1.0, 40)
     mass = np.random.default_rng(1).dirichlet(np.ones(40), 12)
@@ -30,7 +39,17 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
         part = Predictions(info, ids[rows], truth[rows], density[rows])
         write_predictions(part, folder / partition_name(number))
     write_manifest(folder, info, [8, 4], {"bundle": "b", "rows": 8}, out_of_domain=1)
+    running = ground / "campaign" / "running"
+    running.mkdir(parents=True)
+    shutil.copy(find_campaign("tiny"), ground / "campaign" / "campaign.yaml")
+    epochs = [{"epoch": n, "loss": 1 / n, "seconds": 2.0, "time": 1000.0 + n} for n in (1, 2, 3)]
+    lines = "".join(json.dumps(line) + "\n" for line in (HEAD, *epochs))
+    (running / f"x{SUFFIX}").write_text(lines)
     return ground
+
+
+def look_at_campaign(ground: Path) -> None:
+    json.dumps(campaign_status(ground / "campaign"))
 
 
 TARGETS = {
@@ -39,6 +58,7 @@ TARGETS = {
         for form in FORMS
     },
     "manifest": Target(f"parts/{MANIFEST}", lambda g: open_partitions(g / "parts"), 300),
+    "epochs": Target(f"campaign/running/x{SUFFIX}", look_at_campaign, 400),
 }
 
 

@@ -118,6 +118,25 @@ def test_a_line_that_is_not_whole_counts_as_not_written(torn: bytes, tmp_path: P
     assert known(path).epoch == 1
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b'{"epoch": 2, "validation_log_loss": "a", "seconds": 1.0}',
+        b'{"epoch": 2, "seconds": []}',
+        b'{"epoch": 2, "seconds": true}',
+        b'{"epoch": 2, "time": "x"}',
+        b'{"epoch": 2, "time": 1' + b"0" * 400 + b"}",
+        b'{"epoch": [2]}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_line_of_wrong_values_counts_as_not_written(wrong: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "0000.epochs.jsonl"
+    path.write_bytes(lines(HEAD, row(1)) + wrong + b"\n" + lines(row(2)))
+    assert known(path).summary()["epoch"] == 2
+    assert known(path).best == 1.0
+
+
 def test_only_what_was_added_is_read_and_a_new_file_anew(tmp_path: Path) -> None:
     path = tmp_path / "0000.epochs.jsonl"
     path.write_bytes(lines(HEAD, row(1))[:-5])
