@@ -83,7 +83,10 @@ def _table(file: Path) -> dict[str, Any]:
             {"source", "experiment", "row", "bin", "members", "wanted", "ids"} <= {*line} for line in lines
         ):
             raise ValueError("a line lacks a key")
-    except (ValueError, TypeError, KeyError) as error:
+        for line in lines:
+            if not isinstance(line["ids"], list) or not all(isinstance(one, str) for one in line["ids"]):
+                raise ValueError(f"`ids` must be names of networks, but are {line['ids']!r}")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise fail(file, f"is no campaign's table ({error})") from error
     return dict(found)
 

@@ -67,5 +67,5 @@ class Cards:
             self.broken.pop(name, None)
         except FileNotFoundError:
             return
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
             self.broken[name] = str(fail(file, f"cannot be read ({error})"))

@@ -26,7 +26,10 @@ from fuzzing import Target, fuzz, limits, verdict
 from rookery import api
 from rookery.campaigns.load import find_campaign, load_campaign
 from rookery.campaigns.status import campaign_status
+from rookery.dashboard.campaign_state import read_campaign_state
+from rookery.dashboard.networks import Cards
 from rookery.dashboard.storage import open_storage
+from rookery.dashboard.trials import StudyTrials
 from rookery.documents import dump
 from rookery.networks.cost import blueprint
 from rookery.networks.family import load_family
@@ -81,7 +84,15 @@ def ground(
     campaign = ground / "campaign"
     shutil.copytree(study / "members", campaign / "members")
     shutil.copy(find_campaign("tiny"), campaign / "campaign.yaml")
-    line = {"experiment": "a", "row": "b", "members": 1, "wanted": 2, "bin": ""}
+    line = {
+        "source": "ours",
+        "experiment": "a",
+        "row": "b",
+        "bin": "",
+        "members": 1,
+        "wanted": 2,
+        "ids": ["x-s0"],
+    }
     (campaign / "table.json").write_text(json.dumps({"lines": [line]}, indent=1))
     (campaign / "failed").mkdir()
     (campaign / "failed" / "x.txt").write_text("ValueError: too bad\n")
@@ -129,6 +140,7 @@ def make_catalogues(ground: Path, galaxies: Any) -> None:
 def look_at_database(ground: Path) -> None:
     api.status(ground / "study")
     api.pareto(ground / "study")
+    StudyTrials(ground / "study").refresh()
     storage = open_storage(ground / "study")
     try:
         storage.get_all_studies()
@@ -149,9 +161,15 @@ def look_at_member(ground: Path) -> None:
     open_member(ground / "study" / "members" / "0000")
 
 
+def look_at_campaign(ground: Path) -> None:
+    campaign_status(ground / "campaign")
+    read_campaign_state(ground / "campaign")
+
+
 def look_at_card(ground: Path) -> None:
     api.status(ground / "study")
     campaign_status(ground / "campaign")
+    Cards(ground / "study" / "members").refresh()
     assert read_card(ground / "study" / "members" / "0000").target.n_columns
     look_at_member(ground)
 
@@ -220,7 +238,7 @@ TARGETS = {
         "space.yaml", lambda g: load_space(g / "space.yaml", load_family("pelican").configuration), 200
     ),
     "campaign": Target("campaign/campaign.yaml", lambda g: load_campaign(g / "campaign/campaign.yaml"), 200),
-    "campaign's table": Target("campaign/table.json", lambda g: campaign_status(g / "campaign"), 60),
+    "campaign's table": Target("campaign/table.json", look_at_campaign, 200),
     "campaign's failure": Target("campaign/failed/x.txt", lambda g: campaign_status(g / "campaign"), 15),
     "survey.json": Target("survey/survey.json", look_at_survey, 200),
     "objects": Target("survey/objects.parquet", look_at_survey, 200, seal_survey("survey")),
@@ -288,19 +306,9 @@ def test_a_damaged_checkpoint_is_taken_up_or_ignored(
 
 
 CELLS = [
-    "NULL",
-    "'x'",
-    "x'ff'",
-    "-1",
-    "1e308",
-    "9e999",
-    "'[1]'",
-    "'{'",
-    f"'{'[' * 5000}'",
-    "'a\nb'",
-    "0.5",
-    "2e18",
-]
+    "NULL", "'x'", "x'ff'", "-1", "1e308", "9e999", "'[1]'", "'{'", f"'{'[' * 5000}'", "'a\nb'",
+    "0.5", "2e18",
+]  # fmt: skip
 
 
 def cells(ground: Path, inputs: int, first: int) -> None:

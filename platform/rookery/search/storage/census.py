@@ -127,6 +127,10 @@ def read_census(
     return sorted(trials.values(), key=lambda trial: trial.number)
 
 
+_WRONG = (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError)
+"""What values that nobody wrote end in, where they are used as what they should be."""
+
+
 def asking(folder: Path, storage: str | None) -> AbstractContextManager[Ask | None]:
     """Ask a study's database, as `read_census` does; None where no study is in it yet. Writes nothing.
 
@@ -162,7 +166,7 @@ def _own_file(folder: Path) -> Iterator[Ask | None]:
             if made and (ask(_TWICE) or not ask(_INDEX)):
                 _explain(path)
             yield ask if made and ask("SELECT 1 FROM studies LIMIT 1") else None
-    except (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError) as error:
+    except (sqlite3.Error, *_WRONG) as error:
         raise fail(path, f"is damaged: cannot be read as the database of a study ({error})") from error
 
 
@@ -195,7 +199,7 @@ def _database(folder: Path, storage: str) -> Iterator[Ask | None]:
                 return connection.execute(sqlalchemy.text(statement), parameters).all()
 
             yield ask
-    except (sqlalchemy.exc.SQLAlchemyError, ValueError, TypeError, LookupError, AttributeError) as error:
+    except (sqlalchemy.exc.SQLAlchemyError, *_WRONG) as error:
         rule = f"is damaged: cannot be read as the database of a study ({reason(error)})"
         raise fail(url.render_as_string(hide_password=True), rule) from error
     finally:
