@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rookery_ensembles.errors import fail
 from rookery_ensembles.member_values import ArrayValues, Block, MemberValues, as_member_values, blocks
 from rookery_ensembles.probabilities import LOG_FLOOR, check_sample_weight, check_weights
-from rookery_ensembles.redshift_pdf import FloatArray, bin_centres
+from rookery_ensembles.redshift_pdf import FloatArray, bin_centres, std_of_masses
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.target import Target
 
@@ -286,9 +286,7 @@ def _information(
 
 
 def _variance(target: Target, p_nk: FloatArray) -> FloatArray:
-    centres, widths = bin_centres(target.edges), np.diff(target.edges)
-    away = centres - (p_nk @ centres)[:, None]
-    return np.asarray(np.sum(p_nk * (away**2 + widths**2 / 12), axis=1))
+    return std_of_masses(p_nk, np.asarray(target.edges)) ** 2
 
 
 def _mean_variance(

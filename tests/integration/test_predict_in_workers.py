@@ -2,12 +2,15 @@
 
 import os
 import signal
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from processes import wait_for
 from rookery import api
 from rookery.compute.actors import ActorPool
 from rookery_ensembles import InputError, read_predictions
@@ -76,3 +79,43 @@ def test_a_workers_own_error_is_told_as_it_is(ray_session):
 
     with pytest.raises(InputError, match=r"^o\.parquet: must be there$"):
         list(ActorPool(workers=2).map(begin, range(4)))
+
+
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(bundle, tiny_survey, tmp_path):
+    """The real command, SIGKILL at any moment, class fractions corrected at the end."""
+    words = [sys.executable, "-m", "rookery", "predict", str(bundle.path), str(tiny_survey.path)]
+    options = ["--rows", "5", "--correct-priors"]
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    out, work = tmp_path / "killed", tmp_path / "killed.unfinished"
+    subprocess.run([*words, str(tmp_path / "straight"), *options], check=True, **silent)
+    for kill in range(3):
+        before = {file: file.stat().st_mtime_ns for file in work.glob("part-*.parquet")}
+        run = subprocess.Popen([*words, str(out), *options], **silent)
+        wanted = len(before) + 5 + kill
+        wait_for(lambda least=wanted: len(list(work.glob("part-*.parquet"))) >= least, 60)
+        assert run.poll() is None
+        run.kill()
+        run.wait()
+        assert not out.exists()
+        assert {file: file.stat().st_mtime_ns for file in before} == before
+    subprocess.run([*words, str(out), *options], check=True, **silent)
+    straight, killed = ({f.name: f.read_bytes() for f in p.iterdir()} for p in (tmp_path / "straight", out))
+    assert killed == straight
+    assert read_predictions(out).info.prior_correction is not None
+
+
+def test_two_raylets_share_the_partitions(bundle, tiny_survey, tmp_path, monkeypatch):
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    node = {"num_cpus": 1, "object_store_memory": 10**8}
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    try:
+        cluster.add_node(**node)
+        words = [sys.executable, "-m", "rookery", "predict", str(bundle.path), str(tiny_survey.path)]
+        options = [str(tmp_path / "there"), "--rows", "15", "--workers", "2", "--address", cluster.address]
+        subprocess.run([*words, *options], check=True, timeout=100)
+    finally:
+        cluster.shutdown()
+    api.predict(bundle.path, tiny_survey.path, tmp_path / "here", rows=15)
+    same(tmp_path / "there", tmp_path / "here")

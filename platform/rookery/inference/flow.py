@@ -2,18 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import rookery
 from rookery.inference.covariates import bundle_covariates, warn_of_lacking
 from rookery.inference.domain import check_bands, marked
 from rookery.surveys import Survey
+from rookery.surveys.blocks import blocks_of
 from rookery.training.member import Member, open_member
 from rookery.training.target import known_truth
-from rookery_ensembles import Bundle, PredictionInfo, Predictions, split_uncertainty
+from rookery_ensembles import Bundle, Covariates, PredictionInfo, Predictions, split_uncertainty
 from rookery_ensembles.beside import uncertainty_columns
+
+_AT_ONCE = 1024
+"""Objects that are pooled and calibrated together: arrays that stay in a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -60,20 +66,33 @@ class OpenEnsemble:
         with_truth
             Whether types or redshifts that the survey knows become the predictions' truth.
         """
-        bundle = self.bundle
+        target = self.bundle.target
         values_mnk = [member.values(survey) for member in self.members]
-        known = bundle_covariates(bundle, survey)
-        values = bundle.combine(values_mnk, known).astype(np.float32)
-        weights = np.array([member.weight for member in bundle.members])
-        parts = split_uncertainty(bundle.target, values_mnk, weights / weights.sum())
+        covariates = bundle_covariates(self.bundle, survey)
+        values, columns = np.empty((len(survey), target.n_columns), np.float32), []
+        for first, stop in blocks_of(0, len(survey), _AT_ONCE):
+            rows = slice(first, stop)
+            known = None if covariates is None else covariates.take(rows)
+            values[rows], beside = self._pooled([one[rows] for one in values_mnk], known)
+            columns.append(beside)
         return Predictions(
             info=self.info(survey.checksum),
             object_id=survey.objects["object_id"].to_numpy().astype(str),
-            truth=known_truth(bundle.target, survey) if with_truth else None,
+            truth=known_truth(target, survey) if with_truth else None,
             values=values,
-            columns=uncertainty_columns(bundle.target, parts, values)
-            | bundle.conformal_columns(values, known),
+            columns={name: np.concatenate([part[name] for part in columns]) for name in columns[0]},
         )
+
+    def _pooled(
+        self, values_mnk: Sequence[NDArray[np.float32]], covariates: Covariates | None
+    ) -> tuple[NDArray[np.float32], dict[str, NDArray[Any]]]:
+        """Return pooled, calibrated values of some objects, and the columns beside them."""
+        bundle = self.bundle
+        values = bundle.combine(values_mnk, covariates).astype(np.float32)
+        weights = np.array([member.weight for member in bundle.members])
+        parts = split_uncertainty(bundle.target, values_mnk, weights / weights.sum())
+        columns = uncertainty_columns(bundle.target, parts, values)
+        return values, columns | bundle.conformal_columns(values, covariates)
 
     def predict_marked(self, survey: Survey, *, with_truth: bool = True) -> Predictions:
         """Predict as `predict` does, and mark the objects out of the training objects' domain."""

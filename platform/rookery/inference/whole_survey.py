@@ -98,7 +98,7 @@ def predict_whole_survey(
         if (found := finished(out, asked)) is not None:
             return found
         ensemble = OpenEnsemble.of(loaded, find_device(device))
-        ensemble.check_bands(blocks.head(), allow_missing_bands, blocks.observed_bands)
+        ensemble.check_bands(blocks.without_objects(), allow_missing_bands, blocks.observed_bands)
         with unfinished(out, asked) as work:
             if (work.path / MANIFEST).is_file():
                 return work.publish()

@@ -126,9 +126,10 @@ class SurveyBlocks:
         counted = self.info.counts.get("by_type")
         return [name for name in counted if name != "unknown"] if isinstance(counted, dict) else None
 
-    def head(self) -> Survey:
-        """Return the survey's first object, for what all objects share."""
-        return self.read(0, 1)
+    def without_objects(self) -> Survey:
+        """Return the survey without an object, for what all of them share."""
+        nothing = self._objects.read(0, 0)
+        return Survey(self.path, self.info, _objects.frame_from_table(nothing, self.path / OBJECTS))
 
     def read(self, start: int, stop: int) -> SurveyBlock:
         """Return the objects from `start` up to, but without, `stop`; best in rising order.

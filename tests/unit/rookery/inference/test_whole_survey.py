@@ -14,6 +14,7 @@ from rookery import api
 from rookery.inference import predict_whole_survey, whole_survey
 from rookery.inference.partition import PartitionMaker
 from rookery.surveys import Survey
+from rookery.surveys._table_rows import TableRows
 from rookery.surveys.blocks import SurveyBlocks
 from rookery_ensembles import Bundle, Classes, InputError, Predictions, read_predictions
 from rookery_ensembles.predictions import read_info
@@ -271,3 +272,23 @@ def test_a_folder_is_judged_and_shown_like_the_file(
     assert found[0] == pytest.approx(found[1], rel=1e-4, nan_ok=True)
     told = api.show(str(tmp_path / "parts"))
     assert (told["kind"], told["objects"], told["files"]) == ("predictions", 300, 3)
+
+
+def test_the_survey_is_read_once_for_all_networks(
+    redshift_bundle: Bundle, galaxies: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two networks, several blocks and partitions: each row comes from the disk once."""
+    read: list[int] = []
+    begin = TableRows._begin
+
+    def counted(self: TableRows, group: int) -> None:
+        begin(self, group)
+        stream = self._stream
+        assert stream is not None
+        self._stream = (read.append(len(batch)) or batch for batch in stream)
+
+    monkeypatch.setattr(TableRows, "_begin", counted)
+    monkeypatch.setattr("rookery.inference.partition._LARGEST", 256)
+    assert len(redshift_bundle.members) == 2
+    api.predict(redshift_bundle.path, galaxies.path, tmp_path / "parts", rows=290)
+    assert sum(read) == len(galaxies)
