@@ -260,9 +260,14 @@ def test_what_makes_no_sense_is_one_error(redshift_bundle: Bundle, galaxies: Sur
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_folder_is_judged_and_shown_like_the_file(
-    redshift_bundle: Bundle, galaxies: Survey, tmp_path: Path
-) -> None:
+def test_a_folder_is_shown(redshift_bundle: Bundle, galaxies: Survey, tmp_path: Path) -> None:
+    api.predict(redshift_bundle.path, galaxies.path, tmp_path / "parts", rows=100)
+    told = api.show(str(tmp_path / "parts"))
+    assert (told["kind"], told["objects"], told["files"]) == ("predictions", 300, 3)
+
+
+@pytest.mark.slow
+def test_a_folder_is_judged_like_the_file(redshift_bundle: Bundle, galaxies: Survey, tmp_path: Path) -> None:
     api.predict(redshift_bundle.path, galaxies.path, tmp_path / "whole.parquet")
     api.predict(redshift_bundle.path, galaxies.path, tmp_path / "parts", rows=100)
     found = [
@@ -270,8 +275,6 @@ def test_a_folder_is_judged_and_shown_like_the_file(
         for name in ("parts", "whole.parquet")
     ]
     assert found[0] == pytest.approx(found[1], rel=1e-4, nan_ok=True)
-    told = api.show(str(tmp_path / "parts"))
-    assert (told["kind"], told["objects"], told["files"]) == ("predictions", 300, 3)
 
 
 def test_the_survey_is_read_once_for_all_networks(
