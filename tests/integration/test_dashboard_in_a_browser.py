@@ -42,6 +42,7 @@ PAGES = {
     "/trial?at=studies%2Fredshifts&trial=1": "#trial-epochs .main-svg",
     "/ensemble?at=studies%2Fclasses%2Fensemble": "#ensemble-reliability .main-svg",
     "/ensemble?at=studies%2Fredshifts%2Fensemble": "#ensemble-coverage .main-svg",
+    "/objects?at=studies%2Fclasses%2Fensemble": "#object-figure .main-svg",
     "/study?at=nowhere": ".error",
 }
 """Each page, and what is there once it is drawn."""

@@ -5,10 +5,10 @@ from typing import Any
 
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
-from rookery.dashboard.pages import campaign, ensemble, fleet, parts, study, trial
+from rookery.dashboard.pages import campaign, ensemble, fleet, objects, parts, study, trial
 from rookery.dashboard.viewer import Viewer
 
-_PAGES = (fleet, study, trial, campaign, ensemble)
+_PAGES = (fleet, study, trial, campaign, ensemble, objects)
 _META = [{"name": "viewport", "content": "width=device-width, initial-scale=1"}]
 
 

@@ -34,13 +34,14 @@ def layout(viewer: Viewer, query: dict[str, str]) -> Any:
         role: f"{role} objects" for role in roles_at_hand(source.path, [one.id for one in bundle.members])
     }
     which = parts.choice("role", roles or {"": "none at hand"}, query.get("role", ""), "judged on")
+    link = dcc.Link("Look at single objects", href=parts.href("/objects", at=source.key))
     return html.Div(
         [
             *parts.tick("ensemble"),
             dcc.Store(id="ensemble-key", data=source.key),
             head,
             html.Div(_facts(bundle), className="facts"),
-            html.Div(which, className="controls"),
+            html.Div([which, link], className="controls"),
             html.Div(id="ensemble-body"),
             parts.section(
                 "When it was made", _validation_table(bundle),

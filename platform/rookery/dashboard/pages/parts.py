@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 import dash_ag_grid as dag
 from dash import dcc, html
 
+from rookery.dashboard.figures import plain
 from rookery.dashboard.sources import Source
 
 TICK = 2000
@@ -100,7 +101,7 @@ def graph(name: str, height: int = 340) -> dcc.Graph:
 
 def blank(words: str = "") -> dict[str, Any]:
     """Return a figure without data, and why."""
-    note = {"text": words, "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
+    note = {"text": plain(words), "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
     axis = {"visible": False}
     return {"data": [], "layout": {"xaxis": axis, "yaxis": axis, "annotations": [note] if words else []}}
 

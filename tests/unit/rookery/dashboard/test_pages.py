@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("dash", reason="needs the extra `dashboard`")
 from rookery.dashboard.app import make_app
 from rookery.dashboard.campaign_state import read_campaign_state
+from rookery.dashboard.objects import object_figure, object_rows
 from rookery.dashboard.pages import fleet, study
 from rookery.dashboard.viewer import Viewer
 
@@ -66,6 +67,11 @@ def answer(viewer: Viewer, output: str, inputs: dict[str, Any], state: dict[str,
         ("/trial", "?at=%3Cb%3Estudies%3C%2Fb%3E%2Fredshifts&trial=1", ["Trial 1", "validation_log_loss"]),
         ("/trial", "?at=%3Cb%3Estudies%3C%2Fb%3E%2Fredshifts&trial=77", ["has no trial 77"]),
         ("/ensemble", "?at=%3Cb%3Estudies%3C%2Fb%3E%2Fclasses%2Fensemble", ["test objects", "best member"]),
+        (
+            "/objects",
+            "?at=%3Cb%3Estudies%3C%2Fb%3E%2Fclasses%2Fensemble",
+            ["most disagreed", "object-figure"],
+        ),
         ("/ensemble", "?at=nowhere", ["No ensemble is called"]),
         ("/nowhere", "", ["There is no page /nowhere."]),
     ],
@@ -171,3 +177,23 @@ def test_a_trial_tells_every_column_of_its_networks_epochs(viewer: Viewer) -> No
     traces = told["trial-epochs"]["figure"]["data"]
     assert [trace["name"] for trace in traces] == ["0001-f0-s0", "0001-f1-s0", "0001-f0-s1", "0001-f1-s1"]
     assert all(trace["x"] == [1, 2, 3] for trace in traces)
+
+
+@pytest.mark.parametrize(("study_name", "role"), [("classes", "test"), ("redshifts", "validation")])
+def test_objects_are_listed_by_what_is_odd_about_them(viewer: Viewer, study_name: str, role: str) -> None:
+    source = viewer.source(f"<b>studies</b>/{study_name}/ensemble", "bundle")
+    assert source is not None
+    view = viewer.ensembles.view(source.path, role)
+    for wanted, column in (("wrong", "loss"), ("disagreed", "disagreement"), ("wide", "width")):
+        values = [row[column] for row in object_rows(view, wanted)]
+        assert values == sorted(values, reverse=True)
+        assert len(values) == len(view.truth)
+    first = object_rows(view, "wrong")[0]
+    at = list(view.stack.object_id).index(first["id"])
+    likelihood = view.bundle.target.likelihood(view.calibrated, view.bundle.target.index(view.truth))[at]
+    assert first["loss"] == pytest.approx(-np.log(likelihood))
+    figure = object_figure(view, first["id"])
+    assert figure is not None
+    names = {trace["name"] for trace in figure["data"]}
+    assert {"members", "pool", "ensemble", "truth"} <= names
+    assert object_figure(view, "nobody") is None
