@@ -20,6 +20,7 @@ from rookery.networks.family import FREE_IN_PACKS, load_family
 from rookery.search.attributes import INFEASIBLE
 from rookery.search.constraints import MOST_IN_A_ROW
 from rookery.search.ensemble_gains import EnsembleGains, MemberLikelihoods
+from rookery.search.found_again import found_again
 from rookery.search.jobs import trial_jobs
 from rookery.search.limits import Limits, ended_trials
 from rookery.search.listeners import CostsOfTrials, FirstFailures, Listener
@@ -119,6 +120,10 @@ class AskTell(Queue[_Live]):
     def left(self) -> int:
         """Return how many trials are still to be run or finished."""
         return max(0, self.n_trials - self._asked) + len(self._orphans)
+
+    def found_again(self) -> str | None:
+        """Return in words what earlier drivers left of the study; None where that is nothing."""
+        return found_again(self.optuna.get_trials(deepcopy=False), self._orphans, self._void, self._prunes)
 
     def has_enough(self) -> bool:
         """Whether one of the limits is reached: then no more trials are asked for."""

@@ -100,6 +100,8 @@ def run_search(
             done = ask_tell.enough or f"all {n_trials} trials are finished"
             console.print(f"{study.path}: {done}", highlight=False, soft_wrap=True)
             return SearchResult(study, ask_tell.counts, None)
+        if (found := ask_tell.found_again()) is not None:
+            console.print(f"{study.path}: {found}", highlight=False, soft_wrap=True)
         with ray_session(address) as nodes:
             plan = plan_resources(
                 nodes,

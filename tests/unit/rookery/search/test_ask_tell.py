@@ -254,6 +254,19 @@ def test_trial_of_a_killed_driver_is_taken_up_with_its_number_parameters_and_see
     assert second.suggest("z")["trial"] == 2
 
 
+def test_a_driver_that_goes_on_says_what_it_found(make_study: MakeStudy) -> None:
+    study = make_study()
+    before = open_ask_tell(study, 3)
+    assert before.found_again() is None
+    for key in ("a", "b"):
+        before.suggest(key)
+    before.finish("a", value=0.5)
+    found = after_kill(study, 3).found_again()
+    assert found is not None
+    assert found.startswith("goes on: 1 trial kept (1 complete)")
+    assert "1 trial left running, taken up after 0 epochs in all" in found
+
+
 def test_trial_whose_driver_died_before_it_had_parameters_is_taken_up(make_study: MakeStudy) -> None:
     study = make_study(published=PUBLISHED)
     open_ask_tell(study, 1)
