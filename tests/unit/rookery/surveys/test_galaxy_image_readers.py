@@ -186,6 +186,38 @@ def test_pixels_are_converted_to_nanomaggies(tmp_path):
     np.testing.assert_allclose(survey.image_array(), raw * np.float32(0.1), rtol=1e-6)
 
 
+def named_cutouts(folder):
+    """Write galaxies 0007, b.2 and c as files of their names, and a catalogue of them beside."""
+    folder.mkdir()
+    images = noise(3, size=8)
+    np.save(folder / "0007.npy", np.moveaxis(images[0], 0, -1))
+    fits.PrimaryHDU(images[1]).writeto(folder / "b.2.fits")
+    fits.PrimaryHDU(images[2]).writeto(folder / "c.FIT")
+    (folder / ".hidden.fits").write_bytes(b"")
+    (folder / "README").write_text("not a cutout")
+    return images
+
+
+def test_cutouts_that_are_named_by_their_ids_need_no_manifest(tmp_path):
+    images = named_cutouts(tmp_path / "in")
+    options = {"bands": BANDS, "pixel_scale": 0.4, "size": 8, "dtype": "float32"}
+    survey = ingest_cutouts(tmp_path / "in", tmp_path / "out", **options).survey
+    assert survey.objects["object_id"].tolist() == ["0007", "b.2", "c"]
+    assert survey.objects["redshift"].isna().all()
+    np.testing.assert_array_equal(survey.image_array(), images)
+    catalogue = tmp_path / "in" / "known.csv"  # beside the cutouts it is no manifest
+    catalogue.write_text("object_id,redshift\n0007,0.1\nc,0.3\nb.2,0.2\n")
+    survey = ingest_cutouts(tmp_path / "in", tmp_path / "more", catalogue=catalogue, **options).survey
+    assert dict(zip(survey.objects["object_id"], survey.objects["redshift"], strict=True)) == {
+        "0007": 0.1,
+        "b.2": 0.2,
+        "c": 0.3,
+    }
+    (tmp_path / "in" / "c.npy").write_bytes(b"")
+    with pytest.raises(InputError, match=r"c\.npy: is named as c\.FIT is: both would be the galaxy c"):
+        ingest_cutouts(tmp_path / "in", tmp_path / "twice", catalogue=catalogue, **options)
+
+
 def test_cutouts_and_manifest_must_be_as_many(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()

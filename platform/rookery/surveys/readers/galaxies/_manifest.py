@@ -14,6 +14,7 @@ from rookery_ensembles.plain_text import parse_json
 from rookery_ensembles.unpacked import reading
 
 _PATH_NAMES = ("npy", "path", "file", "filename", "file_name", "image", "cutout", "fits")
+_TABLES = (".json", ".csv", ".parquet")
 _NAMES = ("manifest.json", "manifest.csv", "manifest.parquet", "manifest.fits")
 
 
@@ -22,7 +23,7 @@ class Manifest:
     """A manifest as it stands."""
 
     path: Path
-    """Its file."""
+    """Its file, or the folder of files whose names are the galaxies'."""
     paths: list[str]
     """Each galaxy's file, as written."""
     table: pd.DataFrame
@@ -30,11 +31,41 @@ class Manifest:
 
     def file(self, row: int) -> Path | None:
         """Return a galaxy's file: as written beside the manifest, else of that name there, else None."""
-        written = Path(self.paths[row])
-        for candidate in (self.path.parent / written, self.path.parent / written.name):
+        written, folder = Path(self.paths[row]), self.path if self.path.is_dir() else self.path.parent
+        for candidate in (folder / written, folder / written.name):
             if candidate.is_file():
                 return candidate
         return None
+
+
+def manifest_of_names(folder: Path, endings: Sequence[str], catalogue: Path | None) -> Manifest | None:
+    """Return a manifest by which each file of a folder, ``ID.fits``, is that of the galaxy ID.
+
+    None where the folder holds a table beside the `catalogue`, or no file with one of the endings.
+
+    Raises
+    ------
+    InputError
+        When two files have one name.
+    """
+    if not folder.is_dir():
+        return None
+    files = sorted(one for one in folder.iterdir() if one.is_file() and not one.name.startswith("."))
+    known = None if catalogue is None else catalogue.resolve()
+    files = [one for one in files if one.resolve() != known]
+    if any(one.suffix.lower() in _TABLES or one.name in _NAMES for one in files):
+        return None
+    ids: dict[str, Path] = {}
+    for one in files:
+        ending = next((end for end in endings if one.name.lower().endswith(end)), None)
+        if ending is None:
+            continue
+        name = one.name[: -len(ending)]
+        if name in ids:
+            raise fail(one, f"is named as {ids[name].name} is: both would be the galaxy {name}")
+        ids[name] = one
+    paths = [one.name for one in ids.values()]
+    return Manifest(folder, paths, pd.DataFrame({"object_id": list(ids)})) if ids else None
 
 
 def find_manifest(path: Path, named: str | Path | None) -> Path:
@@ -54,7 +85,7 @@ def find_manifest(path: Path, named: str | Path | None) -> Path:
     for name in _NAMES:
         if (path / name).is_file():
             return path / name
-    tables = [one for one in sorted(path.iterdir()) if one.suffix.lower() in (".json", ".csv", ".parquet")]
+    tables = [one for one in sorted(path.iterdir()) if one.suffix.lower() in _TABLES]
     if len(tables) == 1:
         return tables[0]
     rule = f"must hold one manifest ({', '.join(_NAMES)}; --manifest names another)"

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from rookery.surveys.ingest import IngestReport
 from rookery.surveys.readers.galaxies._ingest import GalaxyIngest, ImageBlock
 from rookery.surveys.readers.galaxies._join import labelled
-from rookery.surveys.readers.galaxies._manifest import Manifest, find_manifest, read_manifest
+from rookery.surveys.readers.galaxies._manifest import (
+    Manifest,
+    find_manifest,
+    manifest_of_names,
+    read_manifest,
+)
 from rookery.surveys.readers.galaxies.settings import ImageOptions, ImageSettings
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.fits_units import check_units, open_fits
@@ -33,13 +38,14 @@ def ingest_cutouts(
 
     The manifest names each galaxy's file and whatever is known of it; its columns play roles as
     those of a catalogue do (`ingest catalogue`). A file is looked for where the manifest says,
-    from its own folder, and then by its name beside it.
+    from its own folder, and then by its name beside it. Without a manifest the files' names are the
+    galaxies': ``1237.fits`` is 1237, and a catalogue (``--catalogue``) may tell more of them.
 
     Parameters
     ----------
     path
-        The folder, with a ``manifest.json``, ``.csv``, ``.parquet`` or ``.fits`` (or one other table), or the
-        manifest itself.
+        The folder, with a ``manifest.json``, ``.csv``, ``.parquet`` or ``.fits`` (or one other table), or
+        with files that are named ID.fits or ID.npy; or the manifest itself.
     out
         Survey store to make.
     manifest
@@ -59,7 +65,12 @@ def ingest_cutouts(
     place, settings = Path(path), ImageSettings(**options)
     folder = place if place.is_dir() else place.parent
     ingest = GalaxyIngest("cutouts", folder, out, settings)
-    found = read_manifest(find_manifest(place, manifest), path_column=path_column, names=settings.names)
+    catalogue = None if settings.catalogue is None else Path(settings.catalogue)
+    found = None
+    if manifest is None and path_column is None:
+        found = manifest_of_names(place, _ENDINGS, catalogue)
+    if found is None:
+        found = read_manifest(find_manifest(place, manifest), path_column=path_column, names=settings.names)
     files = [found.file(row) for row in range(len(found.paths))]
     surplus = _surplus(found, files, settings)
     if surplus:
@@ -89,7 +100,8 @@ def _surplus(manifest: Manifest, files: list[Path | None], settings: ImageSettin
         one
         for folder in folders
         for one in sorted(folder.iterdir())
-        if one.name.lower().endswith(_ENDINGS) and one.is_file() and one.resolve() not in named
+        if one.name.lower().endswith(_ENDINGS) and not one.name.startswith(".")
+        if one.is_file() and one.resolve() not in named
     ]
 
 
