@@ -36,6 +36,7 @@ PAGES = {
     "/": ".ag-row",
     f"/study?{MINE}": "#learning-curves .main-svg",
     f"/study?{MINE}&view=networks": ".ag-row",
+    f"/study?{MINE}&view=hyperparameters": "#slice .main-svg",
     f"/trial?{MINE}&trial=4": "#trial-error pre",
     "/study?at=broken": ".error",
     "/campaign?at=campaign": ".cell.finished",

@@ -7,7 +7,7 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from rookery.dashboard import figures, learning_curves
 from rookery.dashboard.networks import Cards
-from rookery.dashboard.pages import parts, study_networks
+from rookery.dashboard.pages import parts, study_hyperparameters, study_networks
 from rookery.dashboard.sources import Source
 from rookery.dashboard.study_document import StudyFacts
 from rookery.dashboard.trials import StudyTrials, Trial
@@ -16,7 +16,7 @@ from rookery.search.status import alike
 from rookery_ensembles.errors import InputError
 
 PATH = "/study"
-VIEWS = {"overview": "Overview", "networks": "Networks"}
+VIEWS = {"overview": "Overview", "networks": "Networks", "hyperparameters": "Hyperparameters"}
 
 
 def layout(viewer: Viewer, query: dict[str, str]) -> Any:
@@ -31,7 +31,12 @@ def layout(viewer: Viewer, query: dict[str, str]) -> Any:
         reader.refresh()
     except InputError as error:
         return html.Div([*head, parts.error_box(str(error))])
-    body = study_networks.layout(viewer, source, query) if view == "networks" else _overview(reader, query)
+    if view == "networks":
+        body = study_networks.layout(viewer, source, query)
+    elif view == "hyperparameters":
+        body = study_hyperparameters.layout(viewer, source, query)
+    else:
+        body = _overview(reader, query)
     return html.Div([*head, dcc.Store(id="study-key", data=source.key), body])
 
 
@@ -66,6 +71,7 @@ def _overview(reader: StudyTrials, query: dict[str, str]) -> Any:
 def register(app: Dash, viewer: Viewer) -> None:
     """Keep the page up to date."""
     study_networks.register(app, viewer)
+    study_hyperparameters.register(app, viewer)
 
     @app.callback(
         Output("study-error", "children"),

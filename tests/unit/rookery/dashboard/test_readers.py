@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rookery.dashboard import figures
+from rookery.dashboard import figures, hyperparameters
 from rookery.dashboard.fleet import Fleet
 from rookery.dashboard.learning_curves import learning_curves, networks_of
 from rookery.dashboard.networks import Cards
 from rookery.dashboard.sources import find_sources
-from rookery.dashboard.trials import StudyTrials
+from rookery.dashboard.study_document import StudyFacts
+from rookery.dashboard.trials import StudyTrials, Trial
 from rookery_ensembles.errors import InputError
 
 optuna = pytest.importorskip("optuna")
@@ -176,3 +177,27 @@ def test_many_curves_are_one_trace_thinned_with_its_extremes() -> None:
 def test_names_are_shown_as_they_are_in_figures() -> None:
     figure = figures.best_so_far("s", [0, 1], [0.2, 0.1], "<b>loss</b>", True)
     assert figure["layout"]["yaxis"]["title"]["text"] == "&lt;b&gt;loss&lt;/b&gt;"
+
+
+def test_the_hyperparameter_that_decides_is_the_most_important() -> None:
+    rng = np.random.default_rng(1)
+    trials = []
+    for number in range(60):
+        point = {"rate": float(rng.uniform()), "block": str(rng.choice(["a", "b"])), "fixed": 1}
+        point["sometimes" if number % 2 else "else"] = int(rng.integers(9))
+        values = [point["rate"] + 0.05 * float(rng.normal()), 1.0]
+        trials.append(Trial(number, "complete", None, None, values, point))
+    found = hyperparameters.importance(trials)
+    assert next(iter(found)) == "rate"
+    assert found["rate"] > 0.7
+    assert max(value for name, value in found.items() if name != "rate") < 0.3
+    assert "fixed" not in found
+    facts = StudyFacts.model_validate(
+        {"family": "x", "space": {"objective": {"metric": "loss", "direction": "minimize"}, "beside": ["n"]}}
+    )
+    parallel = hyperparameters.parallel_figure("s", trials, facts)
+    assert parallel is not None
+    assert [axis["label"] for axis in parallel["data"][0]["dimensions"]] == ["loss", "rate", "block"]
+    assert hyperparameters.objectives_figure("s", trials, facts) is not None
+    assert hyperparameters.slice_figure("s", trials, "nothing", facts) is None
+    assert hyperparameters.importance(trials[:3]) == {}

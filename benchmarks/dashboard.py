@@ -1,0 +1,161 @@
+"""What the dashboard's pages take, in time and memory: `python benchmarks/dashboard.py [STUDIES TRIALS]`.
+
+Makes 50 studies with 10,000 trials of 100 epochs together (random numbers, written straight into Optuna's
+tables), serves them in a process of its own, and asks for pages as a browser does: the server's part alone.
+"""
+
+import json
+import random
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import optuna
+import psutil
+
+EPOCHS = 100
+STUDY = """
+family: photoz_mlp
+space:
+  objective: {metric: validation_log_loss, direction: minimize}
+  parameters: {epochs: {value: 100}}
+"""
+SERVE = """
+import sys
+from rookery.dashboard import serve
+serve(sys.argv[1:], port=0, announce=lambda url: print(url, flush=True))
+"""
+FLOAT = '{"name": "FloatDistribution", "attributes": {"step": null, "low": 0.0, "high": 1.0, "log": false}}'
+
+
+def make_study(folder: Path, trials: int, seed: int) -> None:
+    """Write a study of finished trials, and one that runs."""
+    folder.mkdir(parents=True)
+    (folder / "study.yaml").write_text(STUDY)
+    url = f"sqlite:///{folder}/study.db"
+    optuna.create_study(storage=url, study_name="rookery")
+    rng, began = random.Random(seed), datetime(2026, 1, 1)
+    with sqlite3.connect(folder / "study.db") as database:
+        for number in range(trials):
+            one, start = number + 1, began + timedelta(minutes=number)
+            state = "RUNNING" if number + 1 == trials else "PRUNED" if number % 3 == 2 else "COMPLETE"
+            end = None if state == "RUNNING" else str(start + timedelta(minutes=30))
+            database.execute(
+                "INSERT INTO trials VALUES (?, ?, 1, ?, ?, ?)", (one, number, state, str(start), end)
+            )
+            point = [(one, f"parameter_{i}", rng.random(), FLOAT) for i in range(10)]
+            insert = "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) "
+            database.executemany(insert + "VALUES (?,?,?,?)", point)
+            level = point[0][2]
+            steps = [(one, step, level + 3 / step + 0.02 * rng.gauss(0, 1)) for step in range(1, EPOCHS + 1)]
+            insert = "INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, "
+            database.executemany(insert + "intermediate_value_type) VALUES (?,?,?,'FINITE')", steps)
+            if state != "RUNNING":
+                insert = "INSERT INTO trial_values (trial_id, objective, value, value_type) "
+                database.execute(insert + "VALUES (?,0,?,'FINITE')", (one, steps[-1][2]))
+                insert = "INSERT INTO trial_user_attributes (trial_id, key, value_json) "
+                database.execute(insert + "VALUES (?,'device_seconds','60.0')", (one,))
+
+
+def add_epoch(folder: Path, trial: int) -> None:
+    """Let the running trial tell one more epoch."""
+    with sqlite3.connect(folder / "study.db") as database:
+        insert = "INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, "
+        database.execute(insert + "intermediate_value_type) VALUES (?,101,0.5,'FINITE')", (trial,))
+
+
+def ask(url: str, output: str, inputs: dict[str, Any], state: dict[str, Any]) -> tuple[float, Any, int]:
+    """Ask for a callback's outputs; return seconds, answer and bytes."""
+    with urllib.request.urlopen(f"{url}_dash-dependencies") as answer:
+        (key,) = [one["output"] for one in json.load(answer) if output in one["output"]]
+
+    def place(name: str) -> dict[str, Any]:
+        identity, prop = name.rsplit(".", 1)
+        return {"id": json.loads(identity) if identity.startswith("{") else identity, "property": prop}
+
+    outputs = [place(one) for one in key.strip(".").split("...")]
+    asked = {
+        "output": key,
+        "outputs": outputs,
+        "changedPropIds": list(inputs),
+        "inputs": [place(name) | {"value": value} for name, value in inputs.items()],
+        "state": [place(name) | {"value": value} for name, value in state.items()],
+    }
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{url}_dash-update-component", json.dumps(asked).encode(), headers)
+    began = time.perf_counter()
+    with urllib.request.urlopen(request) as answer:
+        content = answer.read()
+    seconds = time.perf_counter() - began
+    return seconds, json.loads(content)["response"] if content else {}, len(content)
+
+
+def page(url: str, path: str, search: str = "") -> tuple[float, int]:
+    """Ask for a page; return seconds and bytes."""
+    inputs = {"url.pathname": path, "url.search": search}
+    seconds, _, size = ask(url, "page.children", inputs, {"page-shown.data": None})
+    return seconds, size
+
+
+def overview(url: str, key: str, shown: str | None) -> tuple[float, Any, int]:
+    """Ask for the figures of a study's overview."""
+    inputs = {"study-tick.n_intervals": 1, '{"name":"training","type":"state"}.value': "all"}
+    zoom = {"best-so-far.relayoutData": None, "learning-curves.relayoutData": None}
+    return ask(url, "study-facts", inputs, {"study-key.data": key, "study-shown.data": shown, **zoom})
+
+
+def main() -> None:
+    """Make, serve, ask, and print a table."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    studies, trials = (int(one) for one in (sys.argv[1:3] or (50, 10_000)))
+    with tempfile.TemporaryDirectory() as folder:
+        runs = Path(folder) / "runs"
+        for seed in range(studies):
+            make_study(runs / f"study-{seed:03d}", trials // studies, seed)
+        make_study(runs / "large", trials, 99)
+        server = subprocess.Popen([sys.executable, "-c", SERVE, str(runs)], stdout=subprocess.PIPE, text=True)
+        try:
+            assert server.stdout is not None
+            url, process = server.stdout.readline().strip(), psutil.Process(server.pid)
+            measure(url, process, runs)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def measure(url: str, process: psutil.Process, runs: Path) -> None:
+    """Ask for each page and print what it took."""
+    rows: list[tuple[str, float, int]] = []
+    for words in ("fleet, the first time", "fleet, again"):
+        rows.append((words, *page(url, "/")))
+    for key in ("study-000", "large"):
+        opened, size = page(url, "/study", f"?at={key}")
+        seconds, told, more = overview(url, key, None)
+        rows.append((f"{key}: page and figures, the first time", opened + seconds, size + more))
+        version = told["study-shown"]["data"]
+        seconds, _, size = overview(url, key, version)
+        rows.append((f"{key}: nothing new", seconds, size))
+        add_epoch(runs / key, _last(runs / key))
+        seconds, _, size = overview(url, key, version)
+        rows.append((f"{key}: one more epoch", seconds, size))
+        rows.append((f"{key}: table of networks", *page(url, "/study", f"?at={key}&view=networks")))
+    print("| asked for | seconds | kB |\n|---|---|---|")
+    for words, seconds, size in rows:
+        print(f"| {words} | {seconds:.2f} | {size / 1000:,.0f} |")
+    print(f"\nserver: {process.memory_info().rss / 1e6:.0f} MB")
+
+
+def _last(folder: Path) -> int:
+    """Return the identity of the trial that runs."""
+    with sqlite3.connect(folder / "study.db") as database:
+        return int(database.execute("SELECT max(trial_id) FROM trials").fetchone()[0])
+
+
+if __name__ == "__main__":
+    main()
