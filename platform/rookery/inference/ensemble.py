@@ -175,7 +175,8 @@ def build_ensemble(
     calibration
         The calibration instead of the recipe's own.
     covariates
-        What a gate and a local calibration look at; by default :func:`usual_covariates` of the survey.
+        What a gate and a local calibration look at; by default those of
+        :func:`rookery.inference.covariates.usual_covariates`.
     groups
         A covariate whose thirds have conformal limits of their own.
 

@@ -25,7 +25,7 @@ RESULTS = {
     "Predictions": "rookery_ensembles",
     "SearchResult": "rookery.search.driver",
     "CampaignResult": "rookery.campaigns.run",
-    "SpeedResult": "rookery.training.speed_result",
+    "SpeedResult": "rookery.api.speed",
     "DoctorReport": "rookery.clusters.doctor",
     "IngestReport": "rookery.surveys",
     "Survey": "rookery.surveys",
