@@ -24,6 +24,7 @@ class YourFamily(Family[YourFamilyConfiguration]):
     survey_kinds: ClassVar[tuple[str, ...]] = ("catalogue", "images")
     prediction_kind: ClassVar[str] = RedshiftBins.kind
     configuration = YourFamilyConfiguration
+    training_only: ClassVar[tuple[str, ...]] = ("dropout",)
 
     def encode(
         self, survey: Survey, configuration: YourFamilyConfiguration, bands: tuple[str, ...]
