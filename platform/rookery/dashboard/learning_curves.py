@@ -12,6 +12,8 @@ from rookery.dashboard.trials import Trial
 
 _MANY = 30
 """From so many curves on a band stands for them, and they are drawn faintly."""
+_DRAWN = 100
+"""Of more curves of a state so many are drawn, evenly chosen; the band is that of all."""
 
 
 def epochs_of(trial: Trial, facts: StudyFacts) -> int | None:
@@ -63,17 +65,16 @@ def learning_curves(
     figure: list[dict[str, Any]] = []
     faint = 0.25 if len(groups["pruned"]) > _MANY else 0.5
     share = figures.MOST_POINTS // 3
-    if groups["pruned"]:
-        figure.append(figures.curves_trace("pruned", groups["pruned"], figures.NEUTRAL, faint, 1, share))
-    if groups["fail"]:
-        figure.append(figures.curves_trace("failed", groups["fail"], figures.RED, 0.5, 1, share))
-    if groups["complete"]:
-        name = "complete"
-        figure.append(
-            figures.curves_trace(name, groups["complete"], figures.BLUE, 0.18 if many else 0.6, 1, share)
-        )
-        if many:
-            figure += figures.quantile_band(groups["complete"], name, figures.BLUE)
+    looks = [("pruned", figures.NEUTRAL, faint), ("fail", figures.RED, 0.5)]
+    looks.append(("complete", figures.BLUE, 0.18 if many else 0.6))
+    for state, colour, opacity in looks:
+        if found := groups[state]:
+            drawn = found if len(found) <= _DRAWN else found[:: -(-len(found) // _DRAWN)]
+            of = f" ({len(drawn)} of {len(found):,} drawn)" if len(drawn) < len(found) else ""
+            name = "failed" if state == "fail" else state
+            figure.append(figures.curves_trace(name + of, drawn, colour, opacity, 1, share))
+    if many:
+        figure += figures.quantile_band(groups["complete"], "complete", figures.BLUE)
     if groups["running"]:
         figure.append(figures.curves_trace("running", groups["running"], figures.GREEN, 1, 1.6))
     if best:

@@ -1,5 +1,6 @@
 """What the pages read: found in folders, by increments, and a broken one beside others that are whole."""
 
+import base64
 import json
 import shutil
 from pathlib import Path
@@ -201,3 +202,21 @@ def test_the_hyperparameter_that_decides_is_the_most_important() -> None:
     assert hyperparameters.objectives_figure("s", trials, facts) is not None
     assert hyperparameters.slice_figure("s", trials, "nothing", facts) is None
     assert hyperparameters.importance(trials[:3]) == {}
+
+
+def test_of_many_curves_some_are_drawn_and_the_band_is_that_of_all() -> None:
+    facts = StudyFacts.model_validate(
+        {"family": "x", "space": {"objective": {"metric": "loss", "direction": "minimize"}}}
+    )
+    steps = np.arange(1, 11, dtype=np.int32)
+    trials = [
+        Trial(number, "complete", None, None, [number], {}, {}, steps, np.full(10, number, np.float32))
+        for number in range(301)
+    ]
+    names = [trace.get("name") for trace in learning_curves("s", trials, facts)["data"]]
+    assert names == [
+        "complete (100 of 300 drawn)", None, "80 % of complete", "median of complete", "best (trial 0)",
+    ]  # fmt: skip
+    curves = [curve for trial in trials for _, curve in networks_of(trial, facts)]
+    median = figures.quantile_band(curves, "all", figures.BLUE)[2]["y"]
+    assert np.frombuffer(base64.b64decode(median["bdata"]), "f4").tolist() == [150.0] * 10
