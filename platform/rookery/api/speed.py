@@ -1,17 +1,16 @@
 """How fast networks train on this machine."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from rookery.api._types import Count, FileOrName
-from rookery_ensembles.shown import short_repr
 
 if TYPE_CHECKING:
     import torch
 
     from rookery.networks.family import Family
     from rookery.training.speed import Bench, Case
+    from rookery.training.speed_result import SpeedResult, SpeedRow
 
 _FLOP = {"cpu": 3e9, "cuda": 1e13}
 """Operations of a measured epoch, so that it takes about a tenth of a second; it has two batches or more."""
@@ -21,43 +20,13 @@ _LARGE_FLOP = 1e8
 """A network that takes more for one object is measured on a CPU only where its space is named."""
 
 
-@dataclass(frozen=True)
-class SpeedRow:
-    """A network's training by one way."""
-
-    network: str
-    way: str
-    """`plain` is a minimal loop of PyTorch's own parts, `compiled` and `graph` that loop compiled and as a
-    CUDA graph; `loop` is the loop that trains members, `pack of K` K networks as one program."""
-    precision: str
-    objects_per_second: float | None
-    """Of all networks of a pack together."""
-    relative: float | None
-    """Over that of `loop` in the same precision."""
-    error: str | None = None
-    """Why there is no figure."""
-
-
-@short_repr
-@dataclass(frozen=True)
-class SpeedResult:
-    """What :func:`bench` measured."""
-
-    device: str
-    copy_bytes_per_second: float
-    """Of a copy within the device's memory, read and written together."""
-    product_flop_per_second: dict[str, float]
-    """Of square matrices, by precision."""
-    rows: list[SpeedRow] = field(default_factory=list)
-
-
 def bench(
     *,
     space: Sequence[FileOrName] = (),
     device: Literal["cpu", "cuda"] | None = None,
     pack: Count | None = None,
     rounds: Count = 1,
-) -> SpeedResult:
+) -> "SpeedResult":
     """Measure how fast networks train here: minimal loop, training loop and packs, on random numbers.
 
     On a CPU one core works, and times are of this process's processor: other programs hardly matter. The
@@ -83,6 +52,7 @@ def bench(
     from rookery.compute.peaks import copy_bandwidth, product_rate
     from rookery.training.data import find_device
     from rookery.training.speed import one_thread
+    from rookery.training.speed_result import SpeedResult
 
     place = find_device(device)
     on_gpu = place.type == "cuda"
@@ -142,7 +112,7 @@ def _forward_flop(family: "Family[Any]", points: Sequence[Mapping[str, Any]]) ->
     return found
 
 
-def _measured(case: "Case", device: "torch.device", pack: int, rounds: int) -> Iterator[SpeedRow]:
+def _measured(case: "Case", device: "torch.device", pack: int, rounds: int) -> "Iterator[SpeedRow]":
     """Yield a row for each way and precision; a way that fails has its error in place of a figure."""
     from dataclasses import replace
     from pathlib import Path
@@ -157,10 +127,11 @@ def _measured(case: "Case", device: "torch.device", pack: int, rounds: int) -> I
             yield from _rows(bench, precision, pack, rounds)
 
 
-def _rows(bench: "Bench", precision: str, pack: int, rounds: int) -> Iterator[SpeedRow]:
+def _rows(bench: "Bench", precision: str, pack: int, rounds: int) -> "Iterator[SpeedRow]":
     from functools import partial
 
     from rookery.training.speed import turns
+    from rookery.training.speed_result import SpeedRow
 
     ways: dict[str, Callable[[], float]] = {"plain": bench.plain, "loop": bench.loop}
     if bench.device.type == "cuda":

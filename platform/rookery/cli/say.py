@@ -11,12 +11,12 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rookery.api.speed import SpeedResult
     from rookery.campaigns.run import CampaignResult
     from rookery.clusters.doctor import DoctorReport
     from rookery.inference import StudyEnsemble
     from rookery.search.driver import SearchResult
     from rookery.surveys import IngestReport, Survey
+    from rookery.training.speed_result import SpeedResult
     from rookery_ensembles import Bundle, EnsembleChoice, Predictions
     from rookery_ensembles.foreign import Combined
     from rookery_ensembles.paired import Comparison

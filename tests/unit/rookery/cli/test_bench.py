@@ -6,8 +6,8 @@ import math
 import pytest
 
 from rookery import api
-from rookery.api import speed
 from rookery.cli import say
+from rookery.training import speed_result as speed
 from rookery_ensembles import InputError
 
 

@@ -19,7 +19,7 @@ def typed(words: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 @pytest.mark.parametrize(
     ("words", "suggested"),
-    [("serch", "search"), ("ingest tabel x y", "table"), ("simulate supernova x", "supernovae")],
+    [("searh", "search"), ("ingest tabel x y", "table"), ("simulate supernova x", "supernovae")],
 )
 def test_a_misspelt_verb_is_told_the_right_one(
     words: str, suggested: str, capsys: pytest.CaptureFixture[str]

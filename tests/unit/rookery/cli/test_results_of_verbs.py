@@ -25,7 +25,7 @@ RESULTS = {
     "Predictions": "rookery_ensembles",
     "SearchResult": "rookery.search.driver",
     "CampaignResult": "rookery.campaigns.run",
-    "SpeedResult": "rookery.api.speed",
+    "SpeedResult": "rookery.training.speed_result",
     "DoctorReport": "rookery.clusters.doctor",
     "IngestReport": "rookery.surveys",
     "Survey": "rookery.surveys",
