@@ -100,10 +100,13 @@ def status_of_all(paths: Sequence[PathLike]) -> list[dict[str, Any]]:
 
 def _local(path: PathLike) -> Path:
     """Return a folder, or the mirror of a URL brought up to date."""
-    from rookery.campaigns.remote import local_campaign
     from rookery.search.storage.remote_folder import is_url, local_study
 
-    return (local_campaign(str(path)) if is_url(path) else None) or local_study(path)
+    if not is_url(path):
+        return Path(path)
+    from rookery.campaigns.remote import local_campaign
+
+    return local_campaign(str(path)) or local_study(path)
 
 
 def _folder_of_some(path: PathLike) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -15,11 +15,13 @@ from rookery.campaigns.document import (
 )
 from rookery.documents import Source, explain
 from rookery.networks.family import Family, load_family
-from rookery.search.starting import Sources, find_sources
 from rookery.training.job import inner_part
 from rookery.training.target import chosen_target
 from rookery_ensembles import Target
 from rookery_ensembles.errors import InputError, did_you_mean, fail
+
+if TYPE_CHECKING:
+    from rookery.search.starting import Sources
 
 Key = tuple[str | int, ...]
 Layer = tuple[Key, Values]
@@ -34,7 +36,7 @@ class Campaign:
     document: CampaignDocument
     family: Family[Any]
     """The family of every row that names no other."""
-    _sources: dict[str, Sources] = field(default_factory=dict)
+    _sources: "dict[str, Sources]" = field(default_factory=dict)
 
     @property
     def target(self) -> Target:
@@ -91,10 +93,12 @@ class Campaign:
             shared.append((place, sources.inherited(self.family_of(row))))
         return shared + own
 
-    def sources(self, row: RowDocument) -> Sources | None:
+    def sources(self, row: RowDocument) -> "Sources | None":
         """Return the members that a row's networks start from; None where they start afresh."""
         if row.start_from is None:
             return None
+        from rookery.search.starting import find_sources  # not above: it loads Optuna, and status needs none
+
         if row.start_from not in self._sources:
             try:
                 self._sources[row.start_from] = find_sources(row.start_from, self.family_of(row))

@@ -11,7 +11,6 @@ from rookery.campaigns.load import Campaign
 from rookery.campaigns.prepare import ExperimentData, digest
 from rookery.documents import Document
 from rookery.networks.configuration import configuration_hash
-from rookery.search.starting import choose_starts
 from rookery.search.storage.remote_folder import RemoteFolder
 from rookery.training.card import CARD, CONFIG, WEIGHTS, read_card
 from rookery.training.job import StartFrom, TrainingJob
@@ -154,6 +153,8 @@ def _start(
     sources = campaign.sources(row)
     if sources is None:
         return None
+    from rookery.search.starting import choose_starts  # not above: it loads Optuna, and status needs none
+
     family, number = campaign.family_of(row), campaign.seeds(experiment, row).index(seed)
     what = sources, data.survey, data.split.name, [(fold, number)], campaign.target, family
     return choose_starts(*what).members[0]
