@@ -8,6 +8,7 @@ import pytest
 
 from rookery import api
 from rookery.inference.ensemble import study_candidates
+from rookery.search.attributes import ENSEMBLE, GAIN
 from rookery.search.costs import trial_costs
 from rookery.search.study import open_study
 from rookery_ensembles import InputError, read_predictions
@@ -89,6 +90,21 @@ def test_a_study_with_all_its_trials_starts_nothing(study, survey):
     result = search(survey, study, trials=3)
     assert result.plan is None
     assert result.counts.complete == 3
+
+
+@pytest.mark.slow
+def test_a_search_for_the_ensemble_ends_with_its_device_time_and_goes_on(survey, ray_session, tmp_path):
+    path = tmp_path / "study"
+    options = {"search_for": "ensemble", "split": "folds", "concurrent": 1}
+    assert search(survey, path, trials=2, **options).counts.complete == 2
+    took = api.status(path)["device_hours"]
+    stopped = search(survey, path, trials=9, device_hours=1.5 * took, **options)
+    assert 3 <= stopped.counts.complete < 9
+    found = api.status(path)["ensemble"]
+    assert [point["trial"] for point in found["curve"]] == list(range(stopped.counts.complete))
+    complete = [t for t in trials(path) if t.state is optuna.trial.TrialState.COMPLETE]
+    assert [point["score"] for point in found["curve"]] == [t.user_attrs[ENSEMBLE] for t in complete]
+    assert all(GAIN in trial.user_attrs for trial in complete[1:])
 
 
 @pytest.mark.slow
