@@ -79,8 +79,12 @@ def test_members_hold_history_and_out_of_sample_predictions(study, survey):
 def test_continuing_adds_trials_and_repeats_none(survey, ray_session, tmp_path):
     search(survey, tmp_path / "study", trials=1)
     before = trials(tmp_path / "study")
-    result = search(survey, tmp_path / "study", trials=2)
+    told = f"sh -c 'cat > {tmp_path / 'told'}' --"
+    result = search(survey, tmp_path / "study", trials=2, notify=told)
     after = trials(tmp_path / "study")
+    facts = json.loads((tmp_path / "told").read_text())
+    assert (facts["event"], facts["ended"], facts["best"]) == ("finished", 1, result.counts.best)
+    assert api.status(tmp_path / "study")["wanted"] == 2
     assert result.counts.complete == 2
     assert after[0].datetime_complete == before[0].datetime_complete
     assert after[0].params != after[1].params
