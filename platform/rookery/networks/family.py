@@ -10,6 +10,7 @@ import json
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -154,7 +155,8 @@ class Family(ABC, Generic[C]):
         """
         from rookery.networks.start import fresh_tensors
 
-        return fresh_tensors(self, configuration, n_bands, n_outputs, bands=bands, outputs=outputs)
+        build = partial(self.build, configuration)
+        return fresh_tensors(build, n_bands, n_outputs, bands=bands, outputs=outputs)
 
     def pack_key(self, configuration: C) -> str | None:
         """Return what must be equal where networks train as a pack; None where none may train so.

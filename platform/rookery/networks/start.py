@@ -1,9 +1,8 @@
 """Networks that start from the weights of another: which tensors can, which parts stay as they are."""
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
-from rookery.networks.family import Family
 from rookery_ensembles.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,22 +13,29 @@ _NAMED = 24
 
 
 def fresh_tensors(
-    family: Family[Any], configuration: Any, n_bands: int, n_outputs: int, *, bands: bool, outputs: bool
+    build: Callable[[int, int], "nn.Module"], n_bands: int, n_outputs: int, *, bands: bool, outputs: bool
 ) -> frozenset[str]:
     """Return the tensors that depend on what is other; see :meth:`rookery.networks.family.Family.fresh_for`.
 
     They are found by building the network for one band, or one output, more; nothing is allocated.
+
+    Parameters
+    ----------
+    build
+        Makes the network for a number of bands and one of outputs.
     """
-    from rookery.networks.cost import blueprint
+    import torch
+
     from rookery.networks.precision import LastLinear
 
-    network = blueprint(family, configuration, n_bands, n_outputs)
+    with torch.device("meta"):
+        network = build(n_bands, n_outputs)
+        shapes = ((bands, (n_bands + 1, n_outputs)), (outputs, (n_bands, n_outputs + 1)))
+        larger = [build(*shape).state_dict() for other, shape in shapes if other]
     own = {name: value.shape for name, value in network.state_dict().items()}
-    found: set[str] = set()
-    for other, shape in ((bands, (n_bands + 1, n_outputs)), (outputs, (n_bands, n_outputs + 1))):
-        if other:
-            larger = blueprint(family, configuration, *shape).state_dict()
-            found |= {name for name in own if name not in larger or larger[name].shape != own[name]}
+    found = {
+        name for name in own for others in larger if name not in others or others[name].shape != own[name]
+    }
     if outputs:
         heads = [name for name, module in network.named_modules() if isinstance(module, LastLinear)]
         found |= {name for name in own if _within(name, heads)}
