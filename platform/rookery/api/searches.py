@@ -299,9 +299,15 @@ def dashboard(
     announce
         Called with the page's address once the server listens.
     """
-    from rookery.campaigns.remote import local_campaign
     from rookery.dashboard import serve
     from rookery.search.storage.remote_folder import is_url, local_study
 
-    folders = [(local_campaign(str(path)) if is_url(path) else None) or local_study(path) for path in paths]
+    def local(path: PathLike) -> Path:
+        if not is_url(path):
+            return Path(path)
+        from rookery.campaigns.remote import local_campaign  # not above: it needs more than the pages do
+
+        return local_campaign(str(path)) or local_study(path)
+
+    folders = [local(path) for path in paths]
     serve(folders, host=host, port=port, token=token or os.environ.get(TOKEN), announce=announce)

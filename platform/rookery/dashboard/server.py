@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rookery.dashboard.guard import SHORTEST, Guard, is_address, is_loopback
-from rookery.dashboard.optuna_pages import OptunaPages
 from rookery.dashboard.sources import check_roots
 from rookery.extras import missing
 from rookery_ensembles.errors import fail
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from rookery.dashboard.optuna_pages import OptunaPages
 
 logger = logging.getLogger(__name__)
 _THREADS = 8
@@ -147,6 +148,7 @@ def make_server(
     roots = check_roots(paths)
     try:
         from rookery.dashboard.app import make_app
+        from rookery.dashboard.optuna_pages import OptunaPages
         from rookery.dashboard.viewer import Viewer
     except ImportError as error:
         raise missing("rookery dashboard", "dashboard", error.name or "dash") from error
@@ -200,7 +202,7 @@ def serve(
             logger.info("dashboard of %s stopped", ", ".join(map(str, paths)))
 
 
-def _only_looking(pages: "WSGIApplication", optuna: OptunaPages) -> "WSGIApplication":
+def _only_looking(pages: "WSGIApplication", optuna: "OptunaPages") -> "WSGIApplication":
     """Refuse every request that would change a study, such as deleting it."""
 
     def guarded(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
