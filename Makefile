@@ -13,7 +13,7 @@ help:                     ## Show this list
 demo: $(VENV)/.runtime    ## Search, train and combine networks on small simulated surveys (some minutes)
 	$(BIN)/rookery demo demo
 
-test: $(VENV)/.dev lint   ## Static checks and all quick tests (about 4 minutes)
+test: $(VENV)/.dev lint   ## Static checks and all quick tests (about 3 minutes)
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
 
 # Ray's waits ignore the signal that a test took too long: only the end of the process ends them.

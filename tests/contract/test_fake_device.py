@@ -58,6 +58,7 @@ def trained(job: TrainingJob, device: torch.device, fault: Any = None) -> tuple[
     return network, spy
 
 
+@pytest.mark.slow
 def test_the_fake_device_trains_the_weights_that_the_cpu_does(
     make_job: MakeJob, device: torch.device
 ) -> None:

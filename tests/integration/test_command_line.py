@@ -136,6 +136,7 @@ def own_survey(tiny_survey, tmp_path):
     return shutil.copytree(tiny_survey.path, tmp_path / "survey")
 
 
+@pytest.mark.slow
 def test_a_split_without_validation_is_refused_before_anything_starts(own_survey, tmp_path):
     succeed("split", own_survey, "unvalidated", "--train-fraction", "0.5", "--validation-fraction", "0")
     study = tmp_path / "study"
@@ -146,6 +147,7 @@ def test_a_split_without_validation_is_refused_before_anything_starts(own_survey
     assert not study.exists()
 
 
+@pytest.mark.slow
 def test_training_on_one_class_only_is_one_error(tiny_survey, own_survey, tmp_path):
     objects = tiny_survey.objects
     ids = objects["object_id"][objects["type"] != "Ia"].head(40)

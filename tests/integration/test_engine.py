@@ -11,7 +11,7 @@ from rookery.compute.session import ray_session as session
 from rookery.search.engine import run_trials
 from rookery.search.trial_queue import LiveTrial, Queue
 
-pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.xdist_group("ray")]
 
 
 class Errands(Queue[LiveTrial]):
@@ -46,7 +46,6 @@ class Errands(Queue[LiveTrial]):
         return not (self._left or self._live)
 
 
-@pytest.mark.slow
 def test_trials_shorter_than_the_start_of_a_worker_use_every_place(ray_session, tmp_path, monkeypatch):
     def errand(config):
         import os

@@ -13,7 +13,7 @@ from rookery.search.costs import trial_costs
 from rookery.search.study import open_study
 from rookery_ensembles import InputError, read_predictions
 
-pytestmark = [pytest.mark.ray, pytest.mark.xdist_group("ray")]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.xdist_group("ray")]
 
 TINY = {
     "epochs": 2,
@@ -75,7 +75,6 @@ def test_members_hold_history_and_out_of_sample_predictions(study, survey):
     assert list((study / "running").iterdir()) == []
 
 
-@pytest.mark.slow
 def test_continuing_adds_trials_and_repeats_none(survey, ray_session, tmp_path):
     search(survey, tmp_path / "study", trials=1)
     before = trials(tmp_path / "study")
@@ -96,7 +95,6 @@ def test_a_study_with_all_its_trials_starts_nothing(study, survey):
     assert result.counts.complete == 3
 
 
-@pytest.mark.slow
 def test_a_search_for_the_ensemble_ends_with_its_device_time_and_goes_on(survey, ray_session, tmp_path):
     path = tmp_path / "study"
     options = {"search_for": "ensemble", "split": "folds", "concurrent": 1}
@@ -111,7 +109,6 @@ def test_a_search_for_the_ensemble_ends_with_its_device_time_and_goes_on(survey,
     assert all(GAIN in trial.user_attrs for trial in complete[1:])
 
 
-@pytest.mark.slow
 def test_a_failing_trial_records_its_error_and_stops_nothing(survey, ray_session, tmp_path):
     # Three halvings of 176 / 44 = 4 columns cannot be: the configuration of each such trial is refused.
     space = tmp_path / "space.yaml"
@@ -133,7 +130,6 @@ def test_a_failing_trial_records_its_error_and_stops_nothing(survey, ray_session
     assert "halves time 3 times" in failed.user_attrs["error"]
 
 
-@pytest.mark.slow
 def test_a_pruned_trial_keeps_its_intermediate_values(survey, ray_session, tmp_path):
     # The smallest accuracy is sought, so that networks which learn lose to the first, which cannot.
     space = tmp_path / "space.yaml"
@@ -152,7 +148,6 @@ def test_a_pruned_trial_keeps_its_intermediate_values(survey, ray_session, tmp_p
     assert not (tmp_path / "study" / "members" / f"{pruned[0].number:04d}").exists()
 
 
-@pytest.mark.slow
 def test_folds_give_each_development_object_one_out_of_fold_prediction(survey, ray_session, tmp_path):
     search(survey, tmp_path / "study", split="folds", trials=1)
     candidates = study_candidates(open_study(tmp_path / "study"))
@@ -163,7 +158,6 @@ def test_folds_give_each_development_object_one_out_of_fold_prediction(survey, r
     assert [m.weight for m in ensemble.bundle.members] == pytest.approx([1 / 3] * 3)
 
 
-@pytest.mark.slow
 def test_from_members_to_a_report(study, survey, tmp_path):
     ensemble = api.ensemble(study, out=tmp_path / "bundle")
     predictions = api.predict(tmp_path / "bundle", survey.path, tmp_path / "all.parquet")
@@ -200,7 +194,6 @@ def test_more_trials_at_once_than_fit_are_refused(survey, ray_session, tmp_path)
         search(survey, tmp_path / "study", concurrent=5)
 
 
-@pytest.mark.slow
 def test_a_worker_group_trains_the_same_network_as_an_actor(survey, ray_session, tmp_path):
     search(survey, tmp_path / "actor", trials=1, execution="actor")
     result = search(survey, tmp_path / "train", trials=1, execution="train")
@@ -210,7 +203,6 @@ def test_a_worker_group_trains_the_same_network_as_an_actor(survey, ray_session,
     assert sorted(trials(tmp_path / "train")[0].intermediate_values) == [1, 2]
 
 
-@pytest.mark.slow
 def test_a_pruned_trial_in_a_worker_group_frees_its_place(survey, ray_session, tmp_path):
     space = tmp_path / "space.yaml"
     space.write_text(
@@ -227,7 +219,6 @@ def test_a_pruned_trial_in_a_worker_group_frees_its_place(survey, ray_session, t
     assert result.counts.failed == 0
 
 
-@pytest.mark.slow
 def test_trials_that_train_as_packs_end_as_others_do(survey, ray_session, tmp_path):
     result = search(
         survey, tmp_path / "packs", trials=5, execution="pack", pack=3, pruner="median", concurrent=1

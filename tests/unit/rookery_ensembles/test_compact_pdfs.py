@@ -49,6 +49,7 @@ def predictions(n: int = 60, bins: int = 40, form: str | None = None) -> Predict
 @pytest.mark.parametrize(
     ("form", "bins"), [("quantiles", 90), ("quantiles", 180), ("bins", 180), ("basis", 90)]
 )
+@pytest.mark.slow
 def test_scores_change_by_less_than_a_hundredth(form: str, bins: int) -> None:
     edges = np.linspace(0, 0.4, bins + 1)
     pdf, z = mixtures(4000, bins, edges)

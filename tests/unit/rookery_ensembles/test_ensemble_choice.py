@@ -91,6 +91,7 @@ def test_the_best_member_is_the_one_of_least_log_loss(holdout) -> None:
     assert choice.scores["best_member"]["log_loss"] == pytest.approx(loss(best), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_choice_does_not_depend_on_the_candidates_order(holdout) -> None:
     assert choose(holdout[::-1]) == choose(holdout)
 
@@ -101,6 +102,7 @@ def test_one_candidate_is_chosen_whole(holdout) -> None:
     assert choice.scores["best_member"] == choice.scores["average"] == choice.scores["selected"]
 
 
+@pytest.mark.slow
 def test_folds_divide_their_configurations_weight_evenly(holdout) -> None:
     whole, folded = choose(holdout), choose(in_folds(holdout, 4))
     assert folded.losses == pytest.approx(whole.losses)

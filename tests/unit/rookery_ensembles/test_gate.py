@@ -120,6 +120,7 @@ def test_a_bundle_keeps_the_gate(make_member, tmp_path: Path) -> None:
         )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_with_folds_every_object_is_gated_and_calibrated_by_what_did_not_see_it() -> None:
     members, known = candidates(folds=3)
     made = choose(members, by="gate", covariates=known, calibration="local")

@@ -33,6 +33,7 @@ def thirds(pdf: np.ndarray, z: np.ndarray, known: Covariates, level: float) -> n
     return np.array([inside[part].mean() for part in np.array_split(order, 3)])
 
 
+@pytest.mark.slow
 def test_coverage_holds_in_each_third_of_the_magnitudes() -> None:
     pdf, z, known = galaxies(12_000, 0)
     fitted = {

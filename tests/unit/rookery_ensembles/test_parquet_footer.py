@@ -34,6 +34,7 @@ def test_chunks_are_those_that_arrow_tells_of(file: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_of_a_footer_ends_no_process(file: Path) -> None:
     content = file.read_bytes()
     footer = int.from_bytes(content[-8:-4], "little")

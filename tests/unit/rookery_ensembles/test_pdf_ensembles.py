@@ -77,6 +77,7 @@ def test_redshift_pdfs_are_chosen_by_the_likelihood_of_their_bins(choice) -> Non
     assert {"bias", "sigma_mad", "crps", "coverage_68"} < set(choice.scores["average"])
 
 
+@pytest.mark.slow
 def test_random_starts_are_averaged_and_share_the_weight_of_their_fold(candidates) -> None:
     choice = choose(candidates, bags=0)
     starts = [candidate for candidate in candidates if candidate.group == "c0"]
@@ -110,6 +111,7 @@ def test_the_choice_and_out_of_fold_do_not_depend_on_the_candidates_order(candid
     np.testing.assert_array_equal(out_of_fold(candidates[::-1], choice).values, honest.values)
 
 
+@pytest.mark.slow
 def test_a_redshift_outside_of_the_bins_counts_in_the_scores_alone(candidates) -> None:
     def moved(candidate: CandidateMember) -> CandidateMember:
         truth = np.where(candidate.validation.object_id == "g0000", 0.9, candidate.validation.truth)

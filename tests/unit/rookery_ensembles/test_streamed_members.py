@@ -79,6 +79,7 @@ def folded(tmp_path: Path) -> tuple[list[CandidateMember], list[CandidateMember]
 
 
 @pytest.mark.parametrize("by", ["greedy", "crps", "auto", "mean"])
+@pytest.mark.slow
 def test_an_ensemble_of_files_is_that_of_their_values(folded, from_files: None, by: str) -> None:
     memory, files = folded
     expected, found = choose(memory, by=by), choose(files, by=by)

@@ -82,6 +82,7 @@ def test_a_giant_is_refused_before_it_is_trained(make_job, tmp_path, monkeypatch
         train_member(make_job(), tmp_path / "0000", tmp_path / "checkpoint", lambda *_: None)
 
 
+@pytest.mark.slow
 def test_weights_are_compared_before_a_network_is_allocated(foreign):
     """A configuration of 370 million parameters beside weights of a few kB: in 200 MB beyond the imports."""
     alter(foreign, autoencoder=True, band_filters=8192, features=8192, days_per_column=8)

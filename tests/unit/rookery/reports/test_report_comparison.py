@@ -93,6 +93,7 @@ def test_every_metric_that_is_computed_is_named_and_explained() -> None:
     assert all(METRICS[key].meaning.endswith(".") for key in Classes.compared)
 
 
+@pytest.mark.slow
 def test_comparison_page_overlays_all_methods(survey: Survey, tmp_path: Path) -> None:
     methods = [assessment(survey, "member", 3.0), assessment(survey, "ensemble", 1.0)]
     page = write_comparison(tmp_path / "report", methods, title="Demo", notes=["Look <here>"])

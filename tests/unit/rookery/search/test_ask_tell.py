@@ -606,6 +606,7 @@ def replay(
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "nsgaii"])
 @pytest.mark.parametrize("pruner", ["none", "percentile"])
+@pytest.mark.slow
 def test_a_deterministic_study_does_not_depend_on_who_is_faster(
     make_study: MakeStudy, sampler: str, pruner: str
 ) -> None:

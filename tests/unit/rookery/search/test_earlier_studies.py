@@ -251,6 +251,7 @@ def search(warm_start: WarmStart | None, seed: int, n: int) -> float:
     return study.best_value
 
 
+@pytest.mark.slow
 def test_search_finds_more_after_a_like_study_and_little_less_after_an_opposite_one() -> None:
     """The sampler alone, without the configurations that are tried first; means over 8 seeds."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)

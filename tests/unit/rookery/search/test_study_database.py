@@ -228,6 +228,7 @@ os._exit(0)
 
 
 @pytest.mark.parametrize("limit", [0, 60_000])
+@pytest.mark.slow
 def test_a_file_size_limit_while_it_is_made_is_one_error_and_the_same_call_goes_on(
     folder: Path, limit: int
 ) -> None:

@@ -89,6 +89,7 @@ def test_full_disk_is_not_waited_for(
     assert len(made) == 2, "the file of epochs, which a training can do without, and the checkpoint"
 
 
+@pytest.mark.slow
 def test_driver_writes_again_when_the_database_comes_back(tmp_path: Path) -> None:
     storage = open_database(make_url(f"sqlite:///{tmp_path}/study.db"))
     study = optuna.create_study(storage=storage)

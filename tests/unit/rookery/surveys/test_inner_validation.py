@@ -87,6 +87,7 @@ def chance_correlations(make_job: MakeJob, **rule: Any) -> NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("rule", [{"inner_validation": 0.1}, {"keep": "last"}], ids=str)
+@pytest.mark.slow
 def test_out_of_fold_predictions_of_what_cannot_be_known_do_not_correlate_with_the_truth(
     make_job: MakeJob, rule: dict[str, Any]
 ) -> None:

@@ -213,6 +213,7 @@ def test_a_missing_extra_is_explained_at_use_and_not_before(tmp_path):
     assert "pip install 'rookery-astro[simulate]'" in done.stdout
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_of_the_network(tmp_path):
     code = (
         "import sys\n"

@@ -101,6 +101,7 @@ ALL_MODULES = {
 @pytest.mark.parametrize(
     ("epoch", "modules"), [(1, {"autoencoder": True}), (2, {}), (2, ALL_MODULES), (5, {})]
 )
+@pytest.mark.slow
 def test_training_interrupted_and_resumed_equals_training_undisturbed_bit_for_bit(
     make_job: MakeJob, tmp_path: Path, epoch: int, modules: dict[str, Any]
 ) -> None:
@@ -140,6 +141,7 @@ class NoticedAfter:
 
 @pytest.mark.parametrize("steps", [0, 3])
 @pytest.mark.parametrize("modules", [{}, ALL_MODULES], ids=["plain", "all modules"])
+@pytest.mark.slow
 def test_training_told_to_end_within_an_epoch_goes_on_bit_for_bit(
     make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int, modules: dict[str, Any]
 ) -> None:
