@@ -28,12 +28,14 @@ def test_only_what_dead_actors_had_reserved_becomes_free(ray_session):
         return [table[name]["state"] for name in (left, kept, mine.id.hex())]
 
     try:
-        assert free_abandoned_places() == []
-        ray_session.kill(dead)
+        found = free_abandoned_places()
+        assert (found.freed, set(found.kept)) == ([], {left, kept})
         with abandoned_places_freed():
+            ray_session.kill(dead)
             wait_for(lambda: states() == ["REMOVED", "CREATED", "CREATED"], 60)
-        assert free_abandoned_places() == []
+            ray_session.kill(alive)  # its end comes only as the context ends
+        assert states() == ["REMOVED", "REMOVED", "CREATED"]
+        found = free_abandoned_places()
+        assert (found.freed, found.kept) == ([], [])
     finally:
         remove_placement_group(mine)
-        ray_session.kill(alive)
-    wait_for(lambda: free_abandoned_places() == [kept], 60)

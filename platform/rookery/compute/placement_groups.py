@@ -7,17 +7,24 @@ stopped worker group would keep its place, and a search would wait for ever once
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 logger = logging.getLogger(__name__)
 SECONDS = 2.0
 """How often is looked for reservations of the dead."""
+LAST_SECONDS = 20.0
+"""So long is waited at the end for actors that are still dying."""
 
 
 @contextmanager
 def abandoned_places_freed() -> Iterator[None]:
-    """Free, while the context lasts, what dead actors of this driver had reserved."""
+    """Free, while the context lasts and at its end, what dead actors of this driver had reserved.
+
+    Whatever actors of this driver reserve must be theirs for the time of the context alone.
+    """
     ended = threading.Event()
     watch = threading.Thread(target=_watch, args=(ended,), name="abandoned-places", daemon=True)
     watch.start()
@@ -31,30 +38,51 @@ def abandoned_places_freed() -> Iterator[None]:
 def _watch(ended: threading.Event) -> None:
     from ray.exceptions import RayError
 
-    while not ended.wait(SECONDS):
+    last: float | None = None
+    while True:
+        if ended.wait(SECONDS if last is None else 0) and last is None:
+            last = time.monotonic() + LAST_SECONDS
         try:
-            free_abandoned_places()
+            kept = free_abandoned_places().kept
         except (RayError, RuntimeError) as error:  # what ails Ray itself is the watchdog's to tell
             logger.warning("Ray was not asked for the reservations of dead actors (%s)", error)
+            kept = []
+        if last is not None:
+            if not kept or time.monotonic() > last:
+                return
+            time.sleep(0.1)
 
 
-def free_abandoned_places() -> list[str]:
-    """Remove the placement groups that dead actors of this driver's job made; returns their ids."""
+@dataclass(frozen=True)
+class Reserved:
+    """Ids of the placement groups that actors of this driver's job had made."""
+
+    freed: list[str]
+    """Of dead actors."""
+    kept: list[str]
+    """Of actors that live."""
+
+
+def free_abandoned_places() -> Reserved:
+    """Remove the placement groups that dead actors of this driver's job made."""
     import ray
     from ray._private.state import state
     from ray.core.generated.gcs_pb2 import PlacementGroupTableData
     from ray.util.placement_group import PlacementGroup, remove_placement_group
 
     job = ray.get_runtime_context().get_job_id()
-    freed = []
+    found = Reserved([], [])
     for stored in state._connect_and_get_accessor().get_placement_group_table():
         group = PlacementGroupTableData.FromString(stored)
         mine = group.creator_job_id.hex() == job and not group.is_detached
         # A driver's own groups have no actor that could be dead.
-        abandoned = (
-            mine and ray.ActorID(group.creator_actor_id) != ray.ActorID.nil() and group.creator_actor_dead
-        )
-        if abandoned and group.state != PlacementGroupTableData.REMOVED:
+        by_actor = mine and ray.ActorID(group.creator_actor_id) != ray.ActorID.nil()
+        if not by_actor or group.state == PlacementGroupTableData.REMOVED:
+            continue
+        name = group.placement_group_id.hex()
+        if group.creator_actor_dead:
             remove_placement_group(PlacementGroup(ray.PlacementGroupID(group.placement_group_id)))
-            freed.append(group.placement_group_id.hex())
-    return freed
+            found.freed.append(name)
+        else:
+            found.kept.append(name)
+    return found
