@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 from rookery.api._types import BINARY, BINS, PathLike
 from rookery.api.baselines import baseline
 from rookery.api.clusters import cluster, doctor, jobs, submit
+from rookery.api.evaluation import compare, evaluate
 from rookery.api.extending import new_family
 from rookery.api.fleet import report, status
 from rookery.api.foreign import apply, combine
 from rookery.api.overviews import families, show, spaces
-from rookery.api.predictions import compare, ensemble, evaluate, export, predict
+from rookery.api.predictions import ensemble, export, predict
 from rookery.api.searches import campaign, dashboard, pareto, search
 from rookery.api.speed import bench
 from rookery.api.surveys import merge, simulate_galaxies, simulate_supernovae, split

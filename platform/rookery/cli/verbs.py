@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from rookery import api
-from rookery.cli import say, submit
+from rookery.cli import say, say_surveys, submit
 from rookery.cli.build import Group, Verb
 from rookery.cli.say_status import shown, status
 from rookery.demo import demo
@@ -16,12 +16,12 @@ _FOLLOW = {"follow": "Show what it prints, until it ends."}
 def _ingest() -> Mapping[str, Verb]:
     from rookery.surveys.readers import all_readers
 
-    return {name: Verb(reader, say.ingested) for name, reader in all_readers().items()}
+    return {name: Verb(reader, say_surveys.ingested) for name, reader in all_readers().items()}
 
 
 VERBS: dict[str, Verb | Group] = {
-    "split": Verb(api.split, say.split),
-    "merge": Verb(api.merge, say.merged),
+    "split": Verb(api.split, say_surveys.split),
+    "merge": Verb(api.merge, say_surveys.merged),
     "search": Verb(api.search, say.search),
     "ensemble": Verb(api.ensemble, say.ensemble, _JSON),
     "predict": Verb(api.predict, say.predict),
@@ -47,8 +47,8 @@ VERBS: dict[str, Verb | Group] = {
     "simulate": Group(
         "Simulate a survey.",
         lambda: {
-            "supernovae": Verb(api.simulate_supernovae, say.simulated),
-            "galaxies": Verb(api.simulate_galaxies, say.simulated),
+            "supernovae": Verb(api.simulate_supernovae, say_surveys.simulated),
+            "galaxies": Verb(api.simulate_galaxies, say_surveys.simulated),
         },
     ),
     "new": Group(

@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family
 from rookery.training.alone import AloneNetwork, Stepped
 from rookery.training.data import TrainingData
+from rookery.training.epoch_sums import Losses, Sums
 from rookery.training.job import TrainingJob
 from rookery.training.pack import Pack
 from rookery.training.progress import Keep, Metrics, Partial, Progress, Report, State
@@ -117,56 +118,6 @@ def train_pack(
 
 
 @dataclass
-class _Losses:
-    """Losses of steps that nobody has looked at yet: to look is to wait for the device."""
-
-    steps: list[tuple[list[Trainee], list[int], Tensor]] = field(default_factory=list)
-    """Networks, their steps in their epochs (from 0), and losses (K,)."""
-
-    def check(self) -> None:
-        """Tell the networks that have a loss which is not finite."""
-        if not self.steps:
-            return
-        values = iter(torch.cat([losses for *_, losses in self.steps]).cpu().tolist())
-        for trainees, numbers, _ in self.steps:
-            for trainee, step in zip(trainees, numbers, strict=True):
-                loss = next(values)
-                if trainee.error is None and not math.isfinite(loss):
-                    place = f"in epoch {trainee.progress.epoch + 1}, step {step + 1}"
-                    trainee.error = DivergedError(f"{trainee.job.member}: loss is {loss} {place}")
-        self.steps = []
-
-
-class _Sums:
-    """Sums of loss terms over the objects of an epoch, of each network."""
-
-    def __init__(self, done: Sequence[State], device: torch.device) -> None:
-        self._each = [{name: value.to(device) for name, value in one.items()} for one in done]
-        self._all: State | None = {}
-        if done[0] and all(one.keys() == done[0].keys() for one in done):
-            self._all = {name: torch.stack([one[name] for one in self._each]) for name in done[0]}
-
-    def add(self, places: Sequence[int], totals: State) -> None:
-        """Add those of a step (K,)."""
-        if self._all is not None and len(places) == len(self._each):
-            held = self._all
-            self._all = {n: held[n] + total if n in held else total for n, total in totals.items()}
-            return
-        self._each, self._all = self.each(), None
-        for name, total in totals.items():
-            for place, value in zip(places, total.unbind(), strict=True):
-                one = self._each[place]
-                one[name] = one[name] + value if name in one else value
-
-    def each(self) -> list[State]:
-        """Return the sums of each network."""
-        if not self._all:
-            return self._each
-        columns = {name: values.unbind() for name, values in self._all.items()}
-        return [{n: values[place] for n, values in columns.items()} for place in range(len(self._each))]
-
-
-@dataclass
 class _Loop:
     """Trains networks, an epoch of each at a time."""
 
@@ -181,7 +132,7 @@ class _Loop:
         self.kept = time.monotonic()
         self.device = self.live[0].data.target_n.device
         self.meter = EnergyMeter(self.device, self.part)
-        self.losses = _Losses()
+        self.losses = Losses()
         for place, trainee in enumerate(self.live):
             self.team.check(trainee.batch_size, len(trainee.data.rows["train"]))
             if trainee.progress.network:
@@ -247,7 +198,7 @@ class _Loop:
         """Train each for one epoch, or for the rest of it, and validate."""
         start = time.perf_counter()
         epochs = [trainee.next_epoch(2 * self.team.size) for trainee in self.live]
-        sums = _Sums([epoch.done.sums for epoch in epochs], self.device)
+        sums = Sums([epoch.done.sums for epoch in epochs], self.device)
         last = max(len(epoch.sizes) - epoch.done.step for epoch in epochs)
         self.losses.steps = []
         for tick, (places, rows, key) in _ticks(epochs):

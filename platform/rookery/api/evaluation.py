@@ -1,0 +1,186 @@
+"""How good predictions are: judged by the truth, and compared with others."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rookery.api._types import PathLike, Seed
+
+if TYPE_CHECKING:
+    from rookery_ensembles import Predictions
+    from rookery_ensembles.paired import Comparison
+
+
+def evaluate(
+    predictions: PathLike,
+    survey: PathLike,
+    *,
+    report: PathLike,
+    against: Sequence[PathLike] = (),
+    split: str | None = None,
+    role: str | None = None,
+    positive: str = "Ia",
+    by: Sequence[str] = (),
+    bins: Mapping[str, int | Sequence[float]] | None = None,
+    partial: Sequence[PathLike] = (),
+    bundle: PathLike | None = None,
+    days: Sequence[float] = (),
+    since: Literal["detection", "peak"] = "detection",
+    truth: Literal["agree", "survey"] = "agree",
+    replicates: int = 300,
+    seed: Seed = 0,
+    device: str | None = None,
+) -> dict[str, float]:
+    """Judge class probabilities or redshift PDFs: metrics with intervals, in bins; an HTML report.
+
+    See :func:`rookery.reports.evaluate` for class probabilities, and
+    :func:`rookery.reports.evaluate_redshifts` for redshift PDFs: the file says which it holds.
+
+    Parameters
+    ----------
+    predictions
+        Prediction file (Parquet).
+    survey
+        Survey store that knows the truth.
+    report
+        Folder of the report.
+    against
+        Another method's redshift PDFs, to stand beside; repeatable.
+    split
+        Judge only objects of this split.
+    role
+        Role to judge within the split; test by default.
+    positive
+        Class whose recall at fixed precision is reported.
+    by
+        A further number of objects to bin by, like host_photo_z; repeatable.
+    bins
+        NAME=8 (quantile bins) or NAME=0,0.2,0.4 (edges); repeatable.
+    partial
+        Prediction file of `predict --days`; repeatable.
+    bundle
+        The ensemble that predicted, to classify partial light curves: the same objects as they were known
+        on each of `days`; the report shows the metrics against days.
+    days
+        With `bundle`: days to judge it on, like 0,2,5,10,20,50.
+    since
+        What days count from.
+    truth
+        Where the file's own truth is not the survey's: refuse, or judge by the survey's.
+    replicates
+        Bootstrap replicates; 0 for no intervals.
+    seed
+        Seed of everything random.
+    device
+        Torch device; by default a GPU where there is one.
+    """
+    from rookery.reports import evaluate as judge
+    from rookery.reports import evaluate_redshifts
+    from rookery.reports.assess.classes import Assessment
+    from rookery_ensembles.errors import fail
+    from rookery_ensembles.predictions import read_info
+    from rookery_ensembles.schema import Predictions as Made
+
+    if (bundle is None) != (not days):
+        raise fail(predictions, "a curve against days needs both a bundle and days, but only one was given")
+    common: dict[str, Any] = {
+        "split": split, "role": role, "by": by, "bins": bins, "truth": truth, "replicates": replicates,
+        "seed": seed,
+    }  # fmt: skip
+    if read_info(predictions).target.has_pdfs:
+        if partial or bundle is not None or days:
+            raise fail(predictions, "holds redshift PDFs, which have no partial light curves, bundle or days")
+        return evaluate_redshifts(predictions, survey, report, against=against, **common)
+    if against:
+        rule = "other predictions are compared of redshift PDFs only, but these are class probabilities"
+        raise fail(predictions, rule)
+
+    def partials(assessment: Assessment) -> list[PathLike | Made]:
+        if bundle is None:
+            return list(partial)
+        from rookery.inference import predict_partial
+
+        made = predict_partial(
+            bundle,
+            assessment.survey,
+            days,
+            since=since,
+            rows=assessment.row,
+            device=device,
+            allow_missing_bands=True,  # the predictions to judge are of the same survey
+        )
+        return [*partial, *made]
+
+    return judge(predictions, survey, report, positive=positive, partial=partials, **common)
+
+
+def compare(
+    first: PathLike,
+    second: PathLike,
+    *,
+    survey: PathLike | None = None,
+    split: str | None = None,
+    role: str | None = None,
+    positive: str = "Ia",
+    replicates: int = 1000,
+    seed: Seed = 0,
+    device: str | None = None,
+    out: PathLike | None = None,
+) -> "Comparison":
+    """Compare two predictions of the same objects: paired differences of every metric, with intervals.
+
+    See :func:`rookery_ensembles.paired.compare_predictions`.
+
+    Parameters
+    ----------
+    first
+        Prediction file (Parquet), or an ensemble bundle that predicts the survey.
+    second
+        The same of what it is compared with.
+    survey
+        Survey store that knows the truth; by default the files' own counts.
+    split
+        Compare only on objects of this split of the survey.
+    role
+        Role to compare on within the split; test by default.
+    positive
+        Class whose recall at fixed precision is judged.
+    replicates
+        Bootstrap draws of the objects, the same ones for both; 0 for no intervals.
+    seed
+        Seed of these draws.
+    device
+        Torch device of bundles; by default a GPU where there is one.
+    out
+        JSON file to write.
+    """
+    import json
+
+    from rookery.reports.assess.paired import compare_on
+    from rookery_ensembles.errors import fail
+    from rookery_ensembles.files import write_text
+
+    if survey is None and (split is not None or role is not None):
+        raise fail(first, "a split or role needs the survey that it is of")
+    given = [_predictions(path, survey, device) for path in (first, second)]
+    options = {"positive": positive, "replicates": replicates, "seed": seed}
+    found = compare_on(given[0], given[1], survey, split=split, role=role, **options)
+    if out is not None:
+        write_text(Path(out), json.dumps(found.to_json(), indent=2) + "\n")
+    return found
+
+
+def _predictions(path: PathLike, survey: PathLike | None, device: str | None) -> "PathLike | Predictions":
+    """Return a prediction file, or what a bundle predicts for a survey."""
+    from tempfile import TemporaryDirectory
+
+    from rookery_ensembles.errors import fail
+
+    if not (Path(path) / "ensemble.yaml").is_file():
+        return path
+    if survey is None:
+        raise fail(path, "a bundle needs a survey to predict: name it with --survey")
+    from rookery.inference import predict_survey
+
+    with TemporaryDirectory() as folder:
+        return predict_survey(path, survey, Path(folder) / "predictions.parquet", device=device)
