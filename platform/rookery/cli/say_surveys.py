@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
+from rookery.cli.say import Given
+
 if TYPE_CHECKING:
     from rookery.surveys import IngestReport, Survey
-
-Given = Mapping[str, Any]
 
 
 def split(_: Path, given: Given) -> None:

@@ -36,21 +36,22 @@ def abandoned_places_freed() -> Iterator[None]:
 
 
 def _watch(ended: threading.Event) -> None:
+    while not ended.wait(SECONDS):
+        _free()
+    last = time.monotonic() + LAST_SECONDS
+    while _free() and time.monotonic() < last:
+        time.sleep(0.1)
+
+
+def _free() -> list[str]:
+    """Free what the dead had reserved; return what the living keep, or nothing where Ray does not answer."""
     from ray.exceptions import RayError
 
-    last: float | None = None
-    while True:
-        if ended.wait(SECONDS if last is None else 0) and last is None:
-            last = time.monotonic() + LAST_SECONDS
-        try:
-            kept = free_abandoned_places().kept
-        except (RayError, RuntimeError) as error:  # what ails Ray itself is the watchdog's to tell
-            logger.warning("Ray was not asked for the reservations of dead actors (%s)", error)
-            kept = []
-        if last is not None:
-            if not kept or time.monotonic() > last:
-                return
-            time.sleep(0.1)
+    try:
+        return free_abandoned_places().kept
+    except (RayError, RuntimeError) as error:  # what ails Ray itself is the watchdog's to tell
+        logger.warning("Ray was not asked for the reservations of dead actors (%s)", error)
+        return []
 
 
 @dataclass(frozen=True)
