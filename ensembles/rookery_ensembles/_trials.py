@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery_ensembles.calibrations import Covariates
+from rookery_ensembles.covariates import some
 from rookery_ensembles.pools import find_pool
 from rookery_ensembles.probabilities import LOG_FLOOR, check_sample_weight
 from rookery_ensembles.recipe import PLAIN, Recipe
@@ -21,7 +23,7 @@ class Trials:
 
     Parameters
     ----------
-    target, values_m, truth_n, weight_n, sharpen, seed
+    target, values_m, truth_n, weight_n, covariates, sharpen, seed
         As in `rookery_ensembles.auto.find_recipe`.
     n_folds
         Groups of the objects; each is judged by fits to the others.
@@ -34,12 +36,14 @@ class Trials:
         truth_n: NDArray[Any],
         weight_n: FloatArray | None,
         *,
+        covariates: Covariates | None = None,
         sharpen: bool,
         seed: int = 0,
         n_folds: int = 5,
     ) -> None:
         self.target, self.values_m, self.sharpen, self.n_folds = target, values_m, sharpen, n_folds
         self.index_n = target.index(truth_n)
+        self.covariates = covariates
         self.weight_n = None if weight_n is None else check_sample_weight(weight_n, len(truth_n))
         cell_n = cells(len(truth_n), seed)
         self.fold_n = cell_n % n_folds
@@ -48,6 +52,7 @@ class Trials:
             self.weight_n,
             cell_n,
             gram_of_cells(target, values_m, truth_n, self.weight_n, cell_n),
+            covariates,
         )
         self._weights: dict[tuple[str, int | None], FloatArray] = {}
         self._equal: dict[str, FloatArray] = {}
@@ -56,12 +61,12 @@ class Trials:
         self.plain = self.pooled(PLAIN, None)
         self.plain_loss = self.loss(PLAIN)
 
-    def gain(self, recipe: Recipe, outer: int | None) -> tuple[float, float]:
-        """Return the mean gain over the plain average on all folds but `outer`, and its standard error.
+    def gain(self, recipe: Recipe, outer: int | None, over: Recipe = PLAIN) -> tuple[float, float]:
+        """Return the mean gain over another recipe on all folds but `outer`, and its standard error.
 
         Each object is judged by a fit to all folds but its own.
         """
-        gain_n = self.plain_loss - self.loss(recipe)
+        gain_n = self.loss(over) - self.loss(recipe)
         if outer is not None:
             gain_n = np.where(self.fold_n == outer, np.nan, gain_n)
         return self.mean_and_error(gain_n)
@@ -95,21 +100,27 @@ class Trials:
         judged = self.fold_n == fold
         weight = None if self.weight_n is None else self.weight_n[~judged]
         calibration = recipe.fit_calibration(
-            self.target, values[~judged], self.index_n[~judged], weight, sharpen=self.sharpen
-        )
+            self.target, values[~judged], self.index_n[~judged], weight,
+            sharpen=self.sharpen, covariates=some(self.covariates, ~judged),
+        )  # fmt: skip
         found = np.full(len(values), np.nan)
-        calibrated = self.target.calibrate(calibration, values[judged])
+        calibrated = self.target.calibrate(calibration, values[judged], some(self.covariates, judged))
         found[judged] = self.target.likelihood(calibrated, self.index_n[judged])
         return found
 
     def weights(self, name: str, fold: int | None) -> FloatArray:
-        """Return (M,) weights by the objects of all folds but one."""
+        """Return weights by the objects of all folds but one: (M,), or of a gate (N, M) of each object."""
         if (name, fold) not in self._weights:
             evidence = self.evidence
             if fold is not None:
                 cell = np.arange(evidence.cell.max() + 1)
                 evidence = evidence.chosen(cell[cell % self.n_folds == fold], without=True)
-            self._weights[name, fold] = find_weights(name).fit(evidence).weights_m
+            found = find_weights(name).fit(evidence)
+            weights = found.weights_m
+            if found.gate is not None and self.covariates is not None:
+                names = [str(number) for number in range(len(weights))]
+                weights = found.gate.weights(names, weights, self.covariates)
+            self._weights[name, fold] = weights
         return self._weights[name, fold]
 
     def pooled(self, recipe: Recipe, fold: int | None) -> FloatArray:

@@ -5,8 +5,8 @@ only; their scores come from fits that have seen the fold. What this flatters is
 reports its gain where there is none (`null_gain`).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from rookery_ensembles._trials import Trials
 from rookery_ensembles.blas import one_blas_thread
-from rookery_ensembles.calibrations import methods
+from rookery_ensembles.calibrations import Covariates, methods
+from rookery_ensembles.errors import fail
 from rookery_ensembles.pools import POOLS
 from rookery_ensembles.recipe import PLAIN, Recipe
 from rookery_ensembles.shown import short_repr
@@ -67,7 +68,8 @@ class AutoReport:
     """What the same procedure reports where there is nothing to be gained: with truths that are drawn
     anew from the plain average itself. Zero within its error, or the report is not to be trusted."""
     alternatives: tuple[Alternative, ...]
-    """All that were compared, the best first. That of the first flatters: it is the best of many."""
+    """All that were compared: first the one that was taken, or would have been had it gained more, then the
+    others, the best first. The gain of the first flatters: it is the best of many."""
     n_objects: int
     """Objects that took part."""
 
@@ -97,6 +99,7 @@ def find_recipe(
     truth_n: NDArray[Any],
     weight_n: FloatArray | None = None,
     *,
+    covariates: Covariates | None = None,
     sharpen: bool = True,
     honest: bool = True,
     seed: int = 0,
@@ -104,12 +107,13 @@ def find_recipe(
     """Find the pool, weights and calibration of the best log score.
 
     The objects are divided into five folds. A recipe is fitted to four and judged on the fifth, in turn.
-    First all weights are tried in the linear pool, then the other pools with equal weights and the best of
-    them with the best weights, then all calibrations after the plain average, and those that serve it best
-    after the best of these. The best is taken where it gains more than `ERRORS` standard errors over the
-    plain average. The choice is made five times more, each time without looking at the objects of one fold,
-    and what it chose, fitted to the other folds, is judged on that fold: the gain that is reported. Where
-    this is negative, the plain average is served all the same.
+    First all weights are tried in the linear pool, of which those that depend on covariates must gain more
+    than `ERRORS` standard errors over the best of the others; then the other pools with equal weights and the
+    best of them with the best weights; then all calibrations after the plain average, and those that serve it
+    best after the best of these and after weights that depend on covariates. The best is taken where it
+    gains more than `ERRORS` standard errors over the plain average. The choice is made five times more, each
+    time without looking at the objects of one fold, and what it chose, fitted to the other folds, is judged
+    on that fold: the gain that is reported. Where this is negative, the plain average is served all the same.
 
     Parameters
     ----------
@@ -121,6 +125,8 @@ def find_recipe(
         (N,) true classes or redshifts, all known and in a bin.
     weight_n
         (N,) what each object counts; 1 by default.
+    covariates
+        Of the N objects, for weights and calibrations that depend on them.
     sharpen
         Whether the ensemble may be more certain than the linear pool; see `choose`.
     honest
@@ -131,42 +137,43 @@ def find_recipe(
     Raises
     ------
     InputError
-        When values, truth or weights break their rules.
+        When values, truth, weights or covariates break their rules.
     """
     nan = float("nan")
     rng = np.random.default_rng([seed, _STREAM])
     n, m = len(truth_n), len(values_mnk)
+    if covariates is not None and len(covariates) != n:
+        rule = f"there must be one row for each of {n} objects"
+        raise fail("covariates", f"{rule}, but found {len(covariates)}")
     some = chosen_objects(n, m * target.n_columns, seed)
     if len(some) < LEAST_OBJECTS:
         why = f"{n} objects are too few to tell whether anything is better than the plain average"
         return AutoReport(PLAIN, why, nan, nan, nan, nan, (), n)
     parts = [np.asarray(values[some]) for values in values_mnk]
     weight = None if weight_n is None else weight_n[some]
+    known = None if covariates is None or not covariates.names else covariates.take(some)
+
+    def trials(truth: NDArray[Any]) -> Trials:
+        return Trials(target, parts, truth, weight, covariates=known, sharpen=sharpen, seed=seed)
+
     with one_blas_thread():
-        return _find(target, parts, truth_n[some], weight, rng, sharpen=sharpen, honest=honest, seed=seed)
+        return _find(trials, truth_n[some], rng, honest=honest)
 
 
 def _find(
-    target: Target,
-    values_m: Sequence[NDArray[Any]],
+    trials_of: Callable[[NDArray[Any]], Trials],
     truth_n: NDArray[Any],
-    weight_n: FloatArray | None,
     rng: np.random.Generator,
     *,
-    sharpen: bool,
     honest: bool,
-    seed: int,
 ) -> AutoReport:
-    trials = Trials(target, values_m, truth_n, weight_n, sharpen=sharpen, seed=seed)
+    trials = trials_of(truth_n)
     recipe, alternatives = select(trials)
     gain = error = null_gain = null_error = float("nan")
-    reason = _reason(recipe, alternatives)
+    reason = _reason(trials, recipe, alternatives)
     if honest:
         gain, error = honest_gain(trials)
-        drawn = drawn_truth(target, trials.plain, rng)
-        null_gain, null_error = honest_gain(
-            Trials(target, values_m, drawn, weight_n, sharpen=sharpen, seed=seed)
-        )
+        null_gain, null_error = honest_gain(trials_of(drawn_truth(trials.target, trials.plain, rng)))
         if recipe != PLAIN and not gain > 0:
             reason = f"{recipe} was chosen, but judged on other objects it does not beat the plain average"
             recipe = PLAIN
@@ -203,25 +210,43 @@ def select(trials: Trials, outer: int | None = None) -> tuple[Recipe, tuple[Alte
         return max(tried.values(), key=lambda each: each.gain).recipe
 
     several = len(trials.values_m) > 1
-    for name in [w.name for w in WEIGHTS.values() if not w.local] if several else ("equal",):
+    for name in _weights(local=False) if several else ("equal",):
         attempt(Recipe(weights=name))
-    fitted = best().weights
+    flat = best()
+    aside: list[Alternative] = []
+    for gate in _gates(trials):
+        attempt(gate)
+        gain, error = trials.gain(gate, outer, over=flat)
+        if not gain > ERRORS * error:
+            aside.append(tried.pop(gate))
     pools = [p for p in POOLS.values() if several and p.takes(trials.target) and trials.sharpen]
     for pool in pools:
         attempt(Recipe(pool.name))
     pools.sort(key=lambda pool: -tried[Recipe(pool.name)].gain)
     for pool in pools[:MOST_POOLS]:
-        attempt(Recipe(pool.name, fitted))
-    top = best()
+        attempt(Recipe(pool.name, flat.weights))
+    tops = dict.fromkeys([best(), *(gate for gate in _gates(trials) if gate in tried)])
     able = [name for name, m in methods(trials.target.kind).items() if trials.sharpen or m.softens]
     for name in able:
         attempt(Recipe(calibration=name))
     able.sort(key=lambda name: -tried[Recipe(calibration=name)].gain)
     for name in [name for name in able if name != "none"][:MOST_CALIBRATIONS]:
-        attempt(Recipe(top.pool, top.weights, name))
-    ordered = tuple(sorted(tried.values(), key=lambda each: -each.gain))
-    first = ordered[0]
+        for top in tops:
+            attempt(replace(top, calibration=name))
+    first = tried.pop(best())
+    ordered = (first, *sorted([*tried.values(), *aside], key=lambda each: -each.gain))
     return (first.recipe if first.gain > ERRORS * first.error else PLAIN), ordered
+
+
+def _weights(*, local: bool) -> list[str]:
+    return [way.name for way in WEIGHTS.values() if way.local == local]
+
+
+def _gates(trials: Trials) -> list[Recipe]:
+    """Return the recipes whose weights depend on covariates, where any are known of several members."""
+    if trials.covariates is None or len(trials.values_m) < 2:
+        return []
+    return [Recipe(weights=name) for name in _weights(local=True)]
 
 
 def honest_gain(trials: Trials) -> tuple[float, float]:
@@ -244,11 +269,21 @@ def drawn_truth(target: Target, values_nk: FloatArray, rng: np.random.Generator)
     return np.asarray(np.asarray(target.edges)[k] + rng.uniform(size=len(k)) * widths[k])
 
 
-def _reason(recipe: Recipe, alternatives: tuple[Alternative, ...]) -> str:
+def _reason(trials: Trials, recipe: Recipe, alternatives: tuple[Alternative, ...]) -> str:
     first = alternatives[0]
     if first.recipe == PLAIN:
         return "nothing has a better log score than the plain average"
     told = f"{first.recipe} gains {first.gain:.4f} +- {first.error:.4f} nats over the plain average"
     if recipe == PLAIN:
         return f"nothing beats the plain average beyond {ERRORS:g} standard errors; the best, {told}"
-    return f"{told}, the most of {len(alternatives)} ways"
+    told = f"{told}, the most of {len(alternatives)} ways"
+    gate = Recipe(weights=recipe.weights)
+    if trials.covariates is None or gate not in _gates(trials):
+        return told
+    others = {Recipe(weights=name) for name in _weights(local=False)}
+    flat = next(each.recipe for each in alternatives if each.recipe in others)
+    gain, error = trials.gain(gate, None, over=flat)
+    names = ", ".join(trials.covariates.names)
+    return (
+        f"{told}; weights that depend on {names} gain {gain:.4f} +- {error:.4f} over {flat.weights} weights"
+    )

@@ -170,7 +170,8 @@ def choose(
     calibration
         The calibration instead of the recipe's own: one of the target's `calibrations`.
     covariates
-        What is known of the objects, for ``gate`` and for local calibrations.
+        What is known of the objects, for ``gate``, for local calibrations, and for ``auto``, which tries
+        both where they are given.
     groups
         A covariate of the objects, whose thirds have conformal limits of their own (Mondrian): coverage holds
         in each of them.

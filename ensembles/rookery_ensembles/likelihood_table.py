@@ -74,8 +74,11 @@ class LikelihoodTable:
         part = chosen_objects(len(rows), table.values.shape[0] * table.target.n_columns)
         truth = np.asarray(table.truth)[rows[part]]
         weight = None if weight is None else weight[part]
+        known = some(table.covariates, rows[part])
         values = table.gather(rows[part])
-        return find_recipe(table.target, values, truth, weight, sharpen=sharpen, honest=honest)
+        return find_recipe(
+            table.target, values, truth, weight, covariates=known, sharpen=sharpen, honest=honest
+        )
 
     def weigh(self, recipe: Recipe, chosen: NDArray[np.bool_] | None = None, *, bags: int) -> FittedWeights:
         """Return a recipe's weights of the configurations by the chosen of the n objects.

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rookery_ensembles.gate import Gate, softmax_weights
 from rookery_ensembles.probabilities import LOG_FLOOR
@@ -14,6 +15,8 @@ from rookery_ensembles.weights.evidence import Evidence, FloatArray
 PRIORS = (3.0, 30.0, 300.0)
 """Pulls toward the weights for all, in objects, of which cross-validation chooses one."""
 _PARTS, _STEPS, _MOST = 3, 60, 20_000
+MOST_MEMBERS = 24
+"""So many members, those of the greatest weights, have slopes; the others share what is left as before."""
 LEAST_OBJECTS = 60
 
 
@@ -48,14 +51,30 @@ def _fit_gate(evidence: Evidence, weights_m: FloatArray) -> Gate | None:
     knots = knots_of(covariates.values[known])
     features = rank_polynomials(covariates.values[known], knots)
     table = np.maximum(evidence.likelihood_mn[np.ix_(active, known)].T.astype(np.float64), LOG_FLOOR)
-    base = weights_m[active]
+    heaviest = np.argsort(-weights_m[active], kind="stable")
+    own, rest = heaviest[:MOST_MEMBERS], heaviest[MOST_MEMBERS:]
+    base, table = _rest_as_one(weights_m[active], table, own, rest)
     prior = _best_prior(table, features, base, mass[known])
     if prior is None:
         return None
     slopes = np.zeros((features.shape[1], len(weights_m)))
-    slopes[:, active] = _slopes(table, features, base, mass[known], prior)
+    found = _slopes(table, features, base, mass[known], prior)
+    if rest.size:  # a softmax does not change where the same is taken from all slopes
+        found = found[:, :-1] - found[:, -1:]
+    slopes[:, active[own]] = found
     rows = {str(number): tuple(row) for number, row in enumerate(slopes.T.tolist())}
     return Gate(covariates.names, knots, rows)
+
+
+def _rest_as_one(
+    weights_m: FloatArray, table_nm: FloatArray, own: NDArray[np.intp], rest: NDArray[np.intp]
+) -> tuple[FloatArray, FloatArray]:
+    """Return weights and likelihoods of some members, and after them of the pool of the rest, if any."""
+    if not rest.size:
+        return weights_m[own], table_nm[:, own]
+    together = weights_m[rest].sum()
+    pooled = table_nm[:, rest] @ (weights_m[rest] / together)
+    return np.append(weights_m[own], together), np.column_stack([table_nm[:, own], pooled])
 
 
 def _best_prior(

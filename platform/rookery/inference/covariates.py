@@ -40,7 +40,8 @@ def object_covariates(
 ) -> ObjectCovariates | None:
     """Return the covariates of a study's objects; None where its ensemble looks at none.
 
-    A local calibration can do with the PDFs' own mean redshift where the survey has none of the usual ones.
+    A local calibration can do with the PDFs' own mean redshift where the survey has none of the usual ones,
+    and an ensemble that is to be found looks at those that there are.
 
     Parameters
     ----------
@@ -57,17 +58,18 @@ def object_covariates(
         When covariates are named that nothing looks at, or the survey is not at hand, lacks one of them, or
         has none of the usual ones though weights depend on them.
     """
+    found = recipe is None  # `auto` tries what looks at covariates
     gated = recipe is not None and WEIGHTS[recipe.weights].local
     local = calibration is not None and methods(study.document.target.kind)[calibration].local
-    if not gated and not local:
+    if not (found or gated or local):
         if names:
-            rule = "are for weights or a calibration that look at them (`--by gate`, `--calibration local`)"
+            rule = "are for what looks at them (`--by auto`, `--by gate`, `--calibration local`)"
             raise fail("covariates", f"{rule}, but {', '.join(names)} were given without")
         return None
     wanted = tuple(dict.fromkeys(names)) or (() if survey is None else usual_covariates(survey))
+    if not wanted and not gated and (found or survey is not None):
+        return None
     if survey is not None and not wanted:
-        if not gated:
-            return None
         rule = "has none of the covariates that weights usually look at"
         raise fail(
             survey.path, f"{rule}; name some with --covariates, of {', '.join(_able(survey)) or '(none)'}"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rookery_ensembles import Classes, RedshiftBins, Target
+from rookery_ensembles import Classes, Covariates, InputError, RedshiftBins, Target
 from rookery_ensembles._trials import Trials
 from rookery_ensembles.auto import AutoReport, drawn_truth, find_recipe, honest_gain
 from rookery_ensembles.pools import find_pool
@@ -127,6 +127,56 @@ def test_on_shuffled_truth_it_reports_what_it_really_gains_there(make) -> None:
     real = served(report, seen, new)
     assert abs(report.gain - real) < 4 * report.error + 0.01
     assert abs(report.null_gain) <= 3 * report.null_error + 1e-9
+
+
+def bright_and_faint(n: int, seed: int) -> tuple[Sample, Covariates, Covariates]:
+    """One member is right of bright galaxies, one of faint ones; magnitudes, and what has no part in it."""
+    rng = np.random.default_rng([seed, 77])
+    magnitude, z = rng.uniform(18, 24, n), rng.uniform(0.3, 0.7, n)
+    noises = [np.where((magnitude > 21) == faint, 0.03, 0.12) for faint in (True, False)]
+    pdfs = [gaussian_pdf(z + s * rng.normal(size=n), np.full(n, 0.06), BINS.edges) for s in noises]
+    noise = Covariates(("weather",), rng.uniform(size=(n, 1)))
+    return (BINS, np.array(pdfs), z), Covariates(("mag_r",), magnitude[:, None]), noise
+
+
+def test_members_that_are_right_of_other_galaxies_have_weights_by_magnitude_and_the_reason_says_so() -> None:
+    seen, magnitude, noise = bright_and_faint(300, 0)
+    report = find_recipe(*seen, covariates=magnitude, honest=False)
+    assert report.recipe.weights == "gate"
+    assert "weights that depend on mag_r gain" in report.reason
+    assert report.alternatives[0].gain > 0.1
+    blind = find_recipe(*seen, covariates=noise, honest=False)
+    assert blind.recipe.weights != "gate"
+    assert "gate" in {each.recipe.weights for each in blind.alternatives}  # it was tried
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_with_covariates_gains_are_honest_and_noise_is_not_looked_at() -> None:
+    seen, magnitude, _ = bright_and_faint(500, 1)
+    report = find_recipe(*seen, covariates=magnitude)
+    assert report.recipe.weights == "gate"
+    assert report.gain > 5 * report.error
+    assert abs(report.null_gain) <= 3 * report.null_error + 1e-9
+    gated = 0
+    for seed in range(3):
+        target, values, _ = measured(300, seed, (1.0, 1.5, 2.0))
+        truth = drawn_truth(
+            target,
+            find_pool("linear", target).combine(target, values),
+            np.random.default_rng([seed, 1]),
+        )
+        noise = Covariates(("weather", "moon"), np.random.default_rng([seed, 2]).normal(size=(300, 2)))
+        blind = find_recipe(target, values, truth, covariates=noise)
+        gated += blind.recipe.weights == "gate"
+        assert abs(blind.gain) <= 3 * blind.error + 1e-9
+    assert gated == 0
+
+
+def test_covariates_of_other_objects_are_refused() -> None:
+    seen, magnitude, _ = bright_and_faint(60, 0)
+    with pytest.raises(InputError, match="covariates: there must be one row for each of 60 objects"):
+        find_recipe(*seen, covariates=magnitude.take(slice(5)))
 
 
 def test_few_objects_are_averaged_and_the_reason_is_told() -> None:

@@ -23,6 +23,8 @@ from rookery_ensembles.covariates import ObjectCovariates
 from rookery_ensembles.gate import Gate
 from rookery_ensembles.pools import find_pool
 from rookery_ensembles.redshift_pdf import gaussian_pdf
+from rookery_ensembles.weights import Evidence, find_weights
+from rookery_ensembles.weights.em import EMWeights
 
 TARGET = RedshiftBins.equal(0.0, 1.0, 50)
 N = 1200
@@ -69,6 +71,34 @@ def test_on_unseen_objects_it_beats_weights_that_are_the_same_for_all() -> None:
     assert weights[0, 0] > 0.75
     assert weights[1, 1] > 0.75
     assert "mag_r" in str(gated.gate)
+
+
+@pytest.mark.slow
+def test_auto_finds_the_gate_and_serves_it_from_the_same_covariates() -> None:
+    members, known = candidates(n=250)
+    made = choose(members, by="auto", covariates=known)
+    assert made.gate is not None
+    assert made.report.gain > 3 * made.report.error
+    pdfs, z, magnitude = galaxies(3000, 1)
+    new = Covariates(("mag_r",), magnitude[:, None])
+    values = made.calibrate(made.pool([pdfs[int(m.id[1])] for m in made.members], new), new)
+    plain = find_pool("linear", TARGET).combine(TARGET, pdfs)
+    assert loss(plain, z) - loss(values, z) == pytest.approx(made.report.gain, abs=4 * made.report.error)
+
+
+def test_of_many_members_only_the_heaviest_have_slopes(monkeypatch) -> None:
+    pdfs, z, magnitude = galaxies(400, 0)
+    index, known = TARGET.index(z), Covariates(("mag_r",), magnitude[:, None])
+    several = [pdfs[0], pdfs[1], (2 * pdfs[0] + pdfs[2]) / 3, (2 * pdfs[1] + pdfs[2]) / 3]
+    evidence = Evidence(np.array([TARGET.likelihood(pdf, index) for pdf in several]), covariates=known)
+    monkeypatch.setattr("rookery_ensembles.weights.gate.MOST_MEMBERS", 2)
+    monkeypatch.setattr(EMWeights, "_fit", lambda self, evidence, brief=False: np.array([4.0, 3.0, 2.0, 1.0]))
+    found = find_weights("gate").fit(evidence, shrink=False)
+    names = [str(number) for number in range(4)]
+    weights = found.gate.weights(names, found.weights_m, known)
+    assert [any(found.gate.slopes[name]) for name in names] == [True, True, False, False]
+    np.testing.assert_allclose(weights[:, 2], 2 * weights[:, 3])  # the others keep their ratio
+    assert evidence.loss(weights) < evidence.loss(found.weights_m) - 0.05
 
 
 def test_where_nothing_depends_on_the_covariate_there_is_no_gate_or_a_slight_one() -> None:

@@ -77,6 +77,7 @@ def test_a_studys_gate_and_local_calibration_get_the_surveys_covariates(
     assert made.choice.recipe.calibration == "local"
     known = made.choice.known(survey.objects["object_id"].to_numpy()[:3])
     np.testing.assert_allclose(known.values[:, 0], survey.objects["mag_r"].to_numpy()[:3])
+    assert build_ensemble(study, tmp_path / "found", by="auto").choice.covariates.values.names == ("mag_r",)
     named = build_ensemble(study, tmp_path / "named", by="gate", covariates=["size", "mag_g"])
     assert named.choice.covariates.values.names == ("size", "mag_g")
     found = predict_survey(tmp_path / "bundle", survey.path, tmp_path / "out.parquet")
