@@ -77,6 +77,10 @@ class Classes:
         """Return (N,) classes of a survey's types, None where unknown; InputError for one that fits none."""
         return np.array([*self.names, None], dtype=object)[class_of_types(types, self.names, where)]
 
+    def unknown_truth(self, n: int) -> NDArray[Any]:
+        """Return (n,) truths of which none is known."""
+        return np.full(n, None, dtype=object)
+
     def check_truth(self, truth_n: NDArray[Any], where: str) -> NDArray[Any] | None:
         """Return truths as predictions hold them, None where none is known; InputError for no class."""
         index = self.index(truth_n, f"{where}, `truth`")

@@ -109,8 +109,7 @@ class KnownTruth:
             rule = f"{'all' if self.complete else 'some'} objects must be in {self.where}"
             found = f"but {int((~inside).sum()):,} of {n:,} are not, the first being {first!r}"
             raise fail(where, f"{rule}, {found}")
-        unknown: NDArray[Any] = np.array([np.nan if target.has_pdfs else None], dtype=target.truth_dtype)
-        truth_n = np.concatenate([truth_t.astype(target.truth_dtype), unknown])[rows]
+        truth_n = np.concatenate([truth_t.astype(target.truth_dtype), target.unknown_truth(1)])[rows]
         known = _known(truth_n)
         if predictions.truth is not None:
             self._check(predictions, truth_n, known & _known(predictions.truth), where)

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from rookery_ensembles._documents import Fields
-from rookery_ensembles.errors import fail
+from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import sha256, write_text
 from rookery_ensembles.plain_text import parse_json
 from rookery_ensembles.schema import PredictionInfo, Predictions
@@ -30,6 +30,8 @@ from rookery_ensembles.shown import short_repr
 
 MANIFEST = "_predictions.json"
 """Of a finished folder: its partitions in order, and what they say about themselves."""
+UNFINISHED = ".unfinished"
+"""A folder that is being made, or whose maker died, has this behind its name."""
 _VERSION = 1
 _KEYS = ("format_version", "objects", "out_of_domain", "made_by", "info", "partitions")
 
@@ -73,10 +75,8 @@ def join(parts: Iterable[Predictions], info: PredictionInfo, n: int) -> Predicti
         values[at : at + len(part.values)] = part.values
         at += len(part.values)
         others.append(replace(part, values=values[:0]))
-    unknown = np.nan if target.has_pdfs else None
     truths = [
-        np.full(len(part.object_id), unknown, target.truth_dtype) if part.truth is None else part.truth
-        for part in others
+        target.unknown_truth(len(part.object_id)) if part.truth is None else part.truth for part in others
     ]
     flags = [part.out_of_domain for part in others if part.out_of_domain is not None]
     return Predictions(
@@ -112,6 +112,15 @@ def write_manifest(
     write_text(folder / MANIFEST, json.dumps(document, indent=1) + "\n")
 
 
+def absent(path: Path) -> InputError:
+    """Return the error for predictions that are not there; it says where they are being made."""
+    rule = "there must be predictions of this name, but there are none"
+    begun = path.with_name(f"{path.name}{UNFINISHED}")
+    if path.name and begun.is_dir():
+        rule += f" yet: {begun.name} is unfinished, and the same `rookery predict` goes on with it"
+    return fail(path, rule)
+
+
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file of predictions; of a folder that of its partitions' digests in order."""
     if not path.is_dir():
@@ -131,6 +140,8 @@ def open_partitions(path: str | Path) -> Partitions:
     """
     path = Path(path)
     file = path / MANIFEST
+    if not path.exists():
+        raise absent(path)
     if not file.is_file():
         rule = f"is no finished folder of predictions: it has no {MANIFEST}"
         raise fail(path, f"{rule}; of an unfinished one, the same `rookery predict` goes on")

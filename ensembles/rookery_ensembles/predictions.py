@@ -1,7 +1,8 @@
 """Files of predictions: Parquet, one row per object, where both packages meet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from rookery_ensembles.bounds import open_parquet
 from rookery_ensembles.compact import packed, unpacked_values, value_column
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_file, check_name
-from rookery_ensembles.partitions import MANIFEST, Partitions, join, open_partitions
+from rookery_ensembles.partitions import MANIFEST, Partitions, absent, join, open_partitions
 from rookery_ensembles.schema import (
     ROLES,
     PredictionInfo,
@@ -38,6 +39,7 @@ __all__ = [
     "read_partition",
     "read_predictions",
     "stack_members",
+    "write_parts",
     "write_predictions",
 ]
 
@@ -116,11 +118,53 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
         When the predictions break a rule of the schema, the name does not end in ``.parquet``, or the
         file cannot be written.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     check_predictions_path(path)
-    checked = check_predictions(predictions, str(path))
+    table = _table(predictions, str(path))
+    with atomic_file(path) as partial:
+        pq.write_table(table, partial, **_how(predictions.info))
+
+
+def write_parts(parts: Iterable[Predictions], info: PredictionInfo, path: str | Path) -> tuple[str, ...]:
+    """Write predictions that come in parts into one file, a row group each; return the columns beside.
+
+    Parameters
+    ----------
+    info
+        What the file says about itself, in place of what the parts do.
+
+    Raises
+    ------
+    InputError
+        As `write_predictions` does, or when parts differ in the columns beside their predictions.
+    """
+    import pyarrow.parquet as pq
+
+    check_predictions_path(path)
+    writer, names = None, tuple[str, ...]()
+    with atomic_file(path) as partial:
+        try:
+            for part in parts:
+                table = _table(replace(part, info=info), str(path))
+                if writer is None:
+                    names = tuple(part.columns)
+                    writer = pq.ParquetWriter(partial, table.schema, **_how(info))
+                if table.schema != writer.schema:
+                    rule = f"all parts must have the columns {', '.join(writer.schema.names)}"
+                    raise fail(path, f"{rule}, but one has {', '.join(table.schema.names)}")
+                writer.write_table(table)
+        finally:
+            if writer is not None:
+                writer.close()
+    return names
+
+
+def _table(predictions: Predictions, where: str) -> "pa.Table":
+    """Return predictions as a file holds them; raises InputError where they break a rule of the schema."""
+    import pyarrow as pa
+
+    checked = check_predictions(predictions, where)
     info, n = checked.info, len(checked.object_id)
     target = info.target
     truth = [None] * n if checked.truth is None else checked.truth
@@ -133,17 +177,19 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
     if checked.out_of_domain is not None:
         columns[_FLAG] = pa.array(checked.out_of_domain)
     columns |= {name: pa.array(values) for name, values in checked.columns.items()}
-    table = pa.table(columns).replace_schema_metadata({_METADATA_KEY: info.to_json()})
-    with atomic_file(path) as partial:
-        pq.write_table(
-            table,
-            partial,
-            compression="zstd",
-            use_dictionary=["truth"],
-            # Sorting the floats' bytes by significance: smaller files, and three times faster to read.
-            column_encoding={f"{held.name}.list.element": "BYTE_STREAM_SPLIT"} if not info.compact else None,
-            write_page_checksum=True,
-        )
+    return pa.table(columns).replace_schema_metadata({_METADATA_KEY: info.to_json()})
+
+
+def _how(info: PredictionInfo) -> dict[str, Any]:
+    """Return the options of Arrow by which a file is written."""
+    held = value_column(info.target, info.compact)
+    return {
+        "compression": "zstd",
+        "use_dictionary": ["truth"],
+        # Sorting the floats' bytes by significance: smaller files, and three times faster to read.
+        "column_encoding": {f"{held.name}.list.element": "BYTE_STREAM_SPLIT"} if not info.compact else None,
+        "write_page_checksum": True,
+    }
 
 
 def read_predictions(path: str | Path) -> Predictions:
@@ -251,7 +297,7 @@ def _opened(path: str | Path, **options: Any) -> "Iterator[pq.ParquetFile]":
     import pyarrow as pa
 
     if not Path(path).is_file():
-        raise fail(path, "the file of predictions does not exist")
+        raise absent(Path(path))
     try:
         with open_parquet(path, page_checksum_verification=True, **options) as file:
             yield file

@@ -93,6 +93,10 @@ class RedshiftBins:
         """Return (N,) a survey's redshifts, NaN where unknown."""
         return np.asarray(redshift, dtype=np.float64)
 
+    def unknown_truth(self, n: int) -> NDArray[Any]:
+        """Return (n,) truths of which none is known."""
+        return np.full(n, np.nan)
+
     def check_truth(self, truth_n: NDArray[Any], where: str) -> NDArray[Any] | None:
         """Return truths as predictions hold them, None where none is known; InputError for infinity."""
         redshift = np.asarray(truth_n, dtype=np.float64)

@@ -1,7 +1,7 @@
 """Export: predictions as a table that other programs read."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.compact import check_form
 from rookery_ensembles.errors import fail
-from rookery_ensembles.exchange.qp_layout import import_h5py, storable, write_hist
-from rookery_ensembles.exchange.summary import ID, TRUTHS, Columns, summary_columns
-from rookery_ensembles.exchange.tables import find_ids, read_columns, row_of_each
+from rookery_ensembles.exchange.parts import Parts
+from rookery_ensembles.exchange.qp_layout import import_h5py
+from rookery_ensembles.exchange.summary import ID, TRUTHS, Columns
+from rookery_ensembles.exchange.table_files import WRITERS, Tables
+from rookery_ensembles.exchange.tables import RowsByName, find_ids, read_columns
 from rookery_ensembles.files import atomic_file, check_name
-from rookery_ensembles.predictions import is_predictions_path, read_predictions, write_predictions
+from rookery_ensembles.predictions import is_predictions_path, write_parts, write_predictions
 from rookery_ensembles.schema import Predictions
 from rookery_ensembles.target import Target
 
@@ -28,7 +30,7 @@ SUFFIXES = {
     "qp": (".hdf5", ".h5"),
     "compact": (".parquet",),
 }
-"""Format -> endings of its files' names; a table's format is one entry here and one in `_WRITERS`. Where
+"""Format -> endings of its files' names; a table's format is one entry here and one in `WRITERS`. Where
 two have one ending, the first is meant, unless the other is asked for."""
 COMPACT_FORM = "quantiles"
 """What ``compact`` is: the form of 64 bytes an object."""
@@ -96,7 +98,8 @@ def export(
     Parameters
     ----------
     predictions
-        A prediction file (Parquet), or what was read from one.
+        A prediction file (Parquet), a folder of them, or what was read from one. Of a folder one file at a
+        time is in memory.
     out
         The file to write; its ending tells the format: ``.csv``, ``.fits``, ``.parquet``, ``.hdf5``, ``.h5``.
         qp's parametrisation is ``hist``, and the table's columns are its ancillary ones.
@@ -120,19 +123,24 @@ def export(
         lacks an object or has it twice; nothing is written then.
     """
     check_export(out, None, to)
-    found = predictions if isinstance(predictions, Predictions) else read_predictions(predictions)
+    found = Parts.of(predictions)
     kind = check_export(out, found.info.target, to)
     if kind == "compact" and catalogue is not None:
         raise fail(out, "a prediction file holds no columns of a catalogue: export a table (.csv, .fits)")
     if kind == "compact":
-        write_predictions(replace(found, info=replace(found.info, compact=COMPACT_FORM)), out)
-        return tuple(found.columns)
-    columns = summary_columns(found)
-    if catalogue is not None:
-        columns = _joined(columns, catalogue, id_column, found)
+        return write_parts(found, replace(found.info, compact=COMPACT_FORM), out)
+    beside = None if catalogue is None else _Beside(catalogue, id_column, found.info.target)
+    names: list[str] = []
+
+    def tables() -> Tables:
+        for part, columns in found.tables():
+            whole = columns if beside is None else beside.joined(columns, part)
+            names[:] = whole
+            yield part, whole
+
     with atomic_file(out) as partial:
-        _WRITERS[kind](columns, partial, found)
-    return tuple(columns)
+        WRITERS[kind](tables(), partial, found.info, found.objects)
+    return tuple(names)
 
 
 def check_output(out: str | Path, target: Target | None = None) -> None:
@@ -160,53 +168,29 @@ def write_output(
         export(predictions, out, catalogue=catalogue, id_column=id_column)
 
 
-def _joined(
-    columns: Columns, catalogue: str | Path | Mapping[str, Any], id_column: str | None, found: Predictions
-) -> Columns:
-    """Return the columns with those of a catalogue, matched by name."""
-    where = "catalogue" if isinstance(catalogue, Mapping) else str(catalogue)
-    given = dict(catalogue) if isinstance(catalogue, Mapping) else read_columns(catalogue, id_column)
-    name, ids = find_ids(given, where, id_column)
-    rows = row_of_each(found.object_id.astype(np.str_), ids, where)
-    own_truth = TRUTHS[found.info.target.kind]
-    kept = {key: values for key, values in columns.items() if not (key == own_truth and key in given)}
-    for key, values in given.items():
-        if np.ndim(values) > 1:
-            logger.warning("%s: column %s holds several values a row and is left out", where, key)
-        elif key != name:
-            kept[f"{KEPT}{key}" if key in columns and key != own_truth else key] = np.asarray(values)[rows]
-    return {name if key == ID else key: values for key, values in kept.items()}
+class _Beside:
+    """Columns of a catalogue, matched by name."""
 
+    def __init__(
+        self, catalogue: str | Path | Mapping[str, Any], id_column: str | None, target: Target
+    ) -> None:
+        self._where = "catalogue" if isinstance(catalogue, Mapping) else str(catalogue)
+        given = dict(catalogue) if isinstance(catalogue, Mapping) else read_columns(catalogue, id_column)
+        self._name, ids = find_ids(given, self._where, id_column)
+        self._rows = RowsByName(ids, self._where)
+        for key in [key for key, values in given.items() if np.ndim(values) > 1]:
+            logger.warning("%s: column %s holds several values a row and is left out", self._where, key)
+            del given[key]
+        self._given, self._truth = given, TRUTHS[target.kind]
 
-def _write_csv(columns: Columns, path: Path, _: Predictions) -> None:
-    import pandas as pd
-
-    pd.DataFrame(columns).to_csv(path, index=False, lineterminator="\n")
-
-
-def _write_parquet(columns: Columns, path: Path, _: Predictions) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    table = pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()})
-    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
-
-
-def _write_fits(columns: Columns, path: Path, _: Predictions) -> None:
-    from astropy.table import Table
-
-    Table({name: storable(values) for name, values in columns.items()}).write(
-        path, format="fits", overwrite=True
-    )
-
-
-def _write_qp(columns: Columns, path: Path, predictions: Predictions) -> None:
-    write_hist(path, np.asarray(predictions.info.target.edges), predictions.values, columns)
-
-
-_WRITERS: dict[str, Callable[[Columns, Path, Predictions], None]] = {
-    "csv": _write_csv,
-    "fits": _write_fits,
-    "parquet": _write_parquet,
-    "qp": _write_qp,
-}
+    def joined(self, columns: Columns, part: Predictions) -> Columns:
+        """Return the columns of some predictions with those of the catalogue."""
+        rows = self._rows.of(part.object_id)
+        kept = {
+            key: values for key, values in columns.items() if not (key == self._truth and key in self._given)
+        }
+        for key, values in self._given.items():
+            if key != self._name:
+                to = f"{KEPT}{key}" if key in columns and key != self._truth else key
+                kept[to] = np.asarray(values)[rows]
+        return {self._name if key == ID else key: values for key, values in kept.items()}

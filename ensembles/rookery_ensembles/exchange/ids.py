@@ -14,17 +14,26 @@ _EXACT = 2.0**53
 """Whole numbers up to here are exact in double precision."""
 
 
-def users_ids(object_id: Sequence[str] | NDArray[Any]) -> NDArray[Any]:
+def are_numbers(names: Sequence[str]) -> bool:
+    """Return whether every name is what Python writes of a number of 64 bits: ``12``, ``-3``, not ``007``."""
+    if not all(_CANONICAL.fullmatch(name) for name in names):
+        return False
+    return all(-(2**63) <= int(name) < 2**63 for name in names)
+
+
+def users_ids(object_id: Sequence[str] | NDArray[Any], numbers: bool | None = None) -> NDArray[Any]:
     """Return (N,) names as they are written to tables: int64 where every one is a canonical whole number.
 
-    Canonical is what Python writes of a number of 64 bits: ``12`` and ``-3``, not ``007``, ``+1`` or ``1.0``.
     Then nothing is lost, and a user's own numbers come back as numbers. Else they are text.
+
+    Parameters
+    ----------
+    numbers
+        Whether they are `are_numbers`, where these are some of more names; by default they tell.
     """
     names = [str(name) for name in object_id]
-    if all(_CANONICAL.fullmatch(name) for name in names):
-        whole = [int(name) for name in names]
-        if min(whole, default=0) >= -(2**63) and max(whole, default=0) < 2**63:
-            return np.array(whole, dtype=np.int64)
+    if are_numbers(names) if numbers is None else numbers:
+        return np.array([int(name) for name in names], dtype=np.int64)
     return np.array(names, dtype=np.str_)
 
 

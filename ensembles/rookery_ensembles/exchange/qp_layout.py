@@ -35,14 +35,19 @@ def write_hist(path: Path, edges: NDArray[Any], pdf_nk: NDArray[Any], ancil: Map
     """Write densities on bins as an HDF5 file of qp's parametrisation ``hist``."""
     h5py = import_h5py(path)
     with h5py.File(path, "w", locking=False) as file:
-        meta = file.create_group("meta")
-        meta["pdf_name"] = np.array([b"hist"])
-        meta["pdf_version"] = np.array([0])
-        meta["bins"] = np.asarray(edges, dtype=np.float64)[None]
-        file.create_group("data")["pdfs"] = np.asarray(pdf_nk, dtype=np.float64)
-        extra = file.create_group("ancil")
+        pdfs, extra = start_hist(file, edges, np.shape(pdf_nk))
+        pdfs[:] = pdf_nk
         for name, values in ancil.items():
             extra[name] = storable(values)
+
+
+def start_hist(file: Any, edges: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
+    """Begin such a file; return the data set of the (N, K) densities, and the group of further columns."""
+    meta = file.create_group("meta")
+    meta["pdf_name"] = np.array([b"hist"])
+    meta["pdf_version"] = np.array([0])
+    meta["bins"] = np.asarray(edges, dtype=np.float64)[None]
+    return file.create_group("data").create_dataset("pdfs", shape, np.float64), file.create_group("ancil")
 
 
 def storable(values: Any) -> NDArray[Any]:

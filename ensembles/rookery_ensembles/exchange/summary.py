@@ -34,7 +34,9 @@ QUANTILES = {
 _BLOCK = 10_000
 
 
-def summary_columns(predictions: Predictions) -> Columns:
+def summary_columns(
+    predictions: Predictions, *, numbers: bool | None = None, with_truth: bool = False
+) -> Columns:
     """Return a table's columns, of N values each.
 
     ``object_id`` (int64 where all are canonical whole numbers, else text). Of redshift PDFs: ``z_mean``,
@@ -44,6 +46,15 @@ def summary_columns(predictions: Predictions) -> Columns:
     ``p_NAME`` for each, and ``true_class`` (None where unknown). A truth is there only where one is known.
     ``out_of_domain`` and the columns of `rookery_ensembles.beside` where the predictions tell.
 
+    Parameters
+    ----------
+    predictions
+        What is summarised.
+    numbers
+        Whether names are whole numbers, where these are some of more objects; by default they tell.
+    with_truth
+        Whether the truth has its column though none is known of these objects.
+
     Raises
     ------
     InputError
@@ -51,10 +62,12 @@ def summary_columns(predictions: Predictions) -> Columns:
     """
     checked = check_predictions(predictions, f"predictions of {predictions.info.maker}")
     target = checked.info.target
-    columns: Columns = {ID: users_ids(checked.object_id)}
+    columns: Columns = {ID: users_ids(checked.object_id, numbers)}
     columns |= _redshifts(checked) if target.has_pdfs else _classes(checked)
     if checked.truth is not None:
         columns[TRUTHS[target.kind]] = checked.truth
+    elif with_truth:
+        columns[TRUTHS[target.kind]] = target.unknown_truth(len(checked.object_id))
     if checked.out_of_domain is not None:
         columns[FLAG] = checked.out_of_domain
     return columns | {name: _told(name, values, target.names) for name, values in checked.columns.items()}

@@ -74,24 +74,37 @@ def usual_name(columns: Mapping[str, Any], names: tuple[str, ...]) -> str | None
     return next((lower[name] for name in names if name in lower), None)
 
 
-def row_of_each(wanted_n: NDArray[Any], ids: NDArray[Any], where: str) -> NDArray[np.intp]:
-    """Return (N,) the row of each wanted object.
+class RowsByName:
+    """Finds the rows of objects in a table.
+
+    Parameters
+    ----------
+    ids
+        (T,) the table's names, in the order of its rows.
+    where
+        The table, for messages.
 
     Raises
     ------
     InputError
-        When an object is absent, or a name occurs twice.
+        When a name occurs twice.
     """
-    row: dict[str, int] = {}
-    for i, name in enumerate(ids.tolist()):
-        if row.setdefault(name, i) != i:
-            rule = "every object must occur once"
-            raise fail(f"{where}, row {i}", f"{rule}, but {name!r} stands in row {row[name]} too")
-    absent = [name for name in wanted_n.tolist() if name not in row]
-    if absent:
-        rule = f"must have a row for each of {len(wanted_n):,} objects"
-        raise fail(where, f"{rule}, but {len(absent):,} are absent, the first being {absent[0]!r}")
-    return np.array([row[name] for name in wanted_n.tolist()], dtype=np.intp)
+
+    def __init__(self, ids: NDArray[Any], where: str) -> None:
+        self._where, self._row = where, dict[str, int]()
+        for i, name in enumerate(ids.tolist()):
+            if self._row.setdefault(name, i) != i:
+                rule = "every object must occur once"
+                raise fail(f"{where}, row {i}", f"{rule}, but {name!r} stands in row {self._row[name]} too")
+
+    def of(self, wanted_n: NDArray[Any]) -> NDArray[np.intp]:
+        """Return (N,) the row of each wanted object; raises InputError when one is absent."""
+        wanted = wanted_n.astype(np.str_).tolist()
+        absent = [name for name in wanted if name not in self._row]
+        if absent:
+            rule = f"must have a row for each of {len(wanted):,} objects"
+            raise fail(self._where, f"{rule}, but {len(absent):,} are absent, the first being {absent[0]!r}")
+        return np.array([self._row[name] for name in wanted], dtype=np.intp)
 
 
 def _parquet(path: Path) -> dict[str, NDArray[Any]]:

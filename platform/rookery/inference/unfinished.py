@@ -14,12 +14,11 @@ from rookery_ensembles._documents import Fields
 from rookery_ensembles._replace import flush, locked
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import check_name, sweep, write_text
-from rookery_ensembles.partitions import MANIFEST, Partitions, open_partitions
+from rookery_ensembles.partitions import MANIFEST, UNFINISHED, Partitions, open_partitions
 from rookery_ensembles.plain_text import parse_json
 from rookery_ensembles.schema import PriorCorrection
 
 PLAN, PRIORS = "_plan.json", "_priors.json"
-_SUFFIX = ".unfinished"
 
 
 def finished(out: Path, plan: Mapping[str, object]) -> Partitions | None:
@@ -83,7 +82,7 @@ def unfinished(out: Path, plan: Mapping[str, object]) -> Iterator[Unfinished]:
     InputError
         When it is of something else, or another process works in it.
     """
-    path = out.with_name(f"{out.name}{_SUFFIX}")
+    path = out.with_name(f"{out.name}{UNFINISHED}")
     check_name(path)
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -1,15 +1,20 @@
 """A folder of predictions is read like a file, or refused with one line."""
 
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.table import Table
 
 from rookery_ensembles import (
+    Classes,
     InputError,
     PredictionInfo,
     Predictions,
@@ -18,10 +23,10 @@ from rookery_ensembles import (
     read_predictions,
     write_predictions,
 )
-from rookery_ensembles.exchange import export
+from rookery_ensembles.exchange import export, parts
 from rookery_ensembles.foreign import apply, combine
 from rookery_ensembles.known_truth import KnownTruth
-from rookery_ensembles.partitions import MANIFEST, open_partitions, partition_name, write_manifest
+from rookery_ensembles.partitions import MANIFEST, Partitions, open_partitions, partition_name, write_manifest
 from rookery_ensembles.predictions import read_info
 
 N, K = 100, 12
@@ -45,7 +50,14 @@ def in_parts(whole: Predictions, folder: Path, rows: int = 30) -> Path:
     for number, start in enumerate(range(0, N, rows)):
         at = slice(start, start + rows)
         truth = None if whole.truth is None else whole.truth[at]
-        part = replace(whole, object_id=whole.object_id[at], truth=truth, values=whole.values[at])
+        part = replace(
+            whole,
+            object_id=whole.object_id[at],
+            truth=truth,
+            values=whole.values[at],
+            out_of_domain=None if whole.out_of_domain is None else whole.out_of_domain[at],
+            columns={name: values[at] for name, values in whole.columns.items()},
+        )
         write_predictions(part, folder / partition_name(number))
         sizes.append(len(part.object_id))
     write_manifest(folder, whole.info, sizes, {"rows": rows})
@@ -77,11 +89,89 @@ def test_values_are_read_across_the_ends_of_its_files(folder: Path) -> None:
     np.testing.assert_allclose(stored.values, whole.values, rtol=1e-6)
 
 
-def test_it_is_exported_as_the_file_is(folder: Path, tmp_path: Path) -> None:
+def columns_of(path: Path) -> dict[str, np.ndarray]:
+    """The columns of an exported table, whatever its format."""
+    if path.suffix == ".fits":
+        table = Table.read(path)
+        return {name: np.asarray(table[name]) for name in table.colnames}
+    if path.suffix == ".hdf5":
+        with h5py.File(path) as file:
+            found = {name: file["ancil"][name][()] for name in sorted(file["ancil"])}
+            return found | {"pdfs": file["data/pdfs"][()]}
+    frame = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    return {name: frame[name].to_numpy() for name in frame}
+
+
+def of_classes(numbered: bool) -> Predictions:
+    """Objects whose names are longer and whose truths are known in later parts alone."""
+    rng = np.random.default_rng(3)
+    target = Classes(("Ia", "II", "Ibc"))
+    ids = np.array([f"{10 ** (i // 30)}{i:03d}" for i in range(N)])
+    truth = np.array([None] * 40 + ["Ia", "Ibc"] * 30, dtype=object)
+    beside = {"flags": np.arange(N, dtype=np.int32), "conformal_set_68": np.arange(N, dtype=np.int32) % 8}
+    values = rng.dirichlet(np.ones(3), N).astype(np.float32)
+    if not numbered:
+        ids[99] = "SN 2026é"
+    return Predictions(PredictionInfo(target, bundle="b"), ids, truth, values, rng.random(N) < 0.5, beside)
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [
+        *(("redshifts", suffix) for suffix in (".csv", ".fits", ".parquet", ".hdf5")),
+        *(("numbered classes", suffix) for suffix in (".csv", ".fits", ".parquet")),
+        ("classes", ".csv"),
+        ("classes", ".fits"),
+    ],
+)
+def test_it_is_exported_as_the_file_is(kind: str, suffix: str, tmp_path: Path) -> None:
+    whole = predicted() if kind == "redshifts" else of_classes(kind.startswith("numbered"))
+    write_predictions(whole, tmp_path / "whole.parquet")
+    folder = in_parts(whole, tmp_path / "parts")
+    ids = np.random.default_rng(1).permutation(whole.object_id)
+    catalogue = {"objid": ids, "ra": np.arange(N) / 7, "note": np.array([None] * 60 + ["seen"] * 40, object)}
+    for more in ({}, {"catalogue": catalogue}):
+        made = [
+            export(given, tmp_path / f"{name}{suffix}", **more)
+            for given, name in ((folder, "a"), (tmp_path / "whole.parquet", "b"))
+        ]
+        assert made[0] == made[1]
+        one, other = (columns_of(tmp_path / f"{name}{suffix}") for name in "ab")
+        assert list(one) == list(other)
+        for name, values in other.items():
+            assert one[name].dtype == values.dtype
+            if values.dtype.kind == "f":  # a product of matrices depends on their rows in its last bit
+                np.testing.assert_allclose(one[name], values, rtol=1e-12, err_msg=name)
+            else:
+                assert one[name].astype(str).tolist() == values.astype(str).tolist()
+
+
+def test_it_is_exported_into_one_compact_file(folder: Path, tmp_path: Path) -> None:
     write_predictions(predicted(), tmp_path / "whole.parquet")
-    export(folder, tmp_path / "parts.csv")
-    export(tmp_path / "whole.parquet", tmp_path / "whole.csv")
-    assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    found = []
+    for given in (folder, tmp_path / "whole.parquet"):
+        export(given, tmp_path / "small.parquet", to="compact")
+        found.append(read_predictions(tmp_path / "small.parquet"))
+    assert found[0].info.compact == "quantiles"
+    np.testing.assert_array_equal(found[0].values, found[1].values)
+    np.testing.assert_array_equal(found[0].object_id, found[1].object_id)
+
+
+def test_no_more_than_a_part_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, alive = in_parts(predicted(), tmp_path / "parts", rows=10), []
+    read = parts.read_partition
+
+    def counted(found: Partitions, number: int) -> Predictions:
+        part = read(found, number)
+        alive.append(weakref.ref(part.values))
+        gc.collect()
+        assert sum(each() is not None for each in alive) <= 2  # the one before, and this one
+        return part
+
+    monkeypatch.setattr(parts, "read_partition", counted)
+    for name in ("a.csv", "a.fits", "a.parquet", "a.hdf5"):
+        export(folder, tmp_path / name)
+    assert len(alive) == 4 * 10
 
 
 def test_foreign_networks_may_come_in_folders(tmp_path: Path) -> None:

@@ -156,7 +156,9 @@ def test_an_infinite_redshift_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_reported_with_its_name(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"absent\.parquet: .* does not exist"):
+    with pytest.raises(
+        InputError, match=r"absent\.parquet: there must be predictions of this name, but there are none$"
+    ):
         read_predictions(tmp_path / "absent.parquet")
 
 

@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from rookery_ensembles.errors import fail
 from rookery_ensembles.exchange.found import Found
 from rookery_ensembles.exchange.readers import prediction_file
+from rookery_ensembles.partitions import absent
 
 
 class Reader(Protocol):
@@ -43,7 +44,7 @@ def read_foreign(path: str | Path) -> Found:
     if path.is_dir():
         return prediction_file.read(path)
     if not path.is_file():
-        raise fail(path, "must be a file of predictions, but does not exist")
+        raise absent(path)
     with path.open("rb") as stream:
         magic = stream.read(4096)
     for _, reader in readers():

@@ -266,6 +266,32 @@ def test_a_folder_is_shown(redshift_bundle: Bundle, galaxies: Survey, tmp_path: 
     assert (told["kind"], told["objects"], told["files"]) == ("predictions", 300, 3)
 
 
+def test_an_unfinished_folder_is_one_error_of_every_verb(
+    redshift_bundle: Bundle, galaxies: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = tmp_path / "parts"
+    with monkeypatch.context() as patch:
+        dies_at(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            api.predict(redshift_bundle.path, galaxies.path, parts, rows=100)
+    (tmp_path / "parts.unfinished").rename(tmp_path / "left")
+    for path, message in (
+        (tmp_path / "left", "left: is no finished folder of predictions: it has no _predictions.json"),
+        (parts, "parts: there must be predictions of this name, but there are none yet: parts.unfinished is"),
+    ):
+        if path == parts:
+            (tmp_path / "left").rename(tmp_path / "parts.unfinished")
+        for verb in (
+            lambda given=path: api.evaluate(given, galaxies.path, report=tmp_path / "report"),
+            lambda given=path: api.compare(given, given, survey=galaxies.path),
+            lambda given=path: api.export(given, tmp_path / "table.csv"),
+            lambda given=path: api.combine([given], truth=galaxies.path, out=tmp_path / "combined"),
+        ):
+            with pytest.raises(InputError, match=f"/{message}"):
+                verb()
+    assert {entry.name for entry in tmp_path.iterdir()} == {"parts.unfinished"}
+
+
 @pytest.mark.slow
 def test_a_folder_is_judged_like_the_file(redshift_bundle: Bundle, galaxies: Survey, tmp_path: Path) -> None:
     api.predict(redshift_bundle.path, galaxies.path, tmp_path / "whole.parquet")
