@@ -45,6 +45,7 @@ PAGES = {
     "/ensemble?at=studies%2Fredshifts%2Fensemble": "#ensemble-coverage .main-svg",
     "/objects?at=studies%2Fclasses%2Fensemble": "#object-figure .main-svg",
     "/study?at=nowhere": ".error",
+    "/cluster": ".ag-row",
 }
 """Each page, and what is there once it is drawn."""
 
@@ -187,9 +188,12 @@ def test_choices_and_filters_stand_in_the_address_and_come_back_with_it(page: An
     page.wait_for_selector("#learning-curves .main-svg")
     assert page.locator("button.dash-dropdown").first.inner_text().strip() == "fold 1"
     kept = {"state": {"filterType": "text", "type": "equals", "filter": "failed"}}
-    look(page, server, f"/study?at={quote(NASTY)}&view=networks&filter={quote(json.dumps(kept))}")
+    look(page, server, f"/study?at={quote(NASTY)}&view=networks&networks-filter={quote(json.dumps(kept))}")
     page.wait_for_selector(".state.failed")
     assert page.locator(".state.complete").count() == 0
+    page.locator("[col-id=trial] .ag-header-cell-label").click()
+    page.wait_for_url("**networks-sort=asc+trial**")
+    page.wait_for_url("**networks-filter=**")
 
 
 def test_two_networks_are_compared_and_stay_so_as_the_study_grows(page: Any, server: Any, runs: Path) -> None:

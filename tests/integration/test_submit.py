@@ -12,6 +12,7 @@ import pytest
 
 from processes import free_port
 from rookery.clusters.jobs import JobClient
+from rookery.clusters.standing import cluster_standing
 from rookery.search.study import open_study
 from rookery_ensembles.errors import InputError
 
@@ -95,6 +96,9 @@ def test_a_running_job_is_stopped_and_a_failed_one_says_why(head, tmp_path, monk
     while client.job(long).state == "PENDING":
         assert time.monotonic() < end
         time.sleep(0.3)
+    standing = cluster_standing(head)
+    assert [(node.state, node.used["CPU"][1]) for node in standing.nodes] == [("alive, head", 2.0)]
+    assert "JobSupervisor" in standing.actors.values()
     assert client.stop(long)
     assert list(client.follow(long)) is not None
     assert client.job(long).state == "STOPPED"

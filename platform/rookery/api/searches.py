@@ -279,6 +279,7 @@ def dashboard(
     host: str = "127.0.0.1",
     port: int = 8080,
     token: str | None = None,
+    address: str | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> None:
     """Serve pages of studies, campaigns and ensembles, running or finished; writes nothing.
@@ -296,6 +297,9 @@ def dashboard(
     token
         What visitors must show; by default that of ROOKERY_DASHBOARD_TOKEN, else a new one, where other
         machines can reach `host`.
+    address
+        The dashboard of a Ray cluster's head, http://HEAD:8265, whose nodes are shown; by default
+        RAY_API_SERVER_ADDRESS or this machine's. Nothing waits for it.
     announce
         Called with the page's address once the server listens.
     """
@@ -310,4 +314,5 @@ def dashboard(
         return local_campaign(str(path)) or local_study(path)
 
     folders = [local(path) for path in paths]
-    serve(folders, host=host, port=port, token=token or os.environ.get(TOKEN), announce=announce)
+    token = token or os.environ.get(TOKEN)
+    serve(folders, host=host, port=port, token=token, address=address, announce=announce)

@@ -58,6 +58,8 @@ class JobClient:
     address
         ``http://HEAD:8265``; by default RAY_API_SERVER_ADDRESS, or this machine's (as through
         ``ray dashboard cluster.yaml``, ``ssh -L`` or ``kubectl port-forward``).
+    timeout
+        Seconds to wait for each answer.
 
     Raises
     ------
@@ -65,15 +67,19 @@ class JobClient:
         When the address is none, nobody answers there, or the cluster refuses this user's token.
     """
 
-    def __init__(self, address: str | None = None) -> None:
+    def __init__(self, address: str | None = None, timeout: float = _TIMEOUT_S) -> None:
         address = address or os.environ.get("RAY_API_SERVER_ADDRESS") or DEFAULT_ADDRESS
         parts = urlsplit(address)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             rule = "must be the address of the head's dashboard, like http://HEAD:8265"
             raise InputError(f"--address {address}: {rule}")
         self.address = address.rstrip("/")
-        self._token = read_token()
-        self._request("GET", "/api/version")
+        self._token, self._timeout = read_token(), timeout
+        self.get("/api/version")
+
+    def get(self, path: str) -> Any:
+        """Return what the head answers at a path, read as JSON."""
+        return self._request("GET", path)
 
     def submit(self, command: Sequence[str], *, folder: str | None = None, python: str = "python") -> str:
         """Send `rookery COMMAND...` to the cluster; return the job's name.
@@ -152,7 +158,7 @@ class JobClient:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.address + path, data=data, headers=headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
+            with urllib.request.urlopen(request, timeout=self._timeout) as answer:
                 return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             raise self._explain(error, name) from error

@@ -5,10 +5,10 @@ from typing import Any
 
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
-from rookery.dashboard.pages import campaign, ensemble, fleet, objects, parts, study, trial
+from rookery.dashboard.pages import campaign, cluster, ensemble, fleet, objects, parts, study, trial
 from rookery.dashboard.viewer import Viewer
 
-_PAGES = (fleet, study, trial, campaign, ensemble, objects)
+_PAGES = (fleet, study, trial, campaign, ensemble, objects, cluster)
 _META = [{"name": "viewport", "content": "width=device-width, initial-scale=1"}]
 
 
@@ -30,6 +30,8 @@ def make_app(viewer: Viewer, *, optuna: bool = False) -> Dash:
         Output("remembered", "data"),
         Input({"type": "state", "name": ALL}, "value"),
         Input({"type": "grid", "name": ALL}, "filterModel"),
+        Input({"type": "grid", "name": ALL}, "columnState"),
+        State({"type": "grid", "name": ALL}, "dashGridOptions"),
         prevent_initial_call=True,
     )
     app.clientside_callback(
@@ -65,7 +67,7 @@ def make_app(viewer: Viewer, *, optuna: bool = False) -> Dash:
 
 def _frame(optuna: bool) -> html.Div:
     """Return what stands around every page."""
-    links: list[Any] = [dcc.Link("Fleet", href="/")]
+    links: list[Any] = [dcc.Link("Fleet", href="/"), dcc.Link("Machines", href=cluster.PATH)]
     if optuna:
         links.append(html.A("Optuna", href="/dashboard"))
     return html.Div(

@@ -121,7 +121,11 @@ def _listening(host: str, port: int) -> socket.socket:
 
 
 def make_server(
-    *paths: str | Path, host: str = "127.0.0.1", port: int = 8080, token: str | None = None
+    *paths: str | Path,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    token: str | None = None,
+    address: str | None = None,
 ) -> Dashboard:
     """Return a server of the dashboard, listening but not yet answering.
 
@@ -136,6 +140,9 @@ def make_server(
     token
         What a visitor must show. Where `host` can be reached from elsewhere one is made if none is given;
         see :mod:`rookery.dashboard.guard`.
+    address
+        The dashboard of a Ray cluster's head, ``http://HEAD:8265``, whose nodes are shown; by default
+        RAY_API_SERVER_ADDRESS or this machine's. Nothing waits for it.
 
     Raises
     ------
@@ -152,7 +159,7 @@ def make_server(
         from rookery.dashboard.viewer import Viewer
     except ImportError as error:
         raise missing("rookery dashboard", "dashboard", error.name or "dash") from error
-    viewer = Viewer(roots)
+    viewer = Viewer(roots, address)
     optuna = OptunaPages(viewer.fleet)
     pages = make_app(viewer, optuna=optuna.study() is not None).server
     server = Dashboard(_only_looking(pages, optuna), host, port)
@@ -172,6 +179,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8080,
     token: str | None = None,
+    address: str | None = None,
     open_browser: bool = False,
     announce: Callable[[str], None] | None = None,
 ) -> None:
@@ -179,7 +187,7 @@ def serve(
 
     Parameters
     ----------
-    paths, host, port, token
+    paths, host, port, token, address
         As :func:`make_server` takes them.
     open_browser
         Whether to open the page in the user's browser.
@@ -191,7 +199,7 @@ def serve(
     InputError
         As :func:`make_server` does.
     """
-    with make_server(*paths, host=host, port=port, token=token) as server:
+    with make_server(*paths, host=host, port=port, token=token, address=address) as server:
         if announce is not None:
             announce(server.url)
         if open_browser:

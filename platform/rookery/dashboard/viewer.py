@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rookery.dashboard.cluster import Machines, RayWatch
 from rookery.dashboard.ensembles import Ensembles
 from rookery.dashboard.fleet import Fleet
 from rookery.dashboard.networks import Cards
@@ -19,8 +20,9 @@ _KEPT = 8
 class Viewer:
     """The readers behind the pages, shared by all who look."""
 
-    def __init__(self, roots: Sequence[Path]) -> None:
+    def __init__(self, roots: Sequence[Path], ray: str | None = None) -> None:
         self.fleet = Fleet(roots)
+        self.machines = Machines(self.fleet, RayWatch(ray))
         self.ensembles = Ensembles()
         self._open: OrderedDict[tuple[str, Path], Any] = OrderedDict()
         self._lock = threading.Lock()

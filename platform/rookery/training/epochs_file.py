@@ -19,9 +19,10 @@ from pydantic import BaseModel, ValidationError
 
 SUFFIX = ".epochs.jsonl"
 RUNNING, STOPPED = "running", "stopped"
-TIME, MEMORY = "time", "memory_bytes"
-"""Keys of a line beside the columns of the history: when the epoch ended (Unix time), and the most bytes of
-the device that torch held by then in the process, where there is a device."""
+TIME, MEMORY, UTILISATION = "time", "memory_bytes", "utilisation"
+"""Keys of a line beside the columns of the history: when the epoch ended (Unix time); the most bytes of the
+device that torch held by then in the process, where there is a GPU; and in percent how busy the GPU was as
+the epoch ended, or how much of one core the process took in it."""
 _STALLED_SECONDS, _STALLED_EPOCHS = 600.0, 5.0
 
 
@@ -52,7 +53,7 @@ class Epochs:
     head: Head
     rows: Sequence[Mapping[str, float | None]]
     """One a finished epoch, by number: the columns of :class:`rookery.training.progress.Progress`'s history,
-    `time`, and `memory_bytes` where there is a device; None where a value was no finite number."""
+    `time`, `utilisation`, and on a GPU `memory_bytes`; None where a value was no finite number."""
     end: int = 0
     inode: int = field(default=0, repr=False)
     """Bytes that are read, and of which file: what `read_epochs` goes on from."""
@@ -106,6 +107,7 @@ class Epochs:
             "device": head.device,
             "host": head.host,
             MEMORY: last.get(MEMORY),
+            UTILISATION: last.get(UTILISATION),
         }
 
 

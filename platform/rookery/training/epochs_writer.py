@@ -11,7 +11,8 @@ from pathlib import Path
 
 import torch
 
-from rookery.training.epochs_file import MEMORY, TIME, Head, epochs_file, read_epochs
+from rookery.compute.utilisation import Utilisation
+from rookery.training.epochs_file import MEMORY, TIME, UTILISATION, Head, epochs_file, read_epochs
 from rookery.training.job import TrainingJob
 from rookery.training.progress import Metrics
 from rookery_ensembles.errors import InputError
@@ -39,6 +40,7 @@ class EpochsWriter:
         history: Iterable[Metrics],
     ) -> None:
         self._path, self._device, self._told = epochs_file(checkpoint), device, False
+        self._utilisation = Utilisation(device)
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         head = Head(
             member=job.member,
@@ -67,6 +69,8 @@ class EpochsWriter:
         told = {**row, TIME: round(time.time(), 3)}
         if self._device.type == "cuda":
             told[MEMORY] = torch.cuda.max_memory_allocated(self._device)
+        if (percent := self._utilisation.percent()) is not None:
+            told[UTILISATION] = round(percent, 1)
         try:
             stream = os.open(self._path, os.O_WRONLY | os.O_APPEND)
             try:

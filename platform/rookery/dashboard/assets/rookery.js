@@ -64,16 +64,22 @@ dagcomponents.RookeryProgress = function (props) {
 
 window.dash_clientside = Object.assign({}, window.dash_clientside, {
   rookery: {
-    // Choices and filters stand in the address, without a new entry in the browser's history.
-    remember: function (values, filters, ids) {
+    // Choices, filters and sorting stand in the address, without a new entry in the browser's history.
+    remember: function (values, filters, columns, options) {
       const address = new URL(window.location.href);
-      const given = window.dash_clientside.callback_context.inputs_list[0] || [];
-      given.forEach((one) => {
+      const [chosen, tables, sorted] = window.dash_clientside.callback_context.inputs_list;
+      const keep = (name, value) => (value ? address.searchParams.set(name, value) : address.searchParams.delete(name));
+      (chosen || []).forEach((one) => {
         if (one.value !== undefined && one.value !== null) address.searchParams.set(one.id.name, one.value);
       });
-      (window.dash_clientside.callback_context.inputs_list[1] || []).forEach((one) => {
-        if (one.value && Object.keys(one.value).length) address.searchParams.set("filter", JSON.stringify(one.value));
-        else if (one.value) address.searchParams.delete("filter");
+      (tables || []).forEach((one) => {
+        if (one.value) keep(one.id.name + "-filter", Object.keys(one.value).length ? JSON.stringify(one.value) : "");
+      });
+      (sorted || []).forEach((one, place) => {
+        if (!one.value) return;
+        const order = one.value.filter((column) => column.sort).sort((a, b) => a.sortIndex - b.sortIndex);
+        const words = order.map((column) => column.sort + " " + column.colId).join(",") || "none";
+        keep(one.id.name + "-sort", words === options[place].context.sort ? "" : words);
       });
       if (address.href !== window.location.href) window.history.replaceState(window.history.state, "", address.href);
       return window.dash_clientside.no_update;

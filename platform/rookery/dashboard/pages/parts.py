@@ -138,19 +138,21 @@ def grid(
     name: str, columns: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]], row_id: str,
     query: Mapping[str, str] | None = None, height: int | None = 460, **options: Any,
 ) -> dag.AgGrid:  # fmt: skip
-    """Return a table that can be sorted and filtered; its filters stand in the address."""
-    kept = (query or {}).get("filter")
+    """Return a table that can be sorted and filtered; how it is stands in the address."""
+    given = query or {}
     try:
-        filters = json.loads(kept) if kept else {}
+        filters = json.loads(given.get(f"{name}-filter") or "{}")
     except ValueError:
         filters = {}
+    usual = ",".join(f"{one['sort']} {one['field']}" for one in columns if "sort" in one) or "none"
     settings = {"suppressFieldDotNotation": True, "animateRows": False, "enableCellTextSelection": True,
-                "alwaysMultiSort": False, "tooltipShowDelay": 300, **options}  # fmt: skip
+                "alwaysMultiSort": False, "tooltipShowDelay": 300, "context": {"sort": usual},
+                **options}  # fmt: skip
     if height is None:
         settings["domLayout"] = "autoHeight"
     return dag.AgGrid(
         id={"type": "grid", "name": name},
-        columnDefs=list(columns),
+        columnDefs=_sorted(columns, given.get(f"{name}-sort", usual)),
         rowData=list(rows),
         getRowId=f"params.data.{row_id}",
         defaultColDef={"sortable": True, "filter": True, "resizable": True, "minWidth": 70},
@@ -160,6 +162,14 @@ def grid(
         className="table",
         style={"height": None if height is None else f"{height}px", "width": "100%"},
     )
+
+
+def _sorted(columns: Sequence[dict[str, Any]], wanted: str) -> list[dict[str, Any]]:
+    """Return the columns sorted as an address says: ``desc best,asc name``, or ``none``."""
+    order = [word.split(" ", 1)[::-1] for word in wanted.split(",") if word.startswith(("asc ", "desc "))]
+    places = {field: {"sort": way, "sortIndex": place} for place, (field, way) in enumerate(order)}
+    bare = [{key: value for key, value in one.items() if key != "sort"} for one in columns]
+    return [one | places.get(one["field"], {}) for one in bare]
 
 
 def column(name: str, words: str, kind: str = "text", **more: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from rookery.training.epochs_file import STOPPED, SUFFIX, read_epochs
 from rookery_ensembles.errors import InputError
 
 PATH = "/trial"
-_ASIDE = ("epoch", "seconds", "joules", "time", "memory_bytes")
+_ASIDE = ("epoch", "seconds", "joules", "time", "memory_bytes", "utilisation")
 
 
 def layout(viewer: Viewer, query: dict[str, str]) -> Any:

@@ -73,6 +73,7 @@ def answer(viewer: Viewer, output: str, inputs: dict[str, Any], state: dict[str,
             ["most disagreed", "object-figure"],
         ),
         ("/ensemble", "?at=nowhere", ["No ensemble is called"]),
+        ("/cluster", "", ["Cost so far", "<b>studies</b>/classes"]),
         ("/nowhere", "", ["There is no page /nowhere."]),
     ],
 )
