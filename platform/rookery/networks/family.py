@@ -57,6 +57,9 @@ class Family(ABC, Generic[C]):
     """``class_probability`` or ``redshift_pdf``."""
     configuration: type[C]
     """Its hyperparameters."""
+    encoded_by: ClassVar[tuple[str, ...] | None] = None
+    """What of a configuration :meth:`encode` looks at; None where it may be all of it. Networks that have it
+    in common, and the survey, are given the same tensors."""
     loss_weights: ClassVar[tuple[str, ...]] = ()
     """Those of its hyperparameters that are numbers in :meth:`loss_terms` and nothing else."""
     training_only: ClassVar[tuple[str, ...]] = ()
@@ -169,6 +172,14 @@ class Family(ABC, Generic[C]):
         if optimizer or getattr(configuration, "copies", False):
             return None
         values = configuration.model_dump(mode="json", exclude={*FREE_IN_PACKS, *self.loss_weights})
+        return json.dumps({"family": self.name, **values}, sort_keys=True)
+
+    def encoding_key(self, configuration: C) -> str:
+        """Return what must be equal for :meth:`encode` to give the same tensors of a survey."""
+        names = self.encoded_by
+        values = configuration.model_dump(mode="json")
+        if names is not None:
+            values = {name: getattr(configuration, name) for name in names}
         return json.dumps({"family": self.name, **values}, sort_keys=True)
 
     def configure(self, values: dict[str, Any]) -> C:

@@ -332,6 +332,29 @@ def test_an_object_is_varied_alike_in_every_batch(case: Case, number: int) -> No
         assert torch.equal(values, wanted), name
 
 
+class Watched:
+    """A configuration that notes which of its values are looked at."""
+
+    def __init__(self, configuration: TrainingConfiguration) -> None:
+        self.configuration = configuration
+        self.seen: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        self.seen.add(name)
+        return getattr(self.configuration, name)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_networks_of_one_encoding_are_given_the_same_tensors(case: Case, number: int) -> None:
+    watched = Watched(case.point(number))
+    case.family.encode(case.survey, watched, case.survey.bands)
+    if case.family.encoded_by is not None:
+        assert watched.seen <= set(case.family.encoded_by)
+    other = watched.configuration.model_copy(update={"learning_rate": 0.5, "epochs": 77})
+    same = case.family.encoding_key(other) == case.family.encoding_key(watched.configuration)
+    assert same == (case.family.encoded_by is not None)
+
+
 def test_a_tiny_fit_lowers_the_loss(case: Case, make_job: Callable[..., TrainingJob]) -> None:
     values = {"epochs": 12, "learning_rate": 3e-3, "batch_size": 32}
     configuration = case.unsmoothed(0).model_copy(update=values)

@@ -52,6 +52,17 @@ class Started(Document):
     """Tensors that did not come from it: its bands, classes or bins were other ones."""
 
 
+class Process(Document):
+    """What a card tells of the process that trained, the first one where there were several."""
+
+    name: str
+    """Its host and number, and what tells it from others of that number."""
+    networks: int
+    """Networks that it had begun by then, this one included."""
+    survey_loads: int
+    """How often it had read a survey and put it on its device for them."""
+
+
 class Card(Document):
     """What ``card.json`` says of a member."""
 
@@ -96,6 +107,8 @@ class Card(Document):
     """Processes that trained it together."""
     pack: int = 1
     """Networks that trained in one process at once, this one included."""
+    process: Process | None = None
+    """The process that trained it; None in cards that do not tell yet."""
     parameters: int
     weights: str
     """SHA-256 of the weights' file."""

@@ -1,6 +1,6 @@
 """A survey as tensors on a device, and the objects of each role."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from rookery.networks.family import Family, Inputs
 from rookery.surveys import Survey, open_survey
 from rookery.surveys.train_on import training_rows
 from rookery.training.job import TrainingJob
+from rookery.training.resident import Resident
 from rookery.training.rows import choosing_rows, role_rows
 from rookery.training.streaming import gather, place, survey_room
 from rookery_ensembles import Target
@@ -82,7 +83,7 @@ def load_data(
     device: torch.device,
     room: float | None = None,
     *,
-    like: TrainingData | None = None,
+    resident: Resident | None = None,
 ) -> TrainingData:
     """Return a job's data on `device`.
 
@@ -91,8 +92,8 @@ def load_data(
     room
         Bytes of the device that the survey may take; one that takes more streams from the host. By default
         what :func:`rookery.training.streaming.survey_room` tells.
-    like
-        Data of another job on that survey, whose configuration encodes it alike: its tensors are shared.
+    resident
+        What may hold the survey's tensors already, and keeps them for the next job.
 
     Raises
     ------
@@ -106,19 +107,27 @@ def load_data(
         rows["train"] = training_rows(survey, rows["train"], job.train_on, job.fold)
         job.target.check_training(target[rows["train"]], f"{survey.path}, `train_on`")
     rows |= choosing_rows(survey, job.split, rows, job.inner_validation)
-    if like is not None:
-        placed = {role: torch.from_numpy(index).to(device) for role, index in rows.items()}
-        return replace(like, rows=placed)
-    inputs = family.encode(survey, configuration, survey.bands)
     copied = family.copies(survey, configuration, survey.bands, rows, job.seed % 2**32)
+
+    def load() -> Inputs:
+        inputs = family.encode(survey, configuration, survey.bands)
+        if copied is not None:
+            inputs = {name: torch.cat([values, copied[0][name]]) for name, values in inputs.items()}
+        return place(inputs, device, survey_room(device) if room is None else room)
+
     if copied is not None:
-        made, source = copied
+        source = copied[1]
         rows["train"] = np.concatenate([rows["train"], len(survey) + np.arange(len(source))])
-        inputs = {name: torch.cat([values, made[name]]) for name, values in inputs.items()}
         target = np.concatenate([target, target[source]])
+    resident = resident or Resident()
+    if copied is None:
+        key = str(survey.path), survey.checksum, family.encoding_key(configuration), device
+        inputs = resident.take(key, load)
+    else:  # they are of this job's own training objects
+        inputs = resident.take_own(load)
     return TrainingData(
         survey=survey,
-        inputs=place(inputs, device, survey_room(device) if room is None else room),
+        inputs=inputs,
         target=job.target,
         target_n=torch.from_numpy(target).to(device),
         rows={role: torch.from_numpy(index).to(device) for role, index in rows.items()},

@@ -48,6 +48,7 @@ from rookery.training.job import TrainingJob
 from rookery.training.keeper import Keeper
 from rookery.training.loop import train
 from rookery.training.progress import Metrics, Progress, Report
+from rookery.training.resident import RESIDENT
 from rookery.training.start import started
 from rookery.training.target import known_truth, target_fields
 from rookery.training.team import ALONE, Team
@@ -142,7 +143,7 @@ def train_member(
     if team.agree((folder / CARD).is_file()):
         return finished_card(folder, job, digest)
     place = find_device(device, gpus)
-    data = load_data(job, family, configuration, place)
+    data = load_data(job, family, configuration, place, resident=RESIDENT)
     shape = blueprint(family, configuration, len(data.survey.bands), data.target.n_columns)  # refuses a giant
 
     def keep(progress: Progress) -> None:
@@ -291,6 +292,7 @@ class Trained:
             batch_size=progress.batch_size,
             workers=self.workers,
             pack=self.pack,
+            process=RESIDENT.process(),
             parameters=sum(p.numel() for p in self.network.parameters()),
             weights=weights,
             device=torch.cuda.get_device_name(device) if on_gpu else f"cpu ({platform.machine()})",

@@ -24,6 +24,7 @@ from rookery.training.keeper import Keeper
 from rookery.training.loop import train_pack
 from rookery.training.member import Trained
 from rookery.training.progress import Metrics, Progress, Report
+from rookery.training.resident import RESIDENT
 from rookery.training.trainee import Trainee
 from rookery_ensembles.files import atomic_folder
 
@@ -96,7 +97,6 @@ def _train_pack(
     on_round: Callable[[], Collection[str]],
 ) -> None:
     trainees: list[Trainee] = []
-    data: TrainingData | None = None
 
     def after_round() -> None:
         stopped = on_round()
@@ -105,7 +105,7 @@ def _train_pack(
 
     with training(), arithmetic(pack[0][1].precision, device), ExitStack() as keepers:
         for task, configuration in pack:
-            data = load_data(task.job, family, configuration, device, like=data)
+            data = load_data(task.job, family, configuration, device, resident=RESIDENT)
             keeper = keepers.enter_context(Keeper(task.checkpoint, task.job))
             trainees.append(_begin(task, family, configuration, data, len(pack), keeper))
         after_round()  # of what checkpoints told

@@ -29,6 +29,7 @@ class Pelican(Family[PelicanConfiguration]):
     survey_kinds: ClassVar[tuple[str, ...]] = ("light_curves",)
     prediction_kind: ClassVar[str] = Classes.kind
     configuration = PelicanConfiguration
+    encoded_by: ClassVar[tuple[str, ...] | None] = ("days_per_column", "n_columns", "scalars")
     loss_weights: ClassVar[tuple[str, ...]] = (
         "autoencoder_weight",
         "contrastive_weight",

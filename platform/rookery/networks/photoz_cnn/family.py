@@ -30,6 +30,7 @@ class PhotozCnn(Family[PhotozCnnConfiguration]):
     survey_kinds: ClassVar[tuple[str, ...]] = ("images",)
     prediction_kind: ClassVar[str] = RedshiftBins.kind
     configuration = PhotozCnnConfiguration
+    encoded_by: ClassVar[tuple[str, ...] | None] = ("image_size", "shift", "scalars")
     training_only: ClassVar[tuple[str, ...]] = ("dropout", "label_smoothing", "flips", "shift", "noise")
 
     def encode(self, survey: Survey, configuration: PhotozCnnConfiguration, bands: tuple[str, ...]) -> Inputs:
