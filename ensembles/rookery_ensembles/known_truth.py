@@ -50,6 +50,8 @@ class KnownTruth:
     """Its columns of T values; that of the truth is taken by the target's name for it, or a usual one."""
     checksum: str | None = None
     """Of a survey: predictions that name another are refused."""
+    earlier: tuple[str, ...] = ()
+    """Checksums of its earlier states, whose predictions are taken too."""
     complete: bool = False
     """Whether every predicted object must be in it, as in a survey."""
 
@@ -87,9 +89,10 @@ class KnownTruth:
 
     def check_source(self, info: PredictionInfo, where: str) -> None:
         """Raise InputError when predictions say that they are of another survey."""
-        if self.checksum is not None and info.survey is not None and info.survey != self.checksum:
+        own = (None, self.checksum, *self.earlier)
+        if self.checksum is not None and info.survey not in own:
             rule = f"must be of the survey {self.where}, whose checksum is {self.checksum[:12]}"
-            raise fail(where, f"{rule}, but were made for {info.survey[:12]}")
+            raise fail(where, f"{rule}, but were made for {str(info.survey)[:12]}")
 
     def match(self, predictions: Predictions, where: str) -> tuple[MatchedTruth, NDArray[Any]]:
         """Return how predicted objects fit, and (N,) their truths, None or NaN where unknown.

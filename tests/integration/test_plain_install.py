@@ -23,6 +23,8 @@ from rookery_ensembles import Classes
 
 LINES = {
     "split": ("{survey} again --train-fraction 0.5", None),
+    "append": ("{survey} nowhere.csv", None),
+    "update": ("{survey} --truth nowhere.csv", None),
     "merge": ("{survey} {survey} merged --origin a --origin b --prefix-ids", None),
     "search": ("pelican --survey {survey} --split half --study s --trials 1", "search"),
     "ensemble": ("{study}", "search"),

@@ -25,7 +25,7 @@ from rookery.api.overviews import families, show, spaces
 from rookery.api.predictions import ensemble, export, predict
 from rookery.api.searches import campaign, dashboard, pareto, search
 from rookery.api.speed import bench
-from rookery.api.surveys import merge, simulate_galaxies, simulate_supernovae, split
+from rookery.api.surveys import append, merge, simulate_galaxies, simulate_supernovae, split, update
 
 if TYPE_CHECKING:
     from rookery.surveys import (
@@ -46,6 +46,7 @@ __all__ = [
     "BINARY",
     "BINS",
     "PathLike",
+    "append",
     "apply",
     "baseline",
     "bench",
@@ -84,6 +85,7 @@ __all__ = [
     "split",
     "status",
     "submit",
+    "update",
 ]
 
 

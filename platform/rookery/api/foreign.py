@@ -118,4 +118,4 @@ def _known(truth: PathLike, id_column: str | None) -> "KnownTruth":
     objects = survey.objects
     columns = {name: objects[name].to_numpy() for name in ("redshift", "type") if name in objects}
     ids = objects["object_id"].to_numpy().astype(str)
-    return KnownTruth(str(truth), ids, columns, survey.checksum, complete=True)
+    return KnownTruth(str(truth), ids, columns, survey.checksum, tuple(survey.info.earlier), complete=True)

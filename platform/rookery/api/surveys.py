@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from rookery.api._types import Count, PathLike, Seed
 
 if TYPE_CHECKING:
-    from rookery.surveys import Survey
+    from rookery.surveys import Growth, Survey
 
 
 def simulate_supernovae(
@@ -221,3 +221,50 @@ def merge(
         split=split,
         name=name,
     )
+
+
+def append(
+    survey: PathLike, path: PathLike, *, objects: PathLike | None = None, overwrite: bool = False
+) -> "Growth":
+    """Add tonight's files to a survey, read as it was: new objects, and more observations of known ones.
+
+    See :func:`rookery.surveys.append_to_survey`.
+
+    Parameters
+    ----------
+    survey
+        Survey store that `ingest` made.
+    path
+        File or folder to add, of the kind that the survey was read from.
+    objects
+        The table of these objects, where there is one beside the observations (of cutouts: the catalogue or
+        manifest).
+    overwrite
+        Let what the files say of a known object replace what the survey says otherwise.
+    """
+    from rookery.surveys import append_to_survey
+
+    return append_to_survey(survey, path, objects=objects, overwrite=overwrite)
+
+
+def update(
+    survey: PathLike, *, truth: PathLike, columns: Mapping[str, str] | None = None, overwrite: bool = False
+) -> "Growth":
+    """Take over redshifts and types that became known later; earlier predictions stay usable.
+
+    See :func:`rookery.surveys.update_survey`.
+
+    Parameters
+    ----------
+    survey
+        Survey store.
+    truth
+        Table (CSV, FITS, Parquet) of object ids with redshifts or types.
+    columns
+        ROLE=COLUMN for object_id, redshift and type, where they have other names; may be repeated.
+    overwrite
+        Let the table replace what the survey says otherwise.
+    """
+    from rookery.surveys import update_survey
+
+    return update_survey(survey, truth, columns=columns, overwrite=overwrite)

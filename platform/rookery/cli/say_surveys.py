@@ -9,7 +9,7 @@ import typer
 from rookery.cli.say import Given
 
 if TYPE_CHECKING:
-    from rookery.surveys import IngestReport, Survey
+    from rookery.surveys import Growth, IngestReport, Survey
 
 
 def split(_: Path, given: Given) -> None:
@@ -68,6 +68,23 @@ def merged(survey: "Survey", given: Given) -> None:
         without = f", without {' '.join(lacks)}" if lacks else ""
         typer.echo(f"{part['objects']} of {part['origin']}{without}")
     simulated(survey, given)
+
+
+def grown(growth: "Growth", given: Given) -> None:
+    """Tell what has come to a survey, and what it holds now."""
+    told = [
+        f"{growth.added} new objects" if growth.added else "",
+        f"{growth.extended} known ones extended" if growth.extended else "",
+        f"{growth.observations} new observations" if growth.observations else "",
+        f"{growth.repeated} observations left out that it had" if growth.repeated else "",
+        f"{growth.truths} types or redshifts that were unknown or have changed" if growth.truths else "",
+        f"{growth.strangers} rows of other objects left out" if growth.strangers else "",
+    ]
+    typer.echo(", ".join(text for text in told if text) or "nothing new")
+    if growth.splits:
+        unlabelled = ", new objects as unlabelled" if growth.added else ""
+        typer.echo(f"splits kept{unlabelled}: {' '.join(growth.splits)}")
+    simulated(growth.survey, given)
 
 
 def _columns(roles: Mapping[str, str]) -> str:

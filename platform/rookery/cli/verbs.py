@@ -21,6 +21,8 @@ def _ingest() -> Mapping[str, Verb]:
 
 VERBS: dict[str, Verb | Group] = {
     "split": Verb(api.split, say_surveys.split),
+    "append": Verb(api.append, say_surveys.grown),
+    "update": Verb(api.update, say_surveys.grown),
     "merge": Verb(api.merge, say_surveys.merged),
     "search": Verb(api.search, say.search),
     "ensemble": Verb(api.ensemble, say.ensemble, _JSON),

@@ -245,7 +245,7 @@ def _survey(study: Study) -> Survey | None:
     except InputError as error:
         logger.warning(told, error)
         return None
-    if survey.checksum != reference.checksum:
+    if not survey.info.was(reference.checksum):
         logger.warning(told, f"{survey.path} is no longer the survey that it was trained on")
         return None
     return survey

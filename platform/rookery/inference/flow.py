@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import rookery
 from rookery.inference.covariates import bundle_covariates, warn_of_lacking
 from rookery.inference.domain import check_bands, marked
-from rookery.surveys import Survey
+from rookery.surveys import Survey, SurveyInfo
 from rookery.surveys.blocks import blocks_of
 from rookery.training.member import Member, open_member
 from rookery.training.target import known_truth
@@ -46,16 +46,16 @@ class OpenEnsemble:
         warn_of_lacking(self.bundle, survey)
         check_bands(self.bundle, self.members, survey, allow_missing_bands, observed)
 
-    def info(self, checksum: str) -> PredictionInfo:
+    def info(self, survey: SurveyInfo) -> PredictionInfo:
         """Return what predictions of a survey say about themselves."""
         bundle = self.bundle
         return PredictionInfo(
             target=bundle.target,
             bundle=bundle.path.resolve().name,
             configuration=bundle.digest[:12],
-            survey=checksum,
+            survey=survey.checksum,
             version=rookery.__version__,
-            unseen=bundle.provenance.get("survey", checksum) != checksum or None,
+            unseen=not survey.was(str(bundle.provenance.get("survey", survey.checksum))) or None,
         )
 
     def predict(self, survey: Survey, *, with_truth: bool = True) -> Predictions:
@@ -76,7 +76,7 @@ class OpenEnsemble:
             values[rows], beside = self._pooled([one[rows] for one in values_mnk], known)
             columns.append(beside)
         return Predictions(
-            info=self.info(survey.checksum),
+            info=self.info(survey.info),
             object_id=survey.objects["object_id"].to_numpy().astype(str),
             truth=known_truth(target, survey) if with_truth else None,
             values=values,

@@ -109,7 +109,7 @@ def predict_whole_survey(
                 folder=str(work.path.resolve()),
                 objects=len(blocks),
                 rows=rows,
-                info=replace(ensemble.info(blocks.info.checksum), compact=compact),
+                info=replace(ensemble.info(blocks.info), compact=compact),
                 with_truth=_with_truth(loaded, blocks),
                 device=device,
             )

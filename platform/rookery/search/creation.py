@@ -265,7 +265,8 @@ def _refuse_other(study: Study, wanted: StudyDocument, unsaid: set[str]) -> None
         raise fail(
             where,
             f"`survey.checksum`: the study belongs to another survey ({old.survey.path}, checksum "
-            f"{old.survey.checksum[:12]}), not to {new.survey.path} (checksum {new.survey.checksum[:12]})",
+            f"{old.survey.checksum[:12]}), not to {new.survey.path} (checksum {new.survey.checksum[:12]}); "
+            "a survey that has grown since (`append`, `update`) needs a new study: --warm-start this one",
         )
     if old.split != new.split:
         raise fail(where, f"`split`: the study was made with {old.split}, not with {new.split}")

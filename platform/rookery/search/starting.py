@@ -193,13 +193,13 @@ def choose_starts(
 def _seen(folder: Path, card: Card, survey: Survey) -> frozenset[int] | None:
     """Return the rows of a survey that a member may have seen; None where it is of another survey."""
     first, ids = 0, survey.objects["object_id"]
-    parts = [(survey.checksum, len(survey))]
-    parts += [(part["checksum"], part["objects"]) for part in survey.info.provenance.get("merged", ())]
-    places = [(0, len(survey))]
-    for _, number in parts[1:]:
-        places.append((first, first + number))
-        first += number
-    for (checksum, _), (low, high) in zip(parts, places, strict=True):
+    places = [(survey.checksum, 0, len(survey))]
+    places += [(checksum, 0, number) for checksum, number in survey.info.earlier.items()]
+    for part in survey.info.provenance.get("merged", ()):
+        places.append((part["checksum"], first, first + part["objects"]))
+        places += [(checksum, first, first + number) for checksum, number in part.get("earlier", {}).items()]
+        first += part["objects"]
+    for checksum, low, high in places:
         if checksum == card.survey:
             held: set[str] = set()
             for role in ("validation", "test"):

@@ -3,6 +3,7 @@
 from rookery.surveys._conditions import matching
 from rookery.surveys._document import SurveyInfo
 from rookery.surveys.galaxies import GalaxyWriter, new_galaxy_survey
+from rookery.surveys.growth import Growth, append_to_survey, update_survey
 from rookery.surveys.ingest import IngestReport
 from rookery.surveys.merge import merge_surveys
 from rookery.surveys.observations import ObservationArrays
@@ -27,12 +28,14 @@ from rookery.surveys.view import SurveyView
 __all__ = [
     "ROLES",
     "GalaxyWriter",
+    "Growth",
     "IngestReport",
     "ObservationArrays",
     "Split",
     "Survey",
     "SurveyInfo",
     "SurveyView",
+    "append_to_survey",
     "ingest_annz",
     "ingest_catalogue",
     "ingest_cubes",
@@ -55,5 +58,6 @@ __all__ = [
     "simulate_supernovae",
     "split_survey",
     "truncate",
+    "update_survey",
     "write_survey",
 ]

@@ -72,6 +72,18 @@ class SurveyInfo(BaseModel):
     checksum: str
     """SHA-256 over the tables' digests, bands and zero point: two surveys with one checksum are equal."""
 
+    @property
+    def earlier(self) -> dict[str, int]:
+        """Checksum -> number of objects of each state of this survey before `append` and `update`.
+
+        Those objects are still its first ones, in the same order.
+        """
+        return {state["checksum"]: state["objects"] for state in self.provenance.get("earlier_states", ())}
+
+    def was(self, checksum: str) -> bool:
+        """Whether a checksum is that of the survey, or of an earlier state of it."""
+        return checksum == self.checksum or checksum in self.earlier
+
 
 def read_info(path: Path) -> SurveyInfo:
     if not path.is_file():

@@ -161,6 +161,22 @@ def write_split(
         pq.write_table(table, partial, compression="zstd")
 
 
+def carry_split(old: Survey, name: str, new: Survey) -> None:
+    """Write a split of a survey for what it has become: first its own objects, then new ones.
+
+    The new ones are "unlabelled" and, where groups stay together, a group of their own.
+    """
+    kept, path = open_split(old, name), split_path(old, name)
+    more = len(new) - len(old)
+    role = np.concatenate([kept.role, np.full(more, "unlabelled", dtype=object)])
+    fold = np.concatenate([kept.fold, np.full(more, -1)]).astype(np.int16)
+    group = kept.group
+    if group is not None:
+        group = np.concatenate([group, group.max(initial=-1) + 1 + np.arange(more)])
+    told = parse_json((pq.read_schema(path).metadata or {})[_METADATA], path)
+    write_split(split_path(new, name), new, role, fold, told.get("arguments", {}), group)
+
+
 def _check_survey(table: pa.Table, survey: Survey, path: Path) -> None:
     try:
         metadata = parse_json((table.schema.metadata or {})[_METADATA], path)

@@ -119,6 +119,9 @@ class Ingest:
         dot.
     faults
         How broken input is treated.
+    options
+        The reader's options that were given, as JSON can hold them: how more files of the kind are read.
+        Files are none of them.
     """
 
     def __init__(
@@ -128,9 +131,14 @@ class Ingest:
         self.paths = [Path(path)] if isinstance(path, (str, Path)) else [Path(one) for one in path]
         if not self.paths:
             raise fail("path", "must be at least one file or folder, but is none")
+        self.options: dict[str, Any] = {}
         source = self.paths[0] if len(self.paths) == 1 else self.paths[0].resolve().parent
         self.name = name or source.name.split(".")[0] or "survey"
         refuse_existing(self.out)
+
+    def remember(self, **options: Any) -> None:
+        """Keep the options that were given, for files to come; None and empty mappings are not kept."""
+        self.options |= {name: value for name, value in options.items() if value is not None and value != {}}
 
     def report(
         self,

@@ -221,13 +221,17 @@ def _aligned_bands(parts: Sequence[_Part]) -> list[str]:
     return wavelength_order(owner)
 
 
+def class_key(kind: str) -> str:
+    """Return what all spellings of a class share: Ia, SNIa and SN Ia."""
+    return re.sub(r"[^a-z0-9]", "", kind.lower()).removeprefix("sn")
+
+
 def _check_classes(parts: Sequence[_Part]) -> None:
     """Refuse two spellings of what looks like one class: Ia, SNIa and SN Ia."""
     seen: dict[str, tuple[str, _Part]] = {}
     for part in parts:
         for kind in part.objects["type"].dropna().unique():
-            key = re.sub(r"[^a-z0-9]", "", kind.lower()).removeprefix("sn")
-            other, owner = seen.setdefault(key, (kind, part))
+            other, owner = seen.setdefault(class_key(kind), (kind, part))
             if other != kind:
                 where = f"{owner.survey.path} has the class {other!r} and {part.survey.path} {kind!r}"
                 raise fail("type", f"{where}: make them one with --type {kind}={other}, or rename one")
@@ -255,11 +259,11 @@ def _truth(parts: Sequence[_Part], ids: list[str]) -> pd.DataFrame | None:
         empty = pd.DataFrame(index=range(len(part.objects)))
         given.append(empty if table is None else table.drop(columns="object_id"))
     text = {str(name) for one in given for name in one if not pd.api.types.is_numeric_dtype(one[name])}
-    merged = pd.concat([_as_text(one, text) for one in given], ignore_index=True)
+    merged = pd.concat([as_text(one, text) for one in given], ignore_index=True)
     return pd.concat([pd.DataFrame({"object_id": ids}), merged], axis=1)
 
 
-def _as_text(table: pd.DataFrame, names: set[str]) -> pd.DataFrame:
+def as_text(table: pd.DataFrame, names: set[str]) -> pd.DataFrame:
     """Return a table with some columns as text (None where missing), the others as numbers."""
     columns = {}
     for name in map(str, table.columns):
@@ -319,6 +323,7 @@ def _told(part: _Part) -> dict[str, Any]:
         "name": info.name,
         "origin": part.origin,
         "checksum": info.checksum,
+        **({"earlier": info.earlier} if info.earlier else {}),
         "bands": dict(zip(info.bands, part.bands, strict=True)),
         "objects": len(part.survey),
         "covariates": covariate_columns(list(part.survey.objects.columns)),

@@ -223,24 +223,37 @@ def write_light_curves(
     replace: bool = False,
 ) -> Survey:
     """Write a survey of checked objects and observations; see :func:`write_survey`."""
-    ids = frame["object_id"].tolist()
-    undetected = int((best_snr(arrays.flux, arrays.flux_err, arrays.offsets[:-1]) < DETECTION_SNR).sum())
-    warn_undetected(path, undetected, len(frame))
     with atomic_folder(path, replace=replace) as partial:
-        table = _observations.table_from_arrays(arrays, ids, bands)
-        pq.write_table(table, partial / OBSERVATIONS, compression="zstd")
-        write_tables(
-            partial,
-            path,
-            frame,
-            truth,
-            written=[OBSERVATIONS],
-            name=name,
-            bands=list(bands),
-            provenance=dict(provenance),
-            counts=_objects.survey_counts(frame, len(arrays), undetected),
-        )
+        fill_light_curves(partial, path, name, bands, frame, arrays, truth, provenance)
     return open_survey(path)
+
+
+def fill_light_curves(
+    folder: Path,
+    out: Path,
+    name: str,
+    bands: Sequence[str],
+    frame: pd.DataFrame,
+    arrays: ObservationArrays,
+    truth: pd.DataFrame | None,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Write the files of a survey of checked objects and observations into a folder, to be called `out`."""
+    undetected = int((best_snr(arrays.flux, arrays.flux_err, arrays.offsets[:-1]) < DETECTION_SNR).sum())
+    warn_undetected(out, undetected, len(frame))
+    table = _observations.table_from_arrays(arrays, frame["object_id"].tolist(), bands)
+    pq.write_table(table, folder / OBSERVATIONS, compression="zstd")
+    write_tables(
+        folder,
+        out,
+        frame,
+        truth,
+        written=[OBSERVATIONS],
+        name=name,
+        bands=list(bands),
+        provenance=dict(provenance),
+        counts=_objects.survey_counts(frame, len(arrays), undetected),
+    )
 
 
 def write_tables(

@@ -103,7 +103,7 @@ class Member:
             configuration=card.configuration,
             survey=survey.checksum,
             version=rookery.__version__,
-            unseen=card.survey != survey.checksum or None,
+            unseen=not survey.info.was(card.survey) or None,
         )
         object_id = survey.objects["object_id"].to_numpy().astype(str)
         return Predictions(info, object_id, known_truth(card.target, survey), self.values(survey))

@@ -28,6 +28,7 @@ RESULTS = {
     "SpeedResult": "rookery.training.speed_result",
     "DoctorReport": "rookery.clusters.doctor",
     "IngestReport": "rookery.surveys",
+    "Growth": "rookery.surveys",
     "Survey": "rookery.surveys",
 }
 FOREIGN = {"JobClient"}  # represented by Python's own few words

@@ -36,6 +36,7 @@ class GalaxyIngest(Ingest):
 
     def __init__(self, reader: str, path: Paths, out: str | Path, settings: CatalogueSettings) -> None:
         super().__init__(reader, path, out, Faults(settings.on_error), settings.name)
+        self.remember(**settings.given())
 
     def files(self, endings: Sequence[tuple[str, ...]], *, what: str) -> list[Path]:
         """Return the files that the paths mean: files as they stand, of folders all with a fitting ending.
@@ -86,6 +87,7 @@ class GalaxyIngest(Ingest):
                 truth=kept.truth,
                 provenance={
                     "reader": self.reader,
+                    "options": self.options,
                     "source": files[0].name if len(files) == 1 else files[0].parent.name,
                     "files": [file.name for file in files][:1000],
                     **_told(galaxies, settings),
@@ -160,6 +162,7 @@ class GalaxyIngest(Ingest):
                 truth=kept.truth,
                 provenance={
                     "reader": self.reader,
+                    "options": self.options,
                     **notes,
                     **_told(galaxies, settings),
                     "catalogue": None if settings.catalogue is None else Path(settings.catalogue).name,

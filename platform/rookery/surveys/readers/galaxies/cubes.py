@@ -53,6 +53,7 @@ def ingest_cubes(
     """
     settings = ImageSettings(**options)
     ingest = GalaxyIngest("cubes", path, out, settings)
+    ingest.remember(cube=cube, labels=labels)
     files = ingest.files(ENDINGS, what="a cube")
     cubes, tables = [], []
     for file in files:

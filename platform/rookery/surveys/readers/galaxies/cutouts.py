@@ -65,6 +65,7 @@ def ingest_cutouts(
     place, settings = Path(path), ImageSettings(**options)
     folder = place if place.is_dir() else place.parent
     ingest = GalaxyIngest("cutouts", folder, out, settings)
+    ingest.remember(path_column=path_column)
     catalogue = None if settings.catalogue is None else Path(settings.catalogue)
     found = None
     if manifest is None and path_column is None:

@@ -57,6 +57,7 @@ def ingest_frames(
     """
     settings = ImageSettings(**options)
     ingest = GalaxyIngest("frames", path, out, settings)
+    ingest.remember(frames=dict(frames or {}), resample=resample)
     if resample not in ("auto", "never", "always"):
         raise fail("resample", f"must be auto, never or always, but is {resample!r}")
     for band in frames or {}:

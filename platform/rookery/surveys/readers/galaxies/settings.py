@@ -1,7 +1,7 @@
 """How to read catalogues and images of galaxies: the options that all readers share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -79,6 +79,15 @@ class CatalogueSettings(Photometry):
         """Role -> column, from the file and by hand."""
         from_file = {} if self.columns_file is None else read_columns(Path(self.columns_file))
         return {**from_file, **(self.columns or {})}
+
+    def given(self) -> dict[str, Any]:
+        """Return what is not as by default, but files, the survey's name and the treatment of errors."""
+        own = ("on_error", "name", "columns", "columns_file", "catalogue")
+        values = {one.name: (getattr(self, one.name), one.default) for one in fields(self)}
+        said = {name: value for name, (value, default) in values.items() if value != default}
+        if "spike_ratio" in said:
+            said["spike_ratio"] = said["spike_ratio"] or 0.0
+        return {**{name: value for name, value in said.items() if name not in own}, "columns": self.mapping}
 
     def without_missing(self, values: NDArray[np.float64], *, magnitudes: bool) -> NDArray[np.float64]:
         """Return numbers with NaN for those that mean "unknown"."""

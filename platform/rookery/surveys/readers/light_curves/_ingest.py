@@ -120,3 +120,9 @@ class LightCurveIngest(Ingest):
         self.band_aliases = {**(bands or {}), **(band_aliases or {})}
         self.types = {**(types or {}), **text_map(type_map)}
         self.type_column = type_column
+        self.remember(
+            band_aliases=dict(band_aliases or {}),
+            type_map=text_map(type_map),
+            type_column=type_column,
+            time_unit=None if time_unit == "mjd" else time_unit,
+        )

@@ -1,16 +1,21 @@
 """Which column of a generic table plays which role."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rookery.surveys.readers._roles import missing_column
-from rookery_ensembles.errors import InputError
+from rookery_ensembles.errors import InputError, did_you_mean
+
+logger = logging.getLogger(__name__)
 
 ROW_ROLES = ("mjd", "band", "flux", "flux_err", "mag", "mag_err", "zero_point")
 COVARIATE_ROLES = ("ra", "dec", "mwebv", "host_photo_z", "host_photo_z_err", "deep")
 ZERO_POINT_NAMES = ("zp", "zpt", "zeropt", "zero_point", "zeropoint", "zp_ab", "magzp", "mag_zp")
 """What people call the zero point of a row's flux."""
+_TRUTH = ("type", "redshift")
+"""A mapping that names them may also be used for a table of objects that nobody has labelled."""
 _OBJECT_ROLES = ("type", "redshift", *COVARIATE_ROLES)
 
 
@@ -48,7 +53,8 @@ def match_columns(
     Raises
     ------
     InputError
-        For a mapped column that is not there, or a role that has none and must.
+        For a mapped column that is not there (of a type or redshift: if one of a similar name is), or a role
+        that has none and must.
     """
     there, place = (rows, where) if objects is None else (objects, objects_where or where)
     # The id's column may be called as mapped in one of the two tables alone.
@@ -78,6 +84,10 @@ def _found(
         column = mapping.get(role, role)
         if column in names:
             found[role] = column
+        elif role in _TRUTH and role in mapping and not did_you_mean(column, names):
+            logger.warning(
+                "%s: has no column %r, so that the %s of its objects is unknown", where, column, role
+            )
         elif role in mapping:
             raise _missing(role, column, names, where)
     return found

@@ -164,6 +164,7 @@ class SurveyStream:
             bands=bands,
             provenance={
                 "reader": self._ingest.reader,
+                "options": self._ingest.options,
                 **notes,
                 "objects_read": len(kept),
                 "objects_skipped": len(self._faults.errors),

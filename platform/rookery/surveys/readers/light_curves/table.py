@@ -83,6 +83,7 @@ def ingest_table(
     mapping = {**(read_columns(Path(columns_file)) if columns_file is not None else {}), **(columns or {})}
     if ingest.type_column is not None:
         mapping["type"] = ingest.type_column
+    ingest.remember(columns=mapping, zero_point=zero_point, flux_unit=flux_unit)
     object_path = None if objects is None else Path(objects)
     files = _files(ingest.path, object_path)
     known = None if object_path is None else column_names(_existing(object_path))
