@@ -43,7 +43,7 @@ PAGES = {
     "/trial?at=studies%2Fredshifts&trial=1": "#trial-epochs .main-svg",
     "/ensemble?at=studies%2Fclasses%2Fensemble": "#ensemble-reliability .main-svg",
     "/ensemble?at=studies%2Fredshifts%2Fensemble": "#ensemble-coverage .main-svg",
-    "/objects?at=studies%2Fclasses%2Fensemble": "#object-figure .main-svg",
+    "/objects?at=studies%2Fclasses%2Fensemble&object=SN0000011": "#object-observed .scatterlayer .trace",
     "/study?at=nowhere": ".error",
     "/cluster": ".ag-row",
 }
@@ -70,6 +70,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("runs")
     shutil.copytree(FILES / "studies", folder / "studies")
     shutil.copytree(FILES / "campaign", folder / "campaign")
+    shutil.copytree(FILES / "surveys", folder / "surveys")
     for name in (NASTY, "broken"):
         (folder / name).mkdir()
         (folder / name / "study.yaml").write_text(STUDY)
@@ -233,3 +234,21 @@ def test_from_elsewhere_a_browser_must_show_the_token(browser: Any, runs: Path) 
         look(page, guarded, "/study?at=classes")
         page.wait_for_selector("#best-so-far .main-svg")
         context.close()
+
+
+def test_an_object_out_of_the_domain_is_found_by_a_list_and_shown_with_its_light_curve(
+    page: Any, server: Any
+) -> None:
+    look(page, server, "/objects?at=studies%2Fclasses%2Fensemble&list=outside")
+    page.locator(".ag-row [col-id=id]").first.click()
+    page.wait_for_selector("#object-odd td")
+    page.wait_for_url("**object=SN0000011**")
+    assert page.locator("#object-observed .scatterlayer .trace").count() == 4, "a band each"
+    assert "peak_snr" in page.locator("#object-odd").inner_text()
+    page.locator(".search").last.fill("peak_snr<10")
+    page.locator(".search").last.press("Enter")
+    page.wait_for_url("**where=peak_snr**")
+    page.get_by_text("No Rows To Show").wait_for()
+    page.locator(".search").last.fill("peak<10")
+    page.locator(".search").last.press("Enter")
+    page.get_by_text("there is no column 'peak'").wait_for()

@@ -280,6 +280,7 @@ def dashboard(
     port: int = 8080,
     token: str | None = None,
     address: str | None = None,
+    survey: Sequence[PathLike] = (),
     announce: Callable[[str], None] | None = None,
 ) -> None:
     """Serve pages of studies, campaigns and ensembles, running or finished; writes nothing.
@@ -300,6 +301,8 @@ def dashboard(
     address
         The dashboard of a Ray cluster's head, http://HEAD:8265, whose nodes are shown; by default
         RAY_API_SERVER_ADDRESS or this machine's. Nothing waits for it.
+    survey
+        Survey folder, or folder of surveys, where one that a study names has been moved to; repeatable.
     announce
         Called with the page's address once the server listens.
     """
@@ -315,4 +318,5 @@ def dashboard(
 
     folders = [local(path) for path in paths]
     token = token or os.environ.get(TOKEN)
-    serve(folders, host=host, port=port, token=token, address=address, announce=announce)
+    surveys = [Path(one) for one in survey]
+    serve(folders, host=host, port=port, token=token, address=address, surveys=surveys, announce=announce)

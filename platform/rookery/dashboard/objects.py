@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from rookery.dashboard import figures
 from rookery.dashboard.ensembles import EnsembleView
+from rookery.dashboard.surveys import ObservedSurvey
+from rookery_ensembles.errors import fail
 from rookery_ensembles.redshift_pdf import bin_centres, credible_interval, z_median
 from rookery_ensembles.uncertainty import split_uncertainty
 
@@ -14,6 +16,7 @@ LISTS = {
     "wrong": "most certain and wrong",
     "disagreed": "most disagreed",
     "wide": "widest, or least certain",
+    "outside": "most out of the training's domain",
     "all": "in the order of the file",
 }
 """Which objects to look at first, and their words."""
@@ -21,8 +24,23 @@ _MOST = 500
 _LEVEL = 0.9
 
 
-def object_rows(view: EnsembleView, wanted: str) -> list[dict[str, Any]]:
-    """Return the first objects of a list: answer, truth, loss, disagreement of the members, width."""
+def object_rows(
+    view: EnsembleView, wanted: str, survey: ObservedSurvey | None = None, where: str = ""
+) -> list[dict[str, Any]]:
+    """Return the first objects of a list: answer, truth, loss, disagreement of the members, width.
+
+    Parameters
+    ----------
+    survey
+        Where they were observed: its covariates stand in the rows.
+    where
+        Conditions on covariates and features, separated by commas: ``mag_r<20, host_photo_z>0.1``.
+
+    Raises
+    ------
+    InputError
+        When the list or the conditions need the survey and there is none, or a condition is wrong.
+    """
     target = view.bundle.target
     loss = -np.log(np.maximum(target.likelihood(view.calibrated, target.index(view.truth)), 1e-12))
     uncertainty = split_uncertainty(target, list(view.stack.values), view.weights)
@@ -35,8 +53,17 @@ def object_rows(view: EnsembleView, wanted: str) -> list[dict[str, Any]]:
         p = np.clip(view.calibrated, 1e-12, 1)
         width = -(p * np.log(p)).sum(axis=1)
         answer = [target.names[column] for column in view.calibrated.argmax(axis=1)]
-    by = {"wrong": -loss, "disagreed": -uncertainty.disagreement, "wide": -width}.get(wanted)
-    order = np.arange(len(loss)) if by is None else np.argsort(by, kind="stable")
+    chosen, places = _chosen(view, survey, where)
+    by: Any = {"wrong": -loss, "disagreed": -uncertainty.disagreement, "wide": -width}.get(wanted)
+    outside: Any = None
+    if wanted == "outside":
+        outside = np.zeros(len(loss))
+        outside[chosen] = _domain_score(view, survey, places)
+        by = -outside
+    order = chosen if by is None else chosen[np.argsort(by[chosen], kind="stable")]
+    if outside is not None:
+        order = order[outside[order] > 0]
+    covariates = _covariates(survey, places, chosen)
     return [
         {
             "id": str(view.stack.object_id[row]),
@@ -45,9 +72,57 @@ def object_rows(view: EnsembleView, wanted: str) -> list[dict[str, Any]]:
             "loss": float(loss[row]),
             "disagreement": float(uncertainty.disagreement[row]),
             "width": float(width[row]),
+            **({} if outside is None else {"outside": float(outside[row])}),
+            **{name: values[row] for name, values in covariates.items()},
         }
         for row in order[:_MOST]
     ]
+
+
+def _chosen(
+    view: EnsembleView, survey: ObservedSurvey | None, where: str
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the objects that fulfil the conditions, and their rows in the survey."""
+    conditions = [one for one in where.split(",") if one.strip()]
+    everyone = np.arange(len(view.truth))
+    if survey is None:
+        if conditions:
+            raise fail("where", "needs the survey of the objects, which is not at hand")
+        return everyone, everyone[:0]
+    places = survey.rows_of([str(name) for name in view.stack.object_id])
+    if (places < 0).any():
+        missing = view.stack.object_id[int((places < 0).argmax())]
+        raise fail(survey.survey.path, f"has no object {str(missing)!r}, which {view.bundle.path} predicts")
+    if conditions:
+        marked = survey.matched(conditions, places)
+        return np.flatnonzero(marked), places[marked]
+    return everyone, places
+
+
+def _domain_score(
+    view: EnsembleView, survey: ObservedSurvey | None, places: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    if survey is None:
+        raise fail("out of the domain", "needs the survey of the objects, which is not at hand")
+    if view.bundle.domain is None:
+        raise fail(view.bundle.path, "does not tell where its training objects lie")
+    return view.bundle.domain.score(survey.features(places))
+
+
+def _covariates(
+    survey: ObservedSurvey | None, places: NDArray[np.intp], chosen: NDArray[np.intp]
+) -> dict[str, dict[int, float | None]]:
+    """Return by covariate the value of each chosen object."""
+    if survey is None:
+        return {}
+    table = survey.survey.objects[survey.covariates].iloc[places].to_numpy(float)
+    return {
+        name: {
+            int(row): value if np.isfinite(value) else None
+            for row, value in zip(chosen, table[:, column].tolist(), strict=True)
+        }
+        for column, name in enumerate(survey.covariates)
+    }
 
 
 def object_figure(view: EnsembleView, name: str) -> dict[str, Any] | None:

@@ -126,6 +126,7 @@ def make_server(
     port: int = 8080,
     token: str | None = None,
     address: str | None = None,
+    surveys: Sequence[str | Path] = (),
 ) -> Dashboard:
     """Return a server of the dashboard, listening but not yet answering.
 
@@ -143,6 +144,9 @@ def make_server(
     address
         The dashboard of a Ray cluster's head, ``http://HEAD:8265``, whose nodes are shown; by default
         RAY_API_SERVER_ADDRESS or this machine's. Nothing waits for it.
+    surveys
+        Survey folders, or folders of them, where those that studies name have been moved to: their light
+        curves and cutouts are shown with the objects of an ensemble.
 
     Raises
     ------
@@ -159,7 +163,7 @@ def make_server(
         from rookery.dashboard.viewer import Viewer
     except ImportError as error:
         raise missing("rookery dashboard", "dashboard", error.name or "dash") from error
-    viewer = Viewer(roots, address)
+    viewer = Viewer(roots, address, check_roots(surveys) if surveys else ())
     optuna = OptunaPages(viewer.fleet)
     pages = make_app(viewer, optuna=optuna.study() is not None).server
     server = Dashboard(_only_looking(pages, optuna), host, port)
@@ -180,6 +184,7 @@ def serve(
     port: int = 8080,
     token: str | None = None,
     address: str | None = None,
+    surveys: Sequence[str | Path] = (),
     open_browser: bool = False,
     announce: Callable[[str], None] | None = None,
 ) -> None:
@@ -187,7 +192,7 @@ def serve(
 
     Parameters
     ----------
-    paths, host, port, token, address
+    paths, host, port, token, address, surveys
         As :func:`make_server` takes them.
     open_browser
         Whether to open the page in the user's browser.
@@ -199,7 +204,8 @@ def serve(
     InputError
         As :func:`make_server` does.
     """
-    with make_server(*paths, host=host, port=port, token=token, address=address) as server:
+    made = make_server(*paths, host=host, port=port, token=token, address=address, surveys=surveys)
+    with made as server:
         if announce is not None:
             announce(server.url)
         if open_browser:

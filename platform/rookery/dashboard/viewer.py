@@ -11,6 +11,7 @@ from rookery.dashboard.ensembles import Ensembles
 from rookery.dashboard.fleet import Fleet
 from rookery.dashboard.networks import Cards
 from rookery.dashboard.sources import Source
+from rookery.dashboard.surveys import Surveys
 from rookery.dashboard.trials import StudyTrials
 
 _KEPT = 8
@@ -20,10 +21,11 @@ _KEPT = 8
 class Viewer:
     """The readers behind the pages, shared by all who look."""
 
-    def __init__(self, roots: Sequence[Path], ray: str | None = None) -> None:
+    def __init__(self, roots: Sequence[Path], ray: str | None = None, surveys: Sequence[Path] = ()) -> None:
         self.fleet = Fleet(roots)
         self.machines = Machines(self.fleet, RayWatch(ray))
         self.ensembles = Ensembles()
+        self.surveys = Surveys(surveys, roots)
         self._open: OrderedDict[tuple[str, Path], Any] = OrderedDict()
         self._lock = threading.Lock()
 

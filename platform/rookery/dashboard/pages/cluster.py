@@ -15,12 +15,12 @@ _SECONDS = 0.5
 _NODES = [
     parts.column("host", "node", pinned="left", minWidth=130, flex=1),
     parts.column("state", "state", width=130),
-    parts.column("networks", "networks", "number", width=105),
-    parts.column("cpu", "CPU, %", "number", width=95),
-    parts.column("cores", "cores", "number", width=85),
+    parts.column("networks", "networks", "number", width=125),
+    parts.column("cpu", "CPU, %", "number", width=115),
+    parts.column("cores", "cores", "number", width=100),
     parts.column("given", "given away by Ray", width=180),
-    parts.column("memory", "memory, GB", "number", width=125),
-    parts.column("memory_total", "of GB", "number", width=95),
+    parts.column("memory", "memory, GB", "number", width=140),
+    parts.column("memory_total", "of GB", "number", width=105),
     parts.column("devices", "devices", minWidth=220, flex=2, tooltipField="devices"),
 ]
 _NETWORKS = [
@@ -28,23 +28,25 @@ _NETWORKS = [
     parts.column("of", "study or campaign", "link", minWidth=170, flex=1),
     parts.column("state", "state", "state"),
     parts.column("epoch", "epoch", "progress", comparator={"function": "rookery_done(valueA, valueB)"}),
-    parts.column("seconds", "s an epoch", "number"),
-    parts.column("silent", "last epoch", "hours", headerTooltip="how long ago it told of one"),
+    parts.column("seconds", "s an epoch", "number", width=130),
+    parts.column("silent", "last epoch", "hours", width=125, headerTooltip="how long ago it told of one"),
     parts.column("host", "node", width=140),
     parts.column("device", "device", width=150),
     parts.column(
         "utilisation", "busy, %", "number", headerTooltip="of the GPU as the epoch ended, or of one core"
     ),
-    parts.column("memory", "memory, GB", "number", headerTooltip="the most that torch held on the GPU"),
+    parts.column(
+        "memory", "memory, GB", "number", width=140, headerTooltip="the most that torch held on the GPU"
+    ),
     parts.column("process", "process", "number", valueFormatter={"function": "String(params.value)"}),
     parts.column("actor", "Ray's actor", width=140),
 ]
 _COSTS = [
     parts.column("name", "study or campaign", "link", pinned="left", minWidth=180, flex=1),
     parts.column("state", "state", "state"),
-    parts.column("networks", "networks", "number"),
-    parts.column("device_hours", "device time", "hours", sort="desc", width=130),
-    parts.column("each", "of each network", "hours", width=140),
+    parts.column("networks", "networks", "number", width=125),
+    parts.column("device_hours", "device time", "hours", sort="desc", width=150),
+    parts.column("each", "of each network", "hours", width=170),
     parts.column("energy", "kWh", "number"),
 ]
 
@@ -60,12 +62,19 @@ def layout(viewer: Viewer, query: dict[str, str]) -> Any:
             html.P(note, id="cluster-note", className="note"),
             parts.section("Nodes", parts.grid("nodes", _NODES, nodes, "id", query, height=None)),
             parts.section(
-                "In training", parts.grid("in-training", _NETWORKS, networks, "id", query, height=320)
+                "In training",
+                parts.grid("in-training", _NETWORKS, networks, "id", query, height=_height(networks)),
             ),
             html.Div(waiting, id="cluster-waiting"),
-            parts.section("Cost so far", parts.grid("costs", _COSTS, costs, "key", query, height=320)),
+            parts.section(
+                "Cost so far", parts.grid("costs", _COSTS, costs, "key", query, height=_height(costs))
+            ),
         ]
     )
+
+
+def _height(rows: Sequence[Any]) -> int | None:
+    return None if len(rows) < 12 else 460
 
 
 def register(app: Dash, viewer: Viewer) -> None:

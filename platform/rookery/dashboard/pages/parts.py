@@ -134,6 +134,14 @@ def choice(name: str, options: Mapping[str, str], value: str, label: str) -> htm
     )
 
 
+def typed(name: str, value: str, label: str, hint: str, title: str = "") -> html.Label:
+    """Return a line to type in, whose text stands in the address under `name`."""
+    line = dcc.Input(
+        id={"type": "state", "name": name}, value=value, debounce=True, placeholder=hint, className="search"
+    )
+    return html.Label([html.Span(label), line], className="choice", title=title)
+
+
 def grid(
     name: str, columns: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]], row_id: str,
     query: Mapping[str, str] | None = None, height: int | None = 460, **options: Any,
