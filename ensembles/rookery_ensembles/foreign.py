@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from rookery_ensembles._bundle_document import Source
 from rookery_ensembles.build import CandidateMember, EnsembleChoice, choose
 from rookery_ensembles.bundle import Bundle, load_bundle, write_bundle
+from rookery_ensembles.covariates import ObjectCovariates
 from rookery_ensembles.errors import fail
 from rookery_ensembles.exchange.found import Found
 from rookery_ensembles.exchange.readers import read_foreign
 from rookery_ensembles.known_truth import KnownTruth, MatchedTruth
 from rookery_ensembles.partitions import digest_of
-from rookery_ensembles.recipe import AUTO
+from rookery_ensembles.recipe import AUTO, looks_at_covariates, needs_covariates
+from rookery_ensembles.redshift_bins import Z_MEAN
 from rookery_ensembles.schema import PredictionInfo, Predictions, check_predictions
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.stack import stack_members
@@ -140,6 +142,9 @@ def combine(
     *,
     target: Target | None = None,
     by: str = AUTO,
+    calibration: str | None = None,
+    covariates: Sequence[str] = (),
+    groups: str | None = None,
     positive: str = "Ia",
     replace_old: bool = False,
     provenance: Mapping[str, object] | None = None,
@@ -156,8 +161,12 @@ def combine(
         The bundle's folder.
     target
         Bins or classes of all; by default those of the first file that tells its own.
-    by, positive
+    by, calibration, positive
         As in `choose`.
+    covariates
+        Columns of the truth that weights or calibrations look at; none by default.
+    groups
+        One whose thirds have conformal limits of their own.
     replace_old
         Whether a former bundle may be replaced.
     provenance
@@ -169,16 +178,25 @@ def combine(
         As `read_members`, `KnownTruth.match` and `choose` do.
     """
     members = read_members(files, target, object_id=truth.object_id)
+    looks = looks_at_covariates(by, calibration, members[0].info.target.kind, covariates)
+    if not covariates and needs_covariates(by):
+        rule = f"weights by {by} look at covariates: name columns of {truth.where} with --covariates"
+        raise fail("covariates", rule)
+    names = tuple(dict.fromkeys(covariates))
+    known = truth.covariates(names) if looks and names else None
+    apart = None if groups is None else truth.covariates((groups,))
     for member in members:
         truth.check_source(member.info, member.info.maker)
     matches = [truth.match(member, f"predictions of {member.info.maker}") for member in members]
     matched = matches[0][0]
-    judged = [replace(member, truth=known) for member, (_, known) in zip(members, matches, strict=True)]
+    judged = [replace(member, truth=told) for member, (_, told) in zip(members, matches, strict=True)]
     candidates = [
         CandidateMember(m.info.maker, Path(file), m.info.maker, m)
         for file, m in zip(files, judged, strict=True)
     ]
-    choice = choose(candidates, by=by, positive=positive)
+    choice = choose(
+        candidates, by=by, calibration=calibration, covariates=known, groups=apart, positive=positive
+    )
     bundle = write_bundle(
         out,
         members=[
@@ -190,6 +208,8 @@ def combine(
         calibration=choice.calibration,
         scores=choice.scores,
         conformal=choice.conformal,
+        gate=choice.gate,
+        groups=choice.groups,
         class_fractions=choice.class_fractions,
         provenance={
             **(provenance or {}),
@@ -204,46 +224,86 @@ def combine(
     return Combined(bundle, choice, matched)
 
 
-def apply(bundle: str | Path | Bundle, files: Files, *, version: str | None = None) -> Predictions:
+def apply(
+    bundle: str | Path | Bundle,
+    files: Files,
+    *,
+    version: str | None = None,
+    covariates: ObjectCovariates | None = None,
+) -> Predictions:
     """Pool and calibrate what a bundle's foreign networks predict for new objects.
 
     The files go by their names, as in `combine`. Where no name is that of a member, but there are as
     many files as members, they are taken in the members' order, and a warning says so.
 
+    Parameters
+    ----------
+    covariates
+        Those of `Bundle.covariates` that are known of the objects; without, all have weights, map and limits
+        of objects whose covariates are unknown.
+
     Raises
     ------
     InputError
-        When a member's file is missing, the files' objects differ, or as `read_members` does.
+        When a member's file is missing, the files' objects differ, none of them has covariates though these
+        are given, or as `read_members` does.
     """
     loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
-    own = set(loaded.weightless)
-    if own != {member.id for member in loaded.members}:
+    found = {name: read_foreign(file) for name, file in files_of_members(loaded, files).items()}
+    warn_without(loaded, covariates)
+    return pool_found(loaded, found, version=version, covariates=covariates)
+
+
+def files_of_members(bundle: Bundle, files: Files) -> dict[str, str | Path]:
+    """Return the file of each member, in their order; raises InputError as `apply` does."""
+    if set(bundle.weightless) != {member.id for member in bundle.members}:
         rule = "holds networks of Rookery, which predict themselves: `rookery predict BUNDLE SURVEY OUT`"
-        raise fail(loaded.path, rule)
+        raise fail(bundle.path, rule)
     by_name = dict(zip(member_names(files), files, strict=True))
-    wanted = [member.id for member in loaded.members]
+    wanted = [member.id for member in bundle.members]
     missing = [name for name in wanted if name not in by_name]
     if len(missing) == len(wanted) == len(files):
         by_name = dict(zip(wanted, files, strict=True))
         told = ", ".join(f"{name}={file}" for name, file in by_name.items())
-        logger.warning("%s: no file has a member's name; taken in order: %s", loaded.path, told)
+        logger.warning("%s: no file has a member's name; taken in order: %s", bundle.path, told)
     elif missing:
         rule = f"there must be a file for each of the members {', '.join(wanted)}"
         raise fail(
-            loaded.path, f"{rule}, but none is called {' or '.join(missing)}; found {', '.join(by_name)}"
+            bundle.path, f"{rule}, but none is called {' or '.join(missing)}; found {', '.join(by_name)}"
         )
-    found = {name: read_foreign(by_name[name]) for name in wanted}
+    return {name: by_name[name] for name in wanted}
+
+
+def warn_without(bundle: Bundle, covariates: ObjectCovariates | None) -> None:
+    """Log which covariates a bundle looks at, where none are given."""
+    wanted = [name for name in bundle.covariates if name != Z_MEAN]
+    if wanted and covariates is None:
+        told = "%s: looks at %s, which --catalogue tells; without, all objects have those for unknown ones"
+        logger.warning(told, bundle.path, ", ".join(wanted))
+
+
+def pool_found(
+    bundle: Bundle,
+    found: Mapping[str, Found],
+    *,
+    version: str | None = None,
+    covariates: ObjectCovariates | None = None,
+) -> Predictions:
+    """Pool and calibrate what was read of each member, by its name; parameters and errors as of `apply`."""
     ids = next((each.object_id for each in found.values() if each.object_id is not None), None)
-    members = [_member(each, name, loaded.target, ids, chosen=True) for name, each in found.items()]
+    members = [_member(each, name, bundle.target, ids, chosen=True) for name, each in found.items()]
     stack = stack_members(members)
-    values = loaded.combine(list(stack.values)).astype(np.float32)
+    known = None if covariates is None else covariates.of(stack.object_id)
+    if known is not None and not np.isin(stack.object_id, covariates.object_id if covariates else ()).any():
+        raise fail("covariates", f"must be of some of the {len(known):,} objects, but are of none of them")
+    values = bundle.combine(list(stack.values), known).astype(np.float32)
     surveys = {member.info.survey for member in members}
     info = PredictionInfo(
-        loaded.target,
-        bundle=loaded.path.resolve().name,
-        configuration=loaded.digest[:12],
+        bundle.target,
+        bundle=bundle.path.resolve().name,
+        configuration=bundle.digest[:12],
         survey=surveys.pop() if len(surveys) == 1 else None,
         version=version,
     )
-    columns = loaded.conformal_columns(values)
+    columns = bundle.conformal_columns(values, known)
     return Predictions(info, stack.object_id, stack.truth, values, columns=columns)

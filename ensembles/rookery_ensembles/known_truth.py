@@ -1,6 +1,6 @@
 """What is known of objects, by which foreign predictions are weighed, calibrated and checked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery_ensembles.calibrations.base import Covariates
+from rookery_ensembles.covariates import ObjectCovariates
 from rookery_ensembles.errors import fail
 from rookery_ensembles.exchange.tables import find_ids, read_columns, usual_name
 from rookery_ensembles.schema import PredictionInfo, Predictions
@@ -54,6 +56,8 @@ class KnownTruth:
     """Checksums of its earlier states, whose predictions are taken too."""
     complete: bool = False
     """Whether every predicted object must be in it, as in a survey."""
+    beside: Mapping[str, NDArray[Any]] | None = None
+    """Columns of T values that covariates are taken from; by default `columns`."""
 
     @classmethod
     def of_file(cls, path: str | Path, id_column: str | None = None) -> "KnownTruth":
@@ -86,6 +90,26 @@ class KnownTruth:
             )
             return np.asarray(target.truth_of(types, f"{self.where}, column `{name}`"))
         return np.asarray(target.truth_of(values, f"{self.where}, column `{name}`"))
+
+    def covariates(self, names: Sequence[str]) -> ObjectCovariates:
+        """Return covariates of its objects, which hold numbers.
+
+        Raises
+        ------
+        InputError
+            When one is not there or holds something else.
+        """
+        given = self.columns if self.beside is None else self.beside
+        able = {name: values for name, values in given.items() if np.asarray(values).dtype.kind in "fiu"}
+        missing = [name for name in names if name not in able]
+        if missing:
+            rule = f"must have columns of numbers {', '.join(names)}, but lacks {', '.join(missing)}"
+            raise fail(self.where, f"{rule}; it has {', '.join(able) or 'none'}")
+        values = [np.asarray(able[name], dtype=np.float64) for name in names]
+        shape = (len(self.object_id), len(names))
+        return ObjectCovariates(
+            self.object_id, Covariates(tuple(names), np.stack(values, axis=1) if values else np.empty(shape))
+        )
 
     def check_source(self, info: PredictionInfo, where: str) -> None:
         """Raise InputError when predictions say that they are of another survey."""

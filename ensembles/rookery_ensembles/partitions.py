@@ -60,6 +60,11 @@ class Partitions:
         return sum(self.rows)
 
 
+def is_folder(out: str | Path) -> bool:
+    """Return whether an output is a folder of partitions: its name has no ending, or ends in a slash."""
+    return str(out).endswith("/") or not Path(out).suffix
+
+
 def partition_name(number: int) -> str:
     """Return the name of a partition, counted from 0."""
     return f"part-{number:06d}.parquet"
@@ -114,7 +119,7 @@ def write_manifest(
 
 def absent(path: Path) -> InputError:
     """Return the error for predictions that are not there; it says where they are being made."""
-    rule = "there must be predictions of this name, but there are none"
+    rule = "must be predictions, but does not exist"
     begun = path.with_name(f"{path.name}{UNFINISHED}")
     if path.name and begun.is_dir():
         rule += f" yet: {begun.name} is unfinished, and the same `rookery predict` goes on with it"

@@ -1,12 +1,13 @@
 """How an ensemble is made of members: which pool, which weights, which calibration."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles.calibrations import Calibration, Covariates
+from rookery_ensembles.calibrations import Calibration, Covariates, check_method, methods
 from rookery_ensembles.errors import fail
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.target import Target
@@ -82,3 +83,35 @@ def named_recipe(by: str) -> Recipe | None:
     if by == MEAN:
         return PLAIN
     return Recipe(weights=by, calibration=None, shrink=by != GREEDY)
+
+
+def looks_at_covariates(by: str, calibration: str | None, kind: str, names: Sequence[str]) -> bool:
+    """Return whether an ensemble may look at covariates: ``auto``, ``gate`` and local calibrations do.
+
+    Parameters
+    ----------
+    by, calibration
+        As in `rookery_ensembles.choose`.
+    kind
+        Of the target.
+    names
+        The covariates that are named, for whatever looks at them.
+
+    Raises
+    ------
+    InputError
+        When there is no such way or calibration, or covariates are named that nothing looks at.
+    """
+    local = calibration is not None and methods(kind)[check_method(kind, calibration)].local
+    if by == AUTO or needs_covariates(by) or local:
+        return True
+    if names:
+        rule = "are for what looks at them (`--by auto`, `--by gate`, `--calibration local`)"
+        raise fail("covariates", f"{rule}, but {', '.join(names)} were given without")
+    return False
+
+
+def needs_covariates(by: str) -> bool:
+    """Return whether an ensemble that is asked for in one of `ways` cannot do without covariates."""
+    recipe = named_recipe(by)
+    return recipe is not None and WEIGHTS[recipe.weights].local

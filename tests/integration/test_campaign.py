@@ -28,12 +28,13 @@ defaults:
 experiments:
   half: {survey: sky, split: half, max_test: 60}
   again: {survey: sky, split: half}
-  elsewhere: {survey: sky, split: half, test_survey: far, rows: [plain, ensemble, + autoencoder]}
+  elsewhere: {survey: sky, split: half, test_survey: far, rows: [plain, ensemble, gated, + autoencoder]}
 rows:
   - {name: baseline, baseline: binned-trees}
   - {name: plain, configuration: {}}
   - {name: + autoencoder, add: {autoencoder: true}, members: 1}
   - {name: ensemble, ensemble_of: [plain, + autoencoder]}
+  - {name: gated, ensemble_of: [plain, + autoencoder], by: gate, covariates: [mwebv], groups: mwebv}
   - {name: average, average_of: [plain, + autoencoder]}
 table:
   columns: [accuracy, auc]
@@ -141,6 +142,17 @@ def test_another_survey_is_predicted_by_the_members(finished, other_survey):
     assert lines(result, "plain")["elsewhere"].test_size == len(other_survey) == 80
     assert lines(result, "ensemble")["elsewhere"].metrics["auc"] > 0
     assert len(list((out / "predictions").glob("*-s*.parquet"))) == 3
+
+
+def test_weights_and_limits_look_at_covariates_also_of_another_survey(finished, other_survey, tmp_path):
+    out, result = finished
+    bundle = load_bundle(out / "ensembles" / "elsewhere" / "gated")
+    assert bundle.gate is not None
+    assert bundle.covariates == ("mwebv",)
+    assert bundle.groups is not None
+    made = api.predict(bundle.path, other_survey.path, tmp_path / "far.parquet")
+    found = classification_metrics(("Ia", "non-Ia"), made.truth, made.values)
+    assert lines(result, "gated")["elsewhere"].metrics["auc"] == pytest.approx(found["auc"], abs=1e-6)
 
 
 def test_an_ensemble_is_a_bundle_and_predicts_what_the_table_says(finished, survey, tmp_path):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rookery_ensembles import Predictions, Target
     from rookery_ensembles.foreign import Combined
     from rookery_ensembles.known_truth import KnownTruth
+    from rookery_ensembles.partitions import Partitions
 
 
 def combine(
@@ -21,6 +22,9 @@ def combine(
     class_names: Sequence[str] | None = None,
     id_column: str | None = None,
     by: Combining = "auto",
+    calibration: str | None = None,
+    covariates: Sequence[str] = (),
+    groups: str | None = None,
     positive: str = "Ia",
     overwrite: bool = False,
 ) -> "Combined":
@@ -44,6 +48,12 @@ def combine(
         Column of the table's names of objects; object_id by default.
     by
         How they are combined, as `ensemble` does it.
+    calibration
+        Another calibration than that has: none, temperature, ...; `local` looks at covariates.
+    covariates
+        Columns of --truth that `auto`, `gate` and `local` may look at, such as mag_r; repeatable.
+    groups
+        One whose thirds have conformal limits of their own: coverage holds in each.
     positive
         Class whose recall at fixed precision is reported.
     overwrite
@@ -63,16 +73,27 @@ def combine(
         out,
         target=_target(bins, class_names),
         by=by,
+        calibration=calibration,
+        covariates=covariates,
+        groups=groups,
         positive=positive,
         replace_old=overwrite,
         provenance={"version": rookery.__version__},
     )
 
 
-def apply(bundle: PathLike, files: Sequence[PathLike], *, out: PathLike) -> "Predictions":
+def apply(
+    bundle: PathLike,
+    files: Sequence[PathLike],
+    *,
+    out: PathLike,
+    catalogue: PathLike | None = None,
+    id_column: str | None = None,
+) -> "Predictions | Partitions":
     """Pool and calibrate what a bundle's foreign networks predict for new objects.
 
-    See :func:`rookery_ensembles.foreign.apply`.
+    See :func:`rookery_ensembles.foreign.apply`, and for a folder
+    :func:`rookery_ensembles.foreign_parts.apply_parts`.
 
     Parameters
     ----------
@@ -82,16 +103,30 @@ def apply(bundle: PathLike, files: Sequence[PathLike], *, out: PathLike) -> "Pre
         Each network's predictions for the new objects, under the names that `combine` saw.
     out
         File to write: .parquet (PDFs or probabilities), or a table as `export` makes it (.csv, .fits, .hdf5).
+        A name without an ending is a folder, of folders alone: a part at a time is in memory.
+    catalogue
+        Survey store, or a table (CSV, FITS, Parquet), that has the covariates which the bundle looks at.
+    id_column
+        The table's column of objects' names; object_id by default.
     """
     import rookery
     from rookery_ensembles import load_bundle
     from rookery_ensembles.exchange import check_output, write_output
     from rookery_ensembles.foreign import apply as pooled
+    from rookery_ensembles.foreign_parts import apply_parts
+    from rookery_ensembles.partitions import is_folder
+    from rookery_ensembles.redshift_bins import Z_MEAN
 
-    check_output(out)
+    folder = is_folder(out)
+    if not folder:
+        check_output(out)
     loaded = load_bundle(bundle)
+    names = [name for name in loaded.covariates if name != Z_MEAN]
+    known = None if catalogue is None else _known(catalogue, id_column).covariates(names)
+    if folder:
+        return apply_parts(loaded, files, out, version=rookery.__version__, covariates=known)
     check_output(out, loaded.target)
-    predictions = pooled(loaded, files, version=rookery.__version__)
+    predictions = pooled(loaded, files, version=rookery.__version__, covariates=known)
     write_output(predictions, out)
     return predictions
 
@@ -118,4 +153,10 @@ def _known(truth: PathLike, id_column: str | None) -> "KnownTruth":
     objects = survey.objects
     columns = {name: objects[name].to_numpy() for name in ("redshift", "type") if name in objects}
     ids = objects["object_id"].to_numpy().astype(str)
-    return KnownTruth(str(truth), ids, columns, survey.checksum, tuple(survey.info.earlier), complete=True)
+    beside = {
+        name: objects[name].to_numpy(dtype=float, na_value=float("nan"))
+        for name in survey.covariates
+        if objects[name].dtype.kind in "fiu"
+    }
+    earlier = tuple(survey.info.earlier)
+    return KnownTruth(str(truth), ids, columns, survey.checksum, earlier, complete=True, beside=beside)

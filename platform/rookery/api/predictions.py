@@ -123,8 +123,9 @@ def predict(
     address
         Of a folder: predict on a Ray cluster that this machine belongs to: auto or HOST:6379.
     """
-    from rookery.inference import is_folder, predict_survey, predict_whole_survey
+    from rookery.inference import predict_survey, predict_whole_survey
     from rookery_ensembles.errors import fail
+    from rookery_ensembles.partitions import is_folder
 
     if is_folder(out):
         if days is not None:

@@ -165,6 +165,12 @@ class RowDocument(Document):
     by: Combining = "greedy"
     """How an ensemble's members are combined, as `rookery ensemble --by` does it. The published tables have
     greedy selection, and so have files that do not say."""
+    calibration: str | None = None
+    """Another calibration than that has, as `rookery ensemble --calibration`."""
+    covariates: tuple[str, ...] = ()
+    """Columns of the experiment's survey that weights and calibration look at, instead of the usual ones."""
+    groups: str | None = None
+    """A covariate whose thirds have conformal limits of their own in the bundle."""
     average_of: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Rows whose networks are averaged, all with the same weight and without a calibration."""
     without_widest: float | None = Field(default=None, gt=0, lt=1)
@@ -187,8 +193,9 @@ class RowDocument(Document):
             raise ValueError(f"`start_from` goes with networks alone, and this row is {given[0]}")
         if self.options and self.baseline is None:
             raise ValueError("`options` goes with `baseline` alone")
-        if "by" in self.model_fields_set and self.ensemble_of is None:
-            raise ValueError("`by` goes with `ensemble_of` alone")
+        for key in ("by", "calibration", "covariates", "groups"):
+            if key in self.model_fields_set and self.ensemble_of is None:
+                raise ValueError(f"`{key}` goes with `ensemble_of` alone")
         if self.members is not None and not self.is_network:
             raise ValueError(f"`members` goes with networks alone, and this row is {given[0]}")
         return self

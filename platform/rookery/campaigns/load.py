@@ -19,6 +19,7 @@ from rookery.training.job import inner_part
 from rookery.training.target import chosen_target
 from rookery_ensembles import Target
 from rookery_ensembles.errors import InputError, did_you_mean, fail
+from rookery_ensembles.recipe import looks_at_covariates
 
 if TYPE_CHECKING:
     from rookery.search.starting import Sources
@@ -185,7 +186,7 @@ def load_campaign(
     _check_table(source, document)
     campaign = Campaign(source, document, load_known_family(source, document))
     _check_configurations(campaign)
-    _check_widths(campaign)
+    _check_answers(campaign)
     return campaign
 
 
@@ -316,12 +317,17 @@ def _check_table(source: Source, document: CampaignDocument) -> None:
             raise source.error(("published", "rows", number, "experiment"), rule)
 
 
-def _check_widths(campaign: Campaign) -> None:
-    """Refuse to remove the widest PDFs where there are none."""
+def _check_answers(campaign: Campaign) -> None:
+    """Refuse to remove the widest PDFs where there are none, and covariates that no ensemble looks at."""
     for position, row in enumerate(campaign.document.rows):
         if row.without_widest is not None and not campaign.target.has_pdfs:
             rule = "is about PDFs of redshift, but this campaign's networks predict classes"
             raise campaign.source.error(("rows", position, "without_widest"), rule)
+        try:
+            looks_at_covariates(row.by, row.calibration, campaign.target.kind, row.covariates)
+        except InputError as error:
+            key, _, rule = str(error).partition(": ")
+            raise campaign.source.error(("rows", position, key), rule) from error
 
 
 def _check_configurations(campaign: Campaign) -> None:

@@ -16,6 +16,7 @@ from rookery.campaigns.load import Campaign
 from rookery.campaigns.plan import VALIDATION, Folders, baseline_task, fold_name, is_whole, training_job
 from rookery.campaigns.prepare import ExperimentData
 from rookery.campaigns.uncertainty import Judged, judge
+from rookery.inference.covariates import named_covariates, object_covariates, some_covariates
 from rookery.inference.write_ensemble import write_ensemble
 from rookery.shift.domain import training_domain
 from rookery.training.candidate import open_candidate
@@ -141,18 +142,29 @@ class _Scorer:
             for start, networks in starts.items()
             for name in networks
         ]
+        survey = self.data.survey
         bundle, choice = write_ensemble(
             candidates,
             self.folders.ensembles / self.name / slug(row.name),
             positive=self.campaign.document.defaults.positive,
             sharpen=not shifted,
             by=row.by,
-            domain=training_domain(self.data.survey, self.data.split),
+            calibration=row.calibration,
+            covariates=object_covariates(
+                survey,
+                survey.path,
+                self.campaign.target.kind,
+                by=row.by,
+                calibration=row.calibration,
+                names=row.covariates,
+            ),
+            groups=None if row.groups is None else named_covariates(survey, survey.path, (row.groups,)),
+            domain=training_domain(survey, self.data.split),
             provenance={
                 "campaign": self.campaign.document.name,
                 "experiment": self.name,
                 "row": row.name,
-                "survey": self.data.survey.checksum,
+                "survey": survey.checksum,
                 "split": self.data.split.name,
                 "candidates": len(candidates),
             },
@@ -161,7 +173,8 @@ class _Scorer:
         if self.data.out_of_fold:
             return out_of_fold(candidates, choice, name=bundle.path.name)
         table = tabulate_members([open_predictions(self._test_file(m.id)) for m in choice.members])
-        values = choice.calibrate(choice.pool(table.values))
+        known = some_covariates(bundle, self.data.test_survey, table.object_id)
+        values = choice.calibrate(choice.pool(table.values, known), known)
         first = table.info
         info = PredictionInfo(
             choice.target, bundle=bundle.path.name, survey=first.survey, unseen=first.unseen

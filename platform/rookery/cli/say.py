@@ -162,9 +162,12 @@ def compared(found: "Comparison", given: Given) -> None:
     _console().print(table)
 
 
-def baseline(predictions: "Predictions", given: Given) -> None:
+def baseline(predictions: "Predictions | Partitions", given: Given) -> None:
     """Tell how many objects were predicted."""
-    typer.echo(f"{given['out']}: {len(predictions.object_id)} objects")
+    from rookery_ensembles.partitions import Partitions
+
+    n = predictions.objects if isinstance(predictions, Partitions) else len(predictions.object_id)
+    typer.echo(f"{given['out']}: {n} objects")
 
 
 def campaign(result: "CampaignResult", given: Given) -> None:

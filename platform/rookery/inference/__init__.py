@@ -2,12 +2,11 @@
 
 from rookery.inference.ensemble import StudyEnsemble, build_ensemble, study_candidates
 from rookery.inference.predict import predict_partial, predict_survey
-from rookery.inference.whole_survey import is_folder, predict_whole_survey
+from rookery.inference.whole_survey import predict_whole_survey
 
 __all__ = [
     "StudyEnsemble",
     "build_ensemble",
-    "is_folder",
     "predict_partial",
     "predict_survey",
     "predict_whole_survey",

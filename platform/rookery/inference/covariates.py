@@ -2,19 +2,18 @@
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rookery.baselines._photometry import reference_band
-from rookery.search.study import Study
 from rookery.surveys import Survey
 from rookery_ensembles import Bundle, Covariates
-from rookery_ensembles.calibrations import methods
 from rookery_ensembles.covariates import ObjectCovariates
 from rookery_ensembles.errors import fail
-from rookery_ensembles.recipe import Recipe
+from rookery_ensembles.recipe import AUTO, looks_at_covariates, needs_covariates
 from rookery_ensembles.redshift_bins import Z_MEAN
-from rookery_ensembles.weights import WEIGHTS
 
 logger = logging.getLogger(__name__)
 _USUAL = ("mwebv", "host_photo_z")
@@ -32,13 +31,15 @@ def usual_covariates(survey: Survey) -> tuple[str, ...]:
 
 
 def object_covariates(
-    study: Study,
     survey: Survey | None,
-    recipe: Recipe | None,
-    calibration: str | None,
+    where: str | Path,
+    kind: str,
+    *,
+    by: str,
+    calibration: str | None = None,
     names: Sequence[str] = (),
 ) -> ObjectCovariates | None:
-    """Return the covariates of a study's objects; None where its ensemble looks at none.
+    """Return the covariates of a survey's objects; None where an ensemble looks at none.
 
     A local calibration can do with the PDFs' own mean redshift where the survey has none of the usual ones,
     and an ensemble that is to be found looks at those that there are.
@@ -46,9 +47,13 @@ def object_covariates(
     Parameters
     ----------
     survey
-        The one that it learned from; None where that is not at hand.
-    recipe, calibration
-        How the ensemble is to be made, None where that is to be found.
+        The one that its members learned from; None where that is not at hand.
+    where
+        Where it should be, for messages.
+    kind
+        Of the target.
+    by, calibration
+        How the ensemble is to be made; see :func:`rookery_ensembles.choose`.
     names
         The covariates; by default `usual_covariates`.
 
@@ -58,27 +63,22 @@ def object_covariates(
         When covariates are named that nothing looks at, or the survey is not at hand, lacks one of them, or
         has none of the usual ones though weights depend on them.
     """
-    found = recipe is None  # `auto` tries what looks at covariates
-    gated = recipe is not None and WEIGHTS[recipe.weights].local
-    local = calibration is not None and methods(study.document.target.kind)[calibration].local
-    if not (found or gated or local):
-        if names:
-            rule = "are for what looks at them (`--by auto`, `--by gate`, `--calibration local`)"
-            raise fail("covariates", f"{rule}, but {', '.join(names)} were given without")
+    if not looks_at_covariates(by, calibration, kind, names):
         return None
+    needed = needs_covariates(by)
     wanted = tuple(dict.fromkeys(names)) or (() if survey is None else usual_covariates(survey))
-    if not wanted and not gated and (found or survey is not None):
+    if not wanted and not needed and (by == AUTO or survey is not None):
         return None
     if survey is not None and not wanted:
         rule = "has none of the covariates that weights usually look at"
         raise fail(
             survey.path, f"{rule}; name some with --covariates, of {', '.join(_able(survey)) or '(none)'}"
         )
-    return named_covariates(study, survey, wanted)
+    return named_covariates(survey, where, wanted)
 
 
-def named_covariates(study: Study, survey: Survey | None, names: tuple[str, ...]) -> ObjectCovariates:
-    """Return covariates of a study's objects.
+def named_covariates(survey: Survey | None, where: str | Path, names: tuple[str, ...]) -> ObjectCovariates:
+    """Return covariates of a survey's objects.
 
     Raises
     ------
@@ -87,19 +87,25 @@ def named_covariates(study: Study, survey: Survey | None, names: tuple[str, ...]
     """
     if survey is None:
         rule = "is not at hand, but weights, calibration or groups look at covariates of its objects"
-        raise fail(study.document.survey.path, rule)
+        raise fail(where, rule)
     able = _able(survey)
     missing = [name for name in names if name not in able]
     if missing:
         rule = f"must have the covariates {', '.join(names)}, but lacks {', '.join(missing)}"
         raise fail(survey.path, f"{rule}; it has {', '.join(able) or 'none'}")
-    return ObjectCovariates(survey.objects["object_id"].to_numpy().astype(str), _columns(survey, names))
+    return ObjectCovariates(_ids(survey), _columns(survey, names))
 
 
 def bundle_covariates(bundle: Bundle, survey: Survey) -> Covariates | None:
     """Return those of the survey's columns that the ensemble's weights and calibration look at."""
     names = tuple(name for name in bundle.covariates if name in survey.objects.columns)
     return _columns(survey, names) if names else None
+
+
+def some_covariates(bundle: Bundle, survey: Survey, object_id: NDArray[np.str_]) -> Covariates | None:
+    """Return what `bundle_covariates` does, of some of the survey's objects by their names."""
+    found = bundle_covariates(bundle, survey)
+    return None if found is None else ObjectCovariates(_ids(survey), found).of(object_id)
 
 
 def warn_of_lacking(bundle: Bundle, survey: Survey) -> None:
@@ -109,6 +115,10 @@ def warn_of_lacking(bundle: Bundle, survey: Survey) -> None:
     if lacking:
         told = "%s: lacks %s, which weights or calibration depend on; all objects have those for unknown ones"
         logger.warning(told, survey.path, ", ".join(lacking))
+
+
+def _ids(survey: Survey) -> NDArray[np.str_]:
+    return survey.objects["object_id"].to_numpy().astype(str)
 
 
 def _able(survey: Survey) -> list[str]:

@@ -37,13 +37,12 @@ from rookery_ensembles import (
     write_predictions,
 )
 from rookery_ensembles.bundle import member_weights
-from rookery_ensembles.calibrations import check_method
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import check_name
 from rookery_ensembles.member_table import MemberTable, likelihoods, tabulate_members
 from rookery_ensembles.pools import find_pool
 from rookery_ensembles.pools.base import combine_all
-from rookery_ensembles.recipe import AUTO, named_recipe
+from rookery_ensembles.recipe import AUTO, looks_at_covariates
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.weights.evidence import mean_loss
 
@@ -187,10 +186,9 @@ def build_ensemble(
         lacks a covariate or is not at hand although covariates are needed.
     """
     check_name(out)
-    recipe = named_recipe(by)
-    if calibration is not None:
-        check_method(study.document.target.kind, calibration)
-    classes = study.document.target.names
+    document = study.document
+    where, kind, classes = document.survey.path, document.target.kind, document.target.names
+    looks_at_covariates(by, calibration, kind, covariates)
     if classes and positive not in classes:
         names = ", ".join(classes)
         raise fail(study.path, f"the positive class must be one of {names}, but is {positive}")
@@ -198,9 +196,8 @@ def build_ensemble(
     survey = _survey(study)
     if survey is not None:
         _check_truth(candidates, survey)
-    known = object_covariates(study, survey, recipe, calibration, covariates)
+    known = object_covariates(survey, where, kind, by=by, calibration=calibration, names=covariates)
     tests = _test_table(candidates)
-    document = study.document
     bundle, choice = write_ensemble(
         candidates,
         out,
@@ -210,7 +207,7 @@ def build_ensemble(
         by=by,
         calibration=calibration,
         covariates=known,
-        groups=None if groups is None else named_covariates(study, survey, (groups,)),
+        groups=None if groups is None else named_covariates(survey, where, (groups,)),
         domain=None if survey is None else training_domain(survey, open_split(survey, document.split.name)),
         provenance={
             "study": study.path.name,

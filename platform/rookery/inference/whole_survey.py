@@ -34,11 +34,6 @@ ROWS = 50_000
 """Objects of a partition."""
 
 
-def is_folder(out: str | Path) -> bool:
-    """Return whether an output is a folder of partitions: its name has no ending, or ends in a slash."""
-    return str(out).endswith("/") or not Path(out).suffix
-
-
 def predict_whole_survey(
     bundle: str | Path,
     survey: str | Path,

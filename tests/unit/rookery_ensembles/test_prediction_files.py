@@ -156,9 +156,7 @@ def test_an_infinite_redshift_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_reported_with_its_name(tmp_path: Path) -> None:
-    with pytest.raises(
-        InputError, match=r"absent\.parquet: there must be predictions of this name, but there are none$"
-    ):
+    with pytest.raises(InputError, match=r"absent\.parquet: must be predictions, but does not exist$"):
         read_predictions(tmp_path / "absent.parquet")
 
 

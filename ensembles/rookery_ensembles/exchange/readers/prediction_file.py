@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rookery_ensembles.exchange.found import Found
 from rookery_ensembles.predictions import read_predictions
+from rookery_ensembles.schema import Predictions
 
 
 def recognises(path: Path, magic: bytes) -> bool:
@@ -24,12 +25,16 @@ def is_ours(path: Path) -> bool:
 
 def read(path: Path) -> Found:
     """Return the content of a prediction file or folder."""
-    found = read_predictions(path)
+    return found_in(read_predictions(path), path)
+
+
+def found_in(predictions: Predictions, where: Path) -> Found:
+    """Return predictions of our own like those of other programs."""
     return Found(
-        str(path),
-        found.object_id,
-        target=found.info.target,
-        values=found.values,
-        truth=found.truth,
-        info=found.info,
+        str(where),
+        predictions.object_id,
+        target=predictions.info.target,
+        values=predictions.values,
+        truth=predictions.truth,
+        info=predictions.info,
     )

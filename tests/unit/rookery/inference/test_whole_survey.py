@@ -277,7 +277,7 @@ def test_an_unfinished_folder_is_one_error_of_every_verb(
     (tmp_path / "parts.unfinished").rename(tmp_path / "left")
     for path, message in (
         (tmp_path / "left", "left: is no finished folder of predictions: it has no _predictions.json"),
-        (parts, "parts: there must be predictions of this name, but there are none yet: parts.unfinished is"),
+        (parts, "parts: must be predictions, but does not exist yet: parts.unfinished is"),
     ):
         if path == parts:
             (tmp_path / "left").rename(tmp_path / "parts.unfinished")
