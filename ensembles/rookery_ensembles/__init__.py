@@ -7,9 +7,7 @@ deep-learning library. The way of the data::
     candidates = [CandidateMember(id, folder, configuration, read_predictions(file)), ...]
     choice = choose(candidates)                      # weights, a pool and a calibration, or the plain average
     unseen = out_of_fold(candidates, choice)         # cross-validated: every object by what never saw it
-    bundle = write_bundle(folder, target=choice.target, members=choice.members,
-                          pooling=choice.recipe.pool, calibration=choice.calibration,
-                          scores=choice.scores, provenance={})
+    bundle = choice.write(folder, provenance={})
     values_nk = bundle.combine(values_mnk)           # the members' predictions for new objects
 
 All this serves class probabilities and redshift PDFs alike: a `Target` (`Classes` or `RedshiftBins`)

@@ -3,17 +3,20 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery_ensembles._bundle_document import Source
 from rookery_ensembles.auto import AutoReport
-from rookery_ensembles.bundle import BundleMember, member_weights
+from rookery_ensembles.bundle import Bundle, BundleMember, member_weights, write_bundle
 from rookery_ensembles.calibrations import Calibration, Covariates, check_method
 from rookery_ensembles.candidates import CandidateMember, tabulate_candidates
 from rookery_ensembles.conformal_limits import Conformal, find_limits
 from rookery_ensembles.covariates import ObjectCovariates
+from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail
 from rookery_ensembles.gate import Gate
 from rookery_ensembles.groups import Groups
@@ -39,7 +42,7 @@ class EnsembleChoice:
     target: Target
     """What the ensemble predicts."""
     members: tuple[BundleMember, ...]
-    """The chosen members with their weights, as `write_bundle` takes them."""
+    """The chosen members with their weights."""
     calibration: Calibration
     """Fitted to what the pool made of the chosen members."""
     scores: Mapping[str, Mapping[str, float]]
@@ -119,6 +122,59 @@ class EnsembleChoice:
             When the values break their rules.
         """
         return self.target.calibrate(self.calibration, values_nk, covariates)
+
+    def write(
+        self,
+        out: str | Path,
+        *,
+        provenance: Mapping[str, object],
+        sources: Mapping[str, Source] | None = None,
+        bands: Sequence[str] | None = None,
+        domain: Domain | None = None,
+        class_fractions: Mapping[str, float] | None = None,
+        replace_old: bool = False,
+    ) -> Bundle:
+        """Write the bundle of the chosen members, with all that was chosen and fitted.
+
+        Parameters
+        ----------
+        out
+            The bundle's folder; it must not exist yet, unless `replace_old` is true.
+        provenance
+            Where the members come from, in this order, which the bundle's digest follows.
+        sources
+            By member, where its predictions were; of networks that are known by their predictions alone.
+        bands, domain
+            As in `write_bundle`.
+        class_fractions
+            What the probabilities presume of new data; by default the validation objects' fractions.
+        replace_old
+            Whether a former bundle may be replaced.
+
+        Raises
+        ------
+        InputError
+            As `write_bundle` does.
+        """
+        members = self.members
+        if sources is not None:
+            members = tuple(replace(member, source=sources[member.id]) for member in members)
+        return write_bundle(
+            out,
+            target=self.target,
+            members=members,
+            pooling=self.recipe.pool,
+            calibration=self.calibration,
+            scores=self.scores,
+            conformal=self.conformal,
+            gate=self.gate,
+            groups=self.groups,
+            class_fractions=self.class_fractions if class_fractions is None else class_fractions,
+            bands=bands,
+            domain=domain,
+            provenance=provenance,
+            replace=replace_old,
+        )
 
 
 def choose(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rookery_ensembles._bundle_document import Source
 from rookery_ensembles.build import CandidateMember, EnsembleChoice, choose
-from rookery_ensembles.bundle import Bundle, load_bundle, write_bundle
+from rookery_ensembles.bundle import Bundle, load_bundle
 from rookery_ensembles.covariates import ObjectCovariates
 from rookery_ensembles.errors import fail
 from rookery_ensembles.exchange.found import Found
@@ -197,20 +197,9 @@ def combine(
     choice = choose(
         candidates, by=by, calibration=calibration, covariates=known, groups=apart, positive=positive
     )
-    bundle = write_bundle(
+    bundle = choice.write(
         out,
-        members=[
-            replace(member, source=Source(member.folder.name, digest_of(member.folder)))
-            for member in choice.members
-        ],
-        target=choice.target,
-        pooling=choice.recipe.pool,
-        calibration=choice.calibration,
-        scores=choice.scores,
-        conformal=choice.conformal,
-        gate=choice.gate,
-        groups=choice.groups,
-        class_fractions=choice.class_fractions,
+        sources={m.id: Source(m.folder.name, digest_of(m.folder)) for m in choice.members},
         provenance={
             **(provenance or {}),
             "truth": truth.where,
@@ -219,7 +208,7 @@ def combine(
             "candidates": len(files),
             **choice.provenance(),
         },
-        replace=replace_old,
+        replace_old=replace_old,
     )
     return Combined(bundle, choice, matched)
 

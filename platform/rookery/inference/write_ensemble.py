@@ -11,7 +11,6 @@ from rookery_ensembles import (
     CandidateMember,
     EnsembleChoice,
     choose,
-    write_bundle,
 )
 from rookery_ensembles.covariates import ObjectCovariates
 from rookery_ensembles.domain import Domain
@@ -69,16 +68,8 @@ def write_ensemble(
     for member, card in zip(choice.members, chosen, strict=True):
         verify_file(member.folder, card, WEIGHTS)
     seconds = {"members": sum(card.device_seconds for card in chosen)}
-    bundle = write_bundle(
+    bundle = choice.write(
         out,
-        members=choice.members,
-        target=choice.target,
-        pooling=choice.recipe.pool,
-        calibration=choice.calibration,
-        scores=choice.scores,
-        conformal=choice.conformal,
-        gate=choice.gate,
-        groups=choice.groups,
         class_fractions=presumed_fractions(choice),
         bands=list(dict.fromkeys(band for card in chosen for band in card.bands)),
         domain=domain,
@@ -89,7 +80,7 @@ def write_ensemble(
             "device_seconds": seconds | ({} if search_seconds is None else {"search": search_seconds}),
             "version": rookery.__version__,
         },
-        replace=replace,
+        replace_old=replace,
     )
     return bundle, choice
 

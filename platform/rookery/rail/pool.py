@@ -1,7 +1,6 @@
 """Stages of RAIL that pool and recalibrate the redshift PDFs of any set of its estimators."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from hashlib import sha256 as new_sha256
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,7 +23,6 @@ from rookery_ensembles import (
     Predictions,
     RedshiftBins,
     choose,
-    write_bundle,
 )
 from rookery_ensembles._bundle_document import Source
 from rookery_ensembles.errors import fail
@@ -148,25 +146,15 @@ class _PoolInformer(_Pool):
             for tag, v in values.items()
         ]
         choice = choose(candidates, by=self.config.by)
-        members = [replace(m, source=self._source(m.id, values[m.id])) for m in choice.members]
-        self.model = BundleModel(
-            lambda folder: write_bundle(
-                folder,
-                target=choice.target,
-                members=members,
-                pooling=choice.recipe.pool,
-                calibration=choice.calibration,
-                scores=choice.scores,
-                conformal=choice.conformal,
-                provenance={
-                    "made_by": self.name,
-                    "version": rookery.__version__,
-                    "objects": len(ids),
-                    "estimates": {tag: self.get_aliased_tag(tag) for tag in self.estimates},
-                    **choice.provenance(),
-                },
-            )
-        )
+        sources = {m.id: self._source(m.id, values[m.id]) for m in choice.members}
+        provenance = {
+            "made_by": self.name,
+            "version": rookery.__version__,
+            "objects": len(ids),
+            "estimates": {tag: self.get_aliased_tag(tag) for tag in self.estimates},
+            **choice.provenance(),
+        }
+        self.model = BundleModel(lambda folder: choice.write(folder, sources=sources, provenance=provenance))
         self.add_data("model", self.model)
 
     def _source(self, tag: str, values: Any) -> Source:

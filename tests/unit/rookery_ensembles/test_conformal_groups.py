@@ -14,7 +14,6 @@ from rookery_ensembles import (
     RedshiftBins,
     choose,
     load_bundle,
-    write_bundle,
 )
 from rookery_ensembles.covariates import ObjectCovariates
 from rookery_ensembles.groups import Groups
@@ -49,10 +48,7 @@ def test_coverage_holds_in_each_third(make_member, tmp_path: Path) -> None:
     found = {}
     for name, groups in (("all", None), ("thirds", known(magnitude))):
         made = choose([member], by="mean", groups=groups)
-        bundle = write_bundle(
-            tmp_path / name, target=TARGET, members=made.members, scores={}, provenance={},
-            calibration=made.calibration, conformal=made.conformal, groups=made.groups,
-        )  # fmt: skip
+        bundle = made.write(tmp_path / name, provenance={})
         assert load_bundle(bundle.path).groups == made.groups
         pdf, z, magnitude = galaxies(6000, 1)
         new = Covariates(("mag_r",), magnitude[:, None])

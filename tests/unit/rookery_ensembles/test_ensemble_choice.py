@@ -15,7 +15,6 @@ from rookery_ensembles import (
     greedy_selection,
     load_bundle,
     out_of_fold,
-    write_bundle,
 )
 from rookery_ensembles.probabilities import LOG_FLOOR
 from rookery_ensembles.recipe import PLAIN, Combining, Recipe, named_recipe, ways
@@ -133,14 +132,7 @@ def test_objects_without_a_truth_are_left_out(holdout) -> None:
 
 def test_a_choice_becomes_a_bundle(holdout, tmp_path: Path) -> None:
     choice = choose(holdout)
-    write_bundle(
-        tmp_path / "bundle",
-        members=choice.members,
-        target=choice.target,
-        calibration=choice.calibration,
-        scores=choice.scores,
-        provenance={"losses": dict(choice.losses)},
-    )
+    choice.write(tmp_path / "bundle", provenance={"losses": dict(choice.losses)})
     bundle = load_bundle(tmp_path / "bundle")
     assert {member.id: member.weight for member in bundle.members} == choice.weights
     assert bundle.scores == choice.scores

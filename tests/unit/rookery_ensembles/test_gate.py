@@ -126,10 +126,7 @@ def test_a_bundle_keeps_the_gate(make_member, tmp_path: Path) -> None:
     for member in members:
         make_member(tmp_path, member.id)
     made = choose(members, by="gate", covariates=known)
-    bundle = write_bundle(
-        tmp_path / "bundle", target=TARGET, members=made.members, scores=made.scores, provenance={},
-        calibration=made.calibration, gate=made.gate,
-    )  # fmt: skip
+    bundle = made.write(tmp_path / "bundle", provenance={})
     assert bundle.covariates == ("mag_r",)
     assert load_bundle(tmp_path / "bundle").gate == made.gate
     pdfs, _, magnitude = galaxies(50, 3)

@@ -146,15 +146,7 @@ def test_one_member_is_chosen_whole_and_combining_it_changes_nothing(candidates,
 
 
 def test_a_choice_becomes_a_bundle_that_calibrates_the_same(choice, tmp_path: Path) -> None:
-    write_bundle(
-        tmp_path / "bundle",
-        members=choice.members,
-        target=choice.target,
-        calibration=choice.calibration,
-        scores=choice.scores,
-        provenance={},
-        bands=("u", "g", "r", "i", "z"),
-    )
+    choice.write(tmp_path / "bundle", provenance={}, bands=("u", "g", "r", "i", "z"))
     bundle = load_bundle(tmp_path / "bundle")
     assert (bundle.target, bundle.calibration) == (RedshiftBins(EDGES), choice.calibration)
     values = [network(i, 0.02, n=20).values for i in range(len(bundle.members))]
