@@ -27,6 +27,7 @@ def evaluate(
     days: Sequence[float] = (),
     since: Literal["detection", "peak"] = "detection",
     truth: Literal["agree", "survey"] = "agree",
+    published: Literal["pasquet2019"] | None = None,
     replicates: int = 300,
     seed: Seed = 0,
     device: str | None = None,
@@ -67,6 +68,8 @@ def evaluate(
         What days count from.
     truth
         Where the file's own truth is not the survey's: refuse, or judge by the survey's.
+    published
+        Of redshifts: whose published numbers stand beside these, marked as such.
     replicates
         Bootstrap replicates; 0 for no intervals.
     seed
@@ -90,7 +93,9 @@ def evaluate(
     if read_info(predictions).target.has_pdfs:
         if partial or bundle is not None or days:
             raise fail(predictions, "holds redshift PDFs, which have no partial light curves, bundle or days")
-        return evaluate_redshifts(predictions, survey, report, against=against, **common)
+        return evaluate_redshifts(predictions, survey, report, against=against, published=published, **common)
+    if published is not None:
+        raise fail(predictions, f"the numbers of {published} are of redshifts, but it holds classes")
     if against:
         rule = "other predictions are compared of redshift PDFs only, but these are class probabilities"
         raise fail(predictions, rule)

@@ -87,8 +87,8 @@ def make_results(
     )
 
 
-def results_document(results: Results) -> dict[str, Any]:
-    """Return the results as they stand in ``metrics.json``; null where undefined."""
+def results_document(results: Results, *, with_published: bool = False) -> dict[str, Any]:
+    """Return the results as they stand in ``metrics.json``; null where undefined, or not asked for."""
     whole = results.rows[0]
     estimates = estimates_document(whole.scores.metrics)
     pit = results.pit
@@ -120,11 +120,11 @@ def results_document(results: Results) -> dict[str, Any]:
             }
             for ratio in results.ratios
         ],
-        "published": {
-            "source": SOURCE,
-            "sample": SAMPLE,
-            "rows": [entry._asdict() for entry in published()],
-        },
+        "published": (
+            {"source": SOURCE, "sample": SAMPLE, "rows": [entry._asdict() for entry in published()]}
+            if with_published
+            else None
+        ),
         "bins": {trend.name: _trend(trend) for trend in results.trends},
         "pit": {
             "edges": numbers(pit.edges),

@@ -41,6 +41,11 @@ class RedshiftAssessment(Judged):
         """The K + 1 edges of the redshift bins."""
         return self.info.target.edges
 
+    @property
+    def true_bin(self) -> NDArray[np.intp]:
+        """(N,) the bin of each true redshift; beyond the bins the nearest one."""
+        return np.clip(np.searchsorted(self.edges, self.z_spec, side="right") - 1, 0, len(self.edges) - 2)
+
     @cached_property
     def sample(self) -> PhotozSample:
         """The objects, ready to be scored under any weights; its `z_phot` are `z_mean`."""

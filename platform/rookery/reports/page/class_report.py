@@ -24,9 +24,12 @@ from rookery.reports.charts.classes import (
 from rookery.reports.charts.model import Chart
 from rookery.reports.page.csv_tables import class_tables, slugs
 from rookery.reports.page.folder import refuse_foreign, write_report
+from rookery.reports.page.paper_tables import paper_tables
 from rookery.reports.page.render import render_page
 from rookery.reports.page.words import (
     bin_note,
+    chance_document,
+    chance_lines,
     describe_objects,
     listed,
     matched_lines,
@@ -126,13 +129,14 @@ def evaluate(
         "metrics": json_metrics(assessment.metrics),
         **details_document(details, curves, assessment.class_names),
         "matched": {assessment.name: asdict(assessment.matched)},
+        "chance": {assessment.name: chance_document(assessment.probability, assessment.truth_index)},
         "counts": dict(_counts(assessment, curves)),
         "confusion": curves.confusion.tolist(),
         "provenance": origin,
     }
     charts = _charts(assessment, curves, details)
     page = _page(assessment, curves, charts, document)
-    write_report(report, page, document, charts, class_tables(document))
+    write_report(report, page, document, charts, class_tables(document) | paper_tables(document))
     return assessment.metrics
 
 
@@ -211,7 +215,7 @@ def _page(
         lead=f"{positive} against {others} for {describe_objects(assessment)}",
         matched=matched_lines(document),
         simulated=assessment.simulated,
-        notices=notices(assessment) + ([missing] if assessment.n_missing else []),
+        notices=chance_lines(document) + notices(assessment) + ([missing] if assessment.n_missing else []),
         tiles=[
             (METRICS[key].label, METRICS[key].format(assessment.metrics[key])) for key in Classes.headline
         ],

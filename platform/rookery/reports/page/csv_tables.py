@@ -58,7 +58,6 @@ def redshift_tables(document: Mapping[str, Any]) -> dict[str, str]:
             for row in rows
             for point, found in row["points"].items()
         ],
-        "published": [{**row, "source": published["source"]} for row in published["rows"]],
         "pit": _transposed({"low": pit["edges"][:-1], "high": pit["edges"][1:], **pit["counts"]}),
         "pit_quantiles": _curve(document["pit_quantiles"], "theoretical"),
         "coverage": _curve(document["coverage"], "level"),
@@ -70,6 +69,8 @@ def redshift_tables(document: Mapping[str, Any]) -> dict[str, str]:
             for method, binned in document["bins"][name]["methods"].items()
             for found in binned["bins"]
         ]
+    if published:
+        tables["published"] = [{**row, "source": published["source"]} for row in published["rows"]]
     if document["sigma_mad_ratios"]:
         tables["sigma_mad_ratios"] = [
             {**{key: found[key] for key in ("row", "method", "to")}, **_interval_cells("", found)}

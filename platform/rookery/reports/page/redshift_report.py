@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 from rookery.reports.assess.covariates import Bins
 from rookery.reports.assess.judged import Truth
@@ -22,13 +22,12 @@ from rookery.reports.charts.redshifts import (
 )
 from rookery.reports.page.csv_tables import redshift_tables, slugs
 from rookery.reports.page.folder import refuse_foreign, write_report
+from rookery.reports.page.paper_tables import paper_tables
 from rookery.reports.page.redshift_values import page_values
 from rookery.reports.page.render import render_page
+from rookery.reports.page.words import chance_document
 from rookery.surveys.store import Survey
 from rookery_ensembles.bootstrap import REPLICATES, check_bootstrap
-
-if TYPE_CHECKING:
-    pass
 
 
 def evaluate_redshifts(
@@ -42,6 +41,7 @@ def evaluate_redshifts(
     by: Sequence[str] = (),
     bins: Mapping[str, Bins] | None = None,
     truth: Truth = "agree",
+    published: Literal["pasquet2019"] | None = None,
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> dict[str, float]:
@@ -69,6 +69,8 @@ def evaluate_redshifts(
         :data:`rookery.reports.assess.trends.DEFAULTS`; and numbers of bins or edges.
     truth
         See :func:`rookery.reports.assess.judged.match`; for every file.
+    published
+        Whose published numbers stand beside these, marked as such.
     replicates, seed
         How often the bootstrap draws the objects again (0: no intervals), and its seed.
 
@@ -93,8 +95,9 @@ def evaluate_redshifts(
         "kind": KIND,
         "simulated": first.simulated,
         "methods": [one.name for one in methods],
-        **results_document(results),
+        **results_document(results, with_published=published is not None),
         "matched": {one.name: asdict(one.matched) for one in methods},
+        "chance": {one.name: chance_document(one.pdf, one.true_bin) for one in methods},
         "counts": dict(_counts(first)),
         "provenance": {
             "predictions": {one.name: predictions_provenance(one) for one in methods},
@@ -105,7 +108,7 @@ def evaluate_redshifts(
     }
     charts = _charts(results)
     page = render_page("redshift.html.j2", charts, **page_values(results, document))
-    write_report(report, page, document, charts, redshift_tables(document))
+    write_report(report, page, document, charts, redshift_tables(document) | paper_tables(document))
     return results.metrics
 
 

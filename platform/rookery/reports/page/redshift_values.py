@@ -12,6 +12,7 @@ from rookery.reports.page.comparison import comparison_html
 from rookery.reports.page.csv_tables import slugs
 from rookery.reports.page.words import (
     bin_note,
+    chance_lines,
     describe_objects,
     listed,
     matched_lines,
@@ -45,7 +46,7 @@ def page_values(results: Results, document: Mapping[str, Any]) -> dict[str, Any]
         "lead": f"Redshift PDFs of {describe_objects(first)}{against}",
         "matched": matched_lines(document),
         "simulated": first.simulated,
-        "notices": notices(results),
+        "notices": chance_lines(document) + notices(results),
         "tiles": [
             (METRICS[key].short.replace("@", " "), METRICS[key].format(results.metrics[key]))
             for key in RedshiftBins.headline
@@ -142,7 +143,7 @@ def _group(document: Mapping[str, Any], key: str) -> dict[str, Any] | None:
 
 def _other_experiments(document: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Return the published numbers of other training samples."""
-    every = document["published"]["rows"]
+    every = document["published"]["rows"] if document["published"] else []
     return [
         (row["experiment"], _published(row)) for row in every if row["experiment"] != every[0]["experiment"]
     ]

@@ -11,6 +11,7 @@ from rookery.reports.page.folder import DOCUMENT
 from rookery.reports.page.words import (
     Rows,
     bin_name,
+    chance_lines,
     compared_cells,
     matched_lines,
     metric_cells,
@@ -40,6 +41,8 @@ def print_report(console: "Console", report: Path, name: str, covariates: Iterab
         console.print(sentence, markup=False, highlight=False)
     for table in shown:
         console.print(table)
+    for sentence in chance_lines(document):
+        console.print(sentence, markup=False, highlight=False, style="bold red")
 
 
 def comparison_table(rows: Rows, *, title: str | None = None) -> "Table":
@@ -121,7 +124,9 @@ def _rows_table(document: Mapping[str, Any]) -> "Table":
     from rich.text import Text
 
     table = _point_table(
-        "z_mean; ±: half the 68 % interval; published: other galaxies, see the report", "objects"
+        "z_mean; ±: half the 68 % interval"
+        + ("; published: other galaxies, see the report" if document["published"] else ""),
+        "objects",
     )
     for key, label in LABELS.items():
         ours = [row for row in document["rows"] if row["row"] == key]

@@ -1,9 +1,14 @@
 """The sentences that reports of both kinds say, and their numbers as text."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rookery.reports.assess.judged import Judged
+from rookery_ensembles.chance import against_chance
 from rookery_ensembles.metric import METRICS
 
 Rows = Sequence[tuple[str, Mapping[str, float]]]
@@ -15,6 +20,24 @@ def matched_lines(document: Mapping[str, Any]) -> list[str]:
     found, restriction = document["matched"], document["provenance"]["restriction"]
     sentences = {name: _matched_sentence(numbers, restriction) for name, numbers in found.items()}
     return [f"{name}: {text}" if len(found) > 1 else text for name, text in sentences.items()]
+
+
+def chance_lines(document: Mapping[str, Any]) -> list[str]:
+    """Return which methods are no better than chance, a sentence each."""
+    found = document.get("chance", {})  # which an earlier report does not have
+    return [
+        (f"{name}: " if len(found) > 1 else "")
+        + f"No better than chance: the predictions of other objects, dealt at random, fit as well "
+        f"(gain {one['gain']:.4f} ± {one['error']:.4f} nats an object)."
+        for name, one in found.items()
+        if one is not None and not one["is_better"]
+    ]
+
+
+def chance_document(values_nk: NDArray[Any], truth_n: NDArray[np.integer]) -> dict[str, Any] | None:
+    """Return what predictions gain over chance, as a report's document says it."""
+    chance = against_chance(values_nk, truth_n)
+    return None if chance is None else {**asdict(chance), "is_better": chance.is_better}
 
 
 def _matched_sentence(found: Mapping[str, int], restriction: str | None) -> str:
@@ -128,5 +151,5 @@ def compared_cells(rows: Rows, keys: Sequence[str]) -> list[tuple[str, list[tupl
 
 def published_rows(document: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     """Return the published numbers that stand beside a row: those of the paper's main experiment."""
-    every: list[dict[str, Any]] = document["published"]["rows"]
+    every: list[dict[str, Any]] = document["published"]["rows"] if document["published"] else []
     return [row for row in every if row["row"] == key and row["experiment"] == every[0]["experiment"]]

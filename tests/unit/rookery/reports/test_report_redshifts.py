@@ -111,7 +111,8 @@ def printed(survey: Survey, net: Path) -> str:
     noisy = BINS + np.random.default_rng(1).integers(-2, 3, N)
     other = save(net.parent / "b16 <i>[b].parquet", spikes(noisy)[:-10], survey, member=None, bundle="b")
     words = ["--against", str(other), "--by", "index", "--bins", "mwebv=0,0.1,0.2", "--bins", "z_phot=3"]
-    words = [str(net), str(survey.path), "--report", str(net.parent / "report"), *words, "--replicates", "20"]
+    words += ["--replicates", "20", "--published", "pasquet2019"]
+    words = [str(net), str(survey.path), "--report", str(net.parent / "report"), *words]
     text = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(text):
         patch.setattr("rookery.reports.draw.paper.save_chart", touch)
@@ -298,6 +299,15 @@ def test_tables_say_what_the_document_says(report: Path, document: dict[str, Any
     assert [float(found["sigma_mad"]) for found in read("published")][:2] == [0.00912, 0.00789]
     assert len(read("points")) == 3 * len(rows)
     assert len(read("by_mwebv")) == 2 * 2
+    tex = (report / "tables" / "summary.tex").read_text().splitlines()
+    assert tex[0] == r"\begin{tabular}{llrrrrrrr}"
+    widths = {len(re.findall(r"(?<!\\)&", line)) for line in tex if line.endswith(r" \\")}
+    assert widths == {8}
+    assert any(r"CNN (published) & -- & 0.00010 & 0.00912" in line for line in tex)
+    assert any(r"without the widest 20 \%" in line or r"widest 20 \% removed" in line for line in tex)
+    markdown = (report / "tables" / "summary.md").read_text().splitlines()
+    ours = [x for x in published() if x.experiment == published()[0].experiment]
+    assert len(markdown) == 2 + len(rows) + len(ours) == len(tex) - 4
     assert sum(int(float(found["net"])) for found in read("pit")) == N - 10
 
 
