@@ -68,8 +68,14 @@ def run(given: argparse.Namespace, folder: Path) -> None:
         fitted(
             "crps, shrunk", Evidence(evidence.likelihood_mn, None, evidence.cell, gram), "crps", shrink=True
         )
-    with timed("pooled from the files", size):
-        pooled = find_pool("linear", target).combine(target, table.values, weights)
+    pool = find_pool("linear", target)
+    with timed("pooled from the files, all members", size):
+        pool.combine(target, table.values)
+    counted = int((weights > 0).sum())
+    with timed(
+        f"pooled from the files, the {counted} members that em gives a weight", size * counted / len(weights)
+    ):
+        pooled = pool.combine(target, table.values, weights)
     assert pooled.shape == (given.objects, given.bins)
     say(f"peak memory: {peak():.2f} GB ({before:.2f} GB before the files were read)")
     metrics(target, pooled, table.truth)

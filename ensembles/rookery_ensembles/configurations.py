@@ -136,6 +136,11 @@ class Configurations:
         """M, N and K."""
         return len(self._each), self._n, self._k
 
+    @property
+    def checked(self) -> bool:
+        """True: so are predictions, and what is read from their files."""
+        return True
+
     def block(self, start: int, stop: int) -> list[NDArray[Any]]:
         """Return M arrays (n, K)."""
         threads = min(len(os.sched_getaffinity(0)), _MOST_THREADS, len(self._each))

@@ -1,6 +1,8 @@
 """Predictions of several members for one set of objects, whose values are read block by block."""
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,7 @@ from rookery_ensembles.stored import StoredPredictions
 from rookery_ensembles.target import Target
 
 _MANY = 10_000_000
+_VALUES_AT_ONCE, _MOST_THREADS = 1_000_000, 8
 
 
 @short_repr
@@ -80,15 +83,29 @@ def likelihoods(
     InputError
         When a value breaks its rules.
     """
-    m, n, _ = values.shape
+    m, n, k = values.shape
     if len(names) != m:
         raise fail("names", f"there must be one for each of {m} members, but found {len(names)}")
     found = np.full((m, n), np.nan, dtype=np.float32 if m * n > _MANY else np.float64)
-    for place, block in blocks(values):
-        check_block(target, block, names, place.start)
-        column = column_n[place]
-        known = np.flatnonzero(column >= 0)
-        for number in range(m if known.size else 0):
-            values_nk = np.asarray(block[number])[known]
-            found[number, place.start + known] = target.likelihood(values_nk, column[known], names[number])
+    widths = np.diff(target.edges) if target.has_pdfs else np.ones(k)
+
+    def read(number: int) -> None:
+        """Fill a member's row: one file is read from its beginning to its end."""
+        for place, block in blocks(values.some([number]), _VALUES_AT_ONCE):
+            column = column_n[place]
+            known = np.flatnonzero(column >= 0)
+            if values.checked:
+                likelihood = block[0][known, column[known]] * widths[column[known]]
+            else:
+                check_block(target, block, names[number : number + 1], place.start)
+                likelihood = target.likelihood(block[0][known], column[known], names[number])
+            found[number, place.start + known] = likelihood
+
+    threads = min(len(os.sched_getaffinity(0)), _MOST_THREADS) if m * n * k > _MANY else 1
+    if threads == 1:
+        for number in range(m):
+            read(number)
+        return found
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(read, range(m)))
     return found

@@ -28,6 +28,11 @@ class MemberValues(Protocol):
         """M, N and K."""
         ...
 
+    @property
+    def checked(self) -> bool:
+        """Whether the values keep the target's rules, because they were checked when they were read."""
+        ...
+
     def block(self, start: int, stop: int) -> Block:
         """Return (M, n, K) values of the objects from `start` up to, but without, `stop`.
 
@@ -58,6 +63,11 @@ class ArrayValues:
     def shape(self) -> tuple[int, int, int]:
         """M, N and K."""
         return self._shape
+
+    @property
+    def checked(self) -> bool:
+        """False: arrays may hold anything."""
+        return False
 
     def block(self, start: int, stop: int) -> Block:
         """Return (M, n, K) views."""

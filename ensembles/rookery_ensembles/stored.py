@@ -140,7 +140,7 @@ class ValuesReader:
         target = self._stored.info.target
         total = 0
         for path in self._stored.files:
-            with opened_predictions(path, buffer_size=_BUFFER) as (file, info):
+            with opened_predictions(path, buffer_size=_BUFFER, pre_buffer=False) as (file, info):
                 total += file.metadata.num_rows
                 last = path == self._stored.files[-1]
                 if info != self._stored.info or (last and total != len(self._stored.object_id)):

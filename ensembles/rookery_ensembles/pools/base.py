@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.blas import one_blas_thread
+from rookery_ensembles.combine import Look
 from rookery_ensembles.errors import fail
 from rookery_ensembles.member_values import Block, MemberValues, as_member_values, blocks
 from rookery_ensembles.probabilities import LOG_FLOOR, check_weights, plainly_normalised
@@ -18,8 +19,8 @@ from rookery_ensembles.target import KINDS, Target
 
 FloatArray = NDArray[np.float64]
 
-_BLOCK_VALUES = 2_000_000
-"""A block holds so many values of all members together: 16 MB in double precision."""
+_BLOCK_VALUES = 4_000_000
+"""A block holds so many values of all members together: 32 MB in double precision."""
 _MANY_VALUES, _MOST_THREADS = 50_000_000, 8
 
 
@@ -87,17 +88,35 @@ class Pool(ABC):
         return combine_all(target, values_mnk, [(self, weights_m)], where)[0]
 
     def pool_block(
-        self, target: Target, block: Block, weights_m: FloatArray, out: FloatArray | None = None
+        self,
+        target: Target,
+        block: Block,
+        weights_m: FloatArray,
+        out: FloatArray | None = None,
+        look: Look | None = None,
     ) -> FloatArray:
-        """Pool a block of objects whose values and weights, all above 0, were checked; into `out`, if any."""
+        """Pool a block of objects whose weights, all above 0, were checked; into `out`, if any.
+
+        So were the values, but where `look` checks them: it is given all of them.
+        """
         if len(block) == 1:
+            if look is not None:
+                look(block, 0, 0)
             pooled = np.asarray(block[0], dtype=np.float64)
         else:
-            pooled = self._combine(target, block, weights_m)
+            pooled = self._looked_at(target, block, weights_m, look)
         if out is None:
             return np.array(pooled)
         out[:] = pooled
         return out
+
+    def _looked_at(
+        self, target: Target, values_m: Block, weights_m: FloatArray, look: Look | None
+    ) -> FloatArray:
+        """Pool one block of two members or more, and show it to `look`, if any."""
+        if look is not None:
+            look(values_m, 0, 0)
+        return self._combine(target, values_m, weights_m)
 
     @abstractmethod
     def _combine(self, target: Target, values_m: Block, weights_m: FloatArray) -> FloatArray:
@@ -128,15 +147,22 @@ def combine_all(
     pooled = [np.empty((n, k)) for _ in tasks]
     names = [f"{where}, item {number}" for number in needed.tolist()]
     size = max(1, _BLOCK_VALUES // (len(needed) * k))
+    looker = everyone.index(True) if True in everyone else None  # checks what all others take
 
     def work(block: Block, first: int, rows: slice) -> None:
         part = block[:, rows] if isinstance(block, np.ndarray) else [values[rows] for values in block]
-        check_block(target, part, names, first + rows.start)
+
+        def look(piece: Block, member: int, row: int) -> None:
+            if not members.checked:
+                check_block(target, piece, names[member:], first + rows.start + row)
+
+        if looker is None:
+            look(part, 0, 0)
         for number, (pool, _) in enumerate(tasks):
             some = part if everyone[number] else [part[i] for i in chosen[number].tolist()]
             here = slice(first + rows.start, first + rows.stop)
             own = above[number] if above[number].ndim == 1 else above[number][here]
-            pool.pool_block(target, some, own, pooled[number][here])
+            pool.pool_block(target, some, own, pooled[number][here], look if number == looker else None)
 
     # Blocks are small: threads of a single operation would wait for each other, so each block has its own.
     threads = min(len(os.sched_getaffinity(0)), _MOST_THREADS) if m * n * k > _MANY_VALUES else 1
@@ -184,14 +210,14 @@ def check_block(target: Target, block: Block, names: Sequence[str], first_row: i
     block
         M arrays (n, K), stacked or in a list.
     names
-        What each of the arrays is, for messages.
+        What each of the arrays is, for messages; perhaps more names than arrays.
     first_row
         Number of the block's first object.
     """
     widths = np.diff(target.edges) if target.has_pdfs else None
     if isinstance(block, np.ndarray) and plainly_normalised(block, widths):
         return
-    for values, name in zip(block, names, strict=True):
+    for values, name in zip(block, names, strict=False):
         if not plainly_normalised(values, widths):
             target.normalised(values, name, first_row=first_row)
 

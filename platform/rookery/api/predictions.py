@@ -42,7 +42,7 @@ def ensemble(
     calibration
         Another calibration than these have: none, temperature, ...; `local` looks at covariates.
     covariates
-        What `gate` and `local` look at; by default the magnitude in r or the middle band, `mwebv` and
+        What `auto`, `gate` and `local` look at; by default the magnitude in r or the middle band, `mwebv` and
         `host_photo_z`, where the survey has them.
     groups
         A covariate, such as mag_r, whose thirds have conformal limits of their own: coverage holds in each.

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rookery_ensembles import InputError, average
+from rookery_ensembles import InputError, RedshiftBins, average
+from rookery_ensembles.pools import find_pool
 
 
 def test_a_weighted_mean_worked_by_hand() -> None:
@@ -49,3 +50,32 @@ def test_no_members_and_wrong_weights_are_refused() -> None:
         average([])
     with pytest.raises(InputError, match="must sum to 1"):
         average(np.ones((2, 1, 1)), [0.5, 0.4])
+
+
+MANY_BINS = RedshiftBins.equal(0.0, 2.0, 50)
+
+
+def many_members(n: int = 600) -> np.ndarray:
+    """37 members in single precision, whose objects are more than one piece holds."""
+    values = np.random.default_rng(0).random((37, n, 50), dtype=np.float32)
+    return np.asarray(values / (values @ MANY_BINS.widths.astype(np.float32))[:, :, None])
+
+
+@pytest.mark.parametrize("of", [np.asarray, list])
+def test_many_members_are_summed_piece_by_piece_to_single_precision(of) -> None:
+    values, weights = many_members(), np.random.default_rng(1).dirichlet(np.ones(37))
+    found = find_pool("linear", MANY_BINS).combine(MANY_BINS, of(values), weights)
+    np.testing.assert_allclose(found, np.einsum("m,mnk->nk", weights, values.astype(float)), rtol=2e-6)
+
+
+@pytest.mark.parametrize("of", [np.asarray, list])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -0.2])
+def test_a_wrong_value_among_many_members_is_named(of, bad: float) -> None:
+    values = many_members()
+    values[35, 599, 7] = bad
+    with pytest.raises(InputError, match=r"item 35, row 599.*column 7"):
+        find_pool("linear", MANY_BINS).combine(MANY_BINS, of(values))
+    weights = np.full(37, 1 / 36)
+    weights[35] = 0.0
+    found = find_pool("linear", MANY_BINS).combine(MANY_BINS, of(values), weights)
+    assert np.isfinite(found).all()  # a member that does not count is not looked at

@@ -106,6 +106,22 @@ def test_blocks_hold_the_means_over_starts_of_each_fold(folded, from_files: None
     np.testing.assert_allclose(values[1][table.order], expected, atol=1e-5)
 
 
+def test_a_file_that_is_being_read_is_not_held_in_memory(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random(
+        (12_000, 180), dtype=np.float32
+    )  # 8.6 MB that no packing shrinks
+    bins = RedshiftBins.equal(0.0, 1.0, 180)
+    ids = np.array([f"g{number}" for number in range(len(values))])
+    info = PredictionInfo(bins, member="m")
+    values /= values.mean(axis=1, keepdims=True)
+    write_predictions(Predictions(info, ids, np.full(len(ids), 0.5), values), tmp_path / "m.parquet")
+    reader = open_predictions(tmp_path / "m.parquet").reader()
+    before = pa.total_allocated_bytes()
+    for start in range(0, 2_000, 500):
+        np.testing.assert_allclose(reader.read(start, start + 500), values[start : start + 500], rtol=1e-5)
+    assert pa.total_allocated_bytes() - before < 0.5 * values.nbytes
+
+
 def test_members_of_the_same_objects_share_their_names(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_predictions(predicted(1, 0.1, np.arange(N), member=name), tmp_path / f"{name}.parquet")
