@@ -70,8 +70,11 @@ def partition_name(number: int) -> str:
     return f"part-{number:06d}.parquet"
 
 
-def join(parts: Iterable[Predictions], info: PredictionInfo, n: int) -> Predictions:
-    """Return the predictions of `n` objects that come in parts; each part's values are copied once."""
+def join(parts: Iterable[Predictions], info: PredictionInfo, n: int) -> Predictions | None:
+    """Return predictions that come in parts, of at most `n` objects, each part's values copied once.
+
+    None where there is no part.
+    """
     target = info.target
     values = np.empty((n, target.n_columns), np.float32)
     others = []
@@ -80,6 +83,8 @@ def join(parts: Iterable[Predictions], info: PredictionInfo, n: int) -> Predicti
         values[at : at + len(part.values)] = part.values
         at += len(part.values)
         others.append(replace(part, values=values[:0]))
+    if not others:
+        return None
     truths = [
         target.unknown_truth(len(part.object_id)) if part.truth is None else part.truth for part in others
     ]
@@ -88,7 +93,7 @@ def join(parts: Iterable[Predictions], info: PredictionInfo, n: int) -> Predicti
         info=info,
         object_id=np.concatenate([part.object_id for part in others]),
         truth=np.concatenate(truths),
-        values=values,
+        values=values[:at],
         out_of_domain=np.concatenate(flags) if flags else None,
         columns={name: np.concatenate([part.columns[name] for part in others]) for name in others[0].columns},
     )
@@ -101,8 +106,10 @@ def write_manifest(
     made_by: Mapping[str, object],
     out_of_domain: int | None = None,
 ) -> None:
-    """Write the document of a folder that has `partition_name` of every number, with so many rows each."""
-    files = [partition_name(number) for number in range(len(rows))]
+    """Write the document of a folder that has `partition_name` of every number, with so many rows each.
+
+    Of partitions that have none there is no file.
+    """
     document = {
         "format_version": _VERSION,
         "objects": sum(rows),
@@ -110,8 +117,9 @@ def write_manifest(
         "made_by": dict(made_by),
         "info": json.loads(info.to_json()),
         "partitions": [
-            {"file": name, "rows": n, "bytes": (folder / name).stat().st_size}
-            for name, n in zip(files, rows, strict=True)
+            {"file": (name := partition_name(number)), "rows": n, "bytes": (folder / name).stat().st_size}
+            for number, n in enumerate(rows)
+            if n
         ],
     }
     write_text(folder / MANIFEST, json.dumps(document, indent=1) + "\n")
@@ -156,10 +164,15 @@ def open_partitions(path: str | Path) -> Partitions:
         raise fail(given.place("format_version"), f"must be {_VERSION}, but is {version}")
     info = PredictionInfo.from_json(json.dumps(given.mapping("info")).encode(), given.place("info"))
     files, rows = [], []
-    for number, one in enumerate(given.sections("partitions", ("file", "rows", "bytes"))):
+    before = -1
+    for one in given.sections("partitions", ("file", "rows", "bytes")):
         name, size = one.take("file", str), one.take("bytes", int)
-        if name != partition_name(number):
-            raise fail(one.place("file"), f"must be {partition_name(number)}, but is {name!r}")
+        number = int(digits) if (digits := name[5:-8]).isdecimal() else -1
+        if number <= before or name != partition_name(number):
+            raise fail(
+                one.place("file"), f"must be a name such as {partition_name(before + 1)}, but is {name!r}"
+            )
+        before = number
         part = path / name
         if not part.is_file():
             raise fail(part, f"is missing: {MANIFEST} lists it")

@@ -254,7 +254,9 @@ def read_info(path: str | Path) -> PredictionInfo:
 def _joined(found: Partitions) -> Predictions:
     """Read all partitions; their values are copied once."""
     parts = (read_partition(found, number) for number in range(len(found.files)))
-    return check_predictions(join(parts, found.info, found.objects), str(found.path))
+    whole = join(parts, found.info, found.objects)
+    assert whole is not None  # a finished folder has a file
+    return check_predictions(whole, str(found.path))
 
 
 def read_partition(found: Partitions, number: int) -> Predictions:

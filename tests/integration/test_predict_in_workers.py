@@ -14,7 +14,23 @@ from processes import wait_for
 from rookery import api
 from rookery.compute.actors import ActorPool
 from rookery_ensembles import InputError, read_predictions
+from rookery_ensembles.predictions import read_info
 
+DIES_AT_THE_THIRD_CORRECTION = """
+import os, signal, sys
+from rookery import cli
+from rookery.inference import partition_priors
+
+write, calls = partition_priors.write_predictions, []
+def third(*given):
+    calls.append(given)
+    if len(calls) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(*given)
+partition_priors.write_predictions = third
+sys.argv[0] = "rookery"
+cli.main()
+"""
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(300)]
 
 
@@ -82,9 +98,9 @@ def test_a_workers_own_error_is_told_as_it_is(ray_session):
 
 
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(bundle, tiny_survey, tmp_path):
-    """The real command, SIGKILL at any moment, class fractions corrected at the end."""
+    """The real command of partial light curves, SIGKILL at any moment, also amid the correction of priors."""
     words = [sys.executable, "-m", "rookery", "predict", str(bundle.path), str(tiny_survey.path)]
-    options = ["--rows", "5", "--correct-priors"]
+    options = ["--rows", "5", "--correct-priors", "--days", "20"]
     silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     out, work = tmp_path / "killed", tmp_path / "killed.unfinished"
     subprocess.run([*words, str(tmp_path / "straight"), *options], check=True, **silent)
@@ -98,6 +114,12 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(bundle, t
         run.wait()
         assert not out.exists()
         assert {file: file.stat().st_mtime_ns for file in before} == before
+    dying = [sys.executable, "-c", DIES_AT_THE_THIRD_CORRECTION, *words[3:], str(out), *options]
+    for corrected in (2, 4):  # two partitions are corrected, then two more
+        assert subprocess.run(dying, **silent).returncode == -signal.SIGKILL
+        parts = sorted(work.glob("part-*.parquet"))
+        assert sum(read_info(part).prior_correction is not None for part in parts) == corrected
+        assert not out.exists()
     subprocess.run([*words, str(out), *options], check=True, **silent)
     straight, killed = ({f.name: f.read_bytes() for f in p.iterdir()} for p in (tmp_path / "straight", out))
     assert killed == straight

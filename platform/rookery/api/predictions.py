@@ -128,13 +128,13 @@ def predict(
     from rookery_ensembles.partitions import is_folder
 
     if is_folder(out):
-        if days is not None:
-            raise fail(out, "partial light curves (`days`) are written into one file, not into a folder")
         return predict_whole_survey(
             bundle,
             survey,
             out,
             rows=rows,
+            days=days,
+            since=since,
             device=device,
             correct_priors=correct_priors,
             split=split,

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from rich.console import Console
 
 from rookery.inference import priors
-from rookery.inference.partition import Partitioning
+from rookery.inference.partition import Partitioning, none_observed
 from rookery.inference.unfinished import Unfinished
 from rookery.search.progress import ObjectProgress
 from rookery_ensembles.predictions import read_info, read_predictions, write_predictions
@@ -39,7 +40,7 @@ def correct_partitions(
     if record is None:
         record = priors.find_fractions(_values(todo, estimate_on), training)
         work.keep_priors(record)
-    left = [n for n in range(todo.count) if read_info(todo.file(n)).prior_correction is None]
+    left = [n for n in todo.with_objects() if read_info(todo.file(n)).prior_correction is None]
     done = todo.objects - sum(todo.size(number) for number in left)
     with ObjectProgress(todo.objects, console, done=done, name="corrected") as progress:
         for number in left:
@@ -51,7 +52,10 @@ def correct_partitions(
 
 def _values(todo: Partitioning, estimate_on: NDArray[np.str_] | None) -> NDArray[np.float64]:
     """Return the (n, K) probabilities that tell the fractions."""
-    n = todo.objects if estimate_on is None else len(estimate_on)
+    n = sum(pq.read_metadata(todo.file(number)).num_rows for number in todo.with_objects())
+    if not n:
+        raise none_observed(todo.called, todo.info)
+    n = n if estimate_on is None else min(n, len(estimate_on))
     chosen = np.linspace(0, n - 1, min(n, MOST_OBJECTS)).astype(np.int64)
     found = []
     for values_nk, first in _eligible(todo, estimate_on):
@@ -65,7 +69,7 @@ def _eligible(
 ) -> Iterator[tuple[NDArray[np.float32], int]]:
     """Yield the values of each partition's objects that may tell the fractions, and how many came before."""
     before = 0
-    for number in range(todo.count):
+    for number in todo.with_objects():
         part = read_predictions(todo.file(number))
         values = part.values
         if estimate_on is not None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from rookery.inference.partition import NOTHING
 from rookery_ensembles._documents import Fields
 from rookery_ensembles._replace import flush, locked
 from rookery_ensembles.errors import fail
@@ -62,8 +63,8 @@ class Unfinished:
 
     def publish(self) -> Partitions:
         """Give the folder, whose document is written, its name."""
-        for name in (PLAN, PRIORS):
-            (self.path / name).unlink(missing_ok=True)
+        for file in (self.path / PLAN, self.path / PRIORS, *self.path.glob(f"*{NOTHING}")):
+            file.unlink(missing_ok=True)
         sweep(self.path, alone=True)
         flush(self.path)
         if self.out.is_dir():  # an empty one, which a rename does not replace everywhere

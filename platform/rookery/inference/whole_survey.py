@@ -16,11 +16,12 @@ from rookery.inference import priors
 from rookery.inference.catalogues import stored
 from rookery.inference.domain import tell_no_domain, tell_outside
 from rookery.inference.flow import OpenEnsemble
-from rookery.inference.partition import Partitioning, PartitionMaker
+from rookery.inference.partition import Partitioning, PartitionMaker, none_observed
 from rookery.inference.partition_priors import correct_partitions
 from rookery.inference.unfinished import Unfinished, finished, unfinished
 from rookery.search.progress import ObjectProgress
 from rookery.surveys.blocks import SurveyBlocks
+from rookery.surveys.partial import Since, check_days
 from rookery.training.data import find_device
 from rookery_ensembles import Bundle, load_bundle
 from rookery_ensembles.compact import check_form
@@ -40,6 +41,8 @@ def predict_whole_survey(
     out: str | Path,
     *,
     rows: int | None = None,
+    days: float | None = None,
+    since: Since = "detection",
     device: str | None = None,
     correct_priors: bool = False,
     split: str | None = None,
@@ -57,7 +60,7 @@ def predict_whole_survey(
 
     Parameters
     ----------
-    bundle, survey, device, correct_priors, split, allow_missing_bands, compact
+    bundle, survey, days, since, device, correct_priors, split, allow_missing_bands, compact
         See :func:`rookery.inference.predict_survey`.
     out
         The folder to make.
@@ -76,6 +79,8 @@ def predict_whole_survey(
         predictions of another bundle, survey or options, or another process writes there.
     """
     out = Path(out)
+    if days is not None:
+        check_days(days, since)
     rows = ROWS if rows is None else rows
     if rows < 1:
         raise fail("rows", f"a partition must have at least 1 object, but was to have {rows}")
@@ -89,6 +94,7 @@ def predict_whole_survey(
             "bundle": loaded.digest, "survey": blocks.info.checksum, "objects": len(blocks), "rows": rows,
             "compact": compact, "correct_priors": correct_priors, "split": split,
             "version": rookery.__version__,
+            "days": days, "since": None if days is None else since,
         }  # fmt: skip
         if (found := finished(out, asked)) is not None:
             return found
@@ -104,7 +110,12 @@ def predict_whole_survey(
                 folder=str(work.path.resolve()),
                 objects=len(blocks),
                 rows=rows,
-                info=replace(ensemble.info(blocks.info), compact=compact),
+                info=replace(
+                    ensemble.info(blocks.info),
+                    compact=compact,
+                    days=days,
+                    since=None if days is None else since,
+                ),
                 with_truth=_with_truth(loaded, blocks),
                 device=device,
             )
@@ -133,7 +144,7 @@ def _predict(
     make: Callable[[Sequence[int]], Iterator[tuple[int, int]]],
 ) -> None:
     """Make the partitions that are not there yet."""
-    left = [number for number in range(todo.count) if not todo.file(number).is_file()]
+    left = [number for number in range(todo.count) if not todo.is_made(number)]
     done = todo.objects - sum(todo.size(number) for number in left)
     with ObjectProgress(todo.objects, console, done=done) as progress:
         for _, objects in make(left):
@@ -162,20 +173,21 @@ def _publish(
     survey: Path,
 ) -> Partitions:
     """Look at every partition, write the folder's document and give it its name."""
-    info = replace(todo.info, prior_correction=record)
-    outside = 0
-    for number in range(todo.count):
+    info, looked = replace(todo.info, prior_correction=record), todo.marks(bundle)
+    sizes, outside = [0] * todo.count, 0
+    for number in todo.with_objects():
         file = todo.file(number)
-        table = pq.ParquetFile(file)
-        if read_info(file) != info or table.metadata.num_rows != todo.size(number):
-            raise fail(file, "was altered meanwhile: delete it, and the same command makes it again")
-        if bundle.domain is not None:
-            outside += int(np.count_nonzero(table.read(["out_of_domain"])["out_of_domain"].to_numpy()))
-        table.close()
-    if bundle.domain is None:
+        with pq.ParquetFile(file) as table:
+            sizes[number] = table.metadata.num_rows
+            if read_info(file) != info or not todo.may_have(number, sizes[number]):
+                raise fail(file, "was altered meanwhile: delete it, and the same command makes it again")
+            if looked:
+                outside += int(np.count_nonzero(table.read(["out_of_domain"])["out_of_domain"].to_numpy()))
+    if not any(sizes):
+        raise none_observed(survey, info)
+    if bundle.domain is None and info.days is None:
         tell_no_domain(bundle)
     elif outside:
-        tell_outside(survey, outside, todo.objects)
-    sizes = [todo.size(number) for number in range(todo.count)]
-    write_manifest(work.path, info, sizes, asked, None if bundle.domain is None else outside)
+        tell_outside(survey, outside, sum(sizes))
+    write_manifest(work.path, info, sizes, asked, outside if looked else None)
     return work.publish()

@@ -75,7 +75,7 @@ def test_a_row_adds_to_the_row_above_or_to_the_one_it_names(tmp_path: Path) -> N
     [
         ("[plain, wide]}", "[plain, wide], covariates: [mwebv]}", 26, "`rows.5.covariates`: are for what"),
         ("[plain, wide]}", "[plain, wide], calibration: local}", 26, "`rows.5.calibration`: must be one of"),
-        ("{features: 16}}", "{features: 16}, groups: mwebv}", 22, "`groups` goes with `ensemble_of`"),
+        ("{features: 16}}", "{features: 16}, groups: mwebv}", 22, "`rows.1`: `groups` goes with"),
         ("members: 2", "membres: 2", 7, "`defaults.membres`: is not a known key"),
         ("family: pelican", "family: pelikan", 6, "`defaults.family`: .*`pelikan` is no family"),
         ("epochs: 2,", "epoch: 2,", 9, "`defaults.configuration.epoch`: is not a known key"),

@@ -73,6 +73,44 @@ def test_a_folder_of_classes_is_the_file_in_parts(
     assert_alike(read_predictions(tmp_path / "parts"), whole)
 
 
+@pytest.mark.parametrize("correct", [False, True])
+@pytest.mark.parametrize(("days", "since", "rows"), [(0.0, "detection", 30), (-12.0, "peak", 3)])
+def test_partial_light_curves_come_in_parts_too(
+    days: float, since: Any, rows: int, correct: bool, class_bundle: Bundle, tiny_survey: Survey,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    """Before the peak some objects were not observed yet: they are in no part, and some parts have none."""
+    how: dict[str, Any] = {"days": days, "since": since, "correct_priors": correct}
+    whole = api.predict(class_bundle.path, tiny_survey.path, tmp_path / "whole.parquet", **how)
+    made = api.predict(class_bundle.path, tiny_survey.path, tmp_path / "parts", rows=rows, **how)
+    found = read_predictions(tmp_path / "parts")
+    assert made.objects == len(whole.object_id)
+    if since == "peak":
+        assert made.objects < len(tiny_survey)
+        assert len(made.files) < -(-len(tiny_survey) // rows)
+    assert {entry.suffix for entry in (tmp_path / "parts").iterdir()} == {".parquet", ".json"}
+    assert (found.info.days, found.info.since) == (days, since)
+    if correct:
+        np.testing.assert_allclose(found.values, whole.values, rtol=1e-3, atol=1e-5)
+    else:
+        assert_alike(found, whole)
+    assert api.predict(class_bundle.path, tiny_survey.path, tmp_path / "parts", rows=rows, **how) == made
+    with pytest.raises(InputError, match=f"of the days {days}, not None"):
+        api.predict(
+            class_bundle.path, tiny_survey.path, tmp_path / "parts", rows=rows, correct_priors=correct
+        )
+
+
+@pytest.mark.parametrize("correct", [False, True])
+def test_a_day_on_which_nothing_was_observed_is_one_error(
+    correct: bool, class_bundle: Bundle, tiny_survey: Survey, tmp_path: Path
+) -> None:
+    how: dict[str, Any] = {"days": -1e4, "since": "peak", "correct_priors": correct}
+    with pytest.raises(InputError, match="no object has an observation up to -10000 days since peak"):
+        api.predict(class_bundle.path, tiny_survey.path, tmp_path / "parts", rows=100, **how)
+    assert not (tmp_path / "parts").exists()
+
+
 @pytest.mark.parametrize("split", [None, "half"])
 def test_priors_are_corrected_by_all_partitions_together(
     split: str | None, class_bundle: Bundle, tiny_survey: Survey, tmp_path: Path
@@ -251,7 +289,7 @@ def test_what_makes_no_sense_is_one_error(redshift_bundle: Bundle, galaxies: Sur
     for out, how, message in (
         (tmp_path / "file", {}, "must be a folder of predictions to make, but is a file"),
         (tmp_path / "parts", {"rows": 0}, "a partition must have at least 1 object, but was to have 0"),
-        (tmp_path / "parts", {"days": 3.0}, "into one file, not into a folder"),
+        (tmp_path / "parts", {"days": -1.0}, "days since detection must be 0 or more, but are -1"),
         (tmp_path / "p.parquet", {"rows": 5}, "is of a folder of files"),
         (tmp_path / "parts", {"correct_priors": True}, "need class probabilities"),
     ):
