@@ -3,7 +3,7 @@
 A module holds a `Calibration` (what was fitted, its document and how it is applied) and lists in `METHODS`
 the ways to fit it, each a `Method` for class probabilities or for redshift PDFs. Nothing else is needed to
 add one: modules whose name begins with no underscore are found here, as are those that other packages declare
-(:mod:`rookery_ensembles.plugins`), and ``tests/contract/test_calibrations.py`` tests all that are found.
+(:mod:`rookery_ensembles.plugins`), and ``pytest --pyargs rookery.testing`` tests all that are found.
 """
 
 import importlib

@@ -2,7 +2,7 @@
 
 A module holds a subclass of `Pool`. Nothing else is needed to add one: modules whose name begins with no
 underscore are found here, as are those that other packages declare (:mod:`rookery_ensembles.plugins`), and
-``tests/contract/test_pools.py`` tests all that are found.
+``pytest --pyargs rookery.testing`` tests all that are found.
 """
 
 import importlib

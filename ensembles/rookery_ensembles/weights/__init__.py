@@ -2,7 +2,7 @@
 
 A module holds a subclass of `Weights`. Nothing else is needed to add one: modules whose name begins with no
 underscore are found here, as are those that other packages declare (:mod:`rookery_ensembles.plugins`), and
-``tests/contract/test_weights.py`` tests all that are found. All work on
+``pytest --pyargs rookery.testing`` tests all that are found. All work on
 tables of members by objects (`Evidence`), never on members by objects by columns.
 """
 

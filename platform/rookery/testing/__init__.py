@@ -1,4 +1,5 @@
-"""Contract suites that a family keeps, ours or another package's: ``pytest --pyargs rookery.testing``.
+"""Contract suites that parts keep, ours or another package's: ``pytest --pyargs rookery.testing``.
 
-Every installed family is tested; ``-k NAME`` takes one. docs/extending.md tells how a family is added.
+Every installed family, reader, baseline, pool, calibration and way to find weights is tested; ``-k NAME``
+takes one. Those of pools and calibrations need hypothesis. docs/extending.md tells how a part is added.
 """
