@@ -103,11 +103,16 @@ def page(url: str, path: str, search: str = "") -> tuple[float, int]:
     return seconds, size
 
 
-def overview(url: str, key: str, shown: str | None) -> tuple[float, Any, int]:
-    """Ask for the figures of a study's overview."""
-    inputs = {"study-tick.n_intervals": 1, '{"name":"training","type":"state"}.value': "all"}
+def overview(url: str, key: str, shown: tuple[str | None, str | None]) -> tuple[float, Any, int]:
+    """Ask for the facts and figures of a study's overview; return seconds, versions and bytes."""
+    tick, study = {"study-tick.n_intervals": 1}, {"study-key.data": key}
+    facts, told, size = ask(url, "study-facts", tick, {**study, "study-shown.data": shown[0]})
+    chosen = {f'{{"name":"{name}","type":"state"}}.value': "" for name in ("training", "column")}
     zoom = {"best-so-far.relayoutData": None, "learning-curves.relayoutData": None}
-    return ask(url, "study-facts", inputs, {"study-key.data": key, "study-shown.data": shown, **zoom})
+    state = {**study, "study-drawn.data": shown[1], **zoom}
+    drawn, figures, more = ask(url, "learning-curves", {**tick, **chosen}, state)
+    versions = [told.get("study-shown", {}).get("data"), figures.get("study-drawn", {}).get("data")]
+    return facts + drawn, versions, size + more
 
 
 def main() -> None:
@@ -136,9 +141,8 @@ def measure(url: str, process: psutil.Process, runs: Path) -> None:
         rows.append((words, *page(url, "/")))
     for key in ("study-000", "large"):
         opened, size = page(url, "/study", f"?at={key}")
-        seconds, told, more = overview(url, key, None)
+        seconds, version, more = overview(url, key, (None, None))
         rows.append((f"{key}: page and figures, the first time", opened + seconds, size + more))
-        version = told["study-shown"]["data"]
         seconds, _, size = overview(url, key, version)
         rows.append((f"{key}: nothing new", seconds, size))
         add_epoch(runs / key, _last(runs / key))

@@ -31,6 +31,7 @@ space:
   objective: {metric: validation_log_loss, direction: minimize}
   parameters: {epochs: {value: 3}}
 """
+CURVES = "document.querySelector('#learning-curves .js-plotly-plot')"
 MINE = f"at={quote(NASTY)}"
 PAGES = {
     "/": ".ag-row",
@@ -182,12 +183,18 @@ def test_a_running_study_grows_on_its_page_and_the_zoom_stays(page: Any, server:
 def test_choices_and_filters_stand_in_the_address_and_come_back_with_it(page: Any, server: Any) -> None:
     look(page, server, f"/study?at={quote(NASTY)}")
     page.locator("#learning-curves").wait_for()
-    page.locator("button.dash-dropdown").first.click()
+    page.locator("button.dash-dropdown").nth(1).click()
     page.get_by_text("fold 1", exact=True).click()
     page.wait_for_url("**training=1**")
     page.reload()
     page.wait_for_selector("#learning-curves .main-svg")
-    assert page.locator("button.dash-dropdown").first.inner_text().strip() == "fold 1"
+    assert page.locator("button.dash-dropdown").nth(1).inner_text().strip() == "fold 1"
+    look(page, server, "/study?at=studies%2Fredshifts&column=train_loss&training=1")
+    page.wait_for_function(f"{CURVES}.layout?.yaxis?.title?.text === 'train_loss'")
+    page.locator("button.dash-dropdown").first.click()
+    page.get_by_text("learning rate", exact=True).click()
+    page.wait_for_url("**column=learning_rate**")
+    page.wait_for_function(f"{CURVES}.layout?.yaxis?.title?.text === 'learning_rate'")
     kept = {"state": {"filterType": "text", "type": "equals", "filter": "failed"}}
     look(page, server, f"/study?at={quote(NASTY)}&view=networks&networks-filter={quote(json.dumps(kept))}")
     page.wait_for_selector(".state.failed")

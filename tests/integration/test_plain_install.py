@@ -48,6 +48,7 @@ LINES = {
     "families": ("", None),
     "new family": ("my_network", None),
     "pareto": ("{study}", "search"),
+    "tag": ("{study} 0 --add good", None),
     "dashboard": ("{study}", "dashboard"),
     "demo": ("", "simulate"),
     "simulate supernovae": ("o --n 3", "simulate"),

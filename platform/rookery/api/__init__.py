@@ -19,7 +19,7 @@ from rookery.api.baselines import baseline
 from rookery.api.clusters import cluster, doctor, jobs, submit
 from rookery.api.evaluation import compare, evaluate
 from rookery.api.extending import new_family
-from rookery.api.fleet import report, status
+from rookery.api.fleet import report, status, tag
 from rookery.api.foreign import apply, combine
 from rookery.api.overviews import families, show, spaces
 from rookery.api.predictions import ensemble, export, predict
@@ -85,6 +85,7 @@ __all__ = [
     "split",
     "status",
     "submit",
+    "tag",
     "update",
 ]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rookery.api._types import PathLike
+from rookery_ensembles.errors import fail
 
 
 def status(paths: PathLike | Sequence[PathLike]) -> dict[str, Any] | list[dict[str, Any]]:
@@ -129,3 +130,28 @@ def _places(path: PathLike, *, checked: bool = True) -> list[PathLike]:
     if checked and not found:
         raise fail(path, "is neither a study nor a campaign, and no folder below it is one")
     return found
+
+
+def tag(
+    study: PathLike, trial: int, *, add: Sequence[str] = (), remove: Sequence[str] = ()
+) -> dict[int, list[str]]:
+    """Give words to a trial of a study, to find it again on the dashboard; return those of all trials.
+
+    They stand in the study's ``tags.yaml``, which any editor may change; see :mod:`rookery.search.tags`.
+
+    Parameters
+    ----------
+    study
+        Study folder.
+    trial
+        Number of the trial.
+    add
+        Word to give it; repeatable. Without any the tags are only told.
+    remove
+        Word to take from it; repeatable.
+    """
+    from rookery.search.tags import change_tags
+
+    if not (Path(study) / "study.yaml").is_file():
+        raise fail(study, "is no study: it must hold a study.yaml, but has none")
+    return change_tags(Path(study), trial, add, remove)

@@ -186,6 +186,17 @@ def cluster(text: str, given: Given) -> None:
     typer.echo(text if out is None else f"{out}: {after}", nl=out is not None)
 
 
+def tags(found: dict[int, list[str]], given: Given) -> None:
+    """Tell the tags of a study's trials."""
+    if given["json"]:
+        as_json({str(number): words for number, words in found.items()})
+        return
+    for number, words in found.items():
+        typer.echo(f"trial {number}: {' '.join(words)}")
+    if not found:
+        typer.echo("no trial has tags")
+
+
 def dashboard(url: str, given: Given) -> None:
     """Tell where the page is."""
     typer.echo(f"{url} shows {', '.join(map(str, given['paths']))}; end with Ctrl-C")

@@ -43,6 +43,7 @@ VERBS: dict[str, Verb | Group] = {
     "spaces": Verb(api.spaces, say.listed, _JSON),
     "families": Verb(api.families, say.listed, _JSON),
     "pareto": Verb(api.pareto, say.pareto, _JSON),
+    "tag": Verb(api.tag, say.tags, _JSON),
     "dashboard": Verb(api.dashboard, say.dashboard),
     "demo": Verb(demo),
     "ingest": Group("Read survey files into a survey store.", _ingest),

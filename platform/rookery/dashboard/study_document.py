@@ -76,6 +76,14 @@ class StudyFacts(BaseModel):
         folds: list[int | None] = [*range(self.split.folds)] or [None]
         return [(fold, start) for start in range(self.starts) for fold in folds]
 
+    def members_of(self, number: int) -> list[str]:
+        """Return the names of a trial's networks."""
+        found = []
+        for fold, start in self.trainings:
+            name = f"{number:04d}" if fold is None else f"{number:04d}-f{fold}"
+            found.append(name if self.starts == 1 else f"{name}-s{start}")
+        return found
+
     def training_of(self, step: int, epochs: int | None) -> tuple[int, int]:
         """Return which network of its trial, from 0, and which epoch of it, from 1, a step is."""
         if not epochs or len(self.trainings) == 1:

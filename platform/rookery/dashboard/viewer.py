@@ -9,6 +9,7 @@ from typing import Any
 from rookery.dashboard.cluster import Machines, RayWatch
 from rookery.dashboard.ensembles import Ensembles
 from rookery.dashboard.fleet import Fleet
+from rookery.dashboard.histories import Histories
 from rookery.dashboard.networks import Cards
 from rookery.dashboard.sources import Source
 from rookery.dashboard.surveys import Surveys
@@ -44,11 +45,16 @@ class Viewer:
         reader: Cards = self._reader("cards", folder, Cards)
         return reader
 
+    def histories(self, folder: Path) -> Histories:
+        """Return the reader of the epochs of a folder's networks."""
+        reader: Histories = self._reader("histories", folder, Histories)
+        return reader
+
     def _reader(self, what: str, path: Path, make: Callable[[Path], Any]) -> Any:
         with self._lock:
             if (what, path) not in self._open:
                 self._open[what, path] = make(path)
             self._open.move_to_end((what, path))
-            while len(self._open) > 2 * _KEPT:
+            while len(self._open) > 3 * _KEPT:
                 self._open.popitem(last=False)
             return self._open[what, path]

@@ -1,5 +1,6 @@
 """The table of a study's trials and their networks: sort, filter, compare two."""
 
+import logging
 import math
 from typing import Any
 
@@ -9,8 +10,12 @@ from rookery.dashboard.networks import Cards
 from rookery.dashboard.pages import parts
 from rookery.dashboard.sources import Source
 from rookery.dashboard.study_document import StudyFacts
-from rookery.dashboard.trials import StudyTrials, Trial
+from rookery.dashboard.trials import StudyTrials, Trial, stamp_of
 from rookery.dashboard.viewer import Viewer
+from rookery.search.tags import FILE, read_tags
+from rookery_ensembles.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 _MOST = 5000
 """Rows that a browser gets; of more trials the best are shown."""
@@ -20,10 +25,10 @@ _GRID = {"type": "grid", "name": "networks"}
 def layout(viewer: Viewer, source: Source, query: dict[str, str]) -> Any:
     """Return the view."""
     reader, cards = viewer.trials(source), viewer.cards(source.path / "members")
-    version = f"{reader.refresh()} {cards.refresh()}"
+    version = f"{reader.refresh()} {cards.refresh()} {stamp_of(source.path / FILE)}"
     rows = table(source, reader, cards)
     note = (
-        "Mark two rows to see what differs. The headings sort and filter; the filters stand in the address."
+        "Mark two rows to see what differs. The headings sort and filter. `rookery tag` gives trials words."
     )
     if len(reader.trials) > _MOST:
         note += f" Of {len(reader.trials):,} trials the best {_MOST:,} are listed."
@@ -59,7 +64,7 @@ def register(app: Dash, viewer: Viewer) -> None:
         if source is None:
             return no_update, no_update
         reader, cards = viewer.trials(source), viewer.cards(source.path / "members")
-        version = f"{reader.refresh()} {cards.refresh(0.3)}"
+        version = f"{reader.refresh()} {cards.refresh(0.3)} {stamp_of(source.path / FILE)}"
         return (no_update, no_update) if version == before else (table(source, reader, cards), version)
 
     @app.callback(Output("networks-compared", "children"), Input(_GRID, "selectedRows"))
@@ -84,7 +89,20 @@ def table(source: Source, reader: StudyTrials, cards: Cards) -> list[dict[str, A
     for name, card in cards.known.items():
         if (number := name.partition("-")[0]).isdecimal():
             members.setdefault(int(number), []).append(card)
-    return [_row(source, trial, members.get(trial.number, []), reader) for trial in begun]
+    tags = _tags(source)
+    return [
+        _row(source, trial, members.get(trial.number, []), reader)
+        | {"tags": " ".join(map(str, tags.get(trial.number, []))) or None}
+        for trial in begun
+    ]
+
+
+def _tags(source: Source) -> dict[int, list[str]]:
+    try:
+        return read_tags(source.path)
+    except InputError as error:
+        logger.warning("%s", error)
+        return {}
 
 
 def _row(source: Source, trial: Trial, members: list[dict[str, Any]], reader: StudyTrials) -> dict[str, Any]:
@@ -119,7 +137,7 @@ def columns(rows: list[dict[str, Any]], facts: StudyFacts) -> list[dict[str, Any
     found: dict[str, Any] = {}
     for row in rows:
         found.update({name: value for name, value in row.items() if value is not None})
-    first = ["trial", "state", *facts.objectives, "last"]
+    first = ["trial", "state", "tags", *facts.objectives, "last"]
     beside = [
         "networks",
         "epochs trained",
@@ -132,7 +150,11 @@ def columns(rows: list[dict[str, Any]], facts: StudyFacts) -> list[dict[str, Any
     ]
     points = [name for name in found if name.startswith("point.")]
     metrics = [name for name in found if name not in (*first, *beside, *points, "trial_href", "id")]
-    order = [name for name in (*first, *metrics, *points, *beside) if name in found or name == facts.metric]
+    order = [
+        name
+        for name in (*first, *metrics, *points, *beside)
+        if name in found or name in (facts.metric, "tags")
+    ]
     listed = []
     for name in order:
         kind = (

@@ -1,20 +1,22 @@
 """A trial: its configuration, its networks, and every loss term and metric of each epoch."""
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from rookery.dashboard import figures
+from rookery.dashboard.histories import History, counterpart, shown_columns
 from rookery.dashboard.pages import parts
 from rookery.dashboard.sources import Source
 from rookery.dashboard.trials import StudyTrials, Trial
 from rookery.dashboard.viewer import Viewer
-from rookery.training.epochs_file import STOPPED, SUFFIX, read_epochs
+from rookery.dashboard.worker_logs import LogTail, log_tails
+from rookery.search.tags import read_tags
+from rookery.training.epochs_file import RUNNING, STOPPED, SUFFIX, read_epochs
 from rookery_ensembles.errors import InputError
 
 PATH = "/trial"
-_ASIDE = ("epoch", "seconds", "joules", "time", "memory_bytes", "utilisation")
 
 
 def layout(viewer: Viewer, query: dict[str, str]) -> Any:
@@ -23,9 +25,7 @@ def layout(viewer: Viewer, query: dict[str, str]) -> Any:
     if isinstance(found, str):
         return parts.error_box(found)
     source, reader, trial = found
-    names = sorted(
-        {name for rows in _histories(source, reader, trial).values() for name in rows[0]} - {*_ASIDE}
-    )
+    names = shown_columns(_histories(viewer, source, reader, trial).values())
     first = reader.facts.metric if reader.facts.metric in names else next(iter(names), "")
     shown = {name: name.replace("_", " ") for name in names} or {"": "nothing yet"}
     return html.Div(
@@ -43,7 +43,7 @@ def layout(viewer: Viewer, query: dict[str, str]) -> Any:
                             className="controls",
                         ),
                         parts.graph("trial-epochs", 380),
-                        note="Training is dashed where a column has both; each network has its colour.",
+                        note="Dashed: on the training objects. Each network has its colour.",
                     ),
                     parts.section("Configuration", _configuration(reader, trial)),
                 ],
@@ -51,6 +51,7 @@ def layout(viewer: Viewer, query: dict[str, str]) -> Any:
             ),
             html.Div(id="trial-networks"),
             html.Div(id="trial-error"),
+            html.Div(id="trial-log"),
         ]
     )
 
@@ -63,6 +64,7 @@ def register(app: Dash, viewer: Viewer) -> None:
         Output("trial-epochs", "figure"),
         Output("trial-networks", "children"),
         Output("trial-error", "children"),
+        Output("trial-log", "children"),
         Output("trial-shown", "data"),
         Input("trial-tick", "n_intervals"),
         Input({"type": "state", "name": "column"}, "value"),
@@ -73,18 +75,26 @@ def register(app: Dash, viewer: Viewer) -> None:
     def update(_: int | None, column: str, key: list[Any], before: str | None, zoom: Any = None) -> Any:
         found = _find(viewer, key[0], str(key[1]))
         if isinstance(found, str):
-            return no_update, no_update, no_update, parts.error_box(found), None
+            return *(no_update,) * 3, parts.error_box(found), None, None
         source, reader, trial = found
-        histories = _histories(source, reader, trial)
-        version = f"{reader.state_of(trial)} {column} {[len(rows) for rows in histories.values()]}"
+        histories = _histories(viewer, source, reader, trial)
+        try:
+            tags = read_tags(source.path).get(trial.number, [])
+        except InputError as error:
+            return *(no_update,) * 3, parts.error_box(str(error)), None, None
+        version = (
+            f"{reader.state_of(trial)} {tags} {column} {[len(one['epoch']) for one in histories.values()]}"
+        )
+        log = _log(source, reader, trial)
         if version == before:
-            return (no_update,) * 5
-        error = trial.attributes.get("error")
+            return *(no_update,) * 4, log, no_update
+        failure = trial.attributes.get("error")
         return (
-            _facts(reader, trial),
+            _facts(reader, trial, tags),
             parts.zoomed(_epochs(source, trial, histories, column), zoom),
             _networks(viewer, source, reader, trial),
-            parts.section("Error", html.Pre(str(error))) if error else None,
+            parts.section("Error", html.Pre(str(failure))) if failure else None,
+            log,
             version,
         )
 
@@ -103,70 +113,36 @@ def _find(viewer: Viewer, key: str | None, number: str | None) -> tuple[Source, 
     return f"{key} has no trial {number}." if trial is None else (source, reader, trial)
 
 
-def _members(reader: StudyTrials, trial: Trial) -> list[str]:
-    """Return the names of the trial's networks."""
-    facts, names = reader.facts, []
-    for fold, start in facts.trainings:
-        name = f"{trial.number:04d}" if fold is None else f"{trial.number:04d}-f{fold}"
-        names.append(name if facts.starts == 1 else f"{name}-s{start}")
-    return names
+def _histories(viewer: Viewer, source: Source, reader: StudyTrials, trial: Trial) -> dict[str, History]:
+    """Return the epochs of each network that has any."""
+    return viewer.histories(source.path).read(reader.facts.members_of(trial.number))
 
 
-def _histories(source: Source, reader: StudyTrials, trial: Trial) -> dict[str, list[dict[str, Any]]]:
-    """Return the epochs of each network that has any: its history, else what its worker told."""
-    found = {}
-    for name in _members(reader, trial):
-        rows = _history(source.path / "members" / name / "history.parquet")
-        for folder in ("running", STOPPED):
-            if not rows and (told := read_epochs(source.path / folder / f"{name}{SUFFIX}")) is not None:
-                rows = [dict(row) for row in told.rows]
-        if rows:
-            found[name] = rows
-    return found
-
-
-def _history(file: Path) -> list[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if not file.is_file():
-        return []
-    try:
-        rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
-    except (OSError, pa.ArrowInvalid):
-        return []  # half written, or gone since
-    return [{"epoch": number, **row} for number, row in enumerate(rows, start=1)]
-
-
-def _epochs(
-    source: Source, trial: Trial, histories: dict[str, list[dict[str, Any]]], column: str
-) -> dict[str, Any]:
-    other = column.replace("validation_", "training_", 1) if column.startswith("validation_") else None
+def _epochs(source: Source, trial: Trial, histories: dict[str, History], column: str) -> dict[str, Any]:
     traces = []
-    for number, (member, rows) in enumerate(histories.items()):
+    for number, (member, history) in enumerate(histories.items()):
         colour = figures.COLOURS[number % len(figures.COLOURS)]
-        for name, dash in ((column, "solid"), (other, "dash")):
-            points = [(row["epoch"], row.get(name)) for row in rows if name and row.get(name) is not None]
-            if points:
-                x, y = zip(*points, strict=True)
-                label = figures.plain(member) + (" training" if dash == "dash" else "")
-                traces.append(
-                    {
-                        "type": "scatter",
-                        "mode": "lines+markers" if len(x) < 3 else "lines",
-                        "name": label,
-                        "x": list(x),
-                        "y": list(y),
-                        "line": {"color": colour, "dash": dash, "width": 1.8},
-                    }
-                )
+        for name, dash in ((column, "solid"), (counterpart(column, history), "dash")):
+            if name is None or name not in history:
+                continue
+            epochs = history["epoch"]
+            traces.append(
+                {
+                    "type": "scatter",
+                    "mode": "lines+markers" if len(epochs) < 3 else "lines",
+                    "name": figures.plain(member) + (", training" if dash == "dash" else ""),
+                    "x": figures.packed(epochs),
+                    "y": figures.packed(history[name]),
+                    "line": {"color": colour, "dash": dash, "width": 1.8},
+                }
+            )
     if not traces:
         return parts.blank("no epoch is written down")
     layout_ = figures.layout(f"{source.key} {trial.number} {column}", "epoch", figures.plain(column))
     return {"data": traces, "layout": layout_}
 
 
-def _facts(reader: StudyTrials, trial: Trial) -> list[Any]:
+def _facts(reader: StudyTrials, trial: Trial, tags: Sequence[str]) -> list[Any]:
     seconds, joules = trial.attributes.get("device_seconds"), trial.attributes.get("energy_joules")
     values = zip(reader.facts.objectives, trial.values, strict=False) if trial.state == "complete" else ()
     last = float(trial.scores[-1]) if len(trial.scores) and not trial.values else None
@@ -180,6 +156,7 @@ def _facts(reader: StudyTrials, trial: Trial) -> list[Any]:
             ("ended", trial.ended.isoformat(" ", "minutes") if trial.ended else None),
             ("device time", None if seconds is None else parts.hours(seconds / 3600)),
             ("kWh", None if joules is None else joules / 3.6e6),
+            ("tags", " ".join(tags) or None),
         ]
     )
 
@@ -198,7 +175,7 @@ def _networks(viewer: Viewer, source: Source, reader: StudyTrials, trial: Trial)
     cards = viewer.cards(source.path / "members")
     cards.refresh(0.3)
     rows = []
-    for name in _members(reader, trial):
+    for name in reader.facts.members_of(trial.number):
         card = cards.known.get(name)
         if card is not None:
             rows.append(
@@ -220,3 +197,26 @@ def _networks(viewer: Viewer, source: Source, reader: StudyTrials, trial: Trial)
             rows.append([name, cards.broken[name], "", "", "", "", ""])
     heads = ["network", reader.facts.metric, "best epoch", "epochs", "parameters", "device", "device time"]
     return parts.section("Networks", parts.plain_table(heads, rows)) if rows else None
+
+
+def _log(source: Source, reader: StudyTrials, trial: Trial) -> Any:
+    """Return the end of what the trial's workers printed on this machine, and where it lies on others."""
+    found: list[LogTail] = []
+    elsewhere: list[str] = []
+    for name in reader.facts.members_of(trial.number):
+        for folder in (RUNNING, STOPPED):
+            told = read_epochs(source.path / folder / f"{name}{SUFFIX}")
+            if told is None:
+                continue
+            tails = log_tails(told.head)
+            for tail in tails:
+                if all(tail.path != other.path for other in found):
+                    found.append(tail)
+            if not tails:
+                elsewhere.append(f"{told.head.host}: .../logs/worker-*-{told.head.process}.err")
+    blocks = [html.Details([html.Summary(str(tail.path)), html.Pre(tail.text)], open=True) for tail in found]
+    if elsewhere:
+        places = ", ".join(dict.fromkeys(elsewhere))
+        blocks.append(html.P(f"Not on this machine, or printed nothing: {places}", className="note"))
+    note = "The last lines that Ray's workers printed."
+    return parts.section("Log", *blocks, note=note) if blocks else None

@@ -1,15 +1,23 @@
 """Every page of real studies, as the browser gets it; tests/integration/test_pages.py opens them in one."""
 
 import base64
+import fcntl
 import json
 import shutil
+import socket
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 pytest.importorskip("dash", reason="needs the extra `dashboard`")
+from rookery import api
+from rookery.dashboard import figures
 from rookery.dashboard.app import make_app
 from rookery.dashboard.campaign_state import read_campaign_state
 from rookery.dashboard.objects import object_figure, object_rows
@@ -90,21 +98,107 @@ def test_an_address_shows_its_page(viewer: Viewer, path: str, search: str, words
         assert word in told.get_data(as_text=True).encode().decode("unicode_escape")
 
 
+def drawn_curves(
+    viewer: Viewer, key: str, column: str, before: str | None = None, training: str = "all"
+) -> Any:
+    """Return what the figures of a study become."""
+    chosen = {f'{{"name":"{name}","type":"state"}}.value': value
+              for name, value in (("training", training), ("column", column))}  # fmt: skip
+    state = {"study-key.data": key, "study-drawn.data": before, **ZOOM}
+    return answer(viewer, "learning-curves", {"study-tick.n_intervals": 1, **chosen}, state).get_json()[
+        "response"
+    ]
+
+
 def test_a_study_is_drawn_once_and_again_only_when_it_has_changed(viewer: Viewer) -> None:
     key = "<b>studies</b>/redshifts"
-    inputs = {"study-tick.n_intervals": 1, '{"name":"training","type":"state"}.value': "all"}
-    first = answer(viewer, "study-facts", inputs, {"study-key.data": key, "study-shown.data": None, **ZOOM})
-    drawn = first.get_json()["response"]
+    drawn = drawn_curves(viewer, key, "")
     names = [trace["name"] for trace in drawn["learning-curves"]["figure"]["data"]]
-    assert names == ["complete", "best (trial 1)"]
+    assert names == ["complete", "best (trial 1)", "best, on the training objects"]
     assert drawn["learning-curves"]["figure"]["layout"]["xaxis"]["range"] == [1, 2]
-    again = answer(
-        viewer,
-        "study-facts",
-        inputs,
-        {"study-key.data": key, "study-shown.data": drawn["study-shown"]["data"], **ZOOM},
-    )
-    assert again.get_json()["response"] == {}
+    assert drawn_curves(viewer, key, "", drawn["study-drawn"]["data"]) == {}
+    tick, state = {"study-tick.n_intervals": 1}, {"study-key.data": key, "study-shown.data": None}
+    told = answer(viewer, "study-facts", tick, state).get_json()["response"]
+    state["study-shown.data"] = told["study-shown"]["data"]
+    assert answer(viewer, "study-facts", tick, state).get_json()["response"] == {}
+
+
+def test_any_column_of_the_networks_is_drawn_by_fold_and_start(viewer: Viewer) -> None:
+    key = "<b>studies</b>/redshifts"
+    drawn = drawn_curves(viewer, key, "learning_rate", training="2")["learning-curves"]["figure"]
+    assert [trace["name"] for trace in drawn["data"]] == ["complete", "best (trial 1)"]
+    folder = FILES / "studies" / "redshifts" / "members" / "0001-f0-s1"  # the third of its trial
+    history = pq.read_table(folder / "history.parquet")
+    y = np.frombuffer(base64.b64decode(drawn["data"][1]["y"]["bdata"]), "f4")
+    assert y[:-1].tolist() == history["learning_rate"].to_numpy().astype("f4").tolist()
+    page = answer(viewer, "page.children", {"url.pathname": "/study", "url.search": f"?at={quote(key)}"},
+                  {"page-shown.data": None}).get_data(as_text=True)  # fmt: skip
+    for column in ("train_loss", "train_cross_entropy", "validation_crps", "learning_rate"):
+        assert f'"{column}"' in page
+
+
+def test_a_network_that_stands_still_is_told_with_the_end_of_its_log(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    shutil.copytree(FILES / "studies" / "classes", tmp_path / "s")
+    database = sqlite3.connect(tmp_path / "s" / "study.db")
+    with database:
+        database.execute("UPDATE trials SET state = 'RUNNING', datetime_complete = NULL WHERE number = 2")
+    database.close()
+    shutil.rmtree(tmp_path / "s" / "members" / "0002")
+    began = time.time() - 7200
+    head = {
+        "member": "0002", "family": "pelican", "seed": 1, "metric": "validation_log_loss", "epochs": 9,
+        "direction": "minimize", "device": "cpu", "host": socket.gethostname(), "process": 4711,
+        "began": began,
+    }  # fmt: skip
+    last = {
+        "epoch": 1,
+        "validation_log_loss": 0.6,
+        "train_cross_entropy": 0.5,
+        "seconds": 3.0,
+        "time": began + 60,
+    }
+    (tmp_path / "s" / "running").mkdir(exist_ok=True)
+    lines = "".join(json.dumps(one) + "\n" for one in (head, last))
+    (tmp_path / "s" / "running" / "0002.epochs.jsonl").write_text(lines)
+    logs = tmp_path / "ray" / "session_1" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "worker-ab-01-4711.err").write_text(":actor_name:Trial\n" + "CUDA error: <b>late</b>\n" * 99)
+    (logs / "worker-ab-01-4712.err").write_text("of another one\n")
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    viewer, tick = Viewer([tmp_path]), {"study-tick.n_intervals": 1}
+    with (tmp_path / "s" / "driver.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        told = answer(
+            viewer, "study-facts", tick, {"study-key.data": "s", "study-shown.data": None}
+        ).get_json()
+        shown = json.dumps(told["response"])
+        assert "no epoch for 119 min" in shown
+        assert '"stalled"' in shown
+    inputs = {"trial-tick.n_intervals": 1, '{"name":"column","type":"state"}.value': "validation_log_loss"}
+    state = {"trial-key.data": ["s", 2], "trial-shown.data": None, "trial-epochs.relayoutData": None}
+    log = json.dumps(answer(viewer, "trial-facts", inputs, state).get_json()["response"]["trial-log"])
+    assert log.count("CUDA error: <b>late</b>") == 60
+    assert "of another one" not in log
+
+
+def test_tags_are_given_by_a_verb_and_stand_in_the_table(tmp_path: Path) -> None:
+    shutil.copytree(FILES / "studies" / "classes", tmp_path / "s")
+    api.tag(tmp_path / "s", 2, add=["good", "wide"])
+    assert api.tag(tmp_path / "s", 2, add=["good"], remove=["wide"]) == {2: ["good"]}
+    viewer = Viewer([tmp_path])
+    source = viewer.source("s", "study")
+    assert source is not None
+    reader = viewer.trials(source)
+    reader.refresh()
+    rows = study.study_networks.table(source, reader, viewer.cards(source.path / "members"))
+    assert {row["trial"]: row["tags"] for row in rows if row["tags"]} == {2: "good"}
+    with pytest.raises(InputError, match="must be one word"):
+        api.tag(tmp_path / "s", 2, add=["two words"])
+    (tmp_path / "s" / "tags.yaml").write_text("2: good\n")
+    with pytest.raises(InputError, match="must hold trials and lists of words"):
+        api.tag(tmp_path / "s", 2)
 
 
 def test_rows_have_links_metrics_and_hyperparameters(viewer: Viewer) -> None:
@@ -180,8 +274,10 @@ def test_a_trial_tells_every_column_of_its_networks_epochs(viewer: Viewer) -> No
     }
     told = answer(viewer, "trial-facts", inputs, state).get_json()["response"]
     traces = told["trial-epochs"]["figure"]["data"]
-    assert [trace["name"] for trace in traces] == ["0001-f0-s0", "0001-f1-s0", "0001-f0-s1", "0001-f1-s1"]
-    assert all(trace["x"] == [1, 2, 3] for trace in traces)
+    networks = ["0001-f0-s0", "0001-f1-s0", "0001-f0-s1", "0001-f1-s1"]
+    assert [trace["name"] for trace in traces[::2]] == networks
+    assert [trace["name"] for trace in traces[1::2]] == [f"{name}, training" for name in networks]
+    assert all(trace["x"] == figures.packed([1, 2, 3]) for trace in traces)
 
 
 @pytest.mark.parametrize(("study_name", "role"), [("classes", "test"), ("redshifts", "validation")])
