@@ -83,15 +83,15 @@ def make(task: Task, data: Path, folder: Path) -> None:
     values = train_pool(
         objects.target, x[train], truth[train], [x[rows] for rows in others], task.members, task.seed
     )
-    widths = np.diff(objects.target.edges) if objects.target.has_pdfs else 1.0
+    widths = objects.target.widths
     for file, rows, held in zip(files, others, values, strict=True):
-        masses, column = held * np.float32(widths), objects.target.index(truth[rows])
+        masses, column = held * widths.astype(np.float32), objects.target.index(truth[rows])
         partial = file.with_suffix(".partial.npz")
         np.savez(
             partial,
             values=masses,
             column=column,
-            truth=truth[rows].astype(str if not objects.target.has_pdfs else float),
+            truth=truth[rows].astype(float if objects.target.has_pdfs else str),
         )
         partial.rename(file)
 
@@ -139,10 +139,9 @@ def judge(task: Task, data: Path, folder: Path) -> dict[str, Any]:
 
 
 def _read(file: Path, target: Target) -> tuple[np.ndarray, np.ndarray]:
-    widths = np.diff(target.edges) if target.has_pdfs else 1.0
     with np.load(file) as given:
         truth = given["truth"] if target.has_pdfs else given["truth"].astype(object)
-        return given["values"] / np.float32(widths), truth
+        return given["values"] / target.widths.astype(np.float32), truth
 
 
 def _losses(target: Target, values_nk: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -59,7 +59,7 @@ def train_member(
     target: Target, train: Floats, truth: NDArray[Any], parts: list[Floats], rng: np.random.Generator
 ) -> list[Floats]:
     """Train a model, and return its probabilities, or its densities in bins, for other objects."""
-    widths = np.diff(target.edges) if target.has_pdfs else np.ones(target.n_columns)
+    widths = target.widths
     if target.has_pdfs and rng.random() < 0.5:
         masses = _by_regression(target, train, truth.astype(float), parts, rng)
     else:

@@ -261,12 +261,9 @@ def honest_gain(trials: Trials) -> tuple[float, float]:
 
 def drawn_truth(target: Target, values_nk: FloatArray, rng: np.random.Generator) -> NDArray[Any]:
     """Return (N,) truths drawn from predictions, so that nothing can have a better score than these."""
-    widths = np.diff(target.edges) if target.has_pdfs else np.ones(target.n_columns)
-    cdf = np.cumsum(values_nk * widths, axis=1)
+    cdf = np.cumsum(values_nk * target.widths, axis=1)
     k = (cdf < rng.uniform(size=(len(cdf), 1)) * cdf[:, -1:]).sum(axis=1).clip(max=target.n_columns - 1)
-    if not target.has_pdfs:
-        return np.asarray(np.array(target.names, dtype=object)[k])
-    return np.asarray(np.asarray(target.edges)[k] + rng.uniform(size=len(k)) * widths[k])
+    return target.truth_in(k, rng)
 
 
 def _reason(trials: Trials, recipe: Recipe, alternatives: tuple[Alternative, ...]) -> str:

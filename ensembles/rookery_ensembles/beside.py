@@ -89,10 +89,7 @@ def uncertainty_columns(
 ) -> dict[str, NDArray[Any]]:
     """Return the columns that members and pooled, calibrated (N, K) values tell."""
     flags = np.where(found.epistemic > found.aleatoric, DISAGREEMENT, 0)
-    if target.has_pdfs:
-        widths = np.diff(target.edges)
-        ends = np.maximum(values_nk[:, 0] * widths[0], values_nk[:, -1] * widths[-1])
-        flags |= np.where(ends > _AT_EDGE, EDGE, 0)
+    flags |= np.where(target.at_end(values_nk) > _AT_EDGE, EDGE, 0)
     names = ("aleatoric", "epistemic", "disagreement")
     numbers = {name: getattr(found, name).astype(np.float32) for name in names}
     return {**numbers, "flags": flags.astype(np.int32)}

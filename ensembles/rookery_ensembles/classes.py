@@ -62,6 +62,11 @@ class Classes:
         """K."""
         return len(self.names)
 
+    @property
+    def widths(self) -> FloatArray:
+        """(K,) ones: what values are multiplied by to be probabilities."""
+        return np.ones(self.n_columns)
+
     def check(self, where: str) -> None:
         """Raise InputError unless there are two or more different, non-empty names."""
         names = self.names
@@ -80,6 +85,27 @@ class Classes:
     def unknown_truth(self, n: int) -> NDArray[Any]:
         """Return (n,) truths of which none is known."""
         return np.full(n, None, dtype=object)
+
+    def read_truth(self, values_n: NDArray[Any], where: str, column: str) -> NDArray[Any]:
+        """Return (N,) classes of a table's column, None where unknown; InputError for one that fits none."""
+        import pandas as pd
+
+        known = [value is not None and value == value and str(value) != "" for value in values_n.tolist()]
+        told = zip(values_n.tolist(), known, strict=True)
+        types = pd.Series([str(value) if is_known else None for value, is_known in told])
+        return self.truth_of(types, f"{where}, column `{column}`")
+
+    def foreign_truth(self, values_n: NDArray[Any]) -> NDArray[Any] | None:
+        """Return (N,) truths that a foreign file tells; None for numbers, which are no names of classes."""
+        if values_n.dtype.kind in "fiu":
+            return None
+        if values_n.dtype.kind == "S":
+            values_n = np.char.decode(values_n, "utf-8", "replace")
+        return np.array([text if text else None for text in values_n.tolist()], dtype=object)
+
+    def truth_in(self, index_n: NDArray[np.intp], rng: np.random.Generator) -> NDArray[Any]:
+        """Return (N,) the classes of columns."""
+        return np.asarray(np.array(self.names, dtype=object)[index_n])
 
     def check_truth(self, truth_n: NDArray[Any], where: str) -> NDArray[Any] | None:
         """Return truths as predictions hold them, None where none is known; InputError for no class."""
@@ -132,6 +158,27 @@ class Classes:
     def residuals(self, values_nk: NDArray[Any], truth_n: NDArray[Any]) -> FloatArray:
         """Return (N, K) probabilities less the outcome; the sum of an object's squares is its Brier score."""
         return np.asarray(values_nk, dtype=np.float64) - np.eye(self.n_columns)[self.index(truth_n)]
+
+    def spread(self, mass_nk: FloatArray) -> FloatArray:
+        """Return (N,) entropies of probabilities, in nats."""
+        from scipy.special import entr
+
+        return np.asarray(entr(mass_nk).sum(axis=1))
+
+    def spread_between(
+        self, pooled_nk: FloatArray, members: Sequence[tuple[float, FloatArray]]
+    ) -> FloatArray:
+        """Return (N,) the pool's entropy less the members' mean one, 0 where rounding makes it negative."""
+        own = sum(weight * self.spread(mass_nk) for weight, mass_nk in members)
+        return np.maximum(self.spread(pooled_nk) - own, 0.0)
+
+    def errors(self, mass_nk: FloatArray, truth_n: NDArray[Any], index_n: NDArray[np.intp]) -> FloatArray:
+        """Return (N,) 1 less the probabilities of the true classes."""
+        return np.asarray(1 - mass_nk[np.arange(len(mass_nk)), index_n])
+
+    def at_end(self, values_nk: NDArray[Any]) -> FloatArray:
+        """Return (N,) zeros: classes have no first and last one."""
+        return np.zeros(len(values_nk))
 
     def log_loss(self, values_nk: NDArray[Any], index_n: NDArray[np.intp], weight_n: Weights = None) -> float:
         """Return the mean of -ln of the true class's probability, in nats."""

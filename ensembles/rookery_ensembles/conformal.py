@@ -52,6 +52,7 @@ class _Conformal:
     """Group -> number of its objects."""
 
     method: ClassVar[str]
+    kind: ClassVar[str]
 
     def __post_init__(self) -> None:
         """Check the rules."""
@@ -122,6 +123,7 @@ class ConformalIntervals(_Conformal):
     """
 
     method: ClassVar[str] = "pit"
+    kind: ClassVar[str] = "redshift_pdf"
 
     @classmethod
     def fit(
@@ -198,6 +200,7 @@ class ConformalSets(_Conformal):
     """
 
     method: ClassVar[str] = "inverse_probability"
+    kind: ClassVar[str] = "class_probability"
 
     @classmethod
     def fit(

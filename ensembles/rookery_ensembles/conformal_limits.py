@@ -62,7 +62,7 @@ def find_limits(
 def read_conformal(document: object, where: str, target: Target) -> Conformal:
     """Read the limits of a bundle; raises InputError, beginning with `where`, for anything else."""
     method = document.get("method") if isinstance(document, dict) else None
-    able = [name for name, kind in _KINDS.items() if (kind is ConformalIntervals) == target.has_pdfs]
+    able = [name for name, kind in _KINDS.items() if kind.kind == target.kind]
     if method not in able:
         rule = f"the conformal limits of {target.spoken} must be of the method {' or '.join(able)}"
         raise fail(where, f"{rule}, but found {str(method)[:80]!r}")

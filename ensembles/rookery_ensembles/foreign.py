@@ -118,21 +118,8 @@ def _member(
         ids = object_id
     info = found.info if found.info is not None else PredictionInfo(target)
     info = replace(info, target=target, member=name, bundle=None, fold=None, configuration=None)
-    truth = _own_truth(found, target)
+    truth = None if found.truth is None else target.foreign_truth(np.asarray(found.truth))
     return check_predictions(Predictions(info, ids, truth, values.astype(np.float32)), found.where)
-
-
-def _own_truth(found: Found, target: Target) -> NDArray[Any] | None:
-    if found.truth is None:
-        return None
-    given = np.asarray(found.truth)
-    if target.has_pdfs:
-        return given.astype(np.float64) if given.dtype.kind in "fiu" else None
-    if given.dtype.kind in "fiu":
-        return None
-    if given.dtype.kind == "S":
-        given = np.char.decode(given, "utf-8", "replace")
-    return np.array([text if text else None for text in given.tolist()], dtype=object)
 
 
 def combine(

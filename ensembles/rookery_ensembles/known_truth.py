@@ -76,20 +76,10 @@ class KnownTruth:
         if name is None:
             rule = f"must have a column {' or '.join(COLUMNS[target.kind])} of true values"
             raise fail(self.where, f"{rule}; its columns are {', '.join(self.columns)}")
-        import pandas as pd
-
         values = np.asarray(self.columns[name])
         if values.dtype.kind == "S":
             values = np.char.decode(values, "utf-8", "replace")
-        if target.has_pdfs and values.dtype.kind not in "fiu":
-            raise fail(self.where, f"the column `{name}` must hold redshifts, but holds {values.dtype}")
-        if not target.has_pdfs:
-            known = _known(values) & (values.astype(str) != "")
-            types = pd.Series(
-                [str(each) if told else None for each, told in zip(values.tolist(), known, strict=True)]
-            )
-            return np.asarray(target.truth_of(types, f"{self.where}, column `{name}`"))
-        return np.asarray(target.truth_of(values, f"{self.where}, column `{name}`"))
+        return np.asarray(target.read_truth(values, self.where, name))
 
     def covariates(self, names: Sequence[str]) -> ObjectCovariates:
         """Return covariates of its objects, which hold numbers.

@@ -68,7 +68,7 @@ def normalised(
 
 
 def plainly_normalised(
-    values_nk: NDArray[Any], bin_widths: NDArray[np.float64] | None, within: float = TOLERANCE / 2
+    values_nk: NDArray[Any], bin_widths: NDArray[np.float64], within: float = TOLERANCE / 2
 ) -> bool:
     """Return whether a quick look is enough to see that rows keep the rules, and total 1 within a tolerance.
 
@@ -77,9 +77,8 @@ def plainly_normalised(
     """
     if values_nk.ndim not in (2, 3) or values_nk.size == 0 or values_nk.dtype not in (np.float32, np.float64):
         return False
-    widths = np.ones(values_nk.shape[-1]) if bin_widths is None else bin_widths
     with np.errstate(invalid="ignore", over="ignore"):
-        totals = values_nk @ widths.astype(values_nk.dtype)
+        totals = values_nk @ bin_widths.astype(values_nk.dtype)
         return bool(np.abs(totals - 1).max() <= within and values_nk.min() >= 0)
 
 

@@ -16,7 +16,7 @@ from rookery_ensembles.metrics import log_loss
 from rookery_ensembles.photoz_metrics import known_sample, photoz_metrics
 from rookery_ensembles.photoz_sample import PhotozSample
 from rookery_ensembles.probabilities import LOG_FLOOR, Floating, normalised, true_likelihood
-from rookery_ensembles.redshift_pdf import bin_centres, bin_indices, bin_masses
+from rookery_ensembles.redshift_pdf import bin_centres, bin_indices, bin_masses, std_of_masses
 from rookery_ensembles.shown import short_repr
 
 FloatArray = NDArray[np.float64]
@@ -97,6 +97,21 @@ class RedshiftBins:
         """Return (n,) truths of which none is known."""
         return np.full(n, np.nan)
 
+    def read_truth(self, values_n: NDArray[Any], where: str, column: str) -> NDArray[Any]:
+        """Return (N,) redshifts of a table's column, NaN where unknown; InputError for no numbers."""
+        if values_n.dtype.kind not in "fiu":
+            raise fail(where, f"the column `{column}` must hold redshifts, but holds {values_n.dtype}")
+        return self.truth_of(values_n)
+
+    def foreign_truth(self, values_n: NDArray[Any]) -> NDArray[Any] | None:
+        """Return (N,) redshifts that a foreign file tells; None for what is no number."""
+        return values_n.astype(np.float64) if values_n.dtype.kind in "fiu" else None
+
+    def truth_in(self, index_n: NDArray[np.intp], rng: np.random.Generator) -> NDArray[Any]:
+        """Return (N,) redshifts drawn evenly within bins."""
+        drawn = np.asarray(self.edges)[index_n] + rng.uniform(size=len(index_n)) * self.widths[index_n]
+        return np.asarray(drawn)
+
     def check_truth(self, truth_n: NDArray[Any], where: str) -> NDArray[Any] | None:
         """Return truths as predictions hold them, None where none is known; InputError for infinity."""
         redshift = np.asarray(truth_n, dtype=np.float64)
@@ -161,6 +176,28 @@ class RedshiftBins:
         mean = np.cumsum(mass, axis=1) - mass / 2 - above
         slope = mass - 6 * above * (1 - above)
         return np.hstack([mean * np.sqrt(widths), slope * np.sqrt(widths / 12)])
+
+    def spread(self, mass_nk: FloatArray) -> FloatArray:
+        """Return (N,) variances of probabilities of bins."""
+        return std_of_masses(mass_nk, np.asarray(self.edges)) ** 2
+
+    def spread_between(
+        self, pooled_nk: FloatArray, members: Sequence[tuple[float, FloatArray]]
+    ) -> FloatArray:
+        """Return (N,) variances of the members' mean redshifts."""
+        centres = bin_centres(self.edges)
+        middle = pooled_nk @ centres
+        return np.asarray(sum(weight * (mass_nk @ centres - middle) ** 2 for weight, mass_nk in members))
+
+    def errors(self, mass_nk: FloatArray, truth_n: NDArray[Any], index_n: NDArray[np.intp]) -> FloatArray:
+        """Return (N,) mean redshifts less the true ones, over 1 + the true ones."""
+        z = np.asarray(truth_n, dtype=np.float64)
+        return np.asarray((mass_nk @ bin_centres(self.edges) - z) / (1 + z))
+
+    def at_end(self, values_nk: NDArray[Any]) -> FloatArray:
+        """Return (N,) probabilities of the first or the last bin, whichever is the likelier."""
+        widths = self.widths
+        return np.asarray(np.maximum(values_nk[:, 0] * widths[0], values_nk[:, -1] * widths[-1]))
 
     def log_loss(self, values_nk: NDArray[Any], index_n: NDArray[np.intp], weight_n: Weights = None) -> float:
         """Return the mean of -ln of the true bin's probability, in nats.

@@ -152,7 +152,7 @@ class ValuesReader:
 
     def _checked(self, values: NDArray[np.float32], first: int) -> NDArray[np.float32]:
         target = self._stored.info.target
-        if plainly_normalised(values, np.diff(target.edges) if target.has_pdfs else None, _ROUNDING):
+        if plainly_normalised(values, target.widths, _ROUNDING):
             return values
         return target.normalised(
             values, str(self._stored.path), self._stored.object_id[first : first + len(values)], first

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rookery_ensembles.errors import fail
 from rookery_ensembles.member_values import ArrayValues, Block, MemberValues, as_member_values, blocks
 from rookery_ensembles.probabilities import LOG_FLOOR, check_sample_weight, check_weights
-from rookery_ensembles.redshift_pdf import FloatArray, bin_centres, std_of_masses
+from rookery_ensembles.redshift_pdf import FloatArray
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.target import Target
 
@@ -68,7 +68,6 @@ def split_uncertainty(target: Target, values_mnk: Values, weights_m: Weights = N
     """
     members, weights = _checked(target, values_mnk, weights_m)
     parts: list[FloatArray] = [np.empty(members.shape[1]) for _ in range(3)]
-    own, between = (_variance, _mean_variance) if target.has_pdfs else (_entropy, _information)
     chosen = np.flatnonzero(weights).tolist()
     for rows, block in _blocks_of(members.some(chosen)):
         masses = [
@@ -76,8 +75,8 @@ def split_uncertainty(target: Target, values_mnk: Values, weights_m: Weights = N
             for i, values in zip(chosen, block, strict=True)
         ]
         pooled = sum((weight * p for weight, p in masses), np.zeros(masses[0][1].shape))
-        parts[0][rows] = sum(weight * own(target, p) for weight, p in masses)
-        parts[1][rows] = between(target, pooled, masses)
+        parts[0][rows] = sum(weight * target.spread(p) for weight, p in masses)
+        parts[1][rows] = target.spread_between(pooled, masses)
         parts[2][rows] = sum(weight * 0.5 * np.abs(p - pooled).sum(axis=1) for weight, p in masses)
     return Uncertainty(*parts)
 
@@ -93,7 +92,7 @@ def member_errors(target: Target, values_mnk: Values, truth_n: NDArray[Any]) -> 
         When no truth is known, or the values break their rules.
     """
     members, _ = _checked(target, values_mnk, None)
-    index = target.index(truth_n)
+    truth, index = np.asarray(truth_n), target.index(truth_n)
     known = index >= 0
     if not known.any():
         raise fail("truth", f"there must be objects with a known {target.truth_name}, but there is none")
@@ -101,11 +100,7 @@ def member_errors(target: Target, values_mnk: Values, truth_n: NDArray[Any]) -> 
     for rows, block in _blocks_of(members):
         for i, values in enumerate(block):
             masses = _masses(target, values, f"member {i}", rows.start)
-            if target.has_pdfs:
-                z = np.asarray(truth_n, dtype=np.float64)[rows]
-                found[i, rows] = (masses @ bin_centres(target.edges) - z) / (1 + z)
-            else:
-                found[i, rows] = 1 - masses[np.arange(len(masses)), index[rows]]
+            found[i, rows] = target.errors(masses, truth[rows], index[rows])
     return found[:, known]
 
 
@@ -268,34 +263,7 @@ def _blocks(n: int) -> Iterator[slice]:
 
 def _masses(target: Target, values_nk: NDArray[Any], where: str, first_row: int) -> FloatArray:
     checked = target.normalised(np.asarray(values_nk, dtype=np.float64), where, first_row=first_row)
-    return checked * np.diff(target.edges) if target.has_pdfs else checked
-
-
-def _entropy(target: Target, p_nk: FloatArray) -> FloatArray:
-    from scipy.special import entr
-
-    return np.asarray(entr(p_nk).sum(axis=1))
-
-
-def _information(
-    target: Target, pooled_nk: FloatArray, members: list[tuple[float, FloatArray]]
-) -> FloatArray:
-    """Return (N,) the pool's entropy less the members' mean one, which rounding must not make negative."""
-    own = sum(weight * _entropy(target, p) for weight, p in members)
-    return np.maximum(_entropy(target, pooled_nk) - own, 0.0)
-
-
-def _variance(target: Target, p_nk: FloatArray) -> FloatArray:
-    return std_of_masses(p_nk, np.asarray(target.edges)) ** 2
-
-
-def _mean_variance(
-    target: Target, pooled_nk: FloatArray, members: list[tuple[float, FloatArray]]
-) -> FloatArray:
-    """Return (N,) variances of the members' mean redshifts."""
-    centres = bin_centres(target.edges)
-    middle = pooled_nk @ centres
-    return np.asarray(sum(weight * (p @ centres - middle) ** 2 for weight, p in members))
+    return checked * target.widths
 
 
 def _likelihoods(likelihood_mn: NDArray[Any], least: int) -> NDArray[Any]:

@@ -63,7 +63,7 @@ def summary_columns(
     checked = check_predictions(predictions, f"predictions of {predictions.info.maker}")
     target = checked.info.target
     columns: Columns = {ID: users_ids(checked.object_id, numbers)}
-    columns |= _redshifts(checked) if target.has_pdfs else _classes(checked)
+    columns |= _SUMMARIES[target.kind](checked)
     if checked.truth is not None:
         columns[TRUTHS[target.kind]] = checked.truth
     elif with_truth:
@@ -105,3 +105,6 @@ def _classes(predictions: Predictions) -> Columns:
         f"{PROBABILITY}{name}": predictions.values[:, i].astype(np.float64) for i, name in enumerate(names)
     }
     return {"class": best, **probabilities}
+
+
+_SUMMARIES = {"redshift_pdf": _redshifts, "class_probability": _classes}

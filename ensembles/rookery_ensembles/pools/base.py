@@ -214,7 +214,7 @@ def check_block(target: Target, block: Block, names: Sequence[str], first_row: i
     first_row
         Number of the block's first object.
     """
-    widths = np.diff(target.edges) if target.has_pdfs else None
+    widths = target.widths
     if isinstance(block, np.ndarray) and plainly_normalised(block, widths):
         return
     for values, name in zip(block, names, strict=False):
@@ -224,18 +224,14 @@ def check_block(target: Target, block: Block, names: Sequence[str], first_row: i
 
 def masses(target: Target, values_nk: NDArray[Any]) -> FloatArray:
     """Return (n, K) probabilities of the columns in double precision, which sum to 1 to rounding."""
-    found = np.asarray(values_nk, dtype=np.float64) * _widths(target)
+    found = np.asarray(values_nk, dtype=np.float64) * target.widths
     return np.asarray(found / found.sum(axis=1, keepdims=True))
 
 
 def of_masses(target: Target, mass_nk: FloatArray) -> FloatArray:
     """Return values as predictions hold them, of probabilities that need not sum to 1."""
     found = mass_nk / mass_nk.sum(axis=1, keepdims=True)
-    return np.asarray(found / _widths(target))
-
-
-def _widths(target: Target) -> FloatArray:
-    return np.diff(target.edges) if target.has_pdfs else np.ones(target.n_columns)
+    return np.asarray(found / target.widths)
 
 
 def generalised_mean(
