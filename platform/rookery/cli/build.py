@@ -9,11 +9,9 @@ from typing import Annotated, Any, get_args
 import typer
 from typer.core import TyperGroup
 
+from rookery.cli.say import Given
 from rookery.cli.values import METAVARS, Spelling, option_names, path, spelling
 from rookery.signature import Argument, arguments, summary
-
-Given = Mapping[str, Any]
-"""A verb's arguments by name, and its flags."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rookery_ensembles.partitions import Partitions
 
 Given = Mapping[str, Any]
+"""A verb's arguments by name, and its flags."""
 _SHOWN = 8
 """So many members of an ensemble are listed."""
 _COLOURS = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
