@@ -9,7 +9,8 @@ import rookery.search.worker
 from rookery.compute.resources import plan_resources
 from rookery.compute.session import ray_session as session
 from rookery.search.engine import run_trials
-from rookery.search.trial_queue import LiveTrial, Queue
+from rookery.search.live_trial import LiveTrial
+from rookery.search.trial_queue import Queue
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.xdist_group("ray")]
 

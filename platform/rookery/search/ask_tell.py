@@ -8,7 +8,6 @@ epoch.
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,32 +23,18 @@ from rookery.search.found_again import found_again
 from rookery.search.jobs import trial_jobs
 from rookery.search.limits import Limits, ended_trials
 from rookery.search.listeners import CostsOfTrials, FirstFailures, Listener
+from rookery.search.live_trial import StudyTrial
 from rookery.search.proposals import Proposals
 from rookery.search.reconcile import attempts, forget_checkpoints, reconcile
 from rookery.search.storage.drivers import Drivers, drivers_of
 from rookery.search.storage.optuna_internals import kept, take_up, together
 from rookery.search.study import Study
 from rookery.search.trial_counts import RunningTrial, TrialCounts
-from rookery.search.trial_queue import LiveTrial, Queue
+from rookery.search.trial_queue import Queue
 
 _LOOK_SECONDS = 1.0
 AGAIN = "again"
 """User attribute of the Optuna study: numbers of failed trials that do not count, as they are queued anew."""
-
-
-@dataclass
-class _Live(LiveTrial):
-    trial: optuna.Trial
-    reported: set[int] = field(default_factory=set)
-    pruned: bool = False
-    progressed: bool = False
-    attempts: int = 1
-    """How often it was begun or taken up since it last finished an epoch."""
-    epochs: int = 1
-    """Of each of its networks."""
-    networks: int = 1
-    spent: dict[int, Mapping[str, float]] = field(default_factory=dict)
-    """What each step took; of those before its driver was killed, too, once its worker resumes."""
 
 
 def open_ask_tell(
@@ -76,7 +61,7 @@ def open_ask_tell(
     return ask_tell
 
 
-class AskTell(Queue[_Live]):
+class AskTell(Queue[StudyTrial]):
     """The trials of a study that one driver runs. Used by one thread; not shared with workers."""
 
     def __init__(
@@ -233,14 +218,14 @@ class AskTell(Queue[_Live]):
             "jobs": [job.model_dump(mode="json") for job in jobs],
         }
 
-    def _taken_up(self) -> _Live:
+    def _taken_up(self) -> StudyTrial:
         """Return the first of the trials that ran before, and count that it is taken up once more."""
         before = kept(self.optuna, self._orphans.pop(0))
         trial = take_up(self.optuna, before)
         trial.set_user_attr("attempts", attempts(before) + 1)
-        return _Live(trial, set(before.intermediate_values), attempts=attempts(before) + 1)
+        return StudyTrial(trial, set(before.intermediate_values), attempts=attempts(before) + 1)
 
-    def _ask(self) -> _Live | None:
+    def _ask(self) -> StudyTrial | None:
         """Ask for one more trial, unless the study has them all."""
         with self._drivers.turn():
             self._refresh()
@@ -249,7 +234,7 @@ class AskTell(Queue[_Live]):
             trial = self._proposals.ask(self._asked)
             self._asked += 1
             self._drivers.claim(trial)
-        return _Live(trial)
+        return StudyTrial(trial)
 
     def _epochs(self, configuration: dict[str, Any]) -> int:
         """Return how many epochs a network will train."""
@@ -276,10 +261,10 @@ class AskTell(Queue[_Live]):
         live.pruned = self._prunes and bool(live.trial.should_prune())
         return live.pruned
 
-    def _attempts(self, live: _Live) -> int:
+    def _attempts(self, live: StudyTrial) -> int:
         return max(live.deaths, live.attempts)
 
-    def _wait_again(self, live: _Live) -> None:
+    def _wait_again(self, live: StudyTrial) -> None:
         self._orphans.append(kept(self.optuna, live.trial))
         self._update()
 
@@ -300,7 +285,7 @@ class AskTell(Queue[_Live]):
         self.optuna.set_user_attr(AGAIN, sorted(self._void))
 
     def _end(
-        self, live: _Live, value: float | Sequence[float] | None, error: str | None, kind: str | None
+        self, live: StudyTrial, value: float | Sequence[float] | None, error: str | None, kind: str | None
     ) -> None:
         """Tell how a trial ended."""
         values = [value] if isinstance(value, int | float) else value

@@ -10,7 +10,8 @@ from uuid import uuid4
 from pydantic import ValidationError
 
 from rookery.networks.family import load_family
-from rookery.search.trial_queue import LiveTrial, Queue
+from rookery.search.live_trial import LiveTrial
+from rookery.search.trial_queue import Queue
 
 logger = logging.getLogger(__name__)
 Plan = dict[str, Any]

@@ -3,23 +3,14 @@
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+
+from rookery.search.live_trial import LiveTrial
 
 logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 5
 """So often may a trial's worker die without one more epoch until the trial fails."""
-
-
-@dataclass(kw_only=True)
-class LiveTrial:
-    """A trial that runs now."""
-
-    deaths: int = 0
-    """How often its worker died since it last finished an epoch."""
-    death: str = "its worker died"
-    """What its worker died of last."""
 
 
 Live = TypeVar("Live", bound=LiveTrial)
