@@ -58,6 +58,7 @@ def rookery(folder: Path, trials: int, sampler: str, times: Times) -> None:
     import pandas as pd
 
     import rookery.search.worker as trial_module
+    from rookery.compute.resources import Resources
     from rookery.search.ask_tell import AskTell
     from rookery.search.creation import create_or_open_study
     from rookery.search.driver import run_search
@@ -96,7 +97,7 @@ def rookery(folder: Path, trials: int, sampler: str, times: Times) -> None:
         times.end()
 
     AskTell.finish = timed
-    run_search(study, n_trials=trials, concurrent=2)
+    run_search(study, n_trials=trials, resources=Resources(concurrent=2))
 
 
 def _nothing(config) -> None:

@@ -132,58 +132,31 @@ def search(
     seed
         Seed of everything random.
     """
+    from rookery.compute.resources import Resources
     from rookery.networks.family import load_family
     from rookery.search.creation import create_or_open_study
     from rookery.search.driver import planning_folder, run_search
     from rookery.search.limits import Limits
-    from rookery.search.space import find_space, load_space
-    from rookery.search.starting import find_sources, kept_sources, starting_space
+    from rookery.search.starting import searched_space
     from rookery.surveys import open_survey
     from rookery.training.target import chosen_target
 
     limits = Limits(device_hours, tolerance)
-    path = find_space(space)
-    family = load_family(load_space(path).family)
-    loaded = load_space(path, family.configuration).fix(dict(fixed or {}), family.configuration)
-    sources = None
-    if start_from is not None:
-        sources = kept_sources(study, start_from, family) or find_sources(start_from, family)
-        loaded = starting_space(loaded, sources, family, list(fixed or {}))
+    resources = Resources(address, concurrent, cpus_per_trial, gpus_per_trial, autoscaling)
+    loaded, sources = searched_space(space, dict(fixed or {}), study, start_from)
+    target = chosen_target(load_family(loaded.family).prediction_kind, class_names, bins)
+    settings: dict[str, Any] = {
+        "search_for": search_for, "starts": starts, "keep": keep, "inner_validation": inner_validation,
+        "sampler": sampler, "sampler_options": dict(sampler_options or {}),
+        "pruner": pruner, "pruner_options": dict(pruner_options or {}), "seed": seed,
+        "execution": execution, "pack": pack, "workers_per_network": workers_per_network,
+        "deterministic": deterministic, "warm_start": warm_start, "start_from": sources,
+    }  # fmt: skip
     with planning_folder(study) if dry_run else nullcontext(study) as folder:
-        opened = create_or_open_study(
-            folder,
-            loaded,
-            open_survey(survey),
-            split,
-            target=chosen_target(family.prediction_kind, class_names, bins),
-            search_for=search_for,
-            starts=starts,
-            keep=keep,
-            inner_validation=inner_validation,
-            sampler=sampler,
-            pruner=pruner,
-            sampler_options=dict(sampler_options or {}),
-            pruner_options=dict(pruner_options or {}),
-            seed=seed,
-            execution=execution,
-            pack=pack,
-            workers_per_network=workers_per_network,
-            storage=storage if folder == study else None,
-            deterministic=deterministic,
-            warm_start=warm_start,
-            start_from=sources,
-        )
+        settings["storage"] = storage if folder == study else None
+        opened = create_or_open_study(folder, loaded, open_survey(survey), split, target=target, **settings)
         return run_search(
-            opened,
-            n_trials=trials,
-            limits=limits,
-            concurrent=concurrent,
-            cpus_per_trial=cpus_per_trial,
-            gpus_per_trial=gpus_per_trial,
-            address=address,
-            autoscaling=autoscaling,
-            dry_run=dry_run,
-            notify=notify,
+            opened, n_trials=trials, limits=limits, resources=resources, dry_run=dry_run, notify=notify
         )
 
 
@@ -244,7 +217,8 @@ def campaign(
     from rookery.campaigns.load import find_campaign, load_campaign
     from rookery.campaigns.plan import Price
     from rookery.campaigns.remote import campaign_folders
-    from rookery.campaigns.run import Resources, plan_campaign, run_campaign
+    from rookery.campaigns.run import plan_campaign, run_campaign
+    from rookery.compute.resources import Resources
 
     loaded = load_campaign(find_campaign(file), settings=settings, survey_paths=survey_paths)
     price = None if price_per_device_hour is None else Price(price_per_device_hour, currency)

@@ -29,7 +29,7 @@ from rookery.campaigns.table import write_tables
 from rookery.campaigns.train import forget_sessions, train_networks
 from rookery.compute.faults import storage_fault
 from rookery.compute.lock import held
-from rookery.compute.resources import plan_resources
+from rookery.compute.resources import Resources
 from rookery.compute.session import listen_to_sigterm, ray_session
 from rookery.documents import dump
 from rookery.search.notices import Notices, telling
@@ -56,19 +56,6 @@ class CampaignResult:
     """The table as Markdown; empty after a dry run."""
     trained: int = 0
     """Networks that this run trained."""
-
-
-@dataclass(frozen=True)
-class Resources:
-    """Where networks shall train, and how many at once."""
-
-    address: str | None
-    """Of a Ray cluster; None for a Ray of this machine's own."""
-    processes: int | None
-    """Networks at once; None for all that fit."""
-    cpus: float
-    gpus: float | None
-    """Of each network."""
 
 
 def plan_campaign(
@@ -175,12 +162,9 @@ def _work(
     defaults = campaign.document.defaults
     with ray_session(resources.address) as nodes:
         listen_to_sigterm()
-        plan = plan_resources(
+        plan = resources.plan(
             nodes,
             defaults.execution,
-            concurrent=resources.processes,
-            cpus_per_trial=resources.cpus,
-            gpus_per_trial=resources.gpus,
             workers_per_network=defaults.workers_per_network,
             pack=defaults.pack,
             trials=len(tasks),

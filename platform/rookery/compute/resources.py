@@ -56,6 +56,35 @@ class ResourcePlan:
         return fit if self.at_most is None else min(fit, self.at_most)
 
 
+@dataclass(frozen=True)
+class Resources:
+    """Where networks shall train, and with what: what is asked for, by a search or a campaign."""
+
+    address: str | None = None
+    """Of a Ray cluster that this machine belongs to (``auto`` or ``HOST:6379``); None for a Ray of this
+    machine's own, which ends with the work."""
+    concurrent: int | None = None
+    """Trials or networks at once; None for all that fit."""
+    cpus: float = 1
+    """Of each worker of a network."""
+    gpus: float | None = None
+    """Of each worker of a network; None for one where the cluster has any."""
+    autoscaling: bool = False
+    """Whether the cluster adds nodes for `concurrent` trials that wait."""
+
+    def plan(self, nodes: Sequence[Node], execution: str, **terms: Any) -> ResourcePlan:
+        """Return what `plan_resources` makes of it, under further terms."""
+        return plan_resources(
+            nodes,
+            execution,
+            concurrent=self.concurrent,
+            cpus_per_trial=self.cpus,
+            gpus_per_trial=self.gpus,
+            autoscaling=self.autoscaling,
+            **terms,
+        )
+
+
 def plan_resources(
     nodes: Sequence[Node],
     execution: str,

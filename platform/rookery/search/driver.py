@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from rookery.compute.resources import ResourcePlan, plan_resources
+from rookery.compute.resources import ResourcePlan, Resources
 from rookery.compute.session import listen_to_sigterm, ray_session
 from rookery.search.ask_tell import AskTell, open_ask_tell
 from rookery.search.attributes import WANTED
@@ -40,11 +40,7 @@ def run_search(
     *,
     n_trials: int,
     limits: Limits | None = None,
-    concurrent: int | None = None,
-    cpus_per_trial: float = 1,
-    gpus_per_trial: float | None = None,
-    address: str | None = None,
-    autoscaling: bool = False,
+    resources: Resources | None = None,
     dry_run: bool = False,
     notify: str | None = None,
     console: Console | None = None,
@@ -59,11 +55,8 @@ def run_search(
         From :func:`rookery.search.creation.create_or_open_study`.
     limits
         What may end it before.
-    concurrent, cpus_per_trial, gpus_per_trial, autoscaling
-        See :func:`rookery.compute.resources.plan_resources`.
-    address
-        Of a running Ray cluster that this machine belongs to (``auto`` or ``HOST:6379``); by default
-        a Ray of this machine's own is started and ended with the search.
+    resources
+        Where, and with what; by default all of this machine.
     dry_run
         Say what the plan is, and train nothing.
     notify
@@ -81,13 +74,8 @@ def run_search(
         At Ctrl-C; the same call goes on with the study.
     """
     console = console or Console(stderr=True)
-    lag = study.document.deterministic
-    if lag is not None and concurrent is not None and concurrent > lag:
-        rule = f"the study is deterministic with at most {lag} trials at once"
-        raise InputError(f"`concurrent`: {rule}, but {concurrent} are asked for")
-    if limits is not None and limits.tolerance is not None and study.document.search_for != "ensemble":
-        rule = "needs a search for the ensemble, of which it limits the expected gain"
-        raise InputError(f"`tolerance`: {rule}, but {study.path} is searched for its best member")
+    resources = resources or Resources()
+    _check(study, limits, resources)
     name, metric = str(study.remote.url if study.remote else study.path), study.space.objective.name
     with (
         telling(None if dry_run else notify, name, "trials", metric) as notices,
@@ -102,18 +90,14 @@ def run_search(
             return SearchResult(study, ask_tell.counts, None)
         if (found := ask_tell.found_again()) is not None:
             console.print(f"{study.path}: {found}", highlight=False, soft_wrap=True)
-        with ray_session(address) as nodes:
-            plan = plan_resources(
+        with ray_session(resources.address) as nodes:
+            plan = resources.plan(
                 nodes,
                 study.document.execution,
-                concurrent=concurrent,
-                cpus_per_trial=cpus_per_trial,
-                gpus_per_trial=gpus_per_trial,
                 workers_per_network=study.document.workers_per_network,
                 pack=study.document.pack,
-                at_most=lag,
+                at_most=study.document.deterministic,
                 trials=ask_tell.left(),
-                autoscaling=autoscaling,
             )
             for text in (plan.text, *plan.warnings):
                 console.print(f"{study.path}: {text}", highlight=False, soft_wrap=True)
@@ -138,6 +122,17 @@ def run_search(
                 console.print(f"{study.path}: stopped; the same command goes on with it", soft_wrap=True)
                 raise KeyboardInterrupt
     return SearchResult(study, ask_tell.counts, plan)
+
+
+def _check(study: Study, limits: Limits | None, resources: Resources) -> None:
+    """Refuse what does not go with the study."""
+    lag, concurrent = study.document.deterministic, resources.concurrent
+    if lag is not None and concurrent is not None and concurrent > lag:
+        rule = f"the study is deterministic with at most {lag} trials at once"
+        raise InputError(f"`concurrent`: {rule}, but {concurrent} are asked for")
+    if limits is not None and limits.tolerance is not None and study.document.search_for != "ensemble":
+        rule = "needs a search for the ensemble, of which it limits the expected gain"
+        raise InputError(f"`tolerance`: {rule}, but {study.path} is searched for its best member")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ the same survey (or one that was merged into it) a source serves a fold if it ha
 predictions tell, every object that validates or tests there: each fold then starts from its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from rookery.documents import Source
 from rookery.networks.configuration import TrainingConfiguration
-from rookery.networks.family import Family
+from rookery.networks.family import Family, load_family
 from rookery.search.parameters import CategoricalParameter, FixedParameter, Scalar
-from rookery.search.space import SearchSpace
+from rookery.search.space import SearchSpace, find_space, load_space
 from rookery.search.storage.remote_folder import is_url
 from rookery.search.study import StartsFrom, Study, member_folder, open_study, trial_values
 from rookery.surveys import Survey
@@ -43,6 +43,34 @@ class Sources:
     def inherited(self, family: Family[Any]) -> dict[str, Scalar]:
         """Return the hyperparameters that networks which start here share with them."""
         return inherited(self.configuration.model_dump(mode="json"), family)
+
+
+def searched_space(
+    space: str | Path, fixed: Mapping[str, Any], study: str | Path, start_from: str | Path | None
+) -> tuple[SearchSpace, Sources | None]:
+    """Return the space that a study searches, a file or one that ships, and what its networks start from.
+
+    Parameters
+    ----------
+    fixed
+        Values of parameters that are not searched.
+    study
+        Where the study is or will be.
+    start_from
+        A member, study or bundle; None for fresh weights.
+
+    Raises
+    ------
+    InputError
+        When the space or a value breaks a rule, or nothing can start there.
+    """
+    path = find_space(space)
+    family = load_family(load_space(path).family)
+    loaded = load_space(path, family.configuration).fix(dict(fixed), family.configuration)
+    if start_from is None:
+        return loaded, None
+    sources = kept_sources(study, start_from, family) or find_sources(start_from, family)
+    return starting_space(loaded, sources, family, list(fixed)), sources
 
 
 def find_sources(given: str | Path, family: Family[Any]) -> Sources:
