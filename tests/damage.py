@@ -1,10 +1,12 @@
-"""Ways to damage a file, drawn from a seed: what the fuzz tests of all readers share."""
+"""Ways to damage a file, drawn from a seed or by hypothesis: what the fuzz tests of all readers share."""
 
 import io
 import random
 import re
 from collections.abc import Callable
 from typing import Any
+
+from hypothesis import strategies as st
 
 VALUES = [
     b"",
@@ -53,6 +55,34 @@ VALUES = [
     b"%YAML 9.9\n",
     b"\xef\xbb\xbf",
 ]
+
+
+IN_TABLES = [*VALUES[:14], b"-9999", b"9" * 40]
+"""What a damaged table may hold between its separators."""
+
+
+@st.composite
+def damages(draw: st.DrawFn, separators: bytes) -> Callable[[bytes], bytes]:
+    """Draw a way to damage a table; between separators stand values, and FITS's cards and columns."""
+    kind = draw(st.sampled_from(["bytes", "cut", "remove", "repeat", "value", "swap", "empty"]))
+    places = draw(st.lists(st.floats(0, 1, exclude_max=True), min_size=2, max_size=2).map(sorted))
+    value = draw(st.one_of(st.sampled_from(IN_TABLES), st.binary(max_size=6)))
+
+    def damaged(content: bytes) -> bytes:
+        start, stop = (int(place * len(content)) for place in places)
+        if kind == "bytes":
+            return content[:start] + value + content[start + len(value) :]
+        if kind in ("cut", "remove", "repeat", "empty"):
+            return _KINDS[kind](content, start, stop, random.Random(0))
+        words = re.split(separators, content)
+        one, other = (2 * (int(place * len(words)) // 2) for place in places)
+        if kind == "swap":
+            words[one], words[other] = words[other], words[one]
+        else:
+            words[one] = value
+        return b"".join(words)
+
+    return damaged
 
 
 def damage(content: bytes, numbers: random.Random) -> tuple[str, bytes]:

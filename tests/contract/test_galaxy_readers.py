@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from astropy.wcs import WCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from damage import damages
 from rookery.surveys import (
     Survey,
     ingest_annz,
@@ -451,36 +451,6 @@ def test_another_size_or_number_of_bands_is_refused(image_reader, tmp_path, opti
     assert [entry.name for entry in tmp_path.iterdir()] == ["in"]
 
 
-# What a damaged file may hold between its separators.
-VALUES = [b"", b"nan", b"-9999", b"inf", b"1e400", b"-1", b"0", b"abc", b"\xff\xfe", b"\x00", b'"', b"9" * 40]
-
-
-@st.composite
-def damages(draw: st.DrawFn) -> Callable[[bytes], bytes]:
-    """Draw a way to damage a file."""
-    kind = draw(st.sampled_from(["bytes", "cut", "remove", "repeat", "value", "empty"]))
-    places = draw(st.lists(st.floats(0, 1, exclude_max=True), min_size=2, max_size=2).map(sorted))
-    value = draw(st.one_of(st.sampled_from(VALUES), st.binary(max_size=6)))
-
-    def damage(content: bytes) -> bytes:
-        start, stop = (int(place * len(content)) for place in places)
-        if kind == "bytes":
-            return content[:start] + value + content[start + len(value) :]
-        if kind == "cut":
-            return content[:start]
-        if kind == "remove":
-            return content[:start] + content[stop:]
-        if kind == "repeat":
-            return content[:stop] + content[start:stop] + content[stop:]
-        if kind == "empty":
-            return b""
-        words = re.split(rb"([,;\s]+)", content)
-        words[2 * (int(places[0] * len(words)) // 2)] = value
-        return b"".join(words)
-
-    return damage
-
-
 def check_damaged(name: str, damage: Callable[[bytes], bytes], which: float, policy: str) -> None:
     reader = READERS[name]
     with TemporaryDirectory() as folder:
@@ -500,7 +470,7 @@ def check_damaged(name: str, damage: Callable[[bytes], bytes], which: float, pol
 
 
 DRAWN = {
-    "damage": damages(),
+    "damage": damages(rb"([,;\s]+)"),
     "which": st.floats(0, 1, exclude_max=True),
     "policy": st.sampled_from(["stop", "skip"]),
 }

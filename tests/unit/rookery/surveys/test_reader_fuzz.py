@@ -1,7 +1,6 @@
 """Damaged files of every format: a reader answers with its own error type or a whole survey, nothing else."""
 
 import gzip
-import re
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +12,7 @@ from astropy.table import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from damage import damages
 from rookery.surveys import (
     ingest_headphot_csv,
     ingest_plasticc,
@@ -50,21 +50,6 @@ OBS: 56001.0 g 1.5 1.0
 OBS: 56002.5 r -2.0 0.5
 END:
 """
-VALUES = [
-    b"",
-    b"nan",
-    b"-9",
-    b"inf",
-    b"1e400",
-    b"-1",
-    b"0",
-    b"2456001.5",
-    b"abc",
-    b"\xff\xfe",
-    b"\x00",
-    b'"',
-    b"9" * 40,
-]
 
 
 def fits_bytes(columns: dict[str, list]) -> bytes:
@@ -123,37 +108,6 @@ SOURCES: dict[str, tuple[Callable[..., object], dict[str, bytes]]] = {
 }  # fmt: skip
 
 
-@st.composite
-def damages(draw: st.DrawFn) -> Callable[[bytes], bytes]:
-    """Draw a way to damage a file."""
-    kind = draw(st.sampled_from(["bytes", "cut", "remove", "repeat", "value", "swap", "empty"]))
-    places = draw(st.lists(st.floats(0, 1, exclude_max=True), min_size=2, max_size=2).map(sorted))
-    value = draw(st.one_of(st.sampled_from(VALUES), st.binary(max_size=6)))
-
-    def damage(content: bytes) -> bytes:
-        start, stop = (int(place * len(content)) for place in places)
-        if kind == "bytes":
-            return content[:start] + value + content[start + len(value) :]
-        if kind == "cut":
-            return content[:start]
-        if kind == "remove":
-            return content[:start] + content[stop:]
-        if kind == "repeat":
-            return content[:stop] + content[start:stop] + content[stop:]
-        if kind == "empty":
-            return b""
-        # Between separators stand values, and FITS's cards and columns: exchange one, or two.
-        words = re.split(rb"([,\s]+)", content)
-        one, other = (2 * (int(place * len(words)) // 2) for place in places)
-        if kind == "swap":
-            words[one], words[other] = words[other], words[one]
-        else:
-            words[one] = value
-        return b"".join(words)
-
-    return damage
-
-
 @pytest.mark.parametrize("source", SOURCES)
 def test_intact_files_are_read(source, tmp_path):
     ingest, files = SOURCES[source]
@@ -181,7 +135,11 @@ def check(source: str, damage: Callable[[bytes], bytes], which: int, policy: str
             assert np.isfinite(survey.observation_arrays().flux).all()
 
 
-DRAWN = {"damage": damages(), "which": st.integers(0, 1), "policy": st.sampled_from(["stop", "skip"])}
+DRAWN = {
+    "damage": damages(rb"([,\s]+)"),
+    "which": st.integers(0, 1),
+    "policy": st.sampled_from(["stop", "skip"]),
+}
 
 
 @pytest.mark.parametrize("source", SOURCES)
