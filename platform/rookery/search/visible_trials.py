@@ -22,20 +22,20 @@ MakeSampler = Callable[[int], optuna.samplers.BaseSampler]
 
 
 class VisibleTrials(optuna.Study):
-    """A study's trials up to a number, the one that asks itself, earlier ones. Writes go to the study."""
+    """A study's trials up to the last, its own, which is proposed, and earlier studies'; writes go to it."""
 
     def __init__(
         self,
         study: optuna.Study,
         last: int | None,
-        asking: int,
+        own: int,
         warm_start: WarmStart | None = None,
         gains: EnsembleGains | None = None,
     ) -> None:
         super().__init__(
             study_name=study.study_name, storage=storage_of(study), pruner=optuna.pruners.NopPruner()
         )
-        self._last, self._asking, self._warm_start, self._gains = last, asking, warm_start, gains
+        self._last, self._own, self._warm_start, self._gains = last, own, warm_start, gains
         self._earlier: list[FrozenTrial] | None = None
 
     def get_trials(
@@ -49,7 +49,7 @@ class VisibleTrials(optuna.Study):
     ) -> list[FrozenTrial]:
         trials = super()._get_trials(deepcopy, states, use_cache)
         if self._last is not None:
-            trials = [t for t in trials if t.number <= self._last or t.number == self._asking]
+            trials = [t for t in trials if t.number <= self._last or t.number == self._own]
         if not (states is None or TrialState.COMPLETE in states):
             return trials
         if self._gains is not None:
