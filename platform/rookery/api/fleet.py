@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from rookery.api._types import PathLike
-from rookery_ensembles.errors import fail
 
 
 def status(paths: PathLike | Sequence[PathLike]) -> dict[str, Any] | list[dict[str, Any]]:
@@ -151,6 +150,7 @@ def tag(
         Word to take from it; repeatable.
     """
     from rookery.search.tags import change_tags
+    from rookery_ensembles.errors import fail  # not above: the command line loads no numpy
 
     if not (Path(study) / "study.yaml").is_file():
         raise fail(study, "is no study: it must hold a study.yaml, but has none")
