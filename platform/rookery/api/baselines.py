@@ -30,6 +30,9 @@ def baseline(
     copies: Annotated[int, Between(0)] | None = None,
     redshifting: bool | None = None,
     copy_dimming: float | None = None,
+    copy_distance: Literal["redshift", "brightness"] | None = None,
+    copy_selection: Literal["detected", "survey"] | None = None,
+    copy_snr: Annotated[float, Between(0)] | None = None,
 ) -> "Predictions":
     """Train a classical method on a split and predict its test objects.
 
@@ -74,6 +77,14 @@ def baseline(
         Of binned-trees: copies also move to the (photometric) redshifts of objects to classify.
     copy_dimming
         Of binned-trees: copies also get fainter, as the networks' hyperparameter `copy_dimming` does.
+    copy_distance
+        Of binned-trees: copies go by redshifts, or, nearer or farther, until they are as bright as objects to
+        classify.
+    copy_selection
+        Of binned-trees: copies that were detected once, or those and their points that the survey of the
+        objects to classify would tell of.
+    copy_snr
+        Of binned-trees: only training objects whose best point has such a signal-to-noise ratio are copied.
     """
     from rookery.baselines import run_baseline
 
@@ -96,4 +107,7 @@ def baseline(
         copies=copies,
         redshifting=redshifting,
         copy_dimming=copy_dimming,
+        copy_distance=copy_distance,
+        copy_selection=copy_selection,
+        copy_snr=copy_snr,
     )

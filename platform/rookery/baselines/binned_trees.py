@@ -25,6 +25,7 @@ from rookery.baselines._redshift import redshift_features
 from rookery.baselines._rounds import Round
 from rookery.baselines._trees import More, make_task, predict_with_trees
 from rookery.shift.copies import copied_view
+from rookery.shift.options import CopyDistance, CopySelection
 from rookery.surveys.train_on import TrainOn
 from rookery_ensembles.errors import fail
 from rookery_ensembles.predictions import Predictions
@@ -54,6 +55,9 @@ def run_baseline(
     copies: int = 0,
     redshifting: bool = True,
     copy_dimming: float = 0.0,
+    copy_distance: CopyDistance = "redshift",
+    copy_selection: CopySelection = "detected",
+    copy_snr: float = 0.0,
 ) -> Predictions:
     """Train on the labelled objects of the split but those of `role`, and predict these.
 
@@ -62,7 +66,7 @@ def run_baseline(
 
     Parameters
     ----------
-    copies, redshifting, copy_dimming
+    copies, redshifting, copy_dimming, copy_distance, copy_selection, copy_snr
         Train also on copies of the training objects, as networks with these hyperparameters do: see
         :func:`rookery.shift.copies.redshifted_copies`. With `redshifting` they use
         the redshifts of the training objects, and `host_photo_z` of those to classify.
@@ -87,6 +91,9 @@ def run_baseline(
             copies=copies,
             redshifting=redshifting,
             dimming=copy_dimming,
+            distance=copy_distance,
+            selection=copy_selection,
+            least_snr=copy_snr,
             seed=seed,
         )
         return More(_features(view, redshift), source)

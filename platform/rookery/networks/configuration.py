@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,12 @@ class TrainingConfiguration(Document):
     Numbers that memory depends on have upper bounds, far beyond anything published: a file may come from
     a stranger. What the network as a whole may have is bounded in :mod:`rookery.networks.cost`.
     """
+
+    later: ClassVar[tuple[str, ...]] = (
+        *("schedule", "step_at", "step_factor", "precision", "freeze", "rate_ratio"),
+    )
+    """Hyperparameters that came when members existed: at their defaults they leave the hash as it was, and
+    search spaces may leave them out; a value can be fixed all the same."""
 
     epochs: int = Field(default=40, ge=1, le=100_000)
     """Passes over the training objects."""
@@ -50,15 +56,10 @@ class TrainingConfiguration(Document):
         return tuple(name for part in self.freeze.split(",") if (name := part.strip()))
 
 
-LATER = ("schedule", "step_at", "step_factor", "precision", "freeze", "rate_ratio")
-"""Hyperparameters that came when members existed: at their defaults they leave the hash as it was, and
-search spaces may leave them out; a value can be fixed all the same."""
-
-
 def configuration_hash(family: str, configuration: TrainingConfiguration) -> str:
     """Return 12 hexadecimal digits that identify one point of a family's search space."""
-    fields = TrainingConfiguration.model_fields
-    unchanged = {name for name in LATER if getattr(configuration, name) == fields[name].default}
+    fields = type(configuration).model_fields
+    unchanged = {name for name in configuration.later if getattr(configuration, name) == fields[name].default}
     values = configuration.model_dump(mode="json", exclude=unchanged)
     text = json.dumps({"family": family, **values}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from pydantic import BaseModel, Field, ValidationError
 
 from rookery.documents import Document, Source, explain
-from rookery.networks.configuration import LATER
+from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import family_folder, family_names
 from rookery.search.parameters import (
     CategoricalParameter,
@@ -155,8 +155,9 @@ class SearchSpace(Document):
         Raises `InputError` for a name that is no parameter, a value that is not plain, or one that
         the family's configuration, `known`, refuses. The value may lie outside the range.
         """
+        later = getattr(known, "later", TrainingConfiguration.later)
         for name, value in values.items():
-            if name not in self.parameters and name not in LATER:
+            if name not in self.parameters and name not in later:
                 raise InputError(f"`{name}` is no parameter; those are {', '.join(self.parameters)}")
             if not isinstance(value, bool | int | float | str):
                 raise InputError(f"`{name}` must be fixed at a plain value, not at {value!r}")

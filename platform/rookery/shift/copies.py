@@ -12,16 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.shift.as_target import SurveyRule, as_bright, luminosity_distance
 from rookery.shift.gaussian_process import Points, interpolate, pad
+from rookery.shift.options import CopyDistance, CopySelection
 from rookery.surveys.bands import effective_wavelengths
 from rookery.surveys.observations import ObservationArrays, assemble, place_in_group
+from rookery.surveys.properties import object_properties
 from rookery.surveys.store import DETECTION_SNR, Survey
 from rookery.surveys.view import SurveyView, take_objects
 from rookery_ensembles.errors import fail
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
-PHOTO_Z, PHOTO_Z_ERROR = "host_photo_z", "host_photo_z_err"
+PHOTO_Z, PHOTO_Z_ERROR = _HOSTS = "host_photo_z", "host_photo_z_err"
 _NEAREST = 0.95  # smallest (1 + z of a copy) / (1 + z of its source)
 _CLOSEST = 0.001  # redshift
 _SOURCES_AT_ONCE = 64
@@ -52,6 +55,9 @@ def redshifted_copies(
     redshifting: bool = True,
     farthest: float = 1.5,
     dimming: float = 0.0,
+    distance: CopyDistance = "redshift",
+    selection: CopySelection = "detected",
+    least_snr: float = 0.0,
     seed: int = 0,
 ) -> Copies:
     """Make up to `copies` copies of each source.
@@ -75,6 +81,17 @@ def redshifted_copies(
     dimming
         A copy is fainter than its redshift tells by 0 to so many magnitudes, evenly drawn: labelled
         samples hold the luminous objects of each type.
+    distance
+        With ``brightness`` a copy goes to the redshift, nearer or farther within `farthest`, at which its
+        peak flux is its model's, so that no redshift of a model is needed; see
+        :func:`rookery.shift.as_target.as_bright`.
+    selection
+        With ``survey`` copies lose the points that the survey of the models would not tell of, and are
+        dropped unless they have as many detections as the models; see
+        :class:`rookery.shift.as_target.SurveyRule`.
+    least_snr
+        Sources whose best point has a smaller signal-to-noise ratio are not copied: what is known of a
+        faint source does not tell how it looks nearby.
     seed
         Seed of the draws.
 
@@ -87,15 +104,25 @@ def redshifted_copies(
         raise fail(
             survey.path, f"copies need sources and models, but there are {len(sources)}, {len(models)}"
         )
+    sources = np.sort(sources)
+    if least_snr > 0:
+        best = object_properties(survey)["peak_snr"].to_numpy()[sources]
+        sources = sources[best >= least_snr]
+        if not len(sources):
+            rule = f"must reach a signal-to-noise ratio of {least_snr:g} for one to be copied"
+            raise fail(survey.path, f"labelled objects {rule}, but the best has {best.max():.3g}")
     reach = farthest if redshifting else None
-    plan = _Plan.draw(survey, np.repeat(np.sort(sources), copies), np.asarray(models), reach, dimming, seed)
+    wanted, like = np.repeat(sources, copies), np.asarray(models, dtype=np.intp)
+    plan = _Plan.draw(survey, wanted, like, reach, dimming, distance, seed)
+    told = SurveyRule.of(survey, like) if selection == "survey" else SurveyRule.one_detection(survey)
     block = _SOURCES_AT_ONCE * copies
-    parts = [_observe(survey, plan, start, start + block) for start in range(0, len(plan.source), block)]
+    parts = [_observe(survey, plan, told, start, start + block) for start in range(0, len(wanted), block)]
     seen = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     kept, owner = np.unique(seen["owner"], return_inverse=True)
     if not len(kept):
-        rule = f"none of {len(plan.source)} copies would be detected ({DETECTION_SNR:g} sigma)"
-        raise fail(survey.path, rule)
+        often = f", {told.fewest} times" if told.fewest > 1 else ""
+        none = f"none of {len(plan.source)} copies would be detected ({DETECTION_SNR:g} sigma{often})"
+        raise fail(survey.path, none)
     observations = assemble(
         owner,
         seen["mjd"],
@@ -106,10 +133,13 @@ def redshifted_copies(
     )
     source, model, moved = plan.source[kept], plan.model[kept], plan.moved[kept]
     covariates = {name: survey.objects[name].to_numpy()[model] for name in survey.covariates}
-    for name in (PHOTO_Z, PHOTO_Z_ERROR):
-        if name in covariates:
-            own = survey.objects[name].to_numpy()[source]
-            covariates[name] = np.where(moved, covariates[name], own)
+    own = {name: survey.objects[name].to_numpy()[source] for name in _HOSTS if name in covariates}
+    if distance == "brightness":
+        # The model's host is not at the copy's redshift: the source's is, with the errors that it has.
+        stretch, nearby = plan.stretch[kept], survey.objects["redshift"].to_numpy()[source]
+        where = {PHOTO_Z: (plan.redshift[kept], nearby), PHOTO_Z_ERROR: (0.0, 0.0)}
+        covariates |= {name: where[name][0] + stretch * (own[name] - where[name][1]) for name in own}
+    covariates |= {name: np.where(moved, covariates[name], own[name]) for name in own}
     return Copies(observations, source, model, plan.redshift[kept], covariates)
 
 
@@ -126,14 +156,19 @@ def copied_view(
 
 
 def redshifted_view(
-    survey: Survey, rows: NDArray[np.integer], models: NDArray[np.integer], *, tries: int = 8, seed: int = 0
+    survey: Survey,
+    rows: NDArray[np.integer],
+    models: NDArray[np.integer],
+    *,
+    tries: int = 8,
+    **options: Any,
 ) -> SurveyView:
     """Return one copy of each labelled object of `rows`, in that order, with the copy's covariates.
 
     Of `tries` copies the first that would be detected is taken; an object that has none stays as it is.
-    See :func:`redshifted_copies` for the other parameters.
+    See :func:`redshifted_copies` for the other parameters and the `options`.
     """
-    made = redshifted_copies(survey, rows, models, copies=tries, seed=seed)
+    made = redshifted_copies(survey, rows, models, copies=tries, **options)
     sources, first = np.unique(made.source, return_index=True)
     objects = survey.objects.copy()
     for name, values in made.covariates.items():
@@ -178,18 +213,29 @@ class _Plan:
 
     @classmethod
     def draw(
-        cls, survey: Survey, source: Rows, models: Rows, farthest: float | None, dimming: float, seed: int
+        cls,
+        survey: Survey,
+        source: Rows,
+        models: Rows,
+        farthest: float | None,
+        dimming: float,
+        distance: CopyDistance,
+        seed: int,
     ) -> "_Plan":
         """Draw a model for each source; without `farthest` no copy moves."""
         generator = np.random.default_rng(seed)
         near = survey.objects["redshift"].to_numpy()[source]
         far, model = near.copy(), generator.choice(models, len(source))
-        moved = np.zeros(len(source), dtype=bool)
-        if farthest is not None:
+        moved, factor = np.zeros(len(source), dtype=bool), np.ones(len(source))
+        if distance == "brightness":
+            far, factor = as_bright(survey, source, model, near, farthest or 1.0)
+            moved = np.isfinite(near) & (farthest is not None)
+        elif farthest is not None:
             far, model, moved = _reachable_models(survey, near, model, models, farthest, generator)
+            factor[moved] = (1 + far[moved]) / (1 + near[moved])
+            factor[moved] *= (luminosity_distance(near[moved]) / luminosity_distance(far[moved])) ** 2
         stretch = np.where(moved, (1 + far) / (1 + near), 1.0)
-        scale = 10 ** (-0.4 * dimming * generator.uniform(size=len(source)))
-        scale[moved] *= stretch[moved] * (_distance(near[moved]) / _distance(far[moved])) ** 2
+        scale = factor * 10 ** (-0.4 * dimming * generator.uniform(size=len(source)))
         # The copy's peak falls near its model's, so that the season covers it as it covered the model.
         dates = peak_dates(survey)
         peak = dates[model] + generator.uniform(-10.0, 10.0, len(source))
@@ -213,7 +259,7 @@ def _reachable_models(
     """
     known = np.isfinite(near)
     low, high = _NEAREST * (1 + near) - 1, farthest * (1 + near) - 1
-    if PHOTO_Z not in survey.covariates:
+    if PHOTO_Z not in survey.covariates or survey.objects[PHOTO_Z].iloc[models].isna().all():
         far = np.exp(generator.uniform(np.log1p(near), np.log1p(high))) - 1
         return far, model, known
     redshift = survey.objects[PHOTO_Z].to_numpy()[models]
@@ -230,16 +276,9 @@ def _reachable_models(
     return far, model, moved
 
 
-def _distance(redshift: Floats) -> Floats:
-    """Return luminosity distances in Mpc (flat, H0 = 70 km/s/Mpc, Omega_m = 0.3; only ratios count)."""
-    from astropy.cosmology import FlatLambdaCDM
-
-    grid = np.geomspace(1e-4, max(2.0, float(redshift.max(initial=0.0)) + 0.1), 4000)
-    distances = FlatLambdaCDM(H0=70, Om0=0.3).luminosity_distance(grid).value
-    return np.interp(redshift, grid, distances)
-
-
-def _observe(survey: Survey, plan: _Plan, start: int, stop: int) -> dict[str, NDArray[np.generic]]:
+def _observe(
+    survey: Survey, plan: _Plan, rule: SurveyRule, start: int, stop: int
+) -> dict[str, NDArray[np.generic]]:
     """Return the observations of the detected copies `start` to `stop`; `owner` numbers the whole plan."""
     generator = np.random.default_rng([plan.seed, start])
     arrays, colours = survey.observation_arrays(), np.log(effective_wavelengths(survey.bands, survey.path))
@@ -259,9 +298,7 @@ def _observe(survey: Survey, plan: _Plan, start: int, stop: int) -> dict[str, ND
     noise = arrays.flux_err[visit].astype(np.float64)
     flux = mean + noise * generator.normal(size=len(mean))
     error = np.hypot(noise, deviation)
-    detected = np.zeros(len(copies), dtype=bool)
-    np.logical_or.at(detected, owner, flux / error >= DETECTION_SNR)
-    keep = detected[owner]
+    keep = rule.kept(flux / error, owner, plan.model[copies])
     return {
         "owner": copy[keep],
         "mjd": arrays.mjd[visit][keep],

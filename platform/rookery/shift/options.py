@@ -1,10 +1,21 @@
 """How an objective looks past the labelled sample: the `shift` of a search space's `objective`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from rookery.documents import Document
+
+CopyDistance = Literal["redshift", "brightness"]
+"""How far copies go: by redshifts, or until they are as bright as the objects that they shall look like."""
+CopySelection = Literal["detected", "survey"]
+"""Which copies and points of theirs are kept: copies with one detection, or what the survey would tell of."""
 
 
 class ImportanceWeighting(Document):
@@ -34,8 +45,26 @@ class DegradedValidation(Document):
     method: Literal["degraded"]
     redshifting: bool = False
     """Whether they also move to the target's redshifts (shift/copies.py)."""
+    distance: CopyDistance = "redshift"
+    """Whether they go by the target's redshifts, or until they are as bright as the target's objects."""
+    selection: CopySelection = "detected"
+    """Whether copies lose what the target's survey would not tell of; goes with `redshifting`, as does
+    `distance`."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of the degradation: the same for every epoch, trial and fold."""
+
+    @model_validator(mode="after")
+    def _moved(self) -> "DegradedValidation":
+        for name in ("distance", "selection"):
+            if name in self.model_fields_set and not self.redshifting:
+                raise ValueError(f"`{name}` goes with `redshifting: true` alone")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is as it was before there was a choice, so that the digest of such a job is too."""
+        before = {"distance": "redshift", "selection": "detected"}
+        return {name: value for name, value in serialise(self).items() if before.get(name) != value}
 
 
 Shift = Annotated[ImportanceWeighting | DegradedValidation, Field(discriminator="method")]

@@ -4,7 +4,7 @@ import optuna
 import pytest
 import torch
 
-from rookery.networks.configuration import LATER, configuration_hash
+from rookery.networks.configuration import configuration_hash
 from rookery.networks.family import family_names, load_family
 from rookery.search.space import find_space, load_space
 from rookery.testing.family_case import Case
@@ -16,7 +16,9 @@ def test_family_and_its_space_go_by_the_name_of_their_folder(case: Case) -> None
 
 
 def test_search_space_names_every_hyperparameter(case: Case) -> None:
-    assert set(case.family.configuration.model_fields) - set(case.space.parameters) <= set(LATER)
+    assert set(case.family.configuration.model_fields) - set(case.space.parameters) <= set(
+        case.family.configuration.later
+    )
 
 
 def test_every_hyperparameter_is_explained_under_its_field(case: Case) -> None:
@@ -51,7 +53,7 @@ def test_every_space_that_ships_is_whole_and_its_points_can_be_built(name: str) 
     space = load_space(find_space(name))
     family = load_family(space.family)
     load_space(find_space(name), family.configuration)
-    assert set(family.configuration.model_fields) - set(space.parameters) <= set(LATER)
+    assert set(family.configuration.model_fields) - set(space.parameters) <= set(family.configuration.later)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for point in space.published:
         study.enqueue_trial(space.searched(point))

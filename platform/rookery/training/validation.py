@@ -105,7 +105,10 @@ def prepare_validation(
         return Validation(family, data, place, weight=weight)
     if job.shift.redshifting:
         models = data.rows["unlabelled"].cpu().numpy()
-        survey = redshifted_view(data.survey, rows, models, seed=job.shift.seed)
+        how = job.shift
+        survey = redshifted_view(
+            data.survey, rows, models, distance=how.distance, selection=how.selection, seed=how.seed
+        )
     else:
         split = open_split(data.survey, job.split)
         survey = degraded_survey(data.survey, split, rows, seed=job.shift.seed)

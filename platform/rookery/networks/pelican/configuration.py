@@ -1,11 +1,12 @@
 """Hyperparameters of the `pelican` family. Defaults are chosen, not published, unless they say so."""
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from rookery.networks.configuration import TrainingConfiguration
+from rookery.shift.options import CopyDistance, CopySelection
 
 MOST_COLUMNS = 20_000
 """Ten years in columns of an hour are four times as many, fifty years in columns of a day fewer."""
@@ -13,6 +14,11 @@ MOST_COLUMNS = 20_000
 
 class PelicanConfiguration(TrainingConfiguration):
     """One point of PELICAN's search space."""
+
+    later: ClassVar[tuple[str, ...]] = (
+        *TrainingConfiguration.later,
+        *("copy_distance", "copy_selection", "copy_snr"),
+    )
 
     window_days: float = Field(default=176, gt=0, le=100_000)
     """Length of the light-curve image; 176 days hold every light curve of SPCC (published)."""
@@ -89,6 +95,12 @@ class PelicanConfiguration(TrainingConfiguration):
     """Whether copies also move to the redshifts of objects to classify, and to the fluxes there."""
     copy_dimming: float = Field(default=0.0, ge=0)
     """Copies are fainter than their redshift tells by 0 to so many magnitudes."""
+    copy_distance: CopyDistance = "redshift"
+    """How far copies go: by the redshifts of objects to classify, or until they are as bright as these."""
+    copy_selection: CopySelection = "detected"
+    """Copies that were detected once, with all points; or copies and points that the survey would tell of."""
+    copy_snr: float = Field(default=0.0, ge=0)
+    """Only training objects whose best point has such a signal-to-noise ratio are copied."""
 
     @property
     def n_columns(self) -> int:

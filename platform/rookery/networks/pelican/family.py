@@ -41,7 +41,7 @@ class Pelican(Family[PelicanConfiguration]):
         *loss_weights,
         *("autoencoder", "contrastive", "contrastive_form", "thinning", "kl", "unlabelled"),
         *("dropout", "observation_dropout", "truncation", "flux_noise", "dimming", "time_shift"),
-        *("copies", "redshifting", "copy_dimming"),
+        *("copies", "redshifting", "copy_dimming", "copy_distance", "copy_selection", "copy_snr"),
     )
 
     def encode(self, survey: Survey, configuration: PelicanConfiguration, bands: tuple[str, ...]) -> Inputs:
@@ -78,6 +78,9 @@ class Pelican(Family[PelicanConfiguration]):
             copies=configuration.copies,
             redshifting=configuration.redshifting,
             dimming=configuration.copy_dimming,
+            distance=configuration.copy_distance,
+            selection=configuration.copy_selection,
+            least_snr=configuration.copy_snr,
             seed=seed,
         )
         inputs = _encode(made.observations, survey.bands, made.covariates, configuration, bands)

@@ -1,15 +1,19 @@
 """Gaussian processes of light curves, and copies that are seen farther away."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from rookery.shift.as_target import SurveyRule, luminosity_distance
 from rookery.shift.copies import redshifted_copies, redshifted_view
 from rookery.shift.gaussian_process import MAX_POINTS, interpolate, pad
+from rookery.shift.options import DegradedValidation
 from rookery.surveys import Survey, write_survey
 from rookery.surveys.bands import effective_wavelengths
+from rookery.surveys.properties import object_properties
 from rookery_ensembles.errors import InputError
 
 
@@ -189,3 +193,92 @@ def test_object_whose_copies_are_all_undetected_stays_as_it_is(flat: Survey, tmp
     assert np.array_equal(arrays.flux[arrays.rows(0)], own.flux[own.rows(0)])
     assert view.objects["host_photo_z"].tolist() == [0.1, pytest.approx(0.2)]
     assert (arrays.flux_err[arrays.rows(1)] >= 100).all()
+
+
+def test_copies_as_bright_as_their_models_go_nearer_and_farther(flat: Survey) -> None:
+    brighter = dataclasses.replace(flat, objects=flat.objects.assign(redshift=[np.nan, 0.3, 0.3, 0.9]))
+    near = redshifted_copies(brighter, np.array([1]), SOURCE, copies=5, distance="brightness", farthest=3.0)
+    far = redshifted_copies(flat, SOURCE, MODELS, copies=5, distance="brightness", farthest=3.0)
+    for copies, flux, redshift in ((near, 1000, (0.001, 0.3)), (far, 20, (0.1, 2.0))):
+        assert np.median(copies.observations.flux) == pytest.approx(flux, rel=0.15)
+        assert redshift[0] < copies.redshift.min() <= copies.redshift.max() < redshift[1]
+    distance = luminosity_distance(np.array([0.1, far.redshift[0]]))
+    dimming = (1 + far.redshift[0]) / 1.1 * (distance[0] / distance[1]) ** 2
+    peaks = object_properties(flat)["peak_flux"].to_numpy()
+    assert dimming == pytest.approx(peaks[far.model[0]] / peaks[0], rel=0.01)
+
+
+def test_a_copy_as_bright_as_its_model_keeps_the_errors_of_its_own_host_redshift(flat: Survey) -> None:
+    hosts = flat.objects.assign(host_photo_z=[0.15, 0.3, 0.3, 0.9])
+    copies = redshifted_copies(
+        dataclasses.replace(flat, objects=hosts), SOURCE, MODELS, copies=4, distance="brightness"
+    )
+    assert copies.redshift == pytest.approx(np.full(4, 0.65)), "1.5 times 1.1, less 1: no farther"
+    assert np.median(copies.observations.flux) == pytest.approx(20, rel=0.15), "fainter than that distance"
+    assert copies.covariates["host_photo_z"] == pytest.approx(np.full(4, 0.65 + 1.5 * 0.05))
+
+
+def test_only_sources_that_are_well_known_are_copied(flat: Survey) -> None:
+    """The near one has points of 1000 sigma, the others of 10."""
+    copies = redshifted_copies(flat, np.arange(4), MODELS, copies=2, redshifting=False, least_snr=500.0)
+    assert set(copies.source) == {0}
+    with pytest.raises(InputError, match=r"ratio of 2000 for one to be copied, but the best has 1e\+03"):
+        redshifted_copies(flat, np.arange(4), MODELS, copies=2, least_snr=2000.0)
+
+
+def test_without_redshifting_copies_are_as_bright_at_their_own_redshift(flat: Survey) -> None:
+    copies = redshifted_copies(flat, SOURCE, MODELS, copies=6, redshifting=False, distance="brightness")
+    assert copies.redshift == pytest.approx(np.full(6, 0.1))
+    assert copies.covariates["host_photo_z"] == pytest.approx(np.full(6, 0.1))
+    assert np.median(copies.observations.flux) == pytest.approx(20, rel=0.15)
+
+
+def test_host_redshifts_that_no_model_has_are_as_none(flat: Survey) -> None:
+    """A simulated survey has them, the real one that it was merged with has not: copies move all the same."""
+    survey = dataclasses.replace(flat, objects=flat.objects.assign(host_photo_z=[0.1, *[np.nan] * 3]))
+    copies = redshifted_copies(survey, SOURCE, MODELS, copies=100, farthest=1.2)
+    assert 0.28 < copies.redshift.max() <= 0.32
+
+
+def detections_only(folder: Path, ratio: float, n: int = 60) -> Survey:
+    """Model 0 tells what reaches `ratio` sigma, model 1 has a point of 30 sigma at least."""
+    rows = [(name, 56000.0 + day, "g", 10.0 * level, 10.0) for name, low in (("a", ratio), ("b", 30.0))
+            for day, level in enumerate(np.linspace(low, 60, n))]  # fmt: skip
+    rows += [("c", 56000.0 + day, "g", 300.0 * np.exp(-0.5 * ((day - 30) / 8) ** 2), 1.0) for day in range(n)]
+    frame = pd.DataFrame(rows, columns=["object_id", "mjd", "band", "flux", "flux_err"])
+    objects = pd.DataFrame({"object_id": ["a", "b", "c"], "type": "Ia", "redshift": 0.1})
+    return write_survey(folder / "s", name="s", bands=["g"], objects=objects, observations=frame)
+
+
+@pytest.mark.parametrize(("ratio", "floors"), [(6.0, [6.0, 18.0]), (-1.0, [-np.inf, -np.inf])])
+def test_rule_of_a_survey_is_read_off_its_points(tmp_path: Path, ratio: float, floors: list[float]) -> None:
+    rule = SurveyRule.of(detections_only(tmp_path, ratio), np.array([0, 1]))
+    assert rule.floor[:2] == pytest.approx(floors)
+    assert rule.fewest == (60 if ratio > 0 else 54)
+
+
+def test_copies_of_a_survey_of_detections_lose_what_it_would_not_tell(tmp_path: Path) -> None:
+    survey = detections_only(tmp_path, 6.0)
+    whole = redshifted_copies(survey, np.array([2]), np.array([0]), copies=20, redshifting=False)
+    rule = SurveyRule(np.array([6.0, 18.0, 0.0]), 3)
+    arrays = whole.observations
+    ratio = arrays.flux.astype(float) / arrays.flux_err
+    kept = rule.kept(ratio, arrays.object_index.astype(np.intp), whole.model)
+    assert 0 < kept.sum() < len(kept)
+    assert (ratio[kept] >= 6.0).all()
+    enough = np.bincount(arrays.object_index[ratio >= 6.0], minlength=len(whole.source)) >= 3
+    assert np.array_equal(np.unique(arrays.object_index[kept]), np.flatnonzero(enough))
+    with pytest.raises(InputError, match=r"none of 4 copies would be detected \(5 sigma, 60 times\)"):
+        redshifted_copies(
+            survey, np.array([2]), np.array([0]), copies=4, redshifting=False, selection="survey"
+        )
+
+
+def test_degraded_validation_as_it_was_is_written_as_it_was() -> None:
+    """Its digest is part of a job's, and a job's of its checkpoints'."""
+    asked = {"method": "degraded", "redshifting": True, "seed": 3}
+    assert DegradedValidation(**asked).model_dump() == asked
+    chosen = {**asked, "distance": "brightness", "selection": "survey"}
+    assert DegradedValidation(**chosen).model_dump() == chosen
+    with pytest.raises(ValueError, match="`distance` goes with `redshifting: true` alone"):
+        DegradedValidation(method="degraded", distance="brightness")
