@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rookery_ensembles.errors import InputError
 
 MODULES = {
-    "search": ("ray", "torch", "cmaes", "optuna", "sqlalchemy", "safetensors"),
+    "search": ("ray", "torch", "cmaes", "optuna", "sqlalchemy", "safetensors", "captum"),
     "simulate": ("galsim", "sncosmo", "speclite"),
     "qp": ("h5py",),
     "rail": ("rail",),

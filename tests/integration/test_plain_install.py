@@ -34,6 +34,7 @@ LINES = {
     "export": ("nowhere.parquet o.csv", None),
     "evaluate": ("nowhere.parquet {survey} --split half --replicates 0 --report r", None),
     "compare": ("nowhere.parquet other.parquet", None),
+    "explain": ("{study} {survey} o", "search"),
     "baseline": ("salt2-trees --survey {survey} --split half o.parquet", "simulate"),
     "campaign": ("tiny --out c", "search"),
     "submit": (

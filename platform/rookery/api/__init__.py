@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rookery.api._types import BINARY, BINS, PathLike
 from rookery.api.baselines import baseline
 from rookery.api.clusters import cluster, doctor, jobs, submit
-from rookery.api.evaluation import compare, evaluate
+from rookery.api.evaluation import compare, evaluate, explain
 from rookery.api.extending import new_family
 from rookery.api.fleet import report, status, tag
 from rookery.api.foreign import apply, combine
@@ -58,6 +58,7 @@ __all__ = [
     "doctor",
     "ensemble",
     "evaluate",
+    "explain",
     "export",
     "families",
     "ingest_annz",

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rookery.api._types import PathLike, Seed
+from rookery.api._types import Count, PathLike, Seed
 
 if TYPE_CHECKING:
     from rookery_ensembles import Predictions
@@ -173,6 +173,62 @@ def compare(
     if out is not None:
         write_text(Path(out), json.dumps(found.to_json(), indent=2) + "\n")
     return found
+
+
+def explain(
+    what: PathLike,
+    survey: PathLike,
+    out: PathLike,
+    *,
+    member: str | None = None,
+    split: str | None = None,
+    objects: Sequence[str] = (),
+    mapped: Count = 2000,
+    averaged: Count = 32,
+    seed: Seed = 0,
+    device: str | None = None,
+) -> Path:
+    """Explain a network: its features and their maps, activations, what matters to its answers, invariance.
+
+    See :func:`rookery.explanation.explain`.
+
+    Parameters
+    ----------
+    what
+        Ensemble bundle, or a member folder.
+    survey
+        Survey store.
+    out
+        Folder to write: a page, figures for papers, the features of every object, attributions.
+    member
+        Which of the bundle's members; by default the one of the largest weight.
+    split
+        Its train and validation objects are the labelled ones; by default those whose truth is known.
+    objects
+        Object to show; repeatable. By default up to three of each class, or third of redshift, by rule.
+    mapped
+        At most so many objects on maps of t-SNE and UMAP.
+    averaged
+        At most so many objects of each class, or third, whose attributions are averaged.
+    seed
+        Seed of everything random.
+    device
+        Torch device; by default a GPU where there is one.
+    """
+    from rookery.explanation import explain as write
+
+    return write(
+        what,
+        survey,
+        out,
+        member=member,
+        split=split,
+        objects=objects,
+        mapped=mapped,
+        averaged=averaged,
+        seed=seed,
+        device=device,
+    )
 
 
 def _predictions(path: PathLike, survey: PathLike | None, device: str | None) -> "PathLike | Predictions":

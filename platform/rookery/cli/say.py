@@ -142,6 +142,18 @@ def evaluate(_: dict[str, float], given: Given) -> None:
     typer.echo(f"Report: {report / 'index.html'}")
 
 
+def explained(page: Path, given: Given) -> None:
+    """Tell how well samples are told apart by their features, and where the page is."""
+    found = json.loads((page.parent / "metrics.json").read_text(encoding="utf-8"))
+    for one in found["overlap"]:
+        samples = f"{one['first']} against {one['second']}, {one['among']}"
+        typer.echo(f"Overlap of features, {samples}: AUC {one['auc']:.3f} ± {one['error']:.3f}")
+    for one in found["thinned"]:
+        distance = f"distance {one['median']:.2f}, same answer {one['same_answer']:.0%}"
+        typer.echo(f"Copies with {one['part']:.0%} of the observations ({one['objects']}): {distance}")
+    typer.echo(f"Explanation: {page}")
+
+
 def compared(found: "Comparison", given: Given) -> None:
     """Show both values of each metric, their difference, and its interval."""
     from rich.table import Table

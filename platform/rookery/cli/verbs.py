@@ -32,6 +32,7 @@ VERBS: dict[str, Verb | Group] = {
     "export": Verb(api.export, say.exported),
     "evaluate": Verb(api.evaluate, say.evaluate),
     "compare": Verb(api.compare, say.compared),
+    "explain": Verb(api.explain, say.explained),
     "baseline": Verb(api.baseline, say.baseline),
     "campaign": Verb(api.campaign, say.campaign),
     "submit": Verb(api.submit, submit.sent, _FOLLOW, lambda given: submit.complete(given, VERBS)),

@@ -70,7 +70,9 @@ class Family(ABC, Generic[C]):
     def encode(self, survey: Survey, configuration: C, bands: tuple[str, ...]) -> Inputs:
         """Return a survey as tensors of first dimension N, channels in the order of `bands`.
 
-        Bands that the survey lacks are marked as unobserved.
+        Bands that the survey lacks are marked as unobserved. The first tensor holds what was measured, by
+        band: explanations tell how much each of its values matters. It, and every tensor of its shape, is 0
+        where nothing was observed.
         """
 
     @abstractmethod
@@ -142,6 +144,15 @@ class Family(ABC, Generic[C]):
     @abstractmethod
     def predict(self, network: "nn.Module", inputs: Inputs) -> "Tensor":
         """Return normalised probabilities (B, K) of a network in evaluation mode."""
+
+    def features(self, network: "nn.Module", inputs: Inputs) -> "Tensor":
+        """Return what a network in evaluation mode knows of each object (B, F) before its last layer.
+
+        By default what that layer, a :class:`rookery.networks.precision.LastLinear`, sees as it predicts.
+        """
+        from rookery.networks.inside import seen_by_last_layer
+
+        return seen_by_last_layer(network, lambda: self.predict(network, inputs))
 
     def fresh_for(
         self, configuration: C, n_bands: int, n_outputs: int, *, bands: bool, outputs: bool

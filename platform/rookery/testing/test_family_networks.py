@@ -56,6 +56,29 @@ def test_other_objects_of_a_batch_do_not_matter_in_prediction(case: Case, number
     torch.testing.assert_close(alone, among_all, rtol=1e-4, atol=1e-6)
 
 
+def test_features_are_of_each_object_alone_and_tell_objects_apart(case: Case, number: int) -> None:
+    configuration = case.point(number)
+    network = case.network(configuration).eval()
+    with torch.inference_mode():
+        found = case.family.features(network, case.batch(configuration))
+        alone = case.family.features(network, case.batch(configuration, slice(2, 3)))
+    assert found.ndim == 2
+    assert len(found) == 6
+    assert found.isfinite().all()
+    torch.testing.assert_close(alone, found[2:3], rtol=1e-4, atol=1e-5)
+    assert not torch.equal(found[0], found[1])
+
+
+def test_the_first_input_is_what_was_measured_in_each_band(case: Case, number: int) -> None:
+    inputs = case.inputs(case.point(number))
+    measured = next(iter(inputs.values()))
+    assert measured.is_floating_point()
+    assert measured.shape[1] == len(case.survey.bands)
+    if "mask" in inputs:
+        assert measured.shape == inputs["mask"].shape
+        assert (measured[inputs["mask"] == 0] == 0).all()
+
+
 def test_weights_saved_and_loaded_predict_the_same(case: Case, number: int) -> None:
     configuration = case.point(number)
     inputs, network, other = (

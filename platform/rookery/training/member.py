@@ -26,7 +26,7 @@ from rookery.compute.interruption import training
 from rookery.documents import Source, dump
 from rookery.networks.configuration import TrainingConfiguration, configuration_hash
 from rookery.networks.cost import blueprint
-from rookery.networks.family import Family, family_names, load_family
+from rookery.networks.family import Family, Inputs, family_names, load_family
 from rookery.shift.domain import observed_bands
 from rookery.surveys import Survey
 from rookery.training.arithmetic import arithmetic, arithmetic_now
@@ -67,6 +67,20 @@ class Member:
     configuration: TrainingConfiguration
     network: nn.Module
 
+    def encode(self, survey: Survey) -> Inputs:
+        """Return a survey as the network's inputs; raises InputError where the family cannot read it."""
+        if survey.info.kind not in self.family.survey_kinds:
+            needed = f"`{self.card.family}` needs a survey of {' or '.join(self.family.survey_kinds)}"
+            raise fail(survey.path, f"{needed}, but this one holds {survey.info.kind}")
+        return self.family.encode(survey, self.configuration, self.card.bands)
+
+    def check_bands(self, survey: Survey) -> None:
+        """Raise InputError when a survey was observed in none of the network's bands."""
+        wanted, bands = self.card.bands, observed_bands(survey)
+        if not set(wanted) & set(bands):
+            rule = f"has none of the bands that the network was trained on ({', '.join(wanted)})"
+            raise fail(survey.path, f"{rule}; its bands are {', '.join(bands)}")
+
     def values(self, survey: Survey) -> NDArray[np.float32]:
         """Return the (N, K) probabilities or densities of every object of a survey.
 
@@ -75,10 +89,7 @@ class Member:
         InputError
             When the family cannot read surveys of this kind.
         """
-        if survey.info.kind not in self.family.survey_kinds:
-            needed = f"`{self.card.family}` needs a survey of {' or '.join(self.family.survey_kinds)}"
-            raise fail(survey.path, f"{needed}, but this one holds {survey.info.kind}")
-        inputs = self.family.encode(survey, self.configuration, self.card.bands)
+        inputs = self.encode(survey)
         rows = torch.arange(len(survey))  # each is seen once: nothing is gained by moving them all first
         with arithmetic(self.configuration.precision, next(self.network.parameters()).device):
             found = predict_rows(self.network, self.family, inputs, rows)
@@ -92,10 +103,8 @@ class Member:
         InputError
             When the survey has none of the bands, or is of a kind that the family cannot read.
         """
-        card, bands = self.card, observed_bands(survey)
-        if not set(card.bands) & set(bands):
-            rule = f"has none of the bands that the network was trained on ({', '.join(card.bands)})"
-            raise fail(survey.path, f"{rule}; its bands are {', '.join(bands)}")
+        card = self.card
+        self.check_bands(survey)
         info = PredictionInfo(
             target=card.target,
             member=card.member,

@@ -44,10 +44,11 @@ def write_report(
     document: Mapping[str, Any],
     charts: Mapping[str, Chart],
     tables: Mapping[str, str] | None = None,
+    files: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write page, document, charts and tables as one folder, in place of an earlier report.
 
-    `tables` are texts by file name.
+    `tables` are texts by file name; `files` are further ones by their place in the folder.
 
     Raises
     ------
@@ -56,17 +57,19 @@ def write_report(
     """
     refuse_foreign(target)
     pictures = [f"{FIGURES}/{name}.{suffix}" for name in charts for suffix in ("pdf", "png")]
-    texts = {f"{TABLES}/{name}": text for name, text in (tables or {}).items()}
-    files = sorted([PAGE, DOCUMENT, *pictures, *texts])
-    header = {"format": FORMAT, "format_version": 1, "files": files}
+    contents = {f"{TABLES}/{name}": text.encode() for name, text in (tables or {}).items()} | dict(
+        files or {}
+    )
+    names = sorted([PAGE, DOCUMENT, *pictures, *contents])
+    header = {"format": FORMAT, "format_version": 1, "files": names}
     text = json.dumps({**header, **document}, indent=2, allow_nan=False) + "\n"
     with atomic_folder(target, replace=True) as partial:
         (partial / PAGE).write_text(page, encoding="utf-8")
         (partial / DOCUMENT).write_text(text, encoding="utf-8")
-        for name, content in texts.items():
-            (partial / name).parent.mkdir(exist_ok=True)
-            (partial / name).write_text(content, encoding="utf-8")
         (partial / FIGURES).mkdir()
+        for name, content in contents.items():
+            (partial / name).parent.mkdir(exist_ok=True)
+            (partial / name).write_bytes(content)
         for name, chart in charts.items():
             paper.save_chart(chart, partial / FIGURES, name)
 
