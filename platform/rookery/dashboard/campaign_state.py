@@ -47,7 +47,7 @@ def read_campaign_state(folder: Path) -> CampaignState:
     states = dict.fromkeys(going, "interrupted" if alive is False else "running")
     states |= dict.fromkeys(errors, "failed")
     states |= {file.parent.name: "finished" for file in (folder / "members").glob("[!.]*/card.json")}
-    table = _table(folder / "table.json")
+    table = read_table(folder / "table.json")
     return CampaignState(read_places(folder) or _from_table(table), states, errors, epochs, table)
 
 
@@ -69,7 +69,14 @@ def _from_table(table: dict[str, Any]) -> list[Place]:
     return found
 
 
-def _table(file: Path) -> dict[str, Any]:
+def read_table(file: Path) -> dict[str, Any]:
+    """Return a campaign's table; empty where there is none yet.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read, or is no table.
+    """
     try:
         content = file.read_bytes()
     except FileNotFoundError:

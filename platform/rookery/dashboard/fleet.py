@@ -12,6 +12,7 @@ import yaml
 
 from rookery.campaigns.status import campaign_status
 from rookery.compute.lock import driver_alive
+from rookery.dashboard.beside import campaign_best, study_baseline
 from rookery.dashboard.sources import Source, find_sources
 from rookery.dashboard.study_document import STUDY_DOCUMENT, read_facts
 from rookery.dashboard.trials import stamp_of
@@ -118,6 +119,7 @@ def _study(path: Path) -> dict[str, Any]:
         "best": best["value"] if best else None,
         "best_trial": best["trial"] if best else None,
         "per_hour": told["trials_per_hour"],
+        **study_baseline(path, facts),
         "first_error": told["first_error"],
         **_costs(told),
     }
@@ -128,6 +130,7 @@ def _campaign(path: Path) -> dict[str, Any]:
     networks = told["networks"]
     return {
         "name": told["name"],
+        **campaign_best(path),
         "state": _state(
             told["driver_alive"], networks["running"], networks["interrupted"], networks["finished"],
             whole=networks["missing"] == 0,

@@ -16,7 +16,7 @@ _COLUMNS = [
     parts.column("progress", "done", "progress", comparator={"function": "rookery_done(valueA, valueB)"}),
     parts.column("best", "best", "number"),
     parts.column("metric", "of", width=170),
-    parts.column("baseline", "baseline", "number"),
+    parts.column("baseline", "baseline", "number", width=125, tooltipField="baseline_name"),
     parts.column("running", "running", "number", width=95),
     parts.column("failed", "failed", "number", width=90),
     parts.column("left", "left", "hours", width=100),
