@@ -2,8 +2,10 @@
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
+
+import psutil
 
 T = TypeVar("T")
 
@@ -28,3 +30,17 @@ def wait_for(condition: Callable[[], T], seconds: float = 180) -> T:
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
     return found
+
+
+def wait_until_gone(processes: Iterable[psutil.Process], seconds: float = 60) -> None:
+    """Wait for the end of processes; Ray's agents may stay: they look for their dead head for a minute."""
+    left = [process for process in processes if not _is_ray_agent(process)]
+    _, alive = psutil.wait_procs(left, timeout=seconds)
+    assert alive == []
+
+
+def _is_ray_agent(process: psutil.Process) -> bool:
+    try:
+        return any("Agent" in word for word in process.cmdline()[:1])
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return False

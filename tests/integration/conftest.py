@@ -15,7 +15,12 @@ def ray_session():
     import ray
 
     ray.init(
-        address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        _system_config={"metrics_report_interval_ms": 1000},  # ten seconds else
     )
     yield ray
     ray.shutdown()

@@ -10,7 +10,7 @@ import optuna
 import psutil
 import pytest
 
-from processes import wait_for
+from processes import wait_for, wait_until_gone
 from rookery.search.study import open_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
@@ -70,7 +70,7 @@ def test_a_killed_driver_loses_and_repeats_no_finished_trial(command, tmp_path):
         finally:
             os.kill(driver.pid, signal.SIGKILL)
             driver.communicate()
-        psutil.wait_procs(workers, timeout=60)
+        wait_until_gone(workers)
         for card in members.glob("[0-9]*/card.json"):
             done_before[card.parent.name] = card.read_bytes()
     assert len(done_before) >= 2

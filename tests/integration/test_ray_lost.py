@@ -8,7 +8,7 @@ import optuna
 import psutil
 import pytest
 
-from processes import wait_for
+from processes import wait_for, wait_until_gone
 from rookery.search.study import open_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
@@ -35,8 +35,7 @@ def kill_and_wait(driver, program):
     victim.kill()
     output, _ = driver.communicate(timeout=100)
     seconds = time.monotonic() - began
-    _, alive = psutil.wait_procs(everyone, timeout=120)  # Ray's agents take their time
-    assert alive == []
+    wait_until_gone(everyone)
     return output, seconds
 
 

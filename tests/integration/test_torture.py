@@ -17,7 +17,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from processes import wait_for
+from processes import wait_for, wait_until_gone
 from rookery.search.study import open_study
 from rookery.surveys import open_survey
 from rookery_ensembles import load_bundle, read_predictions
@@ -85,7 +85,7 @@ class Torture:
             driver.wait(timeout=120)
             # 0: its work was just done
             assert driver.returncode in (-signal.SIGKILL, -signal.SIGTERM, 0, 2, 130), self.log()
-            psutil.wait_procs(everyone, timeout=60)
+            wait_until_gone(everyone)
 
     def remember(self):
         """See that what was finished is as it was, and note what is finished now."""
