@@ -144,10 +144,9 @@ def test_another_survey_is_predicted_by_the_members(finished, other_survey):
     assert len(list((out / "predictions").glob("*-s*.parquet"))) == 3
 
 
-def test_weights_and_limits_look_at_covariates_also_of_another_survey(finished, other_survey, tmp_path):
+def test_limits_look_at_a_covariate_also_of_another_survey(finished, other_survey, tmp_path):
     out, result = finished
     bundle = load_bundle(out / "ensembles" / "elsewhere" / "gated")
-    assert bundle.gate is not None
     assert bundle.covariates == ("mwebv",)
     assert bundle.groups is not None
     made = api.predict(bundle.path, other_survey.path, tmp_path / "far.parquet")

@@ -97,7 +97,8 @@ def predict(
     bundle
         Ensemble bundle.
     survey
-        Survey store; or a catalogue (CSV, FITS, Parquet) with the columns of the one that was trained on.
+        Survey store; or a catalogue (CSV, FITS, Parquet, a HATS folder) with the columns of the one that was
+        trained on.
     out
         File to write: .parquet (PDFs or probabilities), or a table as `export` makes it (.csv, .fits, .hdf5).
         A name without an ending is a folder of Parquet files, for a survey of any size: the same command

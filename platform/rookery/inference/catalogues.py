@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.surveys import Survey, open_survey
+from rookery.surveys.hats import is_hats
 from rookery.surveys.readers._roles import missing_column
 from rookery.surveys.readers._tables import open_table
 from rookery.surveys.readers.galaxies.catalogue import ingest_catalogue
+from rookery.surveys.readers.galaxies.settings import CatalogueOptions
 from rookery_ensembles import Bundle
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import check_name
@@ -64,6 +66,9 @@ def opened(
         When the bundle does not tell how its catalogue was read, or the file lacks a column of a band or of
         the objects' names.
     """
+    if is_hats(path):
+        rule = "is a HATS catalogue, which is predicted into a folder"
+        raise fail(path, f"{rule}, but {out} names a file: give a name without an ending")
     if not Path(path).is_file():
         yield Opened(open_survey(path))
         return
@@ -81,7 +86,7 @@ def opened(
 def stored(
     bundle: Bundle, path: str | Path, out: str | Path, *, allow_missing_bands: bool
 ) -> Iterator[tuple[Path, Path]]:
-    """Yield the folder of a survey store, and what messages call it: itself, or the catalogue's file.
+    """Yield a folder, and what messages call it: a survey store or HATS catalogue, or that of a file.
 
     Parameters and errors are those of `opened`.
     """
@@ -99,31 +104,50 @@ def _as_store(
     bundle: Bundle, path: Path, out: Path, allow_missing_bands: bool
 ) -> Iterator[tuple[Survey, dict[str, str], Any]]:
     """Read a catalogue into a store beside an output; yield it, the columns of roles, and the table."""
-    how = bundle.provenance.get(KEY)
-    if not isinstance(how, Mapping):
-        rule = "is a file, but the bundle does not tell how a catalogue was read for its training"
-        raise fail(path, f"{rule}: read it with `rookery ingest`, and predict the survey store")
+    how_was_it_read(bundle, path)
     table = open_table(path)
-    mapping = _found(dict(how["columns"]), table.names, path, allow_missing_bands)
+    options = catalogue_options(bundle, path, table.names, allow_missing_bands=allow_missing_bands)
     check_name(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
     try:
-        dereddened = how.get("dereddened")
-        survey = ingest_catalogue(
-            path,
-            scratch / "survey",
-            name=path.name,
-            columns=mapping,
-            unit=_of_bands(how.get("units"), mapping),
-            offsets=_of_bands(how.get("offsets"), mapping),
-            deredden=bool(dereddened),
-            extinction=_of_bands(dereddened, mapping) if dereddened else None,
-            missing=how.get("missing"),
-        ).survey
-        yield survey, mapping, table
+        survey = ingest_catalogue(path, scratch / "survey", **options).survey
+        yield survey, dict(options["columns"] or {}), table
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def how_was_it_read(bundle: Bundle, path: Path) -> Mapping[str, Any]:
+    """Return how the catalogue was read that a bundle's members learned from; InputError without that."""
+    how = bundle.provenance.get(KEY)
+    if not isinstance(how, Mapping):
+        rule = "is a catalogue, but the bundle does not tell how one was read for its training"
+        raise fail(path, f"{rule}: read it with `rookery ingest`, and predict the survey store")
+    return how
+
+
+def catalogue_options(
+    bundle: Bundle, path: Path, names: list[str], *, allow_missing_bands: bool
+) -> CatalogueOptions:
+    """Return how a catalogue with columns of these names is read like the one of the members' training.
+
+    Raises
+    ------
+    InputError
+        When the bundle does not tell it, or a column of a band or of the objects' names is not there.
+    """
+    how = how_was_it_read(bundle, path)
+    mapping = _found(dict(how["columns"]), names, path, allow_missing_bands)
+    dereddened = how.get("dereddened")
+    return {
+        "name": path.name,
+        "columns": mapping,
+        "unit": _of_bands(how.get("units"), mapping),
+        "offsets": _of_bands(how.get("offsets"), mapping),
+        "deredden": bool(dereddened),
+        "extinction": _of_bands(dereddened, mapping) if dereddened else None,
+        "missing": how.get("missing"),
+    }
 
 
 def _found(roles: dict[str, str], names: list[str], where: Path, allow_missing_bands: bool) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 
+from rookery.inference.catalogue_blocks import open_blocks
 from rookery.inference.flow import OpenEnsemble
 from rookery.surveys.blocks import SurveyBlocks, blocks_of
 from rookery.surveys.partial import Since, truncate
@@ -107,8 +108,11 @@ class PartitionMaker:
             if not Path(path).is_dir():
                 rule = "must be a folder that every node of the cluster sees under this name"
                 raise fail(path, f"{rule}, but {socket.gethostname()} does not")
-        ensemble = OpenEnsemble.of(load_bundle(asked.bundle), find_device(asked.device))
-        return cls(asked, ensemble, SurveyBlocks(asked.survey, verify=False, called=asked.called))
+        bundle = load_bundle(asked.bundle)
+        survey = open_blocks(
+            asked.survey, bundle, verify=False, called=asked.called, allow_missing_bands=True
+        )  # the other process has looked at digests and bands
+        return cls(asked, OpenEnsemble.of(bundle, find_device(asked.device)), survey)
 
     def __call__(self, number: int) -> int:
         """Predict and write a partition; return its number of objects."""

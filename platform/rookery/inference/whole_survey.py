@@ -13,6 +13,7 @@ from rich.console import Console
 import rookery
 from rookery.compute.actors import ActorPool
 from rookery.inference import priors
+from rookery.inference.catalogue_blocks import open_blocks
 from rookery.inference.catalogues import stored
 from rookery.inference.domain import tell_no_domain, tell_outside
 from rookery.inference.flow import OpenEnsemble
@@ -89,7 +90,7 @@ def predict_whole_survey(
         check_form(compact, loaded.target, out, folder=True)
     training = priors.training_fractions(loaded) if correct_priors else None
     with stored(loaded, survey, out, allow_missing_bands=allow_missing_bands) as (folder, called):
-        blocks = SurveyBlocks(folder, called=called)
+        blocks = open_blocks(folder, loaded, called=called, allow_missing_bands=allow_missing_bands)
         asked = {
             "bundle": loaded.digest, "survey": blocks.info.checksum, "objects": len(blocks), "rows": rows,
             "compact": compact, "correct_priors": correct_priors, "split": split,

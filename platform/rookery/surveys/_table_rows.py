@@ -1,7 +1,7 @@
 """Rows of a Parquet file from one number to another, without the file in memory."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,17 @@ class TableRows:
         The file.
     checked
         Whether its size was looked at before, by this process or by the one that sent it here.
+    columns
+        Those that are read; by default all.
 
     Raises
     ------
     InputError
-        When the file is missing, unreadable, or grows out of proportion (`rookery_ensembles.bounds`).
+        When the file is missing, lacks a column, is unreadable, or grows out of proportion
+        (`rookery_ensembles.bounds`).
     """
 
-    def __init__(self, path: Path, *, checked: bool = False) -> None:
+    def __init__(self, path: Path, *, checked: bool = False, columns: Sequence[str] | None = None) -> None:
         if not path.is_file():
             raise fail(path, "is missing")
         self.path = path
@@ -41,6 +44,12 @@ class TableRows:
             # Buffered: a whole column of a row group, a million rows, would be read at once else.
             self._file = pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
             unique_columns(self._file.schema_arrow.names, path)
+        lacking = [name for name in columns or () if name not in self._file.schema_arrow.names]
+        if lacking:
+            raise fail(
+                path, f"must have the columns {', '.join(columns or ())}, but lacks {', '.join(lacking)}"
+            )
+        self._columns = None if columns is None else list(columns)
         groups = self._file.metadata
         self._starts = [0]
         for number in range(groups.num_row_groups):
@@ -123,7 +132,9 @@ class TableRows:
 
     def _begin(self, group: int) -> None:
         rest = list(range(group, len(self.group_starts)))
-        self._stream = self._file.iter_batches(_BATCH, row_groups=rest, use_threads=False)
+        self._stream = self._file.iter_batches(
+            _BATCH, row_groups=rest, columns=self._columns, use_threads=False
+        )
         self._at, self._left = self._starts[group], None
 
     def _next(self) -> pa.Table:

@@ -41,11 +41,10 @@ class OpenTable:
         """
         with reading(self.path):
             if self._layout is not None:
-                table = parse_text(self._content, self._layout, wanted, text)
-                frame = pd.DataFrame({name: _from_arrow(table[name], name in text) for name in wanted})
+                frame = frame_of(parse_text(self._content, self._layout, wanted, text), wanted, text)
             elif isinstance(self._content, pq.ParquetFile):
                 table = self._content.read(columns=list(wanted), use_threads=False)
-                frame = pd.DataFrame({name: _from_arrow(table[name], name in text) for name in wanted})
+                frame = frame_of(table, wanted, text)
             else:
                 frame = pd.DataFrame(
                     {name: column_values(np.asarray(self._content[name]), name in text) for name in wanted}
@@ -111,6 +110,11 @@ def structured_columns(array: NDArray[Any], where: str | Path) -> dict[str, NDAr
         elif values.ndim == 1 and values.dtype.kind in "iufbSU":
             columns[name] = values
     return columns
+
+
+def frame_of(table: pa.Table, wanted: Collection[str], text: Collection[str]) -> pd.DataFrame:
+    """Return columns: those of `text` as text (None where missing), others as numbers where they are."""
+    return pd.DataFrame({name: _from_arrow(table[name], name in text) for name in wanted})
 
 
 def _from_arrow(column: pa.ChunkedArray, as_text: bool) -> Any:

@@ -124,6 +124,6 @@ def test_a_bundle_that_learned_from_no_catalogue_says_what_to_do(bundle: Bundle,
     )  # fmt: skip
     catalogue(5).to_csv(tmp_path / "new.csv", index=False)
     with pytest.raises(
-        InputError, match=r"new\.csv: is a file, but the bundle does not tell.*rookery ingest"
+        InputError, match=r"new\.csv: is a catalogue, but the bundle does not tell.*rookery ingest"
     ):
         api.predict(silent.path, tmp_path / "new.csv", tmp_path / "out.csv")

@@ -86,9 +86,15 @@ class Rows:
     number: NDArray[np.int64]
 
     @classmethod
-    def of(cls, files: Sequence[Path], sizes: Sequence[int]) -> "Rows":
-        """Return the rows of files one below the other; `sizes` are their numbers of rows."""
-        numbers = np.concatenate([np.arange(1, size + 1) for size in sizes])
+    def of(cls, files: Sequence[Path], sizes: Sequence[int], firsts: Sequence[int] = ()) -> "Rows":
+        """Return the rows of files one below the other; `sizes` are their numbers of rows.
+
+        Rows begin with the first of each file, or with the one after so many (`firsts`).
+        """
+        skipped = firsts or [0] * len(sizes)
+        numbers = np.concatenate(
+            [np.arange(1, size + 1) + first for size, first in zip(sizes, skipped, strict=True)]
+        )
         return cls(files, np.repeat(np.arange(len(files)), sizes), numbers)
 
     def place(self, row: int) -> str:
@@ -126,7 +132,12 @@ def read_galaxies(
 
 
 def galaxies_from_columns(
-    frames: Sequence[pd.DataFrame], files: Sequence[Path], roles: Roles, settings: CatalogueSettings
+    frames: Sequence[pd.DataFrame],
+    files: Sequence[Path],
+    roles: Roles,
+    settings: CatalogueSettings,
+    *,
+    firsts: Sequence[int] = (),
 ) -> Galaxies:
     """Turn named columns into objects, not dereddened yet; a broken row is noted, not raised.
 
@@ -134,13 +145,15 @@ def galaxies_from_columns(
     ----------
     frames
         Tables of the same columns, taken one below the other, of `files`.
+    firsts
+        Rows of each file that stand before those of its table; by default none.
 
     Raises
     ------
     InputError
         For what no row can mend, such as a unit that does not fit.
     """
-    rows = Rows.of(files, [len(frame) for frame in frames])
+    rows = Rows.of(files, [len(frame) for frame in frames], firsts)
     table = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     wrong = Wrong()
     if roles.object_id is None:
