@@ -7,8 +7,9 @@ from rookery.networks.draws import Draws
 from rookery.networks.family import Inputs
 from rookery.networks.pelican.configuration import PelicanConfiguration
 
-SECOND = "second_"
-"""Prefix of the images of a light curve's second view, from which other points are missing."""
+SECOND, WHOLE = "second_", "whole_"
+"""Prefixes of the images of a light curve's second view, from which other points are missing, and of the
+light curve without added noise and with all of its points."""
 
 
 def vary(inputs: Inputs, c: PelicanConfiguration, draws: Draws) -> Inputs:
@@ -20,6 +21,7 @@ def vary(inputs: Inputs, c: PelicanConfiguration, draws: Draws) -> Inputs:
     flux, error, mask = inputs["flux"], inputs["error"], inputs["mask"]
     if c.dimming > 0:
         flux = _dim(flux, error, c.dimming, draws)
+    whole = (flux, mask) if c.autoencoder and c.reconstruct == "all" else ()
     if c.flux_noise > 0:
         flux = flux + c.flux_noise * error * draws.normal("flux_noise", tuple(flux.shape[1:]))
     masks = [_hide(mask, c.observation_dropout, draws, "first view")]
@@ -27,11 +29,13 @@ def vary(inputs: Inputs, c: PelicanConfiguration, draws: Draws) -> Inputs:
         masks = [_truncate(masks[0], c.truncation, draws)]
     if c.contrastive:
         masks.append(_hide(mask, c.thinning, draws, "second view"))
-    images = (flux, error, *masks)
+    images = (flux, error, *masks, *whole)
     if c.time_shift > 0:
         images = _shift(images, c.time_shift, draws)
     flux, error, *masks = images
     varied = {**inputs, "flux": flux * masks[0], "error": error * masks[0], "mask": masks[0]}
+    if whole:
+        varied |= dict(zip((f"{WHOLE}flux", f"{WHOLE}mask"), masks[-2:], strict=True))
     if c.contrastive:
         second = {"flux": flux * masks[1], "error": error * masks[1], "mask": masks[1]}
         varied |= {SECOND + name: values for name, values in second.items()}

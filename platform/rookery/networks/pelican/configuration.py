@@ -18,6 +18,8 @@ class PelicanConfiguration(TrainingConfiguration):
     later: ClassVar[tuple[str, ...]] = (
         *TrainingConfiguration.later,
         *("copy_distance", "copy_selection", "copy_snr"),
+        *("interpolation", "interpolation_days", "flux_scale"),
+        *("classification_weight", "reconstruct", "reconstruction_form"),
     )
 
     window_days: float = Field(default=176, gt=0, le=100_000)
@@ -26,6 +28,12 @@ class PelicanConfiguration(TrainingConfiguration):
     """Days that share a column; the paper takes 1."""
     flux_softening: float = Field(default=5, gt=0)
     """Flux (FLUXCAL) below which the arcsinh scale is linear."""
+    flux_scale: Literal["survey", "peak"] = "survey"
+    """In which unit fluxes are: `flux_softening`, or a tenth of the light curve's own largest flux."""
+    interpolation: Literal["none", "linear", "gaussian_process"] = "none"
+    """What stands for the flux in empty columns: zero, as published, or an interpolation of its band."""
+    interpolation_days: float = Field(default=20, gt=0)
+    """Time scale of that Gaussian process."""
     redshift: Literal["none", "host_photo_z"] = "none"
     """Covariate that joins the features as a redshift: none, or the host's photometric redshift."""
     mwebv: bool = False
@@ -58,6 +66,14 @@ class PelicanConfiguration(TrainingConfiguration):
     """Whether the features must also rebuild the light curve."""
     autoencoder_weight: float = Field(default=0.01, gt=0)
     """Weight of the reconstruction loss against the cross-entropy; no effect without `autoencoder`."""
+    reconstruct: Literal["seen", "all"] = "seen"
+    """Points that are to be rebuilt: those that the network saw, or also those that were hidden from it, and
+    without the noise that was added (a denoising autoencoder)."""
+    reconstruction_form: Literal["root", "squared", "absolute"] = "root"
+    """Root of the sum of squares over a light curve's points (published), their mean square, or their mean
+    absolute difference."""
+    classification_weight: float = Field(default=1.0, ge=0)
+    """Weight of the cross-entropy; with 0 the other terms alone teach, for networks that start there."""
     contrastive: bool = False
     """Whether features of one class are drawn together, whatever their sampling, and of two pushed apart."""
     contrastive_weight: float = Field(default=0.02, gt=0)
@@ -140,6 +156,14 @@ class PelicanConfiguration(TrainingConfiguration):
                 f"`merged_blocks` halves time {self.merged_blocks} times, "
                 f"but window_days={self.window_days:g} with days_per_column={self.days_per_column:g} "
                 f"and temporal_stride={self.temporal_stride} gives {self.n_merged_columns} columns"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_terms(self) -> "PelicanConfiguration":
+        if self.classification_weight == 0 and not (self.autoencoder or self.contrastive):
+            raise ValueError(
+                "`classification_weight=0` needs autoencoder=true or contrastive=true: nothing teaches"
             )
         return self
 

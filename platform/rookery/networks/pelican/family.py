@@ -31,6 +31,7 @@ class Pelican(Family[PelicanConfiguration]):
     configuration = PelicanConfiguration
     encoded_by: ClassVar[tuple[str, ...] | None] = ("days_per_column", "n_columns", "scalars")
     loss_weights: ClassVar[tuple[str, ...]] = (
+        "classification_weight",
         "autoencoder_weight",
         "contrastive_weight",
         "margin",
@@ -39,6 +40,7 @@ class Pelican(Family[PelicanConfiguration]):
     )
     training_only: ClassVar[tuple[str, ...]] = (
         *loss_weights,
+        *("reconstruct", "reconstruction_form"),
         *("autoencoder", "contrastive", "contrastive_form", "thinning", "kl", "unlabelled"),
         *("dropout", "observation_dropout", "truncation", "flux_noise", "dimming", "time_shift"),
         *("copies", "redshifting", "copy_dimming", "copy_distance", "copy_selection", "copy_snr"),
@@ -116,7 +118,7 @@ class Pelican(Family[PelicanConfiguration]):
         from torch.nn import functional
 
         from rookery.networks.pelican import losses
-        from rookery.networks.pelican.augmentation import SECOND
+        from rookery.networks.pelican.augmentation import SECOND, WHOLE
         from rookery.networks.pelican.network import PelicanNetwork
         from rookery.networks.precision import widened
 
@@ -132,10 +134,15 @@ class Pelican(Family[PelicanConfiguration]):
         batch = len(inputs["flux"])
         first, second = features[:batch], features[-batch:]
         logits = network.classifier(first[:n_labelled], draws and draws[:n_labelled])
-        terms = {"cross_entropy": functional.cross_entropy(logits, target_l, reduction="none")}
+        cross_entropy = functional.cross_entropy(logits, target_l, reduction="none")
+        terms = {"cross_entropy": c.classification_weight * cross_entropy}
         if network.decoder is not None:
-            wanted, _ = network.encoder.scale(flux[:batch], error[:batch], mask[:batch])
-            loss = losses.masked_reconstruction(widened(network.decoder(first)), wanted, mask[:batch])
+            unit = network.encoder.unit(flux[:batch], mask[:batch])
+            whole = inputs.get(f"{WHOLE}mask", mask[:batch])
+            light = inputs.get(f"{WHOLE}flux", flux[:batch])
+            wanted, _ = network.encoder.scale(light, error[:batch], whole, unit)
+            rebuilt = widened(network.decoder(first))
+            loss = losses.masked_reconstruction(rebuilt, wanted, whole, c.reconstruction_form)
             terms["reconstruction"] = c.autoencoder_weight * loss
         if c.contrastive:
             draw = inputs.get("draw", torch.zeros(batch, batch, device=flux.device))

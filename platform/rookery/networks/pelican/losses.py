@@ -11,10 +11,22 @@ from rookery.networks.precision import widened
 _EPSILON = 1e-12  # under roots, whose gradient is infinite at zero
 
 
-def masked_reconstruction(rebuilt_bnt: Tensor, wanted_bnt: Tensor, mask_bnt: Tensor) -> Tensor:
-    """Return sqrt(sum_i ((m'_i - m_i) M_i)^2) of each object, shape (B,)."""
-    squared = ((rebuilt_bnt - wanted_bnt) * mask_bnt) ** 2
-    return torch.sqrt(squared.flatten(1).sum(1) + _EPSILON)
+def masked_reconstruction(
+    rebuilt_bnt: Tensor, wanted_bnt: Tensor, mask_bnt: Tensor, form: str = "root"
+) -> Tensor:
+    """Return how far each object is from what is wanted, where observed only, shape (B,).
+
+    Parameters
+    ----------
+    form
+        ``root``: sqrt(sum_i ((m'_i - m_i) M_i)^2), as published; ``squared`` and ``absolute``: the mean over
+        the observed pixels of squares or of absolute values.
+    """
+    difference = ((rebuilt_bnt - wanted_bnt) * mask_bnt).flatten(1)
+    if form == "root":
+        return torch.sqrt((difference**2).sum(1) + _EPSILON)
+    values = difference**2 if form == "squared" else difference.abs()
+    return values.sum(1) / mask_bnt.flatten(1).sum(1).clamp(min=1)
 
 
 def sparsity(features_bf: Tensor, rho: float) -> Tensor:

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from rookery.networks.draws import Dropout, Layers
 from rookery.networks.pelican.configuration import PelicanConfiguration
+from rookery.networks.pelican.interpolation import gaussian_process, linear
 from rookery.networks.precision import LastLinear
 
 KERNELS = (7, 5, 3, 1)
@@ -62,7 +63,9 @@ class Encoder(nn.Module):
 
     def __init__(self, c: PelicanConfiguration, n_bands: int) -> None:
         super().__init__()
-        self.softening = c.flux_softening
+        self.softening, self.by_peak = c.flux_softening, c.flux_scale == "peak"
+        self.interpolation = c.interpolation
+        self.correlated_columns = c.interpolation_days / c.days_per_column
         filters = len(KERNELS) * c.temporal_filters
         blocks = [
             _block(c, filters if number else CHANNELS, c.temporal_filters, 1 if number else c.temporal_stride)
@@ -87,7 +90,10 @@ class Encoder(nn.Module):
     ) -> Tensor:
         """Return features (B, F). `scalars_bs` holds a value and a 0/1 "known" for each scalar."""
         # Channels-last by its making: torch's vmap knows no memory formats.
-        image = torch.stack([*self.scale(flux_bnt, error_bnt, mask_bnt), mask_bnt], dim=-1)
+        scaled, ratio = self.scale(flux_bnt, error_bnt, mask_bnt)
+        if self.interpolation != "none":
+            scaled = torch.asinh(self.filled(flux_bnt, error_bnt, mask_bnt) / self.unit(flux_bnt, mask_bnt))
+        image = torch.stack([scaled, ratio, mask_bnt], dim=-1)
         per_band = self.temporal(image.permute(0, 3, 1, 2))
         x_bct = self.merged(self.across_bands(per_band))[:, :, 0]
         summary = [x_bct.flatten(1)] if self.flatten else [x_bct.mean(2), x_bct.amax(2)]
@@ -96,9 +102,28 @@ class Encoder(nn.Module):
         features: Tensor = self.activation(self.features(torch.cat(summary, dim=1)))
         return features
 
-    def scale(self, flux_bnt: Tensor, error_bnt: Tensor, mask_bnt: Tensor) -> tuple[Tensor, Tensor]:
-        """Return flux and signal-to-noise on an arcsinh scale, 0 where unobserved."""
-        scaled = torch.asinh(flux_bnt / self.softening)
+    def unit(self, flux_bnt: Tensor, mask_bnt: Tensor) -> Tensor | float:
+        """Return the flux below which the scale is linear: one number, or (B, 1, 1)."""
+        if not self.by_peak:
+            return self.softening
+        return (0.1 * (flux_bnt * mask_bnt).amax((1, 2), keepdim=True)).clamp(min=0.1 * self.softening)
+
+    def filled(self, flux_bnt: Tensor, error_bnt: Tensor, mask_bnt: Tensor) -> Tensor:
+        """Return the flux with an interpolation where nothing was observed."""
+        if self.interpolation == "linear":
+            between = linear(flux_bnt, mask_bnt)
+        else:
+            between = gaussian_process(flux_bnt, error_bnt, mask_bnt, self.correlated_columns)
+        return torch.where(mask_bnt > 0, flux_bnt, between)
+
+    def scale(
+        self, flux_bnt: Tensor, error_bnt: Tensor, mask_bnt: Tensor, unit: Tensor | float | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return flux and signal-to-noise on an arcsinh scale, 0 where unobserved.
+
+        `unit` is that of the flux; by default what :meth:`unit` says of these images.
+        """
+        scaled = torch.asinh(flux_bnt / (self.unit(flux_bnt, mask_bnt) if unit is None else unit))
         signal_to_noise = torch.asinh(flux_bnt / (error_bnt + (1 - mask_bnt)))
         return scaled * mask_bnt, signal_to_noise * mask_bnt
 

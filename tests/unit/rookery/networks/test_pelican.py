@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from rookery.networks.configuration import configuration_hash
 from rookery.networks.draws import Draws
 from rookery.networks.pelican import FAMILY, PelicanConfiguration
+from rookery.networks.pelican.interpolation import gaussian_process, linear
 from rookery.networks.pelican.losses import contrastive, draw_pairs, masked_reconstruction, sparsity
 from rookery.networks.pelican.network import Encoder
 from rookery.surveys import Survey
@@ -298,3 +299,84 @@ def test_sparsity_of_a_network_under_autocast_is_finite_at_saturation(value: flo
     mean = network.encoder.activation(torch.tensor(value))
     assert mean in (0.0, 1.0)
     assert all(term.isfinite().all() and term.dtype == torch.float32 for term in terms.values())
+
+
+def test_denoising_autoencoder_rebuilds_hidden_points_without_added_noise(one_thread: None) -> None:
+    """Of 40 columns about half are hidden and all are noisy, but what is wanted is the light curve itself."""
+    values = {"autoencoder": True, "observation_dropout": 0.5, "flux_noise": 0.8, "window_days": 160}
+    seen, whole = (augmented(n=64, **values, reconstruct=how) for how in ("seen", "all"))
+    assert "whole_flux" not in seen
+    assert torch.equal(whole["mask"], seen["mask"])
+    assert torch.equal(whole["whole_flux"], full_images(64)["flux"])
+    assert torch.equal(whole["whole_mask"], torch.ones_like(whole["mask"]))
+    loss = {}
+    for how, images in (("seen", seen), ("all", whole)):
+        c = PelicanConfiguration(**{**STILL, **values, "reconstruct": how})
+        torch.manual_seed(0)
+        network = FAMILY.build(c, 2, 2).eval()
+        terms = FAMILY.loss_terms(network, images, torch.zeros(64, dtype=torch.int64), c)
+        loss[how] = terms["reconstruction"].mean().item()
+    assert loss["all"] > 1.1 * loss["seen"], "twice as many points are summed"
+
+
+def test_denoised_images_move_with_their_light_curves() -> None:
+    values = {"autoencoder": True, "reconstruct": "all", "time_shift": 5, "observation_dropout": 0.4}
+    images = augmented(**values)
+    assert torch.equal(images["whole_flux"] * images["mask"], images["flux"])
+
+
+@pytest.mark.parametrize(("form", "wanted"), [("root", 5.0), ("squared", 12.5), ("absolute", 3.5)])
+def test_forms_of_the_reconstruction_loss(form: str, wanted: float) -> None:
+    rebuilt, mask = torch.tensor([[[3.0, 9.0, 4.0]]]), torch.tensor([[[1.0, 0.0, 1.0]]])
+    assert masked_reconstruction(rebuilt, torch.zeros(1, 1, 3), mask, form).item() == pytest.approx(wanted)
+
+
+def test_linear_interpolation_joins_points_and_ends_with_them() -> None:
+    flux = torch.tensor([[[0.0, 2.0, 0.0, 0.0, 8.0, 0.0], [0.0] * 6]])
+    filled = linear(flux, (flux > 0).float())
+    assert filled.tolist() == [[pytest.approx([0, 2, 4, 6, 8, 0]), pytest.approx([0.0] * 6)]]
+
+
+def test_gaussian_process_passes_through_points_and_fills_what_is_between() -> None:
+    time = torch.arange(60.0)
+    truth = 100 * torch.exp(-0.5 * ((time - 30) / 10) ** 2).expand(3, 2, 60)
+    mask = (torch.arange(60) % 4 == 0).float().expand(3, 2, 60)
+    filled = gaussian_process(truth * mask, torch.full_like(truth, 0.5), mask, 15.0)
+    assert (filled - truth).abs().max() < 5
+    assert gaussian_process(truth * 0, truth * 0, mask * 0, 15.0).abs().max() == 0
+    many = torch.vmap(lambda f, m: gaussian_process(f, torch.ones_like(f), m, 15.0) + linear(f, m))
+    alone = gaussian_process(truth, torch.ones_like(truth), mask, 15.0) + linear(truth, mask)
+    assert torch.allclose(many(truth[None], mask[None])[0], alone, atol=1e-2)
+
+
+@pytest.mark.parametrize("kind", ["linear", "gaussian_process"])
+def test_interpolation_changes_what_the_network_sees_in_empty_columns_alone(
+    kind: str, one_thread: None
+) -> None:
+    images = {name: value[:8, :, :40] for name, value in full_images(8).items()}
+    sparse = {**images, "mask": images["mask"] * (torch.arange(40) % 3 == 0)}
+    outputs = {}
+    for how in ("none", kind):
+        torch.manual_seed(0)
+        network = FAMILY.build(PelicanConfiguration(window_days=160, interpolation=how), 2, 2).eval()
+        outputs[how] = [FAMILY.predict(network, given) for given in (images, sparse)]
+    assert torch.equal(outputs["none"][0], outputs[kind][0]), "every column was observed"
+    assert not torch.equal(outputs["none"][1], outputs[kind][1])
+
+
+def test_light_curve_in_units_of_its_own_peak_looks_the_same_at_any_distance() -> None:
+    encoder = Encoder(PelicanConfiguration(flux_scale="peak", flux_softening=0.01), n_bands=1)
+    flux, mask = torch.tensor([[[1.0, 4.0, 2.0]]]), torch.tensor([[[1.0, 1.0, 0.0]]])
+    near, far = (encoder.scale(by * flux, by * torch.ones_like(flux), mask) for by in (1.0, 30.0))
+    assert torch.allclose(near[0], far[0])
+    assert near[0].tolist() == [[pytest.approx([math.asinh(2.5), math.asinh(10.0), 0.0])]]
+
+
+def test_without_cross_entropy_something_else_must_teach(one_thread: None) -> None:
+    with pytest.raises(ValueError, match=r"needs autoencoder=true or contrastive=true: nothing teaches"):
+        PelicanConfiguration(classification_weight=0)
+    c = PelicanConfiguration(classification_weight=0, autoencoder=True, window_days=160)
+    network = FAMILY.build(c, 2, 2).eval()
+    terms = FAMILY.loss_terms(network, full_images(4), torch.zeros(4, dtype=torch.int64), c)
+    assert terms["cross_entropy"].tolist() == [0.0] * 4
+    assert terms["reconstruction"].min() > 0
