@@ -28,7 +28,7 @@ def epochs_of(trial: Trial, facts: StudyFacts) -> int | None:
 
 def networks_of(trial: Trial, facts: StudyFacts) -> list[tuple[int, Curve]]:
     """Return the curve of each network of a trial, with its place: a step counts the epochs of all."""
-    if not len(trial.steps):
+    if not len(trial.steps) or not trial.whole:
         return []
     epochs = epochs_of(trial, facts)
     if not epochs or len(facts.trainings) == 1:
@@ -93,7 +93,7 @@ def learning_curves(
             best = curves
         elif trial.state in groups:
             groups[trial.state] += curves
-    figure = _traces(groups)
+    figure = _traces(groups, 0 if column else sum(not trial.whole for trial in trials))
     shown = column or facts.metric
     beside = [(first, figures.ORANGE, "best")] if first else []
     beside += [(trial, figures.GREEN, "running") for trial in trials if trial.state == "running"]
@@ -118,8 +118,11 @@ def learning_curves(
     return {"data": figure, "layout": layout}
 
 
-def _traces(groups: Mapping[str, list[Curve]]) -> list[dict[str, Any]]:
-    """Return the curves of each state: many faintly, the complete ones with a band."""
+def _traces(groups: Mapping[str, list[Curve]], unread: int) -> list[dict[str, Any]]:
+    """Return the curves of each state: many faintly, the complete ones with a band.
+
+    Of `unread` trials the curves were not read: the names say that those that are drawn are some.
+    """
     many = len(groups["complete"]) > _MANY
     figure: list[dict[str, Any]] = []
     faint = 0.25 if len(groups["pruned"]) > _MANY else 0.5
@@ -130,6 +133,7 @@ def _traces(groups: Mapping[str, list[Curve]]) -> list[dict[str, Any]]:
         if found := groups[state]:
             drawn = found if len(found) <= DRAWN else found[:: -(-len(found) // DRAWN)]
             of = f" ({len(drawn)} of {len(found):,} drawn)" if len(drawn) < len(found) else ""
+            of = f" ({len(drawn)} of many drawn)" if unread else of
             name = "failed" if state == "fail" else state
             figure.append(figures.curves_trace(name + of, drawn, colour, opacity, 1, share))
     if many:

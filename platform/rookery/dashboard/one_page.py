@@ -106,6 +106,7 @@ def study_page(path: Path) -> Page:
         *_energy(told),
     ]
     ranked = _ranked(known.trials, facts)
+    known.read_whole(ranked[:_CURVES])
     searched = sorted({key for trial in known.trials for key in trial.point})
     rows = [
         [f"{t.number}", f"{t.values[0]:.5g}", _spent(t), *(_cell(t.point.get(key)) for key in searched)]

@@ -7,7 +7,7 @@ and epochs of those that are new or were not over at the last look.
 import json
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -33,11 +33,18 @@ _STEPS = """
 SELECT trial_id, step, intermediate_value, intermediate_value_type FROM trial_intermediate_values
 WHERE trial_id IN ({}) ORDER BY trial_id, step
 """
+_LAST_STEPS = """
+SELECT trial_id, step, intermediate_value, intermediate_value_type FROM trial_intermediate_values
+WHERE (trial_id, step) IN (SELECT trial_id, max(step) FROM trial_intermediate_values
+WHERE trial_id IN ({}) GROUP BY trial_id)
+"""
 _AT_ONCE = 400
+_MOST_CURVES = 1000
+"""Of studies with more trials the epochs of about so many are read, evenly chosen, and of others the last."""
 _OVER = ("complete", "pruned", "fail")
 
 
-@dataclass
+@dataclass(eq=False)
 class Trial:
     """A trial of the study."""
 
@@ -52,6 +59,8 @@ class Trial:
     steps: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     scores: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     """Reported after each step (the epochs of all its networks, one after the other)."""
+    whole: bool = True
+    """Whether these are all steps, or the last one alone."""
 
     @property
     def infeasible(self) -> bool:
@@ -103,6 +112,24 @@ class StudyTrials:
             self._stamp = stamp if settled else None
             return self.version
 
+    def read_whole(self, trials: Iterable[Trial]) -> None:
+        """Read all epochs of some trials.
+
+        Raises
+        ------
+        InputError
+            When the database cannot be read.
+        """
+        with self._lock:
+            wanted = {trial.number for trial in trials if not trial.whole}
+            some = [identity for identity, one in self._known.items() if one.number in wanted]
+            for identity in some:
+                self._known[identity].whole = True
+            if some:
+                with asking(self.folder, self.facts.storage) as ask:
+                    if ask is not None:
+                        _read_steps(ask, self._known, some)
+
     def driver_alive(self) -> bool | None:
         """Whether a search of this machine works on the study; None where that is not known."""
         storage = self.facts.storage
@@ -125,6 +152,9 @@ class StudyTrials:
                 continue
             found[identity] = Trial(int(number), state.lower(), local_time(started), local_time(ended))
             fresh.append(identity)
+        stride = -(-len(listed) // _MOST_CURVES)
+        for identity in fresh:
+            found[identity].whole = found[identity].state not in _OVER or found[identity].number % stride == 0
         for begin in range(0, len(fresh), _AT_ONCE):
             self._fill(ask, found, fresh[begin : begin + _AT_ONCE])
         changed = len(found) != len(self._known) or any(
@@ -144,9 +174,7 @@ class StudyTrials:
             found[identity].point[name] = self._external(value, distribution)
         for identity, key, text in ask(_ATTRIBUTES.format(among)):
             found[identity].attributes[key] = json.loads(text)
-        for identity, rows in _grouped(ask(_STEPS.format(among))):
-            found[identity].steps = np.array([row[1] for row in rows], np.int32)
-            found[identity].scores = np.array([as_number(row[2], row[3]) for row in rows], np.float32)
+        _read_steps(ask, found, identities)
 
     def _external(self, value: float, distribution: str) -> Any:
         """Return a hyperparameter as the network gets it: Optuna keeps the place of a choice."""
@@ -156,6 +184,15 @@ class StudyTrials:
         if known["name"] == "CategoricalDistribution":
             return known["attributes"]["choices"][int(value)]
         return int(value) if known["name"] == "IntDistribution" else value
+
+
+def _read_steps(ask: Ask, found: Mapping[int, Trial], identities: Sequence[int]) -> None:
+    """Read the epochs of some trials: all, or the last one, as each says."""
+    for statement, whole in ((_STEPS, True), (_LAST_STEPS, False)):
+        some = ", ".join(str(int(one)) for one in identities if found[one].whole is whole)
+        for identity, rows in _grouped(ask(statement.format(some))) if some else ():
+            found[identity].steps = np.array([row[1] for row in rows], np.int32)
+            found[identity].scores = np.array([as_number(row[2], row[3]) for row in rows], np.float32)
 
 
 def stamp_of(file: Path) -> tuple[int, int, int] | tuple[()]:

@@ -49,7 +49,7 @@ def _overview(viewer: Viewer, source: Source, reader: StudyTrials, query: dict[s
     which = parts.choice(
         "training", {"all": "all", **names}, query.get("training", "all"), "networks of each trial"
     )
-    note = "Dashed: on the training objects. Of more than a hundred trials a column is drawn of some."
+    note = "Dashed: on the training objects. Of many trials curves and band are of some, evenly chosen."
     return html.Div(
         [
             *parts.tick("study"),
@@ -143,6 +143,9 @@ def register(app: Dash, viewer: Viewer) -> None:
         reader, histories = viewer.trials(source), viewer.histories(source.path)
         try:
             reader.refresh()
+            reader.read_whole(
+                [one for one in [learning_curves.best_trial(reader.trials, reader.facts)] if one]
+            )
         except InputError:
             return *(no_update,) * 2, None  # the other callback tells
         read = histories.read(_networks_drawn(reader, column))

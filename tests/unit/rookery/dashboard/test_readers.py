@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rookery.dashboard import figures, hyperparameters
+from rookery.dashboard import figures, hyperparameters, trials
 from rookery.dashboard.fleet import Fleet
 from rookery.dashboard.learning_curves import learning_curves, networks_of
 from rookery.dashboard.networks import Cards
@@ -45,6 +45,28 @@ def run_trial(study: Any, steps: int, value: float | None = None) -> Any:
     if value is not None:
         study.tell(trial, value)
     return trial
+
+
+def test_of_a_large_study_some_curves_are_read_and_of_each_trial_the_last_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "_MOST_CURVES", 4)
+    study = make_study(tmp_path / "s")
+    for number in range(10):
+        run_trial(study, 3 + number % 2, float(number != 7))
+    run_trial(study, 5)
+    reader = StudyTrials(tmp_path / "s")
+    reader.refresh()
+    assert [len(one.steps) for one in reader.trials if one.whole] == [3, 4, 3, 4, 5]  # 0, 3, 6, 9; what runs
+    last = [float(one.scores[-1]) for one in reader.trials]
+    assert last == pytest.approx([1 / (3 + number % 2) for number in range(10)] + [1 / 5])
+    assert [int(one.steps[-1]) for one in reader.trials] == [3 + number % 2 for number in range(10)] + [5]
+    figure = learning_curves("s", reader.trials, reader.facts)
+    assert {trace["name"] for trace in figure["data"]} == {"complete (6 of many drawn)", "running"}
+    reader.read_whole([reader.trials[7]])
+    assert reader.trials[7].steps.tolist() == [1, 2, 3, 4]
+    names = {trace["name"] for trace in learning_curves("s", reader.trials, reader.facts)["data"]}
+    assert "best (trial 7)" in names
 
 
 def test_studies_campaigns_and_bundles_are_found_by_names_of_their_own() -> None:
