@@ -3,8 +3,8 @@
     python benchmarks/real_supernovae.py FOLDER [--confirmed 50] [--seed 1]
 
 FOLDER/rows.csv has the detections in griz (upper limits without an error are left out), FOLDER/objects.csv
-a type, a redshift and E(B-V) for each object, FOLDER/confirmed.txt the ids of so many "confirmed" ones, drawn
-at random: half of all non-Ia, the rest Ia. Everything else is there to be classified.
+a type, a redshift, E(B-V) and `confirmed` (1 or 0) for each object, FOLDER/confirmed.txt the ids of so many
+"confirmed" ones, drawn at random: half of all non-Ia, the rest Ia. Everything else is there to be classified.
 """
 
 import argparse
@@ -29,12 +29,15 @@ def main() -> None:
     rows = rows[(rows["upper_limit"] == 0) & (rows["e_magnitude"] > 0) & rows["band"].isin(list("griz"))]
     objects = objects[objects["name"].isin(rows["name"])]
     rows[["name", "mjd", "band", "magnitude", "e_magnitude"]].to_csv(given.folder / "rows.csv", index=False)
-    objects[["name", "type", "redshift", "mwebv"]].to_csv(given.folder / "objects.csv", index=False)
     generator = np.random.default_rng(given.seed)
     is_ia = (objects["type"] == "Ia").to_numpy()
     others = generator.permutation(objects["name"][~is_ia])[: (~is_ia).sum() // 2]
     ia = generator.permutation(objects["name"][is_ia])[: given.confirmed - len(others)]
-    (given.folder / "confirmed.txt").write_text("\n".join(sorted([*ia, *others])) + "\n")
+    confirmed = sorted([*ia, *others])
+    (given.folder / "confirmed.txt").write_text("\n".join(confirmed) + "\n")
+    objects["confirmed"] = objects["name"].isin(confirmed).astype(int)
+    columns = ["name", "type", "redshift", "mwebv", "confirmed"]
+    objects[columns].to_csv(given.folder / "objects.csv", index=False)
     print(f"{len(objects)} objects, {len(rows)} detections; confirmed: {len(ia)} Ia, {len(others)} others")
 
 

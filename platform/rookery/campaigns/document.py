@@ -20,7 +20,7 @@ Values = dict[str, Scalar]
 
 
 class SurveyDocument(Document):
-    """Where a survey comes from: exactly one of `path`, `simulate` and `ingest`.
+    """Where a survey comes from: exactly one of `path`, `simulate`, `ingest` and `merge`.
 
     Every other key is an option of that verb, by its name in :mod:`rookery.api`.
     """
@@ -35,14 +35,17 @@ class SurveyDocument(Document):
     """The format to read, for example `snana`."""
     source: str | None = Field(default=None, alias="from")
     """The files to read; goes with `ingest`."""
+    merge: tuple[str, ...] | None = Field(default=None, min_length=2)
+    """Surveys of the campaign to put together (docs/readers.md), the one whose `split` goes along first; that
+    may be the arguments of a split, which the experiments name by the same ones."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> "SurveyDocument":
-        given = [key for key in ("path", "simulate", "ingest") if getattr(self, key) is not None]
+        keys = ("path", "simulate", "ingest", "merge")
+        given = [key for key in keys if getattr(self, key) is not None]
         if len(given) != 1:
-            raise ValueError(
-                f"needs exactly one of path, simulate and ingest, but has {' and '.join(given) or 'none'}"
-            )
+            found = " and ".join(given) or "none"
+            raise ValueError(f"needs exactly one of path, simulate, ingest and merge, but has {found}")
         if self.source is not None and self.ingest is None:
             raise ValueError("`from` goes with `ingest` alone")
         if self.path is not None and self.options:
@@ -57,7 +60,8 @@ class SurveyDocument(Document):
     def definition(self) -> dict[str, Any]:
         """Return everything that decides what the survey becomes."""
         keys = {"path": self.path, "simulate": self.simulate, "ingest": self.ingest, "from": self.source}
-        return {key: value for key, value in keys.items() if value is not None} | self.options
+        merged = {"merge": list(self.merge)} if self.merge else {}
+        return {key: value for key, value in keys.items() if value is not None} | merged | self.options
 
 
 class Defaults(Document):

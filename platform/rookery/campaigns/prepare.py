@@ -20,6 +20,7 @@ from rookery.documents import Source, dump
 from rookery.reports.draw.survey import simulate_and_draw
 from rookery.signature import arguments
 from rookery.surveys import Split, Survey, matching, open_split, open_survey, split_survey
+from rookery.surveys.merge import merge_surveys
 from rookery.surveys.readers import all_readers
 from rookery.surveys.simulators import SIMULATORS
 from rookery.surveys.train_on import TrainOn, training_rows
@@ -76,11 +77,22 @@ def check_options(campaign: Campaign) -> None:
     No typo starts anything.
     """
     source, document = campaign.source, campaign.document
+    above: list[str] = []
     for name, survey in document.surveys.items():
+        for number, part in enumerate(survey.merge or ()):
+            if part not in above:
+                rule = f"must be a survey above ({', '.join(above) or 'there is none'}), but found {part!r}"
+                raise source.error(("surveys", name, "merge", number), rule)
+        above.append(name)
         if survey.path is None:
-            known = _options(_maker(source, name, survey), "path", "out", "replace")
+            given = ("surveys", "path", "out", "replace")
+            known = _options(_maker(source, name, survey), *given)
             figure = {"figure": False} if survey.simulate else {}
             _check(source, ("surveys", name), survey.options, known | figure)
+            split = survey.options.get("split")
+            if survey.merge and isinstance(split, dict):
+                known = _options(split_survey, "survey", "name", "overwrite")
+                _check(source, ("surveys", name, "split"), split, known)
     for name, experiment in document.experiments.items():
         for key in ("split", "test_split"):
             split = getattr(experiment, key)
@@ -131,7 +143,9 @@ def digest(values: Any) -> str:
 
 
 def _maker(source: Source, name: str, survey: SurveyDocument) -> Callable[..., Any]:
-    """Return the simulator or reader that makes a survey."""
+    """Return the simulator or reader that makes a survey, or what merges several."""
+    if survey.merge is not None:
+        return merge_surveys
     key, wanted = ("simulate", survey.simulate) if survey.simulate else ("ingest", survey.ingest)
     known: Mapping[str, Callable[..., Any]] = SIMULATORS if survey.simulate else all_readers()
     found = known.get(str(wanted).replace("_", "-"))
@@ -162,6 +176,9 @@ def _survey(campaign: Campaign, name: str, folder: Path, say: Say) -> Survey:
         return open_survey(path)
     made_by = folder / f"{name}.yaml"
     definition = survey.definition()
+    parts = [_survey(campaign, part, folder, say) for part in survey.merge or ()]
+    if parts:
+        definition["checksums"] = [part.checksum for part in parts]
     if made_by.is_file() and path.exists() and (before := Source.read(made_by).data) != definition:
         rule = f"was made by {before}, but the campaign says {definition}"
         raise fail(path, f"{rule}: take another --surveys folder, or remove this one")
@@ -171,11 +188,22 @@ def _survey(campaign: Campaign, name: str, folder: Path, say: Say) -> Survey:
             raise campaign.source.error(("surveys", name), rule)
         maker = _maker(campaign.source, name, survey)
         make = partial(simulate_and_draw, maker) if survey.simulate else maker
-        say(f"{path}: {'simulate' if survey.simulate else 'ingest'} {survey.simulate or survey.ingest}")
+        say(f"{path}: {_told(survey)}")
         write_text(made_by, dump(definition))
-        files = [survey.source] if survey.ingest is not None else []
-        _call(campaign.source, ("surveys", name), maker.__name__, make, *files, path, **survey.options)
+        options = survey.options
+        if isinstance(options.get("split"), dict):
+            place: Key = ("surveys", name, "split")
+            options["split"] = _split(campaign, place, parts[0], options["split"]).name
+        sources = [survey.source] if survey.ingest is not None else []
+        files = [[part.path for part in parts]] if parts else sources
+        _call(campaign.source, ("surveys", name), maker.__name__, make, *files, path, **options)
     return open_survey(path)
+
+
+def _told(survey: SurveyDocument) -> str:
+    if survey.merge is not None:
+        return f"merge {' '.join(survey.merge)}"
+    return f"simulate {survey.simulate}" if survey.simulate else f"ingest {survey.ingest}"
 
 
 def _experiment_data(

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from rookery import api
 from rookery.campaigns.load import find_campaign, load_campaign
 from rookery.campaigns.plan import Folders, Price, describe_plan
-from rookery.campaigns.prepare import check_options, split_name
+from rookery.campaigns.prepare import check_options, prepare, split_name
 from rookery.campaigns.scores import slug
+from rookery.surveys import open_survey
 from rookery_ensembles.errors import InputError
 
 GOOD = """\
@@ -97,7 +99,7 @@ def test_a_row_adds_to_the_row_above_or_to_the_one_it_names(tmp_path: Path) -> N
         ("experiment: few", "experiment: fwe", 32, r"`published.rows.0.experiment`: must be an experiment"),
         ("accuracy: 0.9", "acuracy: 0.9", 32, "`published.rows.0.metrics`: must be metrics .*'acuracy'"),
         ("path: elsewhere", "path: elsewhere, n: 3", 4, "`surveys.other`: a survey given by its path"),
-        ("path: elsewhere", "", 4, "`surveys.other`: needs exactly one of path, simulate and ingest"),
+        ("path: elsewhere", "", 4, "`surveys.other`: needs exactly one of path, simulate, ingest and merge"),
         ("members: 1", "rows: [all, plain]", 18, "`experiments.few.rows`: `all` needs the rows wide too"),
         ("members: 1", "test_survey: other", 18, "`experiments.few.test_survey`: baselines predict"),
         ("ensemble_of: [plain", "average_of: [plane", 26,
@@ -125,6 +127,16 @@ def test_a_mistake_is_named_with_file_line_and_key(
     ("old", "new", "message"),
     [
         ("n: 200", "m: 200", "`surveys.sky.m`: is not a known key; those are n, seed"),
+        (
+            "path: elsewhere",
+            "merge: [sky, sky], prefix: true",
+            "`surveys.other.prefix`: is not a known key; those are origins, prefix_ids",
+        ),
+        (
+            "path: elsewhere",
+            "merge: [sky, sky], split: {max: 3}",
+            "`surveys.other.split.max`: is not a known",
+        ),
         ("n: 200, ", "", "`surveys.sky`: `n` is required"),
         ("simulate: supernovae", "simulate: quasars", "`surveys.sky.simulate`: must be one of .*supernovae"),
         ("max_train: 40", "max_trian: 40", "`experiments.few.split.max_trian`: .*those are train_ids, "),
@@ -296,3 +308,26 @@ def test_campaigns_of_the_papers_have_as_many_networks(
     assert parts in plan
     assert f"{different} device-hours at 3.6e+03 s a network (as given), {different / 10:g} h with 10" in plan
     assert f"{2.5 * different:.2f} EUR at 2.5 EUR a device-hour" in plan
+
+
+@pytest.mark.slow
+def test_surveys_are_merged_with_the_split_that_goes_along(tmp_path: Path) -> None:
+    split = "{train_fraction: 0.5, seed: 1}"
+    text = GOOD.replace("n: 200", "n: 60").replace(
+        "path: elsewhere", f"merge: [sky, far], origins: [sky, far], prefix_ids: true, split: {split}"
+    )
+    text = text.replace("  other:", "  far: {simulate: supernovae, n: 30, seed: 2}\n  other:")
+    document = yaml.safe_load(text)
+    document["experiments"] = {"to far": {"survey": "other", "split": yaml.safe_load(split)}}
+    document.pop("published", None)
+    campaign = load_campaign(write(tmp_path, yaml.safe_dump(document, sort_keys=False)))
+    check_options(campaign)
+    data = prepare(campaign, tmp_path / "surveys", lambda text: None)["to far"]
+    survey, split_of_sky = data.survey, open_survey(tmp_path / "surveys" / "sky")
+    assert set(survey.objects["origin"]) == {"sky", "far"}
+    assert set(survey.objects["origin"].iloc[data.split.indices("test")]) == {"far"}
+    assert len(data.test_id) == 30
+    labelled = data.count("train") + data.count("validation")
+    assert labelled == len(survey) - 30 == pytest.approx(len(split_of_sky) / 2, abs=2)
+    again = prepare(campaign, tmp_path / "surveys", pytest.fail)["to far"]
+    assert again.survey.checksum == survey.checksum
