@@ -194,16 +194,30 @@ def test_more_trials_at_once_than_fit_are_refused(survey, ray_session, tmp_path)
         search(survey, tmp_path / "study", concurrent=5)
 
 
-def test_a_worker_group_trains_the_same_network_as_an_actor(survey, ray_session, tmp_path):
-    search(survey, tmp_path / "actor", trials=1, execution="actor")
-    result = search(survey, tmp_path / "train", trials=1, execution="train")
-    assert result.plan.in_worker_group
-    values = [trials(tmp_path / name)[0].value for name in ("actor", "train")]
-    assert values[0] == pytest.approx(values[1], rel=1e-5)
-    assert sorted(trials(tmp_path / "train")[0].intermediate_values) == [1, 2]
+def processes(path):
+    """Return what the cards of a study tell of the processes that trained, those of one at the same place."""
+    found = {}
+    for card in sorted((path / "members").glob("*/card.json")):
+        told = json.loads(card.read_text())["process"]
+        found.setdefault(told["name"], []).append((told["networks"], told["survey_loads"]))
+    return [sorted(some) for some in found.values()]
 
 
-def test_a_pruned_trial_in_a_worker_group_frees_its_place(survey, ray_session, tmp_path):
+def test_ten_networks_of_one_worker_take_one_start_and_one_load_in_an_actor_and_in_a_group(
+    survey, ray_session, tmp_path
+):
+    results = {}
+    for execution in ("actor", "train"):
+        path = tmp_path / execution
+        results[execution] = search(survey, path, trials=10, execution=execution, concurrent=1)
+        assert processes(path) == [[(number, 1) for number in range(1, 11)]]
+    assert results["train"].plan.in_worker_group
+    actor, group = (trials(tmp_path / name) for name in ("actor", "train"))
+    assert [t.value for t in actor] == pytest.approx([t.value for t in group], rel=1e-5)
+    assert all(sorted(t.intermediate_values) == [1, 2] for t in group)
+
+
+def test_a_worker_group_goes_on_after_a_network_was_pruned(survey, ray_session, tmp_path):
     space = tmp_path / "space.yaml"
     space.write_text(
         "family: pelican\n"
@@ -217,6 +231,7 @@ def test_a_pruned_trial_in_a_worker_group_frees_its_place(survey, ray_session, t
     assert result.counts.finished == 3
     assert result.counts.pruned >= 1
     assert result.counts.failed == 0
+    assert len(processes(tmp_path / "study")) == 1, "the group goes on with the next network"
 
 
 def test_trials_that_train_as_packs_end_as_others_do(survey, ray_session, tmp_path):

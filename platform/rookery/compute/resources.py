@@ -105,10 +105,10 @@ def plan_resources(
     nodes
         For each live node its ``CPU`` and ``GPU`` counts.
     execution
-        ``train`` (a Ray Train worker group per network), ``actor`` (the trial's own process), ``pack``
+        ``train`` (a Ray Train worker group), ``actor`` (the trial's own process), ``pack``
         (a process in which up to `pack` networks train as one program), or
         ``auto``: ``train`` where the cluster has GPUs or a network has several workers, else ``actor``,
-        since a worker group's start of 7-17 s would dwarf the training of a small network on a CPU.
+        which starts sooner.
     concurrent
         Wanted number of trials at once; by default as many as fit.
     cpus_per_trial, gpus_per_trial

@@ -46,8 +46,7 @@ def _tune(queue: Queue, plan: ResourcePlan) -> None:
             num_samples=-1,  # the searcher says when it has finished
             search_alg=QueueSearcher(queue, plan),
             scheduler=QueueScheduler(queue),
-            # A Tune actor that waits for a stopped worker group cannot be reused.
-            reuse_actors=not plan.in_worker_group,
+            reuse_actors=True,
             trial_dirname_creator=lambda trial: f"trial-{trial.config['plan']['trial']:04d}-{trial.trial_id}",
         ),
         run_config=tune.RunConfig(

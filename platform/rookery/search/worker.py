@@ -65,31 +65,15 @@ run_trial.__mixins__ = (ListeningActor,)  # type: ignore[attr-defined]
 
 
 def _run_in_worker_group(plan: TrialPlan) -> None:
-    """Start a Ray Train worker group and pass the reports of its first worker on to Tune."""
+    """Let this actor's worker group train, and pass the reports of its first worker on to Tune."""
     import ray.tune
-    from ray.train import ControllerError, FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
-    from ray.tune.integration.ray_train import TuneReportCallback
+    from ray.train import ControllerError, WorkerGroupError
 
-    from rookery.search.worker_group import GroupTrainer, ListeningTorchConfig, device_error, own_error
+    from rookery.search.standing_group import run_in_standing_group
+    from rookery.search.worker_group import device_error, own_error
 
-    resources = {"CPU": plan.cpus} | ({"GPU": plan.gpus} if plan.gpus else {})
-    trainer = GroupTrainer(
-        _worker_loop,
-        train_loop_config={"plan": plan.model_dump(mode="json")},
-        torch_config=ListeningTorchConfig(),
-        scaling_config=ScalingConfig(
-            num_workers=plan.workers, use_gpu=plan.gpus > 0, resources_per_worker=resources
-        ),
-        run_config=RunConfig(
-            name=f"trial-{plan.trial:04d}",
-            storage_path=str(plan.place().mirror / "train"),
-            callbacks=[TuneReportCallback()],
-            # A worker or node that dies ends the group; Tune runs the trial again, and it resumes.
-            failure_config=FailureConfig(max_failures=0),
-        ),
-    )
     try:
-        trainer.fit()
+        run_in_standing_group(plan, ray.tune.report, _work)
     except WorkerGroupError as group:
         text = own_error(group)
         if text is None:
@@ -102,14 +86,25 @@ def _run_in_worker_group(plan: TrialPlan) -> None:
         ray.tune.report({HALTED: reason})
 
 
-def _worker_loop(config: dict[str, Any]) -> None:
+def _work(config: dict[str, Any]) -> None:
+    """Train what comes, in a worker of the group, until nothing comes any more."""
+    import ray
     import ray.train
 
     from rookery.training.team import Team
+    from rookery.training.trainee import StoppedTrainingError
 
-    context = ray.train.get_context()
+    context, post = ray.train.get_context(), config["post"]
     team = Team(context.get_world_rank(), context.get_world_size())
-    run_plan(TrialPlan.model_validate(config["plan"]), ray.train.report, team)
+    number = 0
+    while (found := team.agree(ray.get(post.next.remote(number)) if team.leads else None)) is not None:
+        number, plan = found
+
+        def send(row: dict[str, Any], number: int = number) -> None:
+            if team.agree(ray.get(post.say.remote(number, row)) if team.leads else None) and STEP in row:
+                raise StoppedTrainingError
+
+        run_plan(TrialPlan.model_validate(plan), send, team)
 
 
 def run_plan(plan: TrialPlan, send: Send, team: "Team | None" = None) -> None:
@@ -129,6 +124,7 @@ def run_plan(plan: TrialPlan, send: Send, team: "Team | None" = None) -> None:
     from rookery.training.member import train_member
     from rookery.training.progress import Metrics, Progress
     from rookery.training.team import ALONE
+    from rookery.training.trainee import StoppedTrainingError
 
     team = team or ALONE
     torch.set_num_threads(max(1, int(plan.cpus)))
@@ -162,6 +158,9 @@ def run_plan(plan: TrialPlan, send: Send, team: "Team | None" = None) -> None:
     except InterruptedTraining:
         place.publish_checkpoint(member, now=True)
         leave()
+    except StoppedTrainingError:
+        logger.info("trial %d was stopped", plan.trial)
+        return
     except Exception as error:
         if team.size > 1:  # the others of the team wait for this one: only its end frees them
             raise

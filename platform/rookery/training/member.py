@@ -52,6 +52,7 @@ from rookery.training.resident import RESIDENT
 from rookery.training.start import started
 from rookery.training.target import known_truth, target_fields
 from rookery.training.team import ALONE, Team
+from rookery.training.trainee import StoppedTrainingError
 from rookery.training.validation import prepare_validation
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_folder, sha256
@@ -171,9 +172,12 @@ def train_member(
         epochs = EpochsWriter(checkpoint, job, configuration.epochs, place, history) if team.leads else None
         for row in history:  # the driver may have died before it heard of the last ones
             report(row, resume or Progress())
-        trained = train(
-            job, family, configuration, data, keep_and_report, resume, keep=keep, team=team, part=gpus or 1.0
-        )
+        what = job, family, configuration, data, keep_and_report, resume
+        try:
+            trained = train(*what, keep=keep, team=team, part=gpus or 1.0)
+        except StoppedTrainingError:
+            keeper.close(discard=True)  # nobody will take it up
+            raise
         keeper.close(discard=True)
         if team.leads and not (folder / CARD).is_file():  # else a worker of a driver that died was faster
             with atomic_folder(folder) as partial:
