@@ -1,5 +1,6 @@
 """The kinds of parameters that a search space may hold."""
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
@@ -10,6 +11,22 @@ if TYPE_CHECKING:
     import optuna
 
 Scalar = bool | int | float | str
+
+
+class Region(Document):
+    """Where good values of a number are believed to be."""
+
+    center: float = Field(allow_inf_nan=False)
+    """The most probable value, in the range."""
+    width: float = Field(gt=0, allow_inf_nan=False)
+    """Two thirds of the first trials lie within so much of it; on a log scale within this factor."""
+
+
+class Weights(Document):
+    """How probable each choice is believed to be."""
+
+    weights: list[float] = Field(min_length=1)
+    """A number of at least 0 for each choice, in their order: how often it is among the first trials."""
 
 
 class _Searched(Document):
@@ -32,10 +49,12 @@ class FloatParameter(_Searched):
     high: float = Field(allow_inf_nan=False)
     step: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     log: bool = False
+    prior: Region | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "FloatParameter":
         _check_range(self.low, self.high, self.step, self.log)
+        _check_region(self.prior, self.low, self.high, self.log)
         return self
 
     def distribution(self) -> "optuna.distributions.FloatDistribution":
@@ -66,10 +85,12 @@ class IntParameter(_Searched):
     high: int
     step: int = Field(default=1, gt=0)
     log: bool = False
+    prior: Region | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "IntParameter":
         _check_range(self.low, self.high, None if self.step == 1 else self.step, self.log)
+        _check_region(self.prior, self.low, self.high, self.log)
         return self
 
     def distribution(self) -> "optuna.distributions.IntDistribution":
@@ -98,6 +119,20 @@ class CategoricalParameter(_Searched):
 
     type: Literal["categorical"]
     choices: list[Scalar] = Field(min_length=1)
+    prior: Weights | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "CategoricalParameter":
+        if self.prior is None:
+            return self
+        weights = self.prior.weights
+        if len(weights) != len(self.choices):
+            raise ValueError(
+                f"`prior.weights` must be one for each of {len(self.choices)} choices, but are {len(weights)}"
+            )
+        if not all(0 <= weight < math.inf for weight in weights) or not any(weights):
+            raise ValueError(f"`prior.weights` must be at least 0, one of them above, but are {weights}")
+        return self
 
     @field_validator("choices")
     @classmethod
@@ -168,6 +203,15 @@ def _check_range(low: float, high: float, step: float | None, log: bool) -> None
         raise ValueError(f"`step` and `log` exclude each other, but step={step}, log=true")
     if not _on_grid(high, low, step):
         raise ValueError(f"`high` must be `low` plus whole steps, but low={low}, high={high}, step={step}")
+
+
+def _check_region(prior: Region | None, low: float, high: float, log: bool) -> None:
+    if prior is None:
+        return
+    if not low <= prior.center <= high:
+        raise ValueError(f"`prior.center` must lie in [{low}, {high}], but is {prior.center}")
+    if log and not prior.width > 1:
+        raise ValueError(f"`prior.width` is a factor on a log scale, above 1, but is {prior.width}")
 
 
 def _on_grid(value: float, low: float, step: float | None) -> bool:

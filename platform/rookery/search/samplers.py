@@ -40,19 +40,27 @@ def make_sampler(
     Raises
     ------
     InputError
-        For an option that the sampler does not take, or a space without a grid for ``grid``.
+        For an option that the sampler does not take, or a space without a grid or with a prior, for ``grid``.
     """
     import optuna
 
+    from rookery.search.priors import PriorSampler, priors_of
+
     made: Any = getattr(optuna.samplers, _CLASSES[name])
     check_options(f"sampler {name}", made, options or {})
+    priors = priors_of(space)
     if name == "grid":
         grid(space)
+        for parameter in priors:
+            raise fail(
+                f"parameter `{parameter}`", "the sampler grid tries every point, so that no `prior` matters"
+            )
     values: dict[str, Any] = dict(options or {})
     warns = inspect.signature(made).parameters.get("warn_independent_sampling")
     if warns is not None and warns.default is True:  # conditional parameters are sampled so: no news
         values.setdefault("warn_independent_sampling", False)
-    return without_warnings(made, seed=seed, **values)
+    sampler: optuna.samplers.BaseSampler = without_warnings(made, seed=seed, **values)
+    return PriorSampler(sampler, priors, seed) if priors else sampler
 
 
 def without_warnings(made: Callable[..., Any], **values: Any) -> Any:
