@@ -26,6 +26,7 @@ def search(
     search_for: Literal["member", "ensemble"] = "member",
     device_hours: Annotated[float, Between(0)] | None = None,
     tolerance: Annotated[float, Between(0)] | None = None,
+    trial_minutes: Annotated[float, Between(0)] | None = None,
     concurrent: Count | None = None,
     address: str | None = None,
     execution: Literal["auto", "train", "actor", "pack"] = "auto",
@@ -77,6 +78,9 @@ def search(
     tolerance
         With --for ensemble: begin no more trials once the next one is expected to add less to the ensemble,
         in nats of log loss.
+    trial_minutes
+        Device-minutes of a trial, shared evenly by its networks: one whose share is over ends with that
+        epoch, at least its first, and counts with the best epoch it has. Every run of the study has the same.
     concurrent
         Trials at once; by default all that fit.
     address
@@ -150,7 +154,7 @@ def search(
         "sampler": sampler, "sampler_options": dict(sampler_options or {}),
         "pruner": pruner, "pruner_options": dict(pruner_options or {}), "seed": seed,
         "execution": execution, "pack": pack, "workers_per_network": workers_per_network,
-        "deterministic": deterministic, "warm_start": warm_start, "start_from": sources,
+        "trial_minutes": trial_minutes, "deterministic": deterministic, "warm_start": warm_start, "start_from": sources,
     }  # fmt: skip
     with planning_folder(study) if dry_run else nullcontext(study) as folder:
         settings["storage"] = storage if folder == study else None

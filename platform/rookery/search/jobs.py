@@ -11,7 +11,8 @@ def trial_jobs(study: Study, trial: int, values: dict[str, Any]) -> list[Trainin
     """Return the jobs of the trial with this number and configuration."""
     document, objective = study.document, study.space.objective
     begun = document.start_from
-    starts = [None] * len(study.trainings()) if begun is None else begun.members
+    minutes, n_networks = document.trial_minutes, len(study.trainings())
+    starts = [None] * n_networks if begun is None else begun.members
     return [
         TrainingJob(
             member=study.member_name(trial, fold, start),
@@ -28,6 +29,7 @@ def trial_jobs(study: Study, trial: int, values: dict[str, Any]) -> list[Trainin
             keep=document.keep,
             inner_validation=document.inner_validation,
             start=start_from,
+            most_seconds=None if minutes is None else 60 * minutes / n_networks,
             # Folds of one start share nothing but the configuration; start 0 is as it always was.
             seed=document.seed * 1_000_003 + trial * 101 + (fold or 0) + 50_021 * start,
         )

@@ -110,6 +110,9 @@ class StudyDocument(Document):
     pruner_options: dict[str, Scalar] = Field(default_factory=dict)
     """Arguments of Optuna's pruner."""
     seed: int = Field(default=0, ge=0, lt=2**31)
+    trial_minutes: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Device-minutes of a trial, shared evenly by its networks, each of which ends with the epoch in which
+    its share is over and keeps what it has; None for no limit."""
     execution: Execution = "auto"
     """Where a network trains: `train` is a Ray Train worker group, `actor` the trial's own process,
     `pack` one that it shares with trials of the same architecture."""

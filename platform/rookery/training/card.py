@@ -24,6 +24,10 @@ Draws = Literal["generators", "hash", "mixed"]
 object; or one after the other."""
 
 
+Ended = Literal["epochs", "patience", "time"]
+"""What ended a training: all its epochs, so many without a gain, or the time that it could take."""
+
+
 class Arithmetic(Document):
     """What a card tells of the arithmetic of a training."""
 
@@ -101,6 +105,8 @@ class Card(Document):
     """The epoch whose weights were kept."""
     epochs: int
     """Epochs trained, the kept one and all after it included."""
+    ended: Ended | None = None
+    """Why no more; None in cards that do not tell yet."""
     batch_size: int | None = None
     """Objects a step, where memory did not suffice for the configuration's number; else None."""
     workers: int = 1

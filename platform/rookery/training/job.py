@@ -16,7 +16,7 @@ from rookery_ensembles import Target
 KeptEpoch = Literal["best", "last"]
 INNER_VALIDATION = 0.1
 """Part of the training objects that chooses the epoch where folds judge, unless another is wanted."""
-_LATER = ("shift", "redshift_bins", "train_on", "inner_validation", "keep", "start")
+_LATER = ("shift", "redshift_bins", "train_on", "inner_validation", "keep", "start", "most_seconds")
 """Fields that jobs did not always have. Where one is as it was before, the digest is what it was."""
 
 
@@ -76,6 +76,8 @@ class TrainingJob(Document):
     objects only judge. None: the metric is that of the validation objects."""
     start: StartFrom | None = None
     """The member that the network starts from; None for fresh weights."""
+    most_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Device-seconds after which no further epoch is begun: what it has by then is kept. None: no limit."""
     seed: int
     """Seeds weights, order of objects, dropout and augmentation."""
 

@@ -219,7 +219,7 @@ class _Loop:
         joules, seconds = self.meter.joules(), time.perf_counter() - start
         for row, epoch, trainee in zip(found, epochs, self.live, strict=True):
             row["learning_rate"] = trainee.rate(epoch, len(epoch.sizes) - 1)
-            row["seconds"] = epoch.done.seconds + seconds / len(epochs)
+            row["seconds"] = self.team.agree(epoch.done.seconds + seconds / len(epochs))
             if joules is not None:
                 row["joules"] = joules / len(epochs)
         return found

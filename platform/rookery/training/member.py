@@ -52,7 +52,7 @@ from rookery.training.resident import RESIDENT
 from rookery.training.start import started
 from rookery.training.target import known_truth, target_fields
 from rookery.training.team import ALONE, Team
-from rookery.training.trainee import StoppedTrainingError
+from rookery.training.trainee import StoppedTrainingError, why_ended
 from rookery.training.validation import prepare_validation
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_folder, sha256
@@ -302,6 +302,7 @@ class Trained:
             training_fractions=self._training_fractions(),
             best_epoch=progress.best_epoch,
             epochs=progress.epoch,
+            ended=why_ended(job, self.configuration, progress),
             batch_size=progress.batch_size,
             workers=self.workers,
             pack=self.pack,

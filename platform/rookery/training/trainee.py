@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.draws import Draws
 from rookery.networks.family import Family
+from rookery.training.card import Ended
 from rookery.training.data import TrainingData
 from rookery.training.job import TrainingJob
 from rookery.training.progress import Keep, Metrics, Partial, Progress, Report, State
@@ -28,6 +29,16 @@ class DivergedError(RuntimeError):
 
 class StoppedTrainingError(Exception):
     """Raised by a report: this network shall train no more; those beside it go on."""
+
+
+def why_ended(job: TrainingJob, c: TrainingConfiguration, progress: Progress) -> Ended | None:
+    """Return why a network has all its epochs; None while it has not."""
+    if progress.epoch >= c.epochs:
+        return "epochs"
+    if progress.epoch - progress.best_epoch >= c.patience:
+        return "patience"
+    spent = sum(row["seconds"] for row in progress.history)
+    return "time" if job.most_seconds is not None and progress.epoch and spent >= job.most_seconds else None
 
 
 @dataclass(frozen=True)
@@ -115,8 +126,7 @@ class Trainee:
     @property
     def done(self) -> bool:
         """Whether it trains no more."""
-        p, c = self.progress, self.configuration
-        ended = p.epoch >= c.epochs or p.epoch - p.best_epoch >= c.patience
+        ended = why_ended(self.job, self.configuration, self.progress) is not None
         return ended or self.stopped or self.error is not None
 
     def next_epoch(self, least: int) -> Epoch:

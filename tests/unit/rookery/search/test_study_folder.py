@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from rookery.search.creation import create_or_open_study
+from rookery.search.jobs import trial_jobs
 from rookery.search.space import SearchSpace
 from rookery.search.study import Study, driver_lock, open_study
 from rookery.surveys import Survey, open_survey, simulate_supernovae, split_survey
@@ -83,6 +84,14 @@ def test_trials_train_once_or_once_per_fold(create: Create, split: str, folds: l
     assert study.finished(12) is None
 
 
+@pytest.mark.parametrize(("minutes", "seconds"), [(3.0, 30.0), (None, None)])
+def test_networks_of_a_trial_share_its_time(
+    create: Create, minutes: float | None, seconds: float | None
+) -> None:
+    study = create(split="folds", starts=2, trial_minutes=minutes)
+    assert [job.most_seconds for job in trial_jobs(study, 0, {"epochs": 3})] == [seconds] * 6
+
+
 def test_random_starts_train_every_fold_so_often_under_names_of_their_own(create: Create) -> None:
     study = create(split="folds", starts=2)
     names = [study.member_name(3, *each) for each in study.trainings()]
@@ -141,6 +150,7 @@ def changed(**parameters: Any) -> SearchSpace:
         ({"sampler": "random"}, "`sampler`: the study was made with 'tpe', not with 'random'"),
         ({"pruner": "none"}, "`pruner`: the study was made with 'percentile', not with 'none'"),
         ({"seed": 1}, "`seed`: the study was made with 0, not with 1"),
+        ({"trial_minutes": 5.0}, "`trial_minutes`: the study was made with None, not with 5.0"),
         ({"execution": "train"}, "`execution`: the study was made with 'auto', not with 'train'"),
         ({"space": SPACE.fix({"learning_rate": 0.02})}, r"`space`: .*\(changed: learning_rate, published\)"),
         ({"space": changed(epochs={"value": 4})}, r"`space`: .*\(changed: epochs\)"),
@@ -276,6 +286,7 @@ def test_study_path_that_is_a_file_is_refused(create: Create, tmp_path: Path) ->
         ({"target": Classes(("Ia", "Ia", "non-Ia"))}, "`class_names`: classes must differ"),
         ({"target": Classes(("Ia", "II"))}, "every type must be one of the classes Ia, II"),
         ({"target": Classes(("Ia",))}, "`class_names`: .*at least 2 items"),
+        ({"trial_minutes": 0}, "`trial_minutes`: .*greater than 0, but found 0"),
         ({"execution": "cloud"}, "`execution`: .*'train'.*but found 'cloud'"),
         ({"seed": -1}, "`seed`: .*greater than or equal to 0, but found -1"),
     ],

@@ -24,6 +24,7 @@ from rookery.training.job import TrainingJob
 from rookery.training.loop import DivergedError, train
 from rookery.training.progress import Progress
 from rookery.training.team import Team
+from rookery.training.trainee import why_ended
 
 MakeJob = Callable[..., TrainingJob]
 CPU = torch.device("cpu")
@@ -488,6 +489,20 @@ def test_weights_are_those_of_the_best_epoch_and_progress_keeps_the_last(
     # Logits -1e-4 and 0: a log-loss of log(1 + exp(1e-4)).
     assert progress.best_value == pytest.approx(math.log1p(math.exp(1e-4)), rel=1e-5)
     assert not network.training
+
+
+def test_training_ends_with_the_epoch_in_which_its_time_is_over(make_job: MakeJob) -> None:
+    job = make_job(configuration={"epochs": 4, "patience": 9})
+    assert why_ended(job, configured(job), run(job)[1]) == "epochs"
+    short = job.model_copy(update={"most_seconds": 1e-9})
+    assert short.digest() != job.digest(), "a checkpoint of another limit is another training's"
+    network, progress = run(short)
+    assert (progress.epoch, progress.best_epoch) == (1, 1)
+    assert why_ended(short, configured(short), progress) == "time"
+    assert_same_weights(weights(network), progress.best)
+    assert run(short, resume=progress)[1].epoch == 1, "it has had its time, whoever takes it up"
+    enough = job.model_copy(update={"most_seconds": 1e9})
+    assert run(enough)[1].epoch == 4
 
 
 @pytest.mark.parametrize("patience", [1, 3, 5])
