@@ -8,9 +8,12 @@ import pytest
 
 from rookery import api
 from rookery.inference.ensemble import study_candidates
-from rookery.search.attributes import ENSEMBLE, GAIN
+from rookery.search.attributes import ENSEMBLE, GAIN, PACK_GAIN
 from rookery.search.costs import trial_costs
+from rookery.search.pack_choice import WORTH
 from rookery.search.study import open_study
+from rookery.surveys import split_survey
+from rookery.surveys.simulators.random_numbers import random_survey
 from rookery_ensembles import InputError, read_predictions
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.xdist_group("ray")]
@@ -232,6 +235,28 @@ def test_a_worker_group_goes_on_after_a_network_was_pruned(survey, ray_session, 
     assert result.counts.pruned >= 1
     assert result.counts.failed == 0
     assert len(processes(tmp_path / "study")) == 1, "the group goes on with the next network"
+
+
+def test_auto_takes_packs_where_they_were_timed_to_pay(ray_session, tmp_path):
+    galaxies = random_survey(tmp_path / "galaxies", "catalogue", 256)
+    split_survey(galaxies, "half", train_fraction=0.5, validation_fraction=0.25, seed=1)
+    space = tmp_path / "space.yaml"
+    space.write_text(
+        "family: photoz_mlp\n"
+        "objective: {metric: validation_log_loss, direction: minimize}\n"
+        "parameters: {hidden_layers: 2, width: 16, batch_size: 16, epochs: 2,\n"
+        "  learning_rate: {type: float, low: 0.001, high: 0.01, log: true}}\n"
+    )
+    path = tmp_path / "study"
+    options = {"survey": galaxies.path, "split": "half", "study": path, "concurrent": 1, "pack": 4}
+    result = api.search(space, trials=8, **options)
+    gain = open_study(path).optuna_study().user_attrs[PACK_GAIN]
+    packed = gain >= WORTH
+    assert result.plan.pack == (4 if packed else 1)
+    cards = [json.loads(card.read_text()) for card in (path / "members").glob("*/card.json")]
+    assert all(card["pack"] == (4 if packed else 1) for card in cards)
+    api.search(space, trials=9, **options)
+    assert open_study(path).optuna_study().user_attrs[PACK_GAIN] == gain, "what was timed is kept"
 
 
 def test_trials_that_train_as_packs_end_as_others_do(survey, ray_session, tmp_path):

@@ -86,7 +86,8 @@ def search(
     address
         A Ray cluster that this machine belongs to: auto or HOST:6379.
     execution
-        Train in Ray Train worker groups, in Tune actors, or as packs; auto: by GPUs.
+        Train in Ray Train worker groups, in Tune actors, or as packs; auto: groups with GPUs, else actors, or
+        packs of small networks where timed steps say that they pay.
     pack
         With execution pack: trials of one architecture that train as one program.
     sampler
@@ -154,7 +155,8 @@ def search(
         "sampler": sampler, "sampler_options": dict(sampler_options or {}),
         "pruner": pruner, "pruner_options": dict(pruner_options or {}), "seed": seed,
         "execution": execution, "pack": pack, "workers_per_network": workers_per_network,
-        "trial_minutes": trial_minutes, "deterministic": deterministic, "warm_start": warm_start, "start_from": sources,
+        "deterministic": deterministic, "warm_start": warm_start, "start_from": sources,
+        "trial_minutes": trial_minutes,
     }  # fmt: skip
     with planning_folder(study) if dry_run else nullcontext(study) as folder:
         settings["storage"] = storage if folder == study else None

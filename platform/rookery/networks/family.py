@@ -60,6 +60,8 @@ class Family(ABC, Generic[C]):
     encoded_by: ClassVar[tuple[str, ...] | None] = None
     """What of a configuration :meth:`encode` looks at; None where it may be all of it. Networks that have it
     in common, and the survey, are given the same tensors."""
+    packs_on_cpu: ClassVar[bool] = False
+    """Whether packs of small ones may pay on a CPU: not where convolutions take the time."""
     loss_weights: ClassVar[tuple[str, ...]] = ()
     """Those of its hyperparameters that are numbers in :meth:`loss_terms` and nothing else."""
     training_only: ClassVar[tuple[str, ...]] = ()

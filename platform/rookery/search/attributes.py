@@ -8,6 +8,8 @@ INFEASIBLE = "infeasible"
 """User attribute of a trial that was not trained: which constraints its configuration breaks, in words."""
 WANTED = "wanted_trials"
 """User attribute of the study itself: how many trials the last search wanted it to have."""
+PACK_GAIN = "pack_gain"
+"""User attribute of the study itself: how many times as fast a pack was timed to train its networks."""
 TRUST = "trust"
 """User attribute of a trial: how far each earlier study was trusted when it was proposed, from 0 to 1."""
 

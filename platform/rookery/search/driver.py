@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +16,7 @@ from rookery.search.attributes import WANTED
 from rookery.search.engine import run_trials
 from rookery.search.limits import Limits
 from rookery.search.notices import telling
+from rookery.search.pack_choice import chosen_execution
 from rookery.search.progress import SearchProgress
 from rookery.search.study import Study, driver_lock
 from rookery.search.telemetry import Telemetry
@@ -91,14 +93,19 @@ def run_search(
         if (found := ask_tell.found_again()) is not None:
             console.print(f"{study.path}: {found}", highlight=False, soft_wrap=True)
         with ray_session(resources.address) as nodes:
-            plan = resources.plan(
+            planned = partial(
+                resources.plan,
                 nodes,
-                study.document.execution,
                 workers_per_network=study.document.workers_per_network,
                 pack=study.document.pack,
                 at_most=study.document.deterministic,
                 trials=ask_tell.left(),
             )
+            plan = planned(study.document.execution)
+            execution, why = chosen_execution(study, ask_tell.optuna, plan, ask_tell.left())
+            if why is not None:
+                plan = planned(execution)
+                console.print(f"{study.path}: {why}", highlight=False, soft_wrap=True)
             for text in (plan.text, *plan.warnings):
                 console.print(f"{study.path}: {text}", highlight=False, soft_wrap=True)
             if dry_run:

@@ -27,6 +27,7 @@ class PhotozMlp(Family[PhotozMlpConfiguration]):
     survey_kinds: ClassVar[tuple[str, ...]] = ("catalogue", "images")
     prediction_kind: ClassVar[str] = RedshiftBins.kind
     configuration = PhotozMlpConfiguration
+    packs_on_cpu: ClassVar[bool] = True
     encoded_by: ClassVar[tuple[str, ...] | None] = ("scalars", "magnitudes", "colours", "errors")
     training_only: ClassVar[tuple[str, ...]] = (
         "dropout",
