@@ -17,6 +17,7 @@ def simulate_supernovae(
     seed: Seed = 0,
     survey: Literal["des", "sdss", "lsst"] = "des",
     deep_fraction: float | None = None,
+    templates: PathLike | None = None,
     processes: Count | None = None,
     figure: PathLike | None = None,
 ) -> "Survey":
@@ -36,6 +37,8 @@ def simulate_supernovae(
         DES-like griz, SDSS-II-like ugriz, or LSST ugrizy.
     deep_fraction
         lsst: fraction in deep-drilling fields; 0.5 by default.
+    templates
+        Folder of core-collapse templates (*.SED, as SNANA has them), for the types that it has some of.
     processes
         Processes; by default one a core, 8 at most.
     figure
@@ -52,6 +55,7 @@ def simulate_supernovae(
         seed=seed,
         survey=survey,
         deep_fraction=deep_fraction,
+        templates=templates,
         processes=processes,
     )
 

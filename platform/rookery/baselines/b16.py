@@ -25,7 +25,7 @@ from rookery.baselines._local_linear import NEIGHBOURS, Floats, LocalFits, local
 from rookery.baselines._photometry import colour_features, dereddened
 from rookery.baselines._redshift_task import RedshiftTask, redshift_task
 from rookery.baselines._rounds import Round
-from rookery.surveys.equal_bins import equal_bins
+from rookery.surveys.equal_bins import EqualBins, equal_bins
 from rookery.surveys.train_on import TrainOn
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_file
@@ -55,7 +55,7 @@ def run_baseline(
     redshift: str | None = None,
     role: str = "test",
     train_on: TrainOn | None = None,
-    bins: tuple[float, float, int] = BINS,
+    bins: tuple[float, float, int] | EqualBins = BINS,
     neighbours: int = NEIGHBOURS,
     deredden: bool = False,
     threads: int | None = None,
@@ -76,7 +76,7 @@ def run_baseline(
     train_on
         See :class:`rookery.baselines.Baseline`.
     bins
-        Lower edge, upper edge and number of the bins.
+        Lower edge, upper edge and number of the bins, or their document.
     neighbours
         Neighbours of a fit.
     deredden
@@ -103,8 +103,7 @@ def run_baseline(
         raise fail(survey.path, "has no magnitude, from which redshifts could be predicted")
     estimates = _estimates(survey, task, magnitude, neighbours, threads)
     rows = estimates.index.to_numpy()
-    width = edges[1] - edges[0]
-    sigma = np.maximum(estimates["delta_z"].to_numpy(), _NARROWEST * width)
+    sigma = np.maximum(estimates["delta_z"].to_numpy(), _NARROWEST * target.widths.min())
     predictions = Predictions(
         info=PredictionInfo(
             target=target,

@@ -43,7 +43,7 @@ class Campaign:
     def target(self) -> Target:
         """What the networks' outputs mean: the classes of the file, or its bins of redshift."""
         defaults = self.document.defaults
-        return chosen_target(self.family.prediction_kind, defaults.classes, defaults.bins.limits)
+        return chosen_target(self.family.prediction_kind, defaults.classes, defaults.bins)
 
     @property
     def columns(self) -> tuple[str, ...]:

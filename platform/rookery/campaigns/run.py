@@ -220,7 +220,7 @@ def _run_baseline(campaign: Campaign, folders: Folders, task: BaselineTask) -> s
 
 def _bins(campaign: Campaign) -> dict[str, Any]:
     """Return the option that tells a baseline of redshifts its bins."""
-    return {"bins": campaign.document.defaults.bins.limits} if campaign.target.has_pdfs else {}
+    return {"bins": campaign.document.defaults.bins} if campaign.target.has_pdfs else {}
 
 
 def _missing(

@@ -31,7 +31,9 @@ def target_fields(target: Target) -> dict[str, Any]:
     return {"class_names": None, "redshift_bins": EqualBins.of(target)}
 
 
-def chosen_target(kind: str, class_names: Sequence[str], bins: tuple[float, float, int]) -> Target:
+def chosen_target(
+    kind: str, class_names: Sequence[str], bins: tuple[float, float, int] | EqualBins
+) -> Target:
     """Return what networks of a kind predict: the classes, or the bins (low, high, number) of redshift.
 
     Raises

@@ -96,3 +96,13 @@ class _Redshifts:
     """What `role_rows` asks a family for."""
 
     name, survey_kinds, prediction_kind = "redshifts", ("catalogue",), "redshift_pdf"
+
+
+def test_bins_equal_in_ln_1_z_come_back_from_their_edges_and_old_documents_stay_as_they_were() -> None:
+    bins = EqualBins(low=0.0, high=3.0, number=4, spacing="log")
+    np.testing.assert_allclose(bins.target.edges, [0, 2**0.5 - 1, 1, 2**1.5 - 1, 3])
+    assert EqualBins.of(bins.target) == bins
+    assert EqualBins.of(TARGET) == EqualBins(low=0.0, high=0.4, number=4)
+    assert EqualBins().model_dump() == {"low": 0.0, "high": 0.4, "number": 180}
+    assert EqualBins.model_validate(bins.model_dump()) == bins
+    assert chosen_target("redshift_pdf", (), bins) == bins.target

@@ -25,6 +25,7 @@ class Plan:
     n: int
     seed: int
     deep_fraction: float
+    templates: str | None = None
 
     @property
     def design(self) -> Design:
@@ -63,7 +64,7 @@ def simulate(plan: Plan, processes: int | None) -> Iterator[Sample]:
 
 def simulate_chunk(plan: Plan, chunk: int) -> Sample:
     """Simulate one chunk."""
-    model = build_model(plan.design.filters, plan.design.max_redshift)
+    model = build_model(plan.design.filters, plan.design.max_redshift, plan.templates)
     generator = np.random.default_rng(np.random.SeedSequence(plan.seed, spawn_key=(1, chunk)))
     return draw_sample(plan.design, model, _cadences(plan), plan.numbers(chunk), generator)
 

@@ -1,6 +1,6 @@
 """Noiseless light curves: what a supernova's parameters, redshift and dust make of its surface."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -11,6 +11,7 @@ from rookery.surveys.simulators.filters import load_filters
 from rookery.surveys.simulators.supernovae.flux_tables import FluxTable, blue_fluxes, build_table, place
 from rookery.surveys.simulators.supernovae.population import KINDS, KNOTS, R_V, Population
 from rookery.surveys.simulators.supernovae.spectra import SPECTRA, Surface, analytic_surface, hsiao_surface
+from rookery.surveys.simulators.supernovae.templates import template_surfaces
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.integer]
@@ -30,6 +31,20 @@ class LightCurveModel:
     """Per kind the surface whose B flux normalises it: coordinate, variants, B flux (R, V)."""
     wavelength: Floats
     """(B,) effective wavelengths of the bands, angstrom."""
+    templates: tuple[int, ...] = ()
+    """How many templates each kind has, 0 for none; empty where no kind has any."""
+
+    def with_templates(self, supernovae: Population, generator: np.random.Generator) -> Population:
+        """Return supernovae of which those of kinds with templates have one each, drawn at random."""
+        if not self.templates:
+            return supernovae
+        number = np.array(self.templates)[supernovae.kind]
+        drawn = generator.integers(np.maximum(number, 1)).astype(np.float64)
+        return replace(supernovae, blanketing=np.where(number > 0, drawn, supernovae.blanketing))
+
+    def _on_days(self, kind: int) -> bool:
+        """Whether a kind's spectra are those of days since maximum, and not of temperatures."""
+        return kind == 0 or bool(self.templates and self.templates[kind])
 
     def flux(self, supernovae: Population, owner: Indices, phase: Floats, band: Indices) -> Floats:
         """Return noiseless fluxes (FLUXCAL, zero point 27.5).
@@ -55,7 +70,7 @@ class LightCurveModel:
             of, bands = owner[rows], band[rows]
             time = phase[rows] / (1.0 + supernovae.redshift[of])
             one = supernovae.take(of)
-            coordinate, light = _track(one, time, table, is_ia=index == 0)
+            coordinate, light = _track(one, time, table, on_days=self._on_days(index))
             spectral = table.flux(coordinate, one.blanketing, one.redshift, bands, one.attenuation, one.mwebv)
             result[rows] = brightness[of] * light * spectral * self._diversity(one, bands)
         return result
@@ -68,7 +83,7 @@ class LightCurveModel:
             rows = np.flatnonzero(supernovae.kind == index)
             if len(rows):
                 one = supernovae.take(rows)
-                factor[rows] /= _at_maximum(one, table, blue, is_ia=index == 0)
+                factor[rows] /= _at_maximum(one, table, blue, on_days=self._on_days(index))
         return factor
 
     def _diversity(self, one: Population, bands: Indices) -> Floats:
@@ -82,16 +97,28 @@ class LightCurveModel:
 
 
 @lru_cache(maxsize=2)
-def build_model(filters: tuple[str, ...], max_redshift: float) -> LightCurveModel:
+def build_model(
+    filters: tuple[str, ...], max_redshift: float, templates: str | None = None
+) -> LightCurveModel:
     """Make the tables of all kinds for filters named as in speclite; about half a second.
+
+    Parameters
+    ----------
+    templates
+        Folder of core-collapse templates; kinds that it has none of keep their analytic spectra.
 
     Raises
     ------
     InputError
-        When the optional packages are not installed.
+        When the optional packages are not installed, or as
+        :func:`rookery.surveys.simulators.supernovae.templates.template_surfaces` does.
     """
     loaded = load_filters(filters)
-    surfaces: list[Surface] = [hsiao_surface(), *(analytic_surface(SPECTRA[kind]) for kind in KINDS[1:])]
+    given = {} if templates is None else template_surfaces(templates)
+    surfaces: list[Surface] = [
+        hsiao_surface(),
+        *(given.get(kind) or analytic_surface(SPECTRA[kind]) for kind in KINDS[1:]),
+    ]
     return LightCurveModel(
         tables=tuple(
             build_table(surface, loaded, max_redshift, R_V[kind])
@@ -99,12 +126,13 @@ def build_model(filters: tuple[str, ...], max_redshift: float) -> LightCurveMode
         ),
         blue=tuple(blue_fluxes(surface) for surface in surfaces),
         wavelength=loaded.effective,
+        templates=tuple(len(given[kind].variants) if kind in given else 0 for kind in KINDS) if given else (),
     )
 
 
-def _track(one: Population, time: Floats, table: FluxTable, *, is_ia: bool) -> tuple[Floats, Floats]:
+def _track(one: Population, time: Floats, table: FluxTable, *, on_days: bool) -> tuple[Floats, Floats]:
     """Return where on its surface each supernova is at rest-frame days from maximum, and how bright."""
-    if not is_ia:
+    if not on_days:
         return np.log(temperature(one, time)), visual_light(one, time)
     stretched = time / one.stretch
     late = np.exp(-np.maximum(stretched - table.coordinate[-1], 0.0) / _LATE_DECLINE)
@@ -128,14 +156,14 @@ def visual_light(one: Population, time: Floats) -> Floats:
     return light * ends + tail
 
 
-def _at_maximum(one: Population, table: FluxTable, blue: Floats, *, is_ia: bool) -> Floats:
+def _at_maximum(one: Population, table: FluxTable, blue: Floats, *, on_days: bool) -> Floats:
     """Return the B flux of the surface at the maximum."""
-    if is_ia:
-        return np.full(len(one), np.interp(0.0, table.coordinate, blue[:, 0]))
-    hottest = np.log(temperature(one, np.zeros(len(one))))
+    hottest = np.zeros(len(one)) if on_days else np.log(temperature(one, np.zeros(len(one))))
     by_variant = np.stack([np.interp(hottest, table.coordinate, column) for column in blue.T])
     low, rest = place(one.blanketing, table.variants)
     row = np.arange(len(one))
+    if len(table.variants) == 1:
+        return by_variant[0, row]
     return (1.0 - rest) * by_variant[low, row] + rest * by_variant[low + 1, row]
 
 

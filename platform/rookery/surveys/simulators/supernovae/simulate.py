@@ -31,6 +31,7 @@ def simulate_supernovae(
     seed: int = 0,
     survey: str = "des",
     deep_fraction: float | None = None,
+    templates: str | Path | None = None,
     processes: int | None = None,
     name: str | None = None,
     replace: bool = False,
@@ -53,6 +54,9 @@ def simulate_supernovae(
         "des" (DES-like griz), "sdss" (SDSS-II-like ugriz, Stripe 82) or "lsst" (ugrizy).
     deep_fraction
         Fraction of the objects in deep-drilling fields, 0 to 1; 0.5 unless given. For "lsst" alone.
+    templates
+        Folder of core-collapse templates (:mod:`rookery.surveys.simulators.supernovae.templates`), whose
+        spectra and light curves each type has that it has templates of; the others keep their analytic ones.
     processes
         Number of processes, at least 1; by default one a core, 8 at most, and fewer for small `n`.
     name
@@ -63,11 +67,12 @@ def simulate_supernovae(
     Raises
     ------
     InputError
-        When an argument is out of range, the extra `simulate` is not installed, or `out` exists
-        or cannot be written.
+        When an argument is out of range, a template is missing or of another format, the extra `simulate`
+        is not installed, or `out` exists or cannot be written.
     """
     from rookery.surveys.simulators.supernovae.chunks import Plan, simulate
     from rookery.surveys.simulators.supernovae.designs import find_design
+    from rookery.surveys.simulators.supernovae.templates import template_surfaces
 
     where = "simulate supernovae"
     if n < 1:
@@ -82,18 +87,25 @@ def simulate_supernovae(
     if deep_fraction is not None and not 0.0 <= deep_fraction <= 1.0:
         raise fail(where, f"0 <= deep_fraction <= 1 must hold, but it is {deep_fraction}")
     refuse_existing(Path(out), replace=replace)
-    plan = Plan(survey, n, seed, 0.5 if deep_fraction is None else deep_fraction)
+    if templates is not None:
+        template_surfaces(str(templates))  # refused here, not in a process
+    part = 0.5 if deep_fraction is None else deep_fraction
+    plan = Plan(survey, n, seed, part, None if templates is None else str(templates))
     return _write(out, plan, list(simulate(plan, processes)), name or f"simulated-{survey}", replace=replace)
 
 
 def _write(out: str | Path, plan: "Plan", chunks: "list[Sample]", name: str, *, replace: bool) -> Survey:
     """Write the chunks as one survey."""
     from rookery.surveys.simulators.supernovae.sample import Sample
+    from rookery.surveys.simulators.supernovae.templates import template_surfaces
 
     sample = Sample.concatenated(chunks)
     design = plan.design
     ids = [f"SN{number:07d}" for number in range(1, plan.n + 1)]
-    arguments = {"survey": plan.survey, "n": plan.n, "seed": plan.seed}
+    arguments: dict[str, object] = {"survey": plan.survey, "n": plan.n, "seed": plan.seed}
+    if plan.templates is not None:
+        given = template_surfaces(plan.templates)
+        arguments["templates"] = {kind: len(surface.variants) for kind, surface in given.items()}
     two_parts = len(design.parts) > 1
     objects = _objects_table(ids, sample, design.max_redshift, plan.seed)
     if two_parts:
