@@ -14,6 +14,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.viewcode",
     "numpydoc",
+    "house",
     "verb_pages",
 ]
 source_suffix = {".md": "markdown"}

@@ -19,6 +19,7 @@ from rookery.search.space import SearchSpace
 from rookery.search.starting import Sources, check_start, choose_starts
 from rookery.search.storage.remote_folder import WEIGHTS, RemoteFolder, is_url
 from rookery.search.study import OPTUNA_NAME, StartsFrom, Study, StudyDocument, open_study
+from rookery.search.survey_fits import check_survey_fits
 from rookery.shift.options import ImportanceWeighting
 from rookery.shift.weights import warn_if_few
 from rookery.surveys import Survey, open_split
@@ -96,6 +97,7 @@ def create_or_open_study(
     unsaid = {"inner_validation"} if inner is None else set()
     family = load_family(wanted.family)
     _check_metric(wanted)
+    check_survey_fits(space, family, survey)
     make_sampler(wanted.sampler, wanted.seed, space, wanted.sampler_options)
     make_pruner(wanted.pruner, wanted.pruner_options)
     for fold in range(opened.n_folds) or (None,):
