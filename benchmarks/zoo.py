@@ -1,11 +1,12 @@
 """Ensembles of many pools, each judged on objects that nothing saw, beside those of other packages.
 
 Run as ``OMP_NUM_THREADS=1 python benchmarks/zoo.py [--folder FOLDER] [--data ../shared/data]
-[--deephyper PYTHON] [--autogluon PYTHON] [--only NAME...] [--processes 2]``. 76 tasks: sub-samples of SPCC,
+[--deephyper PYTHON] [--autogluon PYTHON] [--only NAME...] [--processes 2]``. 88 tasks: sub-samples of SPCC,
 SDSS MGS, BOSS, DES x VVDS, a deep catalogue (see zoo_tasks.py) and scikit-learn's digits, breast_cancer and
-wine; pools of 5 to 50 of its models (zoo_pools.py). A pool trains on one part, every ensemble is chosen on a
-second, all are judged on a third. FOLDER keeps the members' predictions for another run, and what was found.
-The two PYTHONs are interpreters of environments that have `deephyper`, or `autogluon.core`,
+wine; pools of 5 to 50 of its models (zoo_pools.py), and in 12 tasks (`--only mgs_mlp boss_mlp des_vvds_mlp
+deep_mlp`) of 5 to 20 networks of this platform (zoo_networks.py). A pool trains on one part, every ensemble
+is chosen on a second, all are judged on a third. FOLDER keeps the members' predictions for another run, and
+what was found. The two PYTHONs are interpreters of environments that have `deephyper`, or `autogluon.core`,
 `autogluon.common` and `autogluon.features` (of the last three, `--no-deps` and what they import suffice); a
 peer that is not there is left out.
 """
@@ -21,14 +22,16 @@ from typing import Any
 
 import numpy as np
 from zoo_pools import train_pool
-from zoo_tasks import Task, all_tasks, load
+from zoo_tasks import Objects, Task, all_tasks, load
 
-from rookery_ensembles import CandidateMember, PredictionInfo, Predictions, average, choose
+from rookery_ensembles import CandidateMember, Covariates, PredictionInfo, Predictions, average, choose
+from rookery_ensembles.covariates import ObjectCovariates
 from rookery_ensembles.files import write_text
 from rookery_ensembles.probabilities import LOG_FLOOR
 from rookery_ensembles.target import Target
 
 PEERS = {"deephyper": "with_deephyper.py", "autogluon": "with_autogluon.py"}
+Rows = np.ndarray
 OURS = ("auto", "greedy")
 AVERAGE, SINGLE = "plain average", "best single"
 
@@ -79,27 +82,44 @@ def make(task: Task, data: Path, folder: Path) -> None:
         return
     objects = load(task.of, data, folder)
     train, *others = task.rows(objects)
-    x, truth = objects.features, objects.truth
-    values = train_pool(
-        objects.target, x[train], truth[train], [x[rows] for rows in others], task.members, task.seed
+    values = (
+        _networks(task, objects, train, others, folder)
+        if task.networks
+        else _models(task, objects, train, others)
     )
     widths = objects.target.widths
     for file, rows, held in zip(files, others, values, strict=True):
-        masses, column = held * widths.astype(np.float32), objects.target.index(truth[rows])
+        masses, column = held * widths.astype(np.float32), objects.target.index(objects.truth[rows])
         partial = file.with_suffix(".partial.npz")
         np.savez(
             partial,
             values=masses,
             column=column,
-            truth=truth[rows].astype(float if objects.target.has_pdfs else str),
+            truth=objects.truth[rows].astype(float if objects.target.has_pdfs else str),
         )
         partial.rename(file)
+
+
+def _networks(
+    task: Task, objects: Objects, train: Rows, others: list[Rows], folder: Path
+) -> list[np.ndarray]:
+    from zoo_networks import train_networks  # torch
+
+    scratch = folder / f"{task.name}.networks"
+    return train_networks(objects, train, others, task.members, task.seed, scratch)
+
+
+def _models(task: Task, objects: Objects, train: Rows, others: list[Rows]) -> list[np.ndarray]:
+    x, truth = objects.features, objects.truth
+    judged = [x[rows] for rows in others]
+    return train_pool(objects.target, x[train], truth[train], judged, task.members, task.seed)
 
 
 def judge(task: Task, data: Path, folder: Path) -> dict[str, Any]:
     """Choose by the validation objects in every way, and score each on the test objects."""
     kept = folder / f"{task.name}.judged.json"
-    target = load(task.of, data, folder).target
+    objects = load(task.of, data, folder)
+    target = objects.target
     parts = [_read(folder / f"{task.name}.{part}.npz", target) for part in ("validation", "test")]
     (seen, seen_truth), (unseen, truth) = parts
     values: dict[str, np.ndarray] = {}
@@ -123,6 +143,7 @@ def judge(task: Task, data: Path, folder: Path) -> dict[str, Any]:
         for name, found in json.loads(file.read_text()).items() if file.is_file() else ():
             values[name] = average(list(unseen), np.array(found["weights"]))
             told[f"{name} seconds"] = found["seconds"]
+    gated = _by_magnitude(task, objects, parts)
     losses = {name: _losses(target, each, truth) for name, each in values.items()}
     plain = losses[AVERAGE]
     for name, (log_n, square_n) in losses.items():
@@ -134,6 +155,8 @@ def judge(task: Task, data: Path, folder: Path) -> dict[str, Any]:
                 for what, before, after in (("log", plain[0], log_n), ("square", plain[1], square_n))
             },
         }
+    if gated is not None:
+        told["magnitude"] = [gated[0], *_mean(losses["auto"][0] - _losses(target, gated[1], truth)[0])]
     write_text(kept, json.dumps(told, indent=1))
     return told
 
@@ -150,7 +173,21 @@ def _losses(target: Target, values_nk: np.ndarray, truth: np.ndarray) -> tuple[n
     return -np.log(np.maximum(likelihood, LOG_FLOOR)), (target.residuals(values_nk, truth) ** 2).sum(axis=1)
 
 
-def _choose(target: Target, values: np.ndarray, truth: np.ndarray, by: str) -> Any:
+def _by_magnitude(task: Task, objects: Objects, parts: list[Any]) -> tuple[str, np.ndarray] | None:
+    """Return what `auto` serves where it knows a magnitude, and its values for those that judge."""
+    if not np.ptp(objects.order):
+        return None
+    (seen, truth), (unseen, _) = parts
+    _, *rows = task.rows(objects)
+    known, new = (Covariates(("magnitude",), objects.order[part][:, None]) for part in rows)
+    choice = _choose(objects.target, seen, truth, "auto", known)
+    order = [int(member.id[1:]) for member in choice.members]
+    return str(choice.recipe), choice.calibrate(choice.pool(unseen[order], new), new)
+
+
+def _choose(
+    target: Target, values: np.ndarray, truth: np.ndarray, by: str, known: Covariates | None = None
+) -> Any:
     ids = np.array([f"o{row:05d}" for row in range(len(truth))])
     candidates = [
         CandidateMember(
@@ -159,7 +196,7 @@ def _choose(target: Target, values: np.ndarray, truth: np.ndarray, by: str) -> A
         )
         for number, each in enumerate(values)
     ]  # fmt: skip
-    return choose(candidates, by=by)
+    return choose(candidates, by=by, covariates=None if known is None else ObjectCovariates(ids, known))
 
 
 def _mean(gain_n: np.ndarray) -> tuple[float, float]:
@@ -189,6 +226,21 @@ def tell(found: list[dict[str, Any]]) -> None:
     print(f"\nreported less real gain of auto: {mean:+.4f} +- {error:.4f} nats")
     share = 1 / np.hypot(noise, [told["gain_error"] for told in known]) ** 2
     print(f"weighted by their errors: {share @ excess / share.sum():+.4f} +- {share.sum() ** -0.5:.4f}")
+    _tell_of_magnitude([one["magnitude"] for one in found if "magnitude" in one])
+
+
+def _tell_of_magnitude(known: list[tuple[str, float, float]]) -> None:
+    """Print what `auto` gains where it knows a magnitude: recipe, gain over `auto` and error of each task."""
+    if not known:
+        return
+    gated = np.array([", gate weights" in recipe for recipe, _, _ in known])
+    gains, errors = np.array([one[1:] for one in known]).T
+    lost = 100 * np.mean(gains < -errors)
+    print(
+        f"auto by a magnitude, {len(known)} tasks: {gains.mean():+.4f} nats over auto; loses in {lost:.0f} %"
+    )
+    if gated.any():
+        print(f"weights by the magnitude in {gated.sum()} of them: {gains[gated].mean():+.4f} nats over auto")
 
 
 def _ranks(found: list[dict[str, Any]], names: list[str], what: str) -> dict[str, float]:

@@ -17,10 +17,12 @@ from rookery_ensembles.target import Target
 Floats = NDArray[np.float64]
 MOST_TESTED = 2_000
 MEMBERS, VALIDATION = (5, 10, 20, 30, 50), (150, 400, 1_000)
-SETS = {"mgs": 12, "boss": 14, "des_vvds": 12, "deep": 12, "spcc": 14, "digits": 6, "cancer": 4, "wine": 2}
-"""Tasks of each set: 76."""
+SETS = {"mgs": 12, "boss": 14, "des_vvds": 12, "deep": 12, "spcc": 14, "digits": 6, "cancer": 4, "wine": 2,
+        "mgs_mlp": 3, "boss_mlp": 3, "des_vvds_mlp": 3, "deep_mlp": 3}  # fmt: skip
+"""Tasks of each set: 76, and 12 whose pools are networks of this platform (`_mlp`)."""
+NETWORKS = "_mlp"
 TRAINING = {"digits": (200, 500), "cancer": (80, 160), "wine": (50,)}
-_ASTRONOMY = (200, 600, 1_500)
+_ASTRONOMY, _NETWORKS = (200, 600, 1_500), (600, 1_000, 1_500)
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Task:
         samples are; those that choose and judge are always alike.
         """
         rng = np.random.default_rng(self.seed)
-        sizes, n = TRAINING.get(self.of, _ASTRONOMY), len(objects.truth)
+        sizes, n = _NETWORKS if self.networks else TRAINING.get(self.of, _ASTRONOMY), len(objects.truth)
         train = min(sizes[self.number % len(sizes)], n // 2)
         shuffled = rng.permutation(n)
         if self.number % 3 == 2:
@@ -65,6 +67,11 @@ class Task:
         rest = rng.permutation(shuffled[train:])
         validation = min(VALIDATION[self.number // 2 % len(VALIDATION)], len(rest) // 2)
         return shuffled[:train], rest[:validation], rest[validation:][:MOST_TESTED]
+
+    @property
+    def networks(self) -> bool:
+        """Return whether the pool is networks of this platform."""
+        return self.of.endswith(NETWORKS)
 
     @property
     def members(self) -> int:
@@ -79,6 +86,7 @@ def all_tasks() -> list[Task]:
 
 def load(of: str, data: Path, cache: Path) -> Objects:
     """Return the objects of a set; `data` is the folder of the open catalogues."""
+    of = of.removesuffix(NETWORKS)
     if of in ("digits", "cancer", "wine"):
         return _bundled(of)
     if of == "spcc":

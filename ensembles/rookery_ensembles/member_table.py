@@ -87,7 +87,7 @@ def likelihoods(
     if len(names) != m:
         raise fail("names", f"there must be one for each of {m} members, but found {len(names)}")
     found = np.full((m, n), np.nan, dtype=np.float32 if m * n > _MANY else np.float64)
-    widths = np.diff(target.edges) if target.has_pdfs else np.ones(k)
+    widths = target.widths
 
     def read(number: int) -> None:
         """Fill a member's row: one file is read from its beginning to its end."""

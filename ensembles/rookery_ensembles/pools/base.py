@@ -147,6 +147,7 @@ def combine_all(
     pooled = [np.empty((n, k)) for _ in tasks]
     names = [f"{where}, item {number}" for number in needed.tolist()]
     size = max(1, _BLOCK_VALUES // (len(needed) * k))
+    widths = target.widths
     looker = everyone.index(True) if True in everyone else None  # checks what all others take
 
     def work(block: Block, first: int, rows: slice) -> None:
@@ -154,7 +155,7 @@ def combine_all(
 
         def look(piece: Block, member: int, row: int) -> None:
             if not members.checked:
-                check_block(target, piece, names[member:], first + rows.start + row)
+                _check(target, widths, piece, names[member:], first + rows.start + row)
 
         if looker is None:
             look(part, 0, 0)
@@ -214,7 +215,11 @@ def check_block(target: Target, block: Block, names: Sequence[str], first_row: i
     first_row
         Number of the block's first object.
     """
-    widths = target.widths
+    _check(target, target.widths, block, names, first_row)
+
+
+def _check(target: Target, widths: FloatArray, block: Block, names: Sequence[str], first_row: int) -> None:
+    """Do what `check_block` does, with the widths of the bins at hand."""
     if isinstance(block, np.ndarray) and plainly_normalised(block, widths):
         return
     for values, name in zip(block, names, strict=False):
