@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Python compiles what it imports; compiling all of torch, Ray and scipy takes half of the time of pip.
 PIP_OPTIONS := --quiet --disable-pip-version-check --no-compile
 
-.PHONY: demo test slow bench rail lint site release format clean
+.PHONY: demo test slow bench rail lint site screenshots release format clean
 .DEFAULT_GOAL := help
 
 help:                     ## Show this list
@@ -36,6 +36,10 @@ lint: $(VENV)/.dev        ## Layout guard, ruff, mypy, import contracts
 
 site: $(VENV)/.dev        ## The documentation as a site that works offline, in docs/_build/html
 	$(BIN)/python -m sphinx -b html -q -W --keep-going docs docs/_build/html
+
+screenshots: $(VENV)/.dev  ## The dashboard's pictures in docs/figures, taken anew of the demo's studies (some minutes)
+	$(BIN)/rookery demo demo
+	$(BIN)/python docs/screenshots.py demo docs/figures
 
 release: $(VENV)/.dev     ## Wheel and sdist in dist/, checked, and the wheel tried in an empty environment
 	rm -rf dist && $(BIN)/python -m build --outdir dist . && $(BIN)/python -m twine check --strict dist/*

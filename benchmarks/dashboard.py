@@ -2,6 +2,7 @@
 
 Makes 50 studies with 10,000 trials of 100 epochs together (random numbers, written straight into Optuna's
 tables), serves them in a process of its own, and asks for pages as a browser does: the server's part alone.
+`--running [MINUTES]` instead tells what ten open pages cost a search that runs (`dashboard_running.py`).
 """
 
 import json
@@ -12,10 +13,12 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import dashboard_running
 import optuna
 import psutil
 
@@ -96,11 +99,10 @@ def ask(url: str, output: str, inputs: dict[str, Any], state: dict[str, Any]) ->
     return seconds, json.loads(content)["response"] if content else {}, len(content)
 
 
-def page(url: str, path: str, search: str = "") -> tuple[float, int]:
-    """Ask for a page; return seconds and bytes."""
+def page(url: str, path: str, search: str = "") -> tuple[float, Any, int]:
+    """Ask for a page; return seconds, answer and bytes."""
     inputs = {"url.pathname": path, "url.search": search}
-    seconds, _, size = ask(url, "page.children", inputs, {"page-shown.data": None})
-    return seconds, size
+    return ask(url, "page.children", inputs, {"page-shown.data": None})
 
 
 def overview(url: str, key: str, shown: tuple[str | None, str | None]) -> tuple[float, Any, int]:
@@ -115,9 +117,19 @@ def overview(url: str, key: str, shown: tuple[str | None, str | None]) -> tuple[
     return facts + drawn, versions, size + more
 
 
+def look(url: str, versions: list[Any]) -> list[Any]:
+    """Ask for what the open overview of the study `x` asks for at a tick."""
+    _, told, _ = overview(url, "x", (versions[0], versions[1]))
+    return [new or old for new, old in zip(told, versions, strict=True)]
+
+
 def main() -> None:
     """Make, serve, ask, and print a table."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if sys.argv[1:2] == ["--running"]:
+        with tempfile.TemporaryDirectory() as folder:
+            dashboard_running.run(Path(folder), float((sys.argv[2:3] or [4])[0]), look)
+        return
     studies, trials = (int(one) for one in (sys.argv[1:3] or (50, 10_000)))
     with tempfile.TemporaryDirectory() as folder:
         runs = Path(folder) / "runs"
@@ -136,22 +148,35 @@ def main() -> None:
 
 def measure(url: str, process: psutil.Process, runs: Path) -> None:
     """Ask for each page and print what it took."""
-    rows: list[tuple[str, float, int]] = []
-    for words in ("fleet, the first time", "fleet, again"):
-        rows.append((words, *page(url, "/")))
+    rows: list[tuple[str, float, float, int]] = []
+
+    def take(words: str, *asked: Callable[[], tuple[float, Any, int]]) -> Any:
+        """Ask, note wall time, the server's own seconds of a processor, and size; return what came last."""
+        before, seconds, size, told = sum(process.cpu_times()[:2]), 0.0, 0, None
+        for one in asked:
+            spent, told, more = one()
+            seconds, size = seconds + spent, size + more
+        rows.append((words, seconds, sum(process.cpu_times()[:2]) - before, size))
+        return told
+
+    take("fleet, the first time", lambda: page(url, "/"))
+    take("fleet, again", lambda: page(url, "/"))
     for key in ("study-000", "large"):
-        opened, size = page(url, "/study", f"?at={key}")
-        seconds, version, more = overview(url, key, (None, None))
-        rows.append((f"{key}: page and figures, the first time", opened + seconds, size + more))
-        seconds, _, size = overview(url, key, version)
-        rows.append((f"{key}: nothing new", seconds, size))
+        search = f"?at={key}"
+        version = take(
+            f"{key}: page and figures, the first time",
+            lambda search=search: page(url, "/study", search),
+            lambda key=key: overview(url, key, (None, None)),
+        )
+        take(f"{key}: nothing new", lambda key=key, known=version: overview(url, key, known))
         add_epoch(runs / key, _last(runs / key))
-        seconds, _, size = overview(url, key, version)
-        rows.append((f"{key}: one more epoch", seconds, size))
-        rows.append((f"{key}: table of networks", *page(url, "/study", f"?at={key}&view=networks")))
-    print("| asked for | seconds | kB |\n|---|---|---|")
-    for words, seconds, size in rows:
-        print(f"| {words} | {seconds:.2f} | {size / 1000:,.0f} |")
+        take(f"{key}: one more epoch", lambda key=key, known=version: overview(url, key, known))
+        take(
+            f"{key}: table of networks", lambda search=search: page(url, "/study", f"{search}&view=networks")
+        )
+    print("| asked for | seconds | of a processor | kB |\n|---|---|---|---|")
+    for words, seconds, spent, size in rows:
+        print(f"| {words} | {seconds:.2f} | {spent:.2f} | {size / 1000:,.0f} |")
     print(f"\nserver: {process.memory_info().rss / 1e6:.0f} MB")
 
 

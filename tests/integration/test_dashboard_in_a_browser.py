@@ -39,6 +39,7 @@ PAGES = {
     f"/study?{MINE}&view=networks": ".ag-row",
     f"/study?{MINE}&view=hyperparameters": "#slice .main-svg",
     f"/trial?{MINE}&trial=4": "#trial-error pre",
+    "/study?at=studies%2Fredshifts&view=stop": "#stopped-curve .scatterlayer .trace",
     "/study?at=broken": ".error",
     "/campaign?at=campaign": ".cell.finished",
     "/trial?at=studies%2Fredshifts&trial=1": "#trial-epochs .main-svg",

@@ -12,6 +12,7 @@ from rookery.dashboard.fleet import Fleet
 from rookery.dashboard.histories import Histories
 from rookery.dashboard.networks import Cards
 from rookery.dashboard.sources import Source
+from rookery.dashboard.stopped_now import StoppedNow
 from rookery.dashboard.surveys import Surveys
 from rookery.dashboard.trials import StudyTrials
 
@@ -50,11 +51,16 @@ class Viewer:
         reader: Histories = self._reader("histories", folder, Histories)
         return reader
 
+    def stopped_now(self, folder: Path) -> StoppedNow:
+        """Return what tells how a study's ensemble would score by now."""
+        reader: StoppedNow = self._reader("stopped", folder, StoppedNow)
+        return reader
+
     def _reader(self, what: str, path: Path, make: Callable[[Path], Any]) -> Any:
         with self._lock:
             if (what, path) not in self._open:
                 self._open[what, path] = make(path)
             self._open.move_to_end((what, path))
-            while len(self._open) > 3 * _KEPT:
+            while len(self._open) > 4 * _KEPT:
                 self._open.popitem(last=False)
             return self._open[what, path]

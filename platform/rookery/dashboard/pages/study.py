@@ -9,7 +9,7 @@ from dash import Dash, Input, Output, State, dcc, html, no_update
 from rookery.dashboard import figures, learning_curves
 from rookery.dashboard.histories import History, shown_columns
 from rookery.dashboard.networks import Cards
-from rookery.dashboard.pages import parts, study_hyperparameters, study_networks
+from rookery.dashboard.pages import parts, study_hyperparameters, study_networks, study_stopped
 from rookery.dashboard.sources import Source
 from rookery.dashboard.trials import StudyTrials, Trial
 from rookery.dashboard.viewer import Viewer
@@ -18,7 +18,12 @@ from rookery.training.epochs_file import Epochs, running_epochs
 from rookery_ensembles.errors import InputError
 
 PATH = "/study"
-VIEWS = {"overview": "Overview", "networks": "Networks", "hyperparameters": "Hyperparameters"}
+VIEWS = {
+    "overview": "Overview",
+    "networks": "Networks",
+    "hyperparameters": "Hyperparameters",
+    "stop": "If stopped now",
+}
 
 
 def layout(viewer: Viewer, query: dict[str, str]) -> Any:
@@ -37,6 +42,8 @@ def layout(viewer: Viewer, query: dict[str, str]) -> Any:
         body = study_networks.layout(viewer, source, query)
     elif view == "hyperparameters":
         body = study_hyperparameters.layout(viewer, source, query)
+    elif view == "stop":
+        body = study_stopped.layout()
     else:
         body = _overview(viewer, source, reader, query)
     return html.Div([*head, dcc.Store(id="study-key", data=source.key), body])
@@ -81,6 +88,7 @@ def register(app: Dash, viewer: Viewer) -> None:
     """Keep the page up to date."""
     study_networks.register(app, viewer)
     study_hyperparameters.register(app, viewer)
+    study_stopped.register(app, viewer)
 
     @app.callback(
         Output("study-error", "children"),
