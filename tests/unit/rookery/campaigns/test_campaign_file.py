@@ -137,6 +137,12 @@ def test_a_mistake_is_named_with_file_line_and_key(
             "merge: [sky, sky], split: {max: 3}",
             "`surveys.other.split.max`: is not a known",
         ),
+        ("path: elsewhere", "merge: [sky, sea]", "`surveys.other.merge.1`: must be a survey .*'sea'"),
+        (
+            "path: elsewhere",
+            "merge: [sky, other]",
+            r"`surveys.other.merge.1`: must be a survey above \(sky\)",
+        ),
         ("n: 200, ", "", "`surveys.sky`: `n` is required"),
         ("simulate: supernovae", "simulate: quasars", "`surveys.sky.simulate`: must be one of .*supernovae"),
         ("max_train: 40", "max_trian: 40", "`experiments.few.split.max_trian`: .*those are train_ids, "),
