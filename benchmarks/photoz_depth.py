@@ -1,61 +1,68 @@
-"""How survey users judge redshifts of the campaign photoz_depth: photoz_depth.py FOLDER.
+"""How survey users judge redshifts: photoz_depth.py SURVEY SPLIT NAME=PREDICTIONS...
 
-For each catalogue and method, on the same test objects: bias and sigma_NMAD of the PDF's mean and of its
-median, outliers beyond 0.05 and 0.15, and the coverage of the central 68 % in thirds of magnitude (the
-middle band).
+On the split's test objects, for each file: bias and sigma_NMAD of the PDF's mean and of its median, outliers
+beyond 0.05 and 0.15, and the coverage of the central 68 % in thirds of magnitude (the middle band).
+± is one standard deviation over 200 bootstrap draws of the objects.
 """
 
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rookery.surveys import open_survey
-from rookery_ensembles import Predictions, point_metrics, read_predictions
+from rookery.surveys import open_split, open_survey
+from rookery_ensembles import RedshiftBins, point_metrics, read_predictions
 from rookery_ensembles.redshift_pdf import pit, z_mean, z_median
 
 COLUMNS = (
-    "bias", "σ_NMAD of the mean", "of the median", "beyond 0.05 (%)", "beyond 0.15 (%)", "of the median (%)",
-    "68 % coverage, bright", "middle", "faint",
+    "bias of the mean", "σ_NMAD of the mean", "σ_NMAD of the median", "median: beyond 0.05 (%)",
+    "median: beyond 0.15 (%)", "68 % coverage: all", "bright", "middle", "faint",
 )  # fmt: skip
+_DRAWS = 200
 
 
-def found(folder: Path) -> Iterator[tuple[str, str, Predictions]]:
-    """Yield experiment, row and predictions of the test objects."""
-    for file in sorted((folder / "predictions").glob("*/*.parquet")):
-        yield file.parent.name, file.stem, read_predictions(file)
-
-
-def judged(made: Predictions, middle: dict[str, float]) -> list[str]:
-    """Return the cells of a row."""
-    assert made.truth is not None
-    edges = made.info.target.edges  # type: ignore[union-attr]
-    truth = made.truth.astype(float)
-    mean, median = z_mean(made.values, edges), z_median(made.values, edges)
+def values(
+    pdf: NDArray[np.floating], edges: tuple[float, ...], truth: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the first six columns."""
+    mean, median = z_mean(pdf, edges), z_median(pdf, edges)
     one, other = point_metrics(mean, truth), point_metrics(median, truth)
-    far = [100 * np.mean(np.abs(z - truth) / (1 + truth) > 0.15) for z in (mean, median)]
-    magnitude = np.array([middle[name] for name in made.object_id.tolist()])
-    inside = np.abs(pit(made.values, edges, truth) - 0.5) <= 0.34
-    cuts = np.nanquantile(magnitude, [1 / 3, 2 / 3])
-    third = np.where(np.isfinite(magnitude), np.searchsorted(cuts, magnitude), 2)
-    covered = [inside[third == number].mean() for number in range(3)]
-    return [
-        f"{one['bias']:.5f}", f"{one['sigma_mad']:.5f}", f"{other['sigma_mad']:.5f}", f"{one['eta']:.2f}",
-        f"{far[0]:.2f}", f"{far[1]:.2f}", *(f"{part:.3f}" for part in covered),
-    ]  # fmt: skip
+    far = 100 * np.mean(np.abs(median - truth) / (1 + truth) > 0.15)
+    inside = np.abs(pit(pdf, edges, truth) - 0.5) <= 0.34
+    return np.array([one["bias"], one["sigma_mad"], other["sigma_mad"], other["eta"], far, inside.mean()])
 
 
 def main() -> None:
     """Print a Markdown table."""
-    folder = Path(sys.argv[1])
-    print("| " + " | ".join(["catalogue", "method", "objects", *COLUMNS]) + " |")
-    print("|" + " --- |" * (len(COLUMNS) + 3))
-    for experiment, row, made in found(folder):
-        survey = open_survey(folder / "surveys" / experiment, verify=False)
-        middle = survey.magnitudes()[:, len(survey.bands) // 2]
-        cells = judged(made, dict(zip(survey.objects["object_id"], middle, strict=True)))
-        print("| " + " | ".join([experiment, row, f"{len(made.object_id):,}", *cells]) + " |", flush=True)
+    survey = open_survey(sys.argv[1])
+    test = set(survey.objects["object_id"].to_numpy()[open_split(survey, sys.argv[2]).indices("test")])
+    magnitude = dict(
+        zip(survey.objects["object_id"], survey.magnitudes()[:, len(survey.bands) // 2], strict=True)
+    )
+    print("| " + " | ".join(["method", "objects", *COLUMNS]) + " |")
+    print("|" + " --- |" * (len(COLUMNS) + 2))
+    for argument in sys.argv[3:]:
+        name, _, file = argument.partition("=")
+        made = read_predictions(file)
+        assert made.truth is not None
+        assert isinstance(made.info.target, RedshiftBins)
+        edges = made.info.target.edges
+        kept = np.flatnonzero([one in test for one in made.object_id.tolist()])
+        pdf, truth = made.values[kept], made.truth[kept].astype(np.float64)
+        found = values(pdf, edges, truth)
+        generator = np.random.default_rng(0)
+        draws = [generator.integers(len(kept), size=len(kept)) for _ in range(_DRAWS)]
+        error = np.std([values(pdf[draw], edges, truth[draw]) for draw in draws], axis=0)
+        shown = [
+            f"{value:.{digits}f} ± {one:.{digits}f}"
+            for value, one, digits in zip(found, error, (5, 5, 5, 2, 2, 3), strict=True)
+        ]
+        brightness = np.array([magnitude[one] for one in made.object_id[kept].tolist()])
+        cuts = np.nanquantile(brightness, [1 / 3, 2 / 3])
+        third = np.where(np.isfinite(brightness), np.searchsorted(cuts, brightness), 2)
+        inside = np.abs(pit(pdf, edges, truth) - 0.5) <= 0.34
+        shown += [f"{inside[third == number].mean():.3f}" for number in range(3)]
+        print("| " + " | ".join([name, f"{len(kept):,}", *shown]) + " |", flush=True)
 
 
 if __name__ == "__main__":
