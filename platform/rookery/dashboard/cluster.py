@@ -66,6 +66,7 @@ class Machines:
 
     fleet: Fleet
     ray: RayWatch
+    """Whose folders, and who asks Ray."""
     _epochs: dict[str, dict[str, Epochs]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

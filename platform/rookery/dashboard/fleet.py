@@ -14,9 +14,9 @@ from rookery.campaigns.status import campaign_status
 from rookery.compute.lock import driver_alive
 from rookery.dashboard.beside import campaign_best, study_baseline
 from rookery.dashboard.sources import Source, find_sources
-from rookery.dashboard.study_document import STUDY_DOCUMENT, read_facts
 from rookery.dashboard.trials import stamp_of
 from rookery.search.status import study_status
+from rookery.search.study_facts import STUDY_DOCUMENT, read_facts
 from rookery_ensembles.errors import InputError
 
 _FIND_SECONDS = 5.0

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from rookery.dashboard import figures
-from rookery.dashboard.study_document import StudyFacts
 from rookery.dashboard.trials import Trial
+from rookery.search.study_facts import StudyFacts
 
 _MOST_AXES = 12
 _FEWEST = 6

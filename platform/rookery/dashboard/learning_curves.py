@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from rookery.dashboard import figures
 from rookery.dashboard.figures import Curve
 from rookery.dashboard.histories import RATE, History, counterpart
-from rookery.dashboard.study_document import StudyFacts
 from rookery.dashboard.trials import Trial
+from rookery.search.study_facts import StudyFacts
 
 CurvesOf = Callable[[Trial], list[tuple[int, Curve]]]
 _DECADE = 10.0

@@ -12,11 +12,11 @@ import numpy as np
 import rookery
 from rookery.campaigns.status import campaign_status
 from rookery.dashboard.learning_curves import networks_of
-from rookery.dashboard.study_document import StudyFacts
 from rookery.dashboard.trials import StudyTrials, Trial
 from rookery.reports.charts.model import Axis, Chart, Line, single
 from rookery.reports.page.render import render_page
 from rookery.search.status import study_status
+from rookery.search.study_facts import StudyFacts
 from rookery.words import amount, count, duration, energy
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import write_text
@@ -33,8 +33,10 @@ class Table:
 
     heading: str
     note: str
+    """What stands above it."""
     head: Sequence[str]
     rows: Cells
+    """Heads of the columns, and cells."""
 
 
 @dataclass
@@ -44,14 +46,20 @@ class Page:
     eyebrow: str
     title: str
     lead: str
+    """Its head."""
     tiles: list[tuple[str, str]]
+    """Figures in large type, with their words."""
     tables: list[Table] = field(default_factory=list)
     charts: dict[str, Chart] = field(default_factory=dict)
+    """Tables, and charts by title."""
     notes: dict[str, str] = field(default_factory=dict)
     """What stands above each chart."""
     notices: list[str] = field(default_factory=list)
+    """What needs attention."""
     provenance: list[tuple[str, str]] = field(default_factory=list)
+    """What it was made from."""
     simulated: bool = False
+    """Whether the survey is simulated."""
 
     def html(self) -> str:
         """Return the page."""

@@ -23,6 +23,7 @@ class Source:
     """Its name in addresses and tables, unlike that of any other."""
     kind: Kind
     path: Path
+    """What it is, and its folder."""
 
 
 def check_roots(paths: Sequence[str | Path]) -> list[Path]:

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rookery.documents import Source
+from rookery.search.study_facts import STUDY_DOCUMENT
 from rookery_ensembles.errors import fail
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from sqlalchemy import URL
 
-STUDY_DOCUMENT = "study.yaml"
 STUDY_DATABASE = "study.db"
 
 

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.compute.lock import driver_alive
-from rookery.dashboard.study_document import STUDY_DOCUMENT, StudyFacts, read_facts
 from rookery.search.storage.census import Ask, as_number, asking, local_time
+from rookery.search.study_facts import STUDY_DOCUMENT, StudyFacts, read_facts
 
 _LIST = """
 SELECT t.trial_id, number, state, datetime_start, datetime_complete FROM trials t

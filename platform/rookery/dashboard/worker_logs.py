@@ -16,6 +16,7 @@ class LogTail:
 
     path: Path
     text: str
+    """The file, and its last lines."""
 
 
 def log_folders() -> list[Path]:

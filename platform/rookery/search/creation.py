@@ -19,6 +19,7 @@ from rookery.search.space import SearchSpace
 from rookery.search.starting import Sources, check_start, choose_starts
 from rookery.search.storage.remote_folder import WEIGHTS, RemoteFolder, is_url
 from rookery.search.study import OPTUNA_NAME, StartsFrom, Study, StudyDocument, open_study
+from rookery.search.study_facts import STUDY_DOCUMENT
 from rookery.search.survey_fits import check_survey_fits
 from rookery.shift.options import ImportanceWeighting
 from rookery.shift.weights import warn_if_few
@@ -109,14 +110,14 @@ def create_or_open_study(
         wanted = wanted.model_copy(update={"start_from": _starts(start_from, wanted, survey)})
     if remote is not None:
         return _create_or_open_at(remote, wanted, survey, storage, unsaid)
-    if (path / "study.yaml").is_file():
+    if (path / STUDY_DOCUMENT).is_file():
         return _continued(path, wanted, survey, storage, unsaid)
     if path.exists() and not path.is_dir():
         raise fail(path, "is a file; a study needs a folder")
     if path.exists() and any(not is_partial(entry) for entry in path.iterdir()):
         raise fail(path, "is not empty and holds no study.yaml; a new study needs a folder of its own")
     wanted = _with_trials(wanted)
-    if not write_new_text(path / "study.yaml", dump(wanted.model_dump(mode="json"))):
+    if not write_new_text(path / STUDY_DOCUMENT, dump(wanted.model_dump(mode="json"))):
         return _continued(path, wanted, survey, storage, unsaid)  # another driver was faster
     study = Study(path, wanted, storage)
     _write_weights(study, survey)
@@ -140,10 +141,10 @@ def _create_or_open_at(
                 if study.weights_file.is_file():
                     remote.put(study.weights_file.name, study.weights_file.read_bytes())
                 text = dump(wanted.model_dump(mode="json"))
-                remote.put("study.yaml", text.encode())
+                remote.put(STUDY_DOCUMENT, text.encode())
                 remote.fetch_document()
                 return study
-    found = Source.read(remote.mirror / "study.yaml").validate(StudyDocument)
+    found = Source.read(remote.mirror / STUDY_DOCUMENT).validate(StudyDocument)
     study = Study(remote.mirror, found, storage, remote)
     _refuse_other(study, wanted, unsaid)
     return replace(study, document=found.model_copy(update={"survey": wanted.survey}))
@@ -262,7 +263,7 @@ def _write_weights(study: Study, survey: Survey) -> None:
 def _refuse_other(study: Study, wanted: StudyDocument, unsaid: set[str]) -> None:
     """Refuse to go on with a study under other terms. The survey's folder may have moved."""
     old, new = study.document, wanted
-    where = study.path / "study.yaml"
+    where = study.path / STUDY_DOCUMENT
     if old.survey.checksum != new.survey.checksum:
         raise fail(
             where,

@@ -167,6 +167,7 @@ class FixedParameter(Document):
     """A plain value of the file: not searched."""
 
     value: Scalar
+    """What every trial has."""
 
     def contains(self, value: Any) -> bool:
         """Whether `value` is the fixed one."""

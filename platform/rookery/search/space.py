@@ -71,6 +71,7 @@ class Beside(Document):
     quantity: Quantity
     """A metric at that epoch (mean over a trial's networks), the device time of all, or their size."""
     direction: Literal["minimize", "maximize"] = "minimize"
+    """Which way is better."""
 
 
 class Constraint(Document):
@@ -86,13 +87,17 @@ class SearchSpace(Document):
     """A validated search space. `parameters` keeps the file's names; parents come before children."""
 
     family: str
+    """Whose networks are searched."""
     objective: Objective
+    """What a trial is judged by."""
     beside: tuple[Beside, ...] = ()
     """Further objectives; the search then looks for the trials that none beats in all of them."""
     constraints: tuple[Constraint, ...] = ()
     """What configurations must keep."""
     parameters: dict[str, Parameter] = Field(min_length=1)
+    """By name, in the file's order."""
     published: list[dict[str, Scalar]] = Field(default_factory=list)
+    """Points that are tried first."""
 
     @property
     def directions(self) -> list[Literal["minimize", "maximize"]]:

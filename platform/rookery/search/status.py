@@ -6,16 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
-
-from pydantic import BaseModel
+from typing import Any, TypeVar
 
 from rookery.compute.lock import driver_alive
-from rookery.documents import Source
 from rookery.search.attributes import ENSEMBLE, GAIN, INFEASIBLE, TRUST, WANTED, is_whole
 from rookery.search.costs import JOULES, SECONDS, card_facts, cost_of_cards
 from rookery.search.limits import expected_gain
 from rookery.search.storage.census import TrialRecord, read_census, read_study_attribute
+from rookery.search.study_facts import read_facts
 from rookery.search.time_left import time_left
 from rookery.training.epochs_file import running_epochs
 
@@ -23,46 +21,6 @@ T = TypeVar("T")
 _STATES = {"complete": "complete", "pruned": "pruned", "failed": "fail", "waiting": "waiting"}
 _FEW = 5
 _ASKED = (INFEASIBLE, TRUST, SECONDS, JOULES, GAIN, ENSEMBLE, "error")
-
-
-class _Objective(BaseModel):
-    metric: str
-    direction: Literal["minimize", "maximize"]
-    shift: dict[str, Any] | None = None
-
-
-class _Space(BaseModel):
-    objective: _Objective
-    parameters: dict[str, Any] = {}
-
-
-class _Split(BaseModel):
-    folds: int = 0
-
-
-class _Told(BaseModel):
-    """What of ``study.yaml`` is needed here; a `StudyDocument` would load Optuna and pandas."""
-
-    family: str
-    storage: str | None = None
-    storage_name: str = "rookery"
-    split: _Split = _Split()
-    starts: int = 1
-    search_for: str = "member"
-    space: _Space
-
-    @property
-    def epochs(self) -> int | None:
-        """Epochs of every network of the study; None where they are searched or not written down."""
-        found = self.space.parameters.get("epochs")
-        value = found.get("value") if isinstance(found, dict) else found
-        return value if isinstance(value, int) and is_whole(value) and value > 0 else None
-
-    @property
-    def trainings(self) -> list[tuple[int | None, int]]:
-        """Fold and start of each network of a trial, in the order of their training."""
-        folds: list[int | None] = [*range(self.split.folds)] or [None]
-        return [(fold, start) for start in range(self.starts) for fold in folds]
 
 
 def study_status(path: Path) -> dict[str, Any]:
@@ -73,31 +31,29 @@ def study_status(path: Path) -> dict[str, Any]:
     InputError
         When the folder is no study, or its database cannot be read.
     """
-    # Not by `open_study`: that imports Optuna and pandas, and who asks shall not wait for them.
-    document = Source.read(path / "study.yaml").validate(_Told)
-    objective, direction = document.space.objective, document.space.objective.direction
-    trials = read_census(path, document.storage, document.storage_name, _ASKED, "epochs")
+    facts = read_facts(path)
+    trials = read_census(path, facts.storage, facts.storage_name, _ASKED, "epochs")
     begun = [trial for trial in trials if trial.started is not None]
-    own = document.storage is None or document.storage.startswith("sqlite")
+    own = facts.storage is None or facts.storage.startswith("sqlite")
     held = driver_alive(path) if own else None
     states = Counter(trial.state for trial in trials if INFEASIBLE not in trial.attributes)
     going = [trial for trial in begun if trial.state == "running"]
-    sign = 1 if direction == "minimize" else -1
+    sign = 1 if facts.minimize else -1
     complete = [trial for trial in begun if trial.value is not None]
     best = sorted(complete, key=lambda trial: sign * trial.value)[:_FEW]  # type: ignore[operator]
     failures = _failures(begun)
     pruned = Counter(trial.last_step for trial in begun if trial.state == "pruned" and trial.last_step)
-    fixed, trainings = document.epochs, document.trainings
+    fixed, trainings = facts.epochs, facts.trainings
     rows, networks = _costs(path, begun)
-    wanted = read_study_attribute(path, document.storage, document.storage_name, WANTED)
+    wanted = read_study_attribute(path, facts.storage, facts.storage_name, WANTED)
     wanted = wanted if is_whole(wanted) else None
     ends = [t.ended.timestamp() for t in begun if t.ended and INFEASIBLE not in t.attributes]
     return {
         "kind": "study",
         "path": str(path),
-        "family": document.family,
-        "metric": objective.metric + ("" if objective.shift is None else "_shift"),
-        "direction": direction,
+        "family": facts.family,
+        "metric": facts.metric,
+        "direction": facts.space.objective.direction,
         "trials": {
             **{name: states.get(state, 0) for name, state in _STATES.items()},
             "running": 0 if held is False else len(going),
@@ -110,7 +66,7 @@ def study_status(path: Path) -> dict[str, Any]:
         "best_trials": [{"trial": trial.number, "value": trial.value} for trial in best],
         "last_ended": _last_ended(begun),
         "trust_in_earlier_studies": _last_trust(begun),
-        **({"ensemble": _ensemble(begun, rows)} if document.search_for == "ensemble" else {}),
+        **({"ensemble": _ensemble(begun, rows)} if facts.search_for == "ensemble" else {}),
         "running": [_running(trial, trial.parameter or fixed, trainings) for trial in going],
         "running_networks": _networks(path, {trial.number for trial in going}),
         "pruned_at": dict(sorted(pruned.items())),

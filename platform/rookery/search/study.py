@@ -18,6 +18,7 @@ from rookery.search.pruners import Pruner
 from rookery.search.samplers import Sampler
 from rookery.search.space import SearchSpace
 from rookery.search.storage.remote_folder import RemoteFolder, is_url, open_remote_folder
+from rookery.search.study_facts import STUDY_DOCUMENT, Training, member_name, trainings_of
 from rookery.shift.options import ImportanceWeighting
 from rookery.surveys.equal_bins import EqualBins
 from rookery.training.card import Card, read_card
@@ -47,6 +48,7 @@ class SurveyReference(Document):
 
     path: str
     checksum: str
+    """Its folder, and its checksum: the folder may move."""
 
 
 class SplitReference(Document):
@@ -75,6 +77,7 @@ class EarlierStudy(Document):
     study: str
     """Its folder or URL."""
     trials: tuple[EarlierTrial, ...] = Field(default=())
+    """What was learned from it."""
 
 
 class StartsFrom(Document):
@@ -146,10 +149,9 @@ class StudyDocument(Document):
         """What the networks' outputs mean."""
         return make_target(self.class_names, self.redshift_bins)
 
-    def trainings(self) -> list[tuple[int | None, int]]:
+    def trainings(self) -> list[Training]:
         """Return fold and start of each network of a trial; the fold is None for a validation role."""
-        folds: list[int | None] = [*range(self.split.folds)] or [None]
-        return [(fold, start) for start in range(self.starts) for fold in folds]
+        return trainings_of(self.split.folds, self.starts)
 
 
 @short_repr
@@ -204,10 +206,9 @@ class Study:
 
     def member_name(self, trial: int, fold: int | None, start: int = 0) -> str:
         """Return a member's name from its trial's number, its fold and its random start."""
-        name = f"{trial:04d}" if fold is None else f"{trial:04d}-f{fold}"
-        return name if self.document.starts == 1 else f"{name}-s{start}"
+        return member_name(trial, (fold, start), self.document.starts)
 
-    def trainings(self) -> list[tuple[int | None, int]]:
+    def trainings(self) -> list[Training]:
         """Return fold and start of each network of a trial; the fold is None for a validation role."""
         return self.document.trainings()
 
@@ -323,9 +324,9 @@ def open_study(path: str | Path, storage: str | None = None) -> Study:
     """
     remote = open_remote_folder(str(path)) if is_url(path) else None
     path = Path(path) if remote is None else remote.mirror
-    if not (path / "study.yaml").is_file():
+    if not (path / STUDY_DOCUMENT).is_file():
         raise fail(path, "is no study: it has no study.yaml (`rookery search` makes one)")
-    return Study(path, Source.read(path / "study.yaml").validate(StudyDocument), storage, remote)
+    return Study(path, Source.read(path / STUDY_DOCUMENT).validate(StudyDocument), storage, remote)
 
 
 @contextmanager

@@ -49,6 +49,7 @@ class RunningTrial:
     epochs: int
     """Of each of its networks."""
     networks: int
+    """How many it has."""
 
     @property
     def fraction(self) -> float:

@@ -30,8 +30,11 @@ class PackedTrial(Document):
     key: str
     """By which the driver knows it."""
     trial: int
+    """Its number."""
     jobs: tuple[TrainingJob, ...]
+    """One for each of its networks."""
     surveys: dict[str, str] = Field(default_factory=dict)
+    """As in `TrialPlan`."""
 
 
 class TrialPlan(Document):
@@ -61,6 +64,7 @@ class TrialPlan(Document):
     cpus: float
     """Of each worker."""
     gpus: float
+    """Of each worker."""
 
     def place(self) -> RemoteFolder | SharedFolder:
         """Return where members and checkpoints are put, and their folder on this node."""

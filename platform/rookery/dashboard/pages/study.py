@@ -89,6 +89,7 @@ def register(app: Dash, viewer: Viewer) -> None:
     study_networks.register(app, viewer)
     study_hyperparameters.register(app, viewer)
     study_stopped.register(app, viewer)
+    _register_figures(app, viewer)
 
     @app.callback(
         Output("study-error", "children"),
@@ -123,6 +124,10 @@ def register(app: Dash, viewer: Viewer) -> None:
             failures(source, reader.trials),
             version,
         )
+
+
+def _register_figures(app: Dash, viewer: Viewer) -> None:
+    """Draw them again where the study, or what is shown of it, is another."""
 
     @app.callback(
         Output("best-so-far", "figure"),

@@ -9,9 +9,9 @@ from dash import Dash, Input, Output, State, html, no_update
 from rookery.dashboard.networks import Cards
 from rookery.dashboard.pages import parts
 from rookery.dashboard.sources import Source
-from rookery.dashboard.study_document import StudyFacts
 from rookery.dashboard.trials import StudyTrials, Trial, stamp_of
 from rookery.dashboard.viewer import Viewer
+from rookery.search.study_facts import StudyFacts
 from rookery.search.tags import FILE, read_tags
 from rookery_ensembles.errors import InputError
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rookery.compute.retry import PATIENCE_SECONDS, keep_trying, reason
+from rookery.search.study_facts import STUDY_DOCUMENT
 from rookery.training.epochs_file import SUFFIX
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_file, atomic_folder
@@ -31,7 +32,7 @@ CACHE = "ROOKERY_CACHE"
 SCHEMES = ("s3", "gs", "file")
 UPLOAD_SECONDS = 30.0
 """A checkpoint is put no more often than this, and before a process that was told to end does."""
-DOCUMENT, WEIGHTS, CARD = "study.yaml", "importance-weights.parquet", "card.json"
+WEIGHTS, CARD = "importance-weights.parquet", "card.json"
 _REFUSED = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden")
 
 
@@ -153,8 +154,8 @@ class RemoteFolder:
 
         A mirror of another study, which was at this URL before, is cleared.
         """
-        content = self.read(DOCUMENT)
-        local = self.mirror / DOCUMENT
+        content = self.read(STUDY_DOCUMENT)
+        local = self.mirror / STUDY_DOCUMENT
         if content is None or (local.is_file() and local.read_bytes() != content):
             if local.is_file():
                 logger.warning("%s holds another study than before: its copy here is removed", self.url)
@@ -324,5 +325,5 @@ def open_remote_folder(url: str) -> RemoteFolder:
     remote = RemoteFolder(url)
     remote.check()
     if not remote.fetch_document():
-        raise fail(remote.url, f"is no study: it has no {DOCUMENT} (`rookery search` makes one)")
+        raise fail(remote.url, f"is no study: it has no {STUDY_DOCUMENT} (`rookery search` makes one)")
     return remote

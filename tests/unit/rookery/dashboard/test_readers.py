@@ -14,8 +14,8 @@ from rookery.dashboard.fleet import Fleet
 from rookery.dashboard.learning_curves import learning_curves, networks_of
 from rookery.dashboard.networks import Cards
 from rookery.dashboard.sources import find_sources
-from rookery.dashboard.study_document import StudyFacts
 from rookery.dashboard.trials import StudyTrials, Trial
+from rookery.search.study_facts import StudyFacts
 from rookery_ensembles.errors import InputError
 
 optuna = pytest.importorskip("optuna")

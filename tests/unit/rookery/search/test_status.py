@@ -19,9 +19,10 @@ from rookery.search.ask_tell import open_ask_tell
 from rookery.search.costs import trial_costs
 from rookery.search.creation import create_or_open_study
 from rookery.search.space import SearchSpace
-from rookery.search.status import _running, _Told
+from rookery.search.status import _running
 from rookery.search.storage.census import TrialRecord, read_census
 from rookery.search.study import Study, driver_lock
+from rookery.search.study_facts import StudyFacts
 from rookery.surveys import Survey
 from rookery.training.job import TrainingJob
 from rookery.training.member import train_member
@@ -244,7 +245,7 @@ def test_the_census_is_what_optuna_tells(study: Study) -> None:
     ],
 )
 def test_a_step_is_told_as_fold_and_epoch(step: int, place: str) -> None:
-    told = _Told.model_validate(
+    told = StudyFacts.model_validate(
         {
             "family": "pelican", "split": {"folds": 3}, "starts": 2,
             "space": {

@@ -1,4 +1,4 @@
-"""What the pages need of a ``study.yaml``; the full document would load Optuna and pandas for each study."""
+"""What of a ``study.yaml`` is needed to look at a study; a `StudyDocument` would load Optuna and pandas."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -6,8 +6,23 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from rookery.documents import Source
+from rookery.search.attributes import is_whole
 
 STUDY_DOCUMENT = "study.yaml"
+Training = tuple[int | None, int]
+"""Fold and start of a network; the fold is None for a validation role."""
+
+
+def trainings_of(folds: int, starts: int) -> list[Training]:
+    """Return fold and start of each network of a trial, in the order of their training."""
+    return [(fold, start) for start in range(starts) for fold in ([*range(folds)] or [None])]
+
+
+def member_name(trial: int, training: Training, starts: int) -> str:
+    """Return a network's name from its trial's number, its fold and, where there are several, its start."""
+    fold, start = training
+    name = f"{trial:04d}" if fold is None else f"{trial:04d}-f{fold}"
+    return name if starts == 1 else f"{name}-s{start}"
 
 
 class _Objective(BaseModel):
@@ -35,14 +50,22 @@ class StudyFacts(BaseModel):
     """A study's own names: its family, metric and direction, folds and starts, fixed values."""
 
     family: str
+    """Whose networks are searched."""
     storage: str | None = None
     storage_name: str = "rookery"
+    """URL of the database, None for `study.db`; and the Optuna study's name in it."""
     survey: _Survey = _Survey()
     split: _Split = _Split()
+    """What it learns from."""
     starts: int = 1
+    """Networks of each trial and fold."""
+    search_for: str = "member"
+    """The best member, or the best ensemble."""
     sampler: str = "tpe"
     pruner: str = "percentile"
+    """Who proposes, and who stops trials."""
     space: _Space
+    """Objectives and parameters."""
 
     @property
     def metric(self) -> str:
@@ -71,18 +94,19 @@ class StudyFacts(BaseModel):
         return {name: value for name, value in values.items() if value is not None}
 
     @property
-    def trainings(self) -> list[tuple[int | None, int]]:
+    def epochs(self) -> int | None:
+        """Epochs of every network of the study; None where they are searched or not written down."""
+        value = self.fixed.get("epochs")
+        return value if isinstance(value, int) and is_whole(value) and value > 0 else None
+
+    @property
+    def trainings(self) -> list[Training]:
         """Fold and start of each network of a trial, in the order of their training."""
-        folds: list[int | None] = [*range(self.split.folds)] or [None]
-        return [(fold, start) for start in range(self.starts) for fold in folds]
+        return trainings_of(self.split.folds, self.starts)
 
     def members_of(self, number: int) -> list[str]:
         """Return the names of a trial's networks."""
-        found = []
-        for fold, start in self.trainings:
-            name = f"{number:04d}" if fold is None else f"{number:04d}-f{fold}"
-            found.append(name if self.starts == 1 else f"{name}-s{start}")
-        return found
+        return [member_name(number, each, self.starts) for each in self.trainings]
 
     def training_of(self, step: int, epochs: int | None) -> tuple[int, int]:
         """Return which network of its trial, from 0, and which epoch of it, from 1, a step is."""
