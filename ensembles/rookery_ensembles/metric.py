@@ -40,6 +40,8 @@ class Metric:
     is_distance: bool = False
     """Whether it is a sum of distances, to which chance adds in every part: bootstrap replicates then
     lie above the value by what the value lies above the truth."""
+    panel: str = ""
+    """The panel of a chart that it shares with metrics of the same scale; empty where it has none."""
     weighable: bool = True
     """Whether it is defined under weights, so that it has bootstrap intervals."""
 
@@ -82,13 +84,13 @@ CLASS_METRICS = (
     Metric(
         "accuracy", "Accuracy", "Accuracy",
         "Fraction of objects whose most probable class is the true one.",
-        lambda w: w.means["right"],
+        lambda w: w.means["right"], panel="Accuracy, AUC",
     ),
     Metric(
         "auc", "ROC AUC", "AUC",
         "Chance that an object of the class gets a higher probability than one that is not of it "
         "(mean over classes when there are more than two).",
-        lambda w: w.auc,
+        lambda w: w.auc, panel="Accuracy, AUC",
     ),
     Metric(
         "average_precision", "Average precision", "Av. prec.",
@@ -98,17 +100,17 @@ CLASS_METRICS = (
     Metric(
         "recall_at_precision_0.95", "Recall at precision ≥\N{NO-BREAK SPACE}0.95", "Recall@.95",
         "Largest fraction of the class that can be found while at least 95 % of what is selected is right.",
-        lambda w: w.recall_at_precision(0.95), digits=3,
+        lambda w: w.recall_at_precision(0.95), digits=3, panel="Recall at precision",
     ),
     Metric(
         "recall_at_precision_0.98", "Recall at precision ≥\N{NO-BREAK SPACE}0.98", "Recall@.98",
         "Largest fraction of the class that can be found while at least 98 % of what is selected is right.",
-        lambda w: w.recall_at_precision(0.98), digits=3,
+        lambda w: w.recall_at_precision(0.98), digits=3, panel="Recall at precision",
     ),
     Metric(
         "log_loss", "Log-loss", "Log-loss",
         "Mean of −ln p(true class), in nats: the price of confident mistakes. Selection minimises it.",
-        lambda w: w.means["loss"], "lower", "nats",
+        lambda w: w.means["loss"], "lower", "nats", panel="Log-loss",
     ),
     Metric(
         "brier", "Brier score", "Brier",

@@ -12,12 +12,6 @@ from rookery_ensembles.binned import Binned
 from rookery_ensembles.bootstrap import LEVELS, Estimate, PurityEfficiency, Scores
 from rookery_ensembles.metric import METRICS
 
-# What shares a panel shares a scale.
-_PANELS = {
-    "Accuracy, AUC": ("accuracy", "auc"),
-    "Recall at precision": ("recall_at_precision_0.95", "recall_at_precision_0.98"),
-    "Log-loss": ("log_loss",),
-}
 _COUNTS_HEIGHT = 0.6
 # An axis is logarithmic when the edges' ratio is at least this, and half of them lie in its first quarter.
 _LOG_RATIO, _LOG_SKEW = 8.0, 0.25
@@ -109,7 +103,8 @@ def _is_skewed(edges: FloatArray) -> bool:
 def _metric_panels(x: FloatArray, scores: Sequence[Scores], whole: Scores | None = None) -> list[_Row]:
     panels: list[_Row] = []
     hue = 0
-    for label, keys in _PANELS.items():
+    for label in dict.fromkeys(metric.panel for metric in Classes.metrics if metric.panel):
+        keys = [metric.name for metric in Classes.metrics if metric.panel == label]
         lines, wholes = [], []
         for key in keys:
             name = METRICS[key].short if "recall" not in key else f"recall at {key[-4:]}"
