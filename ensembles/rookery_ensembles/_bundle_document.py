@@ -62,8 +62,11 @@ class MemberEntry:
 
     id: str
     weight: float
+    """Its name and weight."""
     digests: Mapping[str, str]
+    """SHA-256 of its files by name; none of a weightless member."""
     source: Source | None = None
+    """Where a weightless member's predictions were."""
 
     def to_dict(self) -> dict[str, object]:
         """Return the entry as the document holds it."""
@@ -102,6 +105,7 @@ class BundleDocument:
     conformal: Conformal | None = None
     gate: Gate | None = None
     groups: Groups | None = None
+    """As in `Bundle`."""
 
     def check(self, where: str) -> None:
         """Raise InputError, beginning with `where`, unless every rule of the document holds."""

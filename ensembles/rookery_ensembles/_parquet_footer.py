@@ -25,9 +25,12 @@ class Chunk:
     column: int
     physical_type: str
     path: str
+    """Its number, type and name."""
     num_values: int
     unpacked_bytes: int
+    """How much there is."""
     has_dictionary: bool
+    """Whether values are kept as numbers of a dictionary."""
 
 
 def chunks(path: Path) -> Iterator[Chunk]:

@@ -41,8 +41,11 @@ class Combined:
     """A bundle of foreign networks, how it was chosen, and how many objects of known truth it rests on."""
 
     bundle: Bundle
+    """As it was written."""
     choice: EnsembleChoice
+    """How it was made."""
     matched: MatchedTruth
+    """What it rests on."""
 
 
 def member_names(files: Files) -> list[str]:

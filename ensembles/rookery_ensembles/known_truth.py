@@ -29,8 +29,11 @@ class MatchedTruth:
     """How many objects were predicted, are in the table of truth too, and have a known truth."""
 
     objects: int
+    """Predicted ones."""
     matched: int
+    """Those of them in the table."""
     known: int
+    """Those of them of known truth."""
 
     def __str__(self) -> str:
         """Return the numbers in words."""

@@ -36,6 +36,7 @@ class MemberTable:
     truth: NDArray[Any] | None
     """(N,) as in `Predictions`."""
     values: MemberValues
+    """(M, N, K)."""
 
     def some(self, names: Sequence[str]) -> MemberValues:
         """Return the values of some of the members, in this order."""

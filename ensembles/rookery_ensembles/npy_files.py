@@ -35,6 +35,7 @@ class ArrayHeader:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     fortran_order: bool
+    """As numpy's header tells them."""
 
     @property
     def place(self) -> str:

@@ -20,6 +20,7 @@ class Between:
 
     low: int
     high: int | None = None
+    """Both included; None for no upper end."""
 
 
 @dataclass(frozen=True)

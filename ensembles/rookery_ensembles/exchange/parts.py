@@ -17,6 +17,7 @@ class Parts:
     """Predictions of which one part is in memory at a time."""
 
     source: Predictions | Partitions
+    """In memory, or in files."""
 
     @classmethod
     def of(cls, predictions: str | Path | Predictions | Partitions) -> "Parts":

@@ -25,24 +25,16 @@ _MANY_VALUES, _MOST_THREADS = 50_000_000, 8
 
 
 class Pool(ABC):
-    """A way to make one prediction of several members' predictions for the same objects.
-
-    Attributes
-    ----------
-    name
-        As documents hold it.
-    spoken
-        In words.
-    kinds
-        The kinds of targets whose predictions it takes.
-    gated
-        Whether each object may have weights of its own.
-    """
+    """A way to make one prediction of several members' predictions for the same objects."""
 
     name: ClassVar[str]
+    """As documents hold it."""
     spoken: ClassVar[str]
+    """In words."""
     kinds: ClassVar[tuple[str, ...]] = KINDS
+    """The kinds of targets whose predictions it takes."""
     gated: ClassVar[bool] = False
+    """Whether each object may have weights of its own."""
 
     @classmethod
     def takes(cls, target: Target) -> bool:

@@ -30,24 +30,16 @@ class FittedWeights:
 
 
 class Weights(ABC):
-    """A way to find how much each member counts.
-
-    Attributes
-    ----------
-    name
-        As it is asked for.
-    spoken
-        In words.
-    quadratic
-        Whether it looks at the CRPS or Brier score, and not at the log score.
-    local
-        Whether it looks at covariates; then only the linear pool takes what it finds.
-    """
+    """A way to find how much each member counts."""
 
     name: ClassVar[str]
+    """As it is asked for."""
     spoken: ClassVar[str]
+    """In words."""
     quadratic: ClassVar[bool] = False
+    """Whether it looks at the CRPS or Brier score, and not at the log score."""
     local: ClassVar[bool] = False
+    """Whether it looks at covariates; then only the linear pool takes what it finds."""
 
     def fit(self, evidence: Evidence, *, shrink: bool = True) -> FittedWeights:
         """Return the weights that suit the objects.

@@ -20,6 +20,7 @@ class RedshiftTask:
 
     rounds: tuple[Round, ...]
     role: str | None
+    """Of the predictions; None where they are of several roles."""
 
     def __iter__(self) -> Iterator[Round]:
         """Yield the rounds."""

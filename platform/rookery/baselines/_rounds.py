@@ -20,7 +20,9 @@ class Round:
 
     train: Rows
     predicted: Rows
+    """Rows that train, and rows that they predict."""
     fold: int
+    """Of the predicted rows; -1 for none."""
 
 
 def plan_rounds(

@@ -21,9 +21,12 @@ class SaltBlock:
     """A block of n light curves, with (n,) redshifts (NaN: unknown), their errors, and Galactic E(B-V)."""
 
     curves: Padded
+    """The n light curves."""
     z: Floats
     z_error: Floats
+    """(n,) redshifts, NaN where unknown, and their errors."""
     mwebv: Floats
+    """(n,) Galactic E(B-V)."""
 
 
 def salt_feature_names(bands: tuple[str, ...]) -> list[str]:

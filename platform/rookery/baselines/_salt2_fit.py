@@ -33,8 +33,10 @@ class Curve:
 
     mjd: Floats
     band: NDArray[np.int64]
+    """(P,) dates, and indices of bands."""
     flux: Floats
     error: Floats
+    """(P,) fluxes and their errors, zero point 27.5 (AB)."""
 
 
 @dataclass(frozen=True)

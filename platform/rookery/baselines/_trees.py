@@ -36,7 +36,9 @@ class More:
     """Further examples to train on: features (C, F), and the row whose class each has."""
 
     features: NDArray[np.float64]
+    """(C, F)."""
     source: NDArray[np.integer]
+    """(C,) the row whose class each has."""
 
 
 def make_task(

@@ -293,6 +293,7 @@ class PublishedDocument(Document):
     source: str
     """Where the numbers are from."""
     rows: tuple[PublishedRow, ...] = Field(min_length=1)
+    """The numbers, by experiment and row."""
 
 
 class Cost(Document):
@@ -311,12 +312,20 @@ class CampaignDocument(Document):
     """A validated campaign file."""
 
     name: str = Field(min_length=1)
+    """Title of the table."""
     description: str = ""
     """One or two sentences under the table's title."""
     surveys: dict[str, SurveyDocument] = Field(min_length=1)
+    """Where the data are from, by name."""
     defaults: Defaults
+    """What all experiments share."""
     experiments: dict[str, ExperimentDocument] = Field(min_length=1)
+    """Who trains and who tests, by name."""
     rows: tuple[RowDocument, ...] = Field(min_length=1)
+    """Lines of comparison, in the table's order."""
     table: TableDocument = TableDocument()
+    """What the table shows."""
     published: PublishedDocument | None = None
+    """Published numbers to stand beside ours."""
     cost: Cost | None = None
+    """What a network costs; for the dry run."""

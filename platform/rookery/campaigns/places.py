@@ -30,7 +30,9 @@ class Place(BaseModel):
     row: str
     start: int
     fold: int | None = None
+    """Where it is in the grid; the fold is None for a split without."""
     member: str
+    """Name of the network."""
 
 
 class _Document(BaseModel):

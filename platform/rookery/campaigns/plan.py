@@ -83,9 +83,11 @@ class BaselineTask:
     id: str
     baseline: str
     options: dict[str, Any]
+    """Its name, that of the method, and the method's options."""
     survey: Path
     split: str
     train_on: dict[str, Any] | None
+    """What it learns from and predicts; None where it trains on what the split says."""
 
 
 def is_whole(member: Path) -> bool:
@@ -230,6 +232,7 @@ class Price:
 
     per_device_hour: float
     currency: str
+    """Of an hour of a device."""
 
 
 def describe_plan(

@@ -27,8 +27,11 @@ class Entry:
     """One line as the table shows it: ours with the baseline's figures beside it, or a published one."""
 
     source: str
+    """Who made it."""
     line: Line
+    """The line itself."""
     baseline: dict[str, float]
+    """Figures of the baseline, by metric."""
 
 
 def entries(campaign: Campaign, lines: Sequence[Line]) -> list[Entry]:

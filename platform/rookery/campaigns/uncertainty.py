@@ -61,8 +61,10 @@ class Difference:
     """How much better or worse one figure is than another, on the same objects."""
 
     value: float
+    """One figure less the other."""
     low: float
     high: float
+    """Ends of its interval."""
 
 
 def judge(

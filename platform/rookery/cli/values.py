@@ -50,6 +50,7 @@ class Spelling:
     is_path: bool = False
     """Whether they are paths, which the parser makes of their texts."""
     within: Between | None = None
+    """The range of a number; None for any."""
 
 
 def spelling(name: str, kind: Any) -> Spelling | None:

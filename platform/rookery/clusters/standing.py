@@ -25,6 +25,7 @@ class Gpu:
     memory: float | None
     """Gigabytes in use."""
     memory_total: float | None
+    """Gigabytes that it has."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,9 @@ class Watched:
     name: str
     host: str
     port: int
+    """What messages call it, and where it listens."""
     answered: float = field(default_factory=time.monotonic)
+    """When it last did, by the monotonic clock."""
 
     def silence(self) -> OSError | None:
         """Ask whether it is there; return the error when nobody answers."""

@@ -47,6 +47,7 @@ class Partitioning:
     with_truth: bool
     """Whether truths that the survey knows are those of the target."""
     device: str | None = None
+    """Where networks run; None for the usual one."""
 
     @property
     def count(self) -> int:

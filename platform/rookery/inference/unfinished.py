@@ -48,6 +48,7 @@ class Unfinished:
 
     path: Path
     out: Path
+    """The folder, and what it becomes when it is whole."""
 
     def priors(self) -> PriorCorrection | None:
         """Return the class fractions that an earlier run found, or None."""

@@ -33,10 +33,14 @@ class Points:
     """
 
     time: Floats
+    """In days."""
     colour: Floats
+    """ln(wavelength / angstrom)."""
     flux: Floats
     error: Floats
+    """Fluxes and their errors, in one unit."""
     present: NDArray[np.bool_]
+    """Which points are real."""
 
     def take(self, rows: NDArray[np.intp], width: int) -> "Points":
         """Return some objects, with their first `width` points."""

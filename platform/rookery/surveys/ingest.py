@@ -24,7 +24,9 @@ class DroppedRows:
     """Rows that broke one rule and were left out: how many, and what was wrong with the first."""
 
     rows: int
+    """How many."""
     first: str
+    """What was wrong with the first."""
 
 
 @short_repr

@@ -169,16 +169,11 @@ def _on_host(value: Any) -> bool:
 
 @dataclass
 class Spy(TorchDispatchMode):
-    """Counts what happens between host and device while it is entered.
-
-    Attributes
-    ----------
-    seen
-        By kind and place in the code. Kinds: `sync` (the host waits: a number or tensor is read, or a shape
-        depends on values), `copy` (a tensor goes to the device), `host` (something is computed on the CPU).
-    """
+    """Counts what happens between host and device while it is entered."""
 
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By kind and place in the code. Kinds: `sync` (the host waits: a number or tensor is read, or a shape
+    depends on values), `copy` (a tensor goes to the device), `host` (something is computed on the CPU)."""
     steps: int = 0
     """Steps of a fused optimizer."""
 

@@ -36,7 +36,9 @@ class Case:
 
     family: Family[Any]
     space: SearchSpace
+    """The family, and its space with networks made small."""
     survey: Survey
+    """A small one."""
 
     def sampled(self, n: int) -> list[dict[str, Any]]:
         """Return the values of `n` random points of the space."""

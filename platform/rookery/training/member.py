@@ -67,6 +67,7 @@ class Member:
     family: Family[Any]
     configuration: TrainingConfiguration
     network: nn.Module
+    """With its weights."""
 
     def encode(self, survey: Survey) -> Inputs:
         """Return a survey as the network's inputs; raises InputError where the family cannot read it."""
@@ -242,13 +243,17 @@ class Trained:
     """A network at the end of its training, on its way to a member folder."""
 
     job: TrainingJob
+    """What was asked."""
     family: Family[Any]
     configuration: TrainingConfiguration
     data: TrainingData
     network: nn.Module
+    """With the weights that are kept."""
     progress: Progress
+    """Its history."""
     workers: int = 1
     pack: int = 1
+    """Processes that trained it together, and networks that trained with it as one program."""
 
     def write(self, folder: Path) -> Card:
         """Write every file of the member; the card last."""

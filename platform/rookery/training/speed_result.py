@@ -33,3 +33,4 @@ class SpeedResult:
     product_flop_per_second: dict[str, float]
     """Of square matrices, by precision."""
     rows: list[SpeedRow] = field(default_factory=list)
+    """Of each case."""

@@ -20,6 +20,7 @@ class Team:
 
     rank: int = 0
     size: int = 1
+    """Its number from 0, and how many there are."""
 
     @property
     def leads(self) -> bool:

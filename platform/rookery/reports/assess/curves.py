@@ -35,7 +35,9 @@ class Curve(NamedTuple):
 
     x: FloatArray
     y: FloatArray
+    """(P,) points."""
     threshold: FloatArray
+    """(P,) at each point."""
 
 
 _UNDEFINED = Curve(np.empty(0), np.empty(0), np.empty(0))

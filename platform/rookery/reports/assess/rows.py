@@ -55,29 +55,20 @@ class Ratio:
 
 
 class Published(NamedTuple):
-    """A published row: a fact with its source, not computed here.
-
-    Attributes
-    ----------
-    experiment
-        What the network was trained on.
-    row
-        The objects of the test, one of `LABELS`.
-    method
-        ``"CNN"`` or ``"B16"``.
-    training_size
-        Galaxies that it was trained on.
-    bias, sigma_mad, eta
-        As in `rookery_ensembles.photoz_metrics`; eta in percent.
-    """
+    """A published row: a fact with its source, not computed here."""
 
     experiment: str
+    """What the network was trained on."""
     row: str
+    """The objects of the test, one of `LABELS`."""
     method: str
+    """``CNN`` or ``B16``."""
     training_size: int
+    """Galaxies that it was trained on."""
     bias: float
     sigma_mad: float
     eta: float
+    """As in `rookery_ensembles.photoz_metrics`; eta in percent."""
 
 
 @cache

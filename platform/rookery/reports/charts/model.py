@@ -20,9 +20,13 @@ class Axis:
     """An axis: its label, its range (None for as large as needed), the names of 0, 1, 2... on it."""
 
     label: str = ""
+    """What stands beside it."""
     limits: tuple[float, float] | None = None
+    """Its range; None for as large as needed."""
     log: bool = False
+    """Whether it is logarithmic."""
     names: Sequence[str] = ()
+    """Of 0, 1, 2... on it."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,10 @@ class Guide:
 
     x: tuple[float, float] | float | None = None
     y: tuple[float, float] | float | None = None
+    """Its ends; where one of the two is None it goes across the panel at the other."""
     hue: int | None = None
     dash: str = "dot"
+    """Its colour by number, None for grey; and its style."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +69,16 @@ class Band:
     """What lies between `low` and `high`, (P,) each, at `x`."""
 
     name: str
+    """As the legend calls it."""
     x: Points
     low: Points
     high: Points
+    """(P,) each."""
     hue: int | None = None
+    """Its colour by number; None for grey."""
     hover: str = ""
     detail: Points | None = None
+    """Text shown at a point, and (P,) what it fills in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +86,15 @@ class Steps:
     """A histogram: (B,) values of the bins between (B + 1,) edges; the hover text's `detail` is the value."""
 
     name: str
+    """As the legend calls it."""
     edges: FloatArray
     values: NDArray[Any]
+    """(B + 1,) edges, and (B,) values between them."""
     hue: int
     filled: bool
+    """Its colour by number, and whether it is filled."""
     hover: str
+    """Text shown at a bin; its `detail` is the value."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +102,13 @@ class Bars:
     """Boxes from `low` to `high`, (B,) each, over the bins between (B + 1,) edges: so many objects each."""
 
     name: str
+    """As the legend calls it."""
     edges: FloatArray
     low: FloatArray
     high: FloatArray
+    """(B + 1,) edges, and (B,) lower and upper ends between them."""
     hue: int | None = None
+    """Its colour by number; None for grey."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +121,11 @@ class Cells:
     x: FloatArray
     y: FloatArray
     values: FloatArray
+    """(C + 1,) and (R + 1,) edges, and (R, C) numbers or shares."""
     texts: Sequence[Sequence[str]] | None = None
+    """(R, C) to stand in the cells."""
     hover: str = ""
+    """Text shown at a cell."""
 
 
 Mark = Guide | Line | Band | Steps | Bars | Cells
@@ -121,9 +141,13 @@ class Panel:
     marks: Sequence[Mark]
     x: Axis
     y: Axis
+    """Marks, the first below the others, and their axes."""
     title: str = ""
+    """Above it."""
     note: str = ""
+    """In its upper left corner."""
     height: float = 1.0
+    """Relative to other panels."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,6 +28,7 @@ class OpenTable:
 
     path: Path
     names: list[str]
+    """The file, and its columns."""
     _content: Any
     _layout: TextLayout | None = None
 

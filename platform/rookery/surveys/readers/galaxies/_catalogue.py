@@ -69,6 +69,7 @@ class Wrong:
     """What spoils rows: the first error of each, in the order in which rules are checked."""
 
     rules: dict[int, str] = field(default_factory=dict)
+    """Error by row."""
 
     def add(self, rows: NDArray[np.bool_], rule: str, values: NDArray[np.float64] | None = None) -> None:
         """Note a rule that some rows break; `values` are told with it."""
@@ -83,7 +84,9 @@ class Rows:
 
     files: Sequence[Path]
     file_index: NDArray[np.int64]
+    """The files, and the index of each row's."""
     number: NDArray[np.int64]
+    """Of each row in its file."""
 
     @classmethod
     def of(cls, files: Sequence[Path], sizes: Sequence[int], firsts: Sequence[int] = ()) -> "Rows":

@@ -66,6 +66,7 @@ class CatalogueSettings(Photometry):
     columns_file: str | Path | None = None
     names: Sequence[str] | None = None
     missing: Sequence[float] | None = None
+    """As in :class:`CatalogueOptions`."""
 
     def __post_init__(self) -> None:
         for value in self.missing or ():
@@ -136,6 +137,7 @@ class ImageSettings(CatalogueSettings):
     zero_point: float | None = None
     spike_ratio: float | None = 4.0
     saturation: float | None = None
+    """As in :class:`ImageOptions`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

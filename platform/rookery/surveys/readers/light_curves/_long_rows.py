@@ -66,6 +66,7 @@ class Fluxes:
     witness: str | None = None
     """A column that tells zero points, though nobody asked for it: it must agree."""
     unmeasured: int = 0
+    """Rows without a flux so far."""
     _seen: dict[str, float] = field(default_factory=dict)
 
     def number_columns(self) -> list[str]:

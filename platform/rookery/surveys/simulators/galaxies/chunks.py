@@ -27,8 +27,11 @@ class Plan:
 
     n: int
     seed: int
+    """How many galaxies, and the seed of all."""
     stripe82_fraction: float
+    """Part of them in Stripe 82."""
     size: int
+    """Pixels of a side."""
 
     @property
     def n_chunks(self) -> int:

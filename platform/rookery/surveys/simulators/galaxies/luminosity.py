@@ -25,9 +25,13 @@ class Schechter:
     """
 
     bright: float
+    """M*, rest-frame r."""
     slope: float
+    """At the faint end."""
     density: float
+    """phi* per Mpc^3 (H0 = 70)."""
     kind: float
+    """Spectral type whose K-correction says how faint one must look."""
 
     def numbers(self) -> Floats:
         """Return the density brighter than each magnitude of the grid, per Mpc^3."""

@@ -20,7 +20,9 @@ class Petrosian:
 
     flux: Floats
     error: Floats
+    """(N,) fluxes and errors, in the image's unit."""
     half_light: Floats
+    """(N,) radii in pixels."""
 
 
 def measure_petrosian(images: Singles, sigma: Singles, electrons: float, centre: Floats) -> Petrosian:

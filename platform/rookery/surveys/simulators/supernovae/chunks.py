@@ -22,10 +22,14 @@ class Plan:
     """What is to be simulated."""
 
     survey: str
+    """Which design."""
     n: int
     seed: int
+    """How many supernovae, and the seed of all."""
     deep_fraction: float
+    """Part of them in deep fields."""
     templates: str | None = None
+    """Folder of templates; None for those that ship."""
 
     @property
     def design(self) -> Design:

@@ -97,6 +97,7 @@ class Population:
     attenuation: Floats
     mwebv: Floats
     diversity: Floats
+    """(N, K)."""
 
     def __len__(self) -> int:
         """Return the number of supernovae."""
