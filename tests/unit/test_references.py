@@ -65,3 +65,9 @@ def test_tests_that_the_docs_name_as_their_evidence_are_there() -> None:
     there = {file.name for folder in ("tests", "platform") for file in (ROOT / folder).rglob("test_*.py")}
     assert len(named) > 20
     assert named - there == set()
+
+
+def test_every_promise_of_what_happens_at_faults_names_its_test() -> None:
+    rows = re.findall(r"^\| .*\|$", (ROOT / "docs" / "faults.md").read_text("utf-8"), re.M)[1:]
+    assert len(rows) > 30
+    assert [row for row in rows if not re.search(r"`test_\w+\.py`", row.rstrip("|").rpartition("|")[2])] == []

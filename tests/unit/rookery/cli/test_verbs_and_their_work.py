@@ -14,6 +14,8 @@ from rookery.signature import REQUIRED, arguments
 WORK = [
     ("search", "rookery.search.creation", "create_or_open_study"),
     ("search", "rookery.search.driver", "run_search"),
+    ("search", "rookery.compute.resources", "Resources"),
+    ("campaign", "rookery.compute.resources", "Resources"),
     ("ensemble", "rookery.inference", "build_ensemble"),
     ("predict", "rookery.inference", "predict_survey"),
     ("predict", "rookery.inference", "predict_whole_survey"),
