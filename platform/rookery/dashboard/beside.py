@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rookery.dashboard.campaign_state import read_table
-from rookery.dashboard.study_document import StudyFacts
+from rookery.search.study_facts import StudyFacts
 
 CHANCE = "fractions of the training's classes alone"
 

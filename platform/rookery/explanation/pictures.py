@@ -27,6 +27,7 @@ class Picture:
 
     png: bytes
     pdf: bytes
+    """Contents of the files."""
 
 
 def activations_picture(

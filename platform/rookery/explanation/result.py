@@ -31,6 +31,7 @@ class Explanation:
     average: dict[str, Attributions]
     """Of objects of each group, for their group."""
     thinned: list[Thinned]
+    """How far features of light curves move when a part of the observations is taken away."""
 
 
 def numbers(found: Explanation) -> dict[str, object]:

@@ -22,9 +22,9 @@ from rookery.training.epochs_writer import EpochsWriter
 from rookery.training.job import TrainingJob
 from rookery.training.keeper import Keeper
 from rookery.training.loop import train_pack
-from rookery.training.member import Trained
 from rookery.training.progress import Metrics, Progress, Report
 from rookery.training.resident import RESIDENT
+from rookery.training.trained import Trained
 from rookery.training.trainee import Trainee
 from rookery_ensembles.files import atomic_folder
 

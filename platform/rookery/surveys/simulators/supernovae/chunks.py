@@ -29,7 +29,7 @@ class Plan:
     deep_fraction: float
     """Part of them in deep fields."""
     templates: str | None = None
-    """Folder of templates; None for those that ship."""
+    """Folder of core-collapse templates; None for analytic spectra alone."""
 
     @property
     def design(self) -> Design:
