@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.dashboard.study_document import StudyFacts
 from rookery.dashboard.trials import Trial
+from rookery.search.study_facts import StudyFacts
 from rookery.training.candidate import open_candidate
 from rookery_ensembles.candidates import tabulate_candidates
 from rookery_ensembles.errors import InputError
