@@ -77,7 +77,8 @@ def weighted_sum(values_m: Block, weights_m: NDArray[np.float64], look: Look | N
     step = max(1, _PIECE // (_TOGETHER * k))
     for start in range(0, n, step):
         rows = slice(start, min(start + step, n))
-        total[rows] = _sum_of_rows(values_m, single, rows, look)
+        with np.errstate(invalid="ignore", over="ignore"):  # whoever looks finds what is not finite
+            total[rows] = _sum_of_rows(values_m, single, rows, look)
     return total
 
 
@@ -98,8 +99,7 @@ def _sum_of_rows(
             some = slice(first, min(first + _TOGETHER, several + MANY, m))
             here = values_m[some]
             piece = here[:, rows] if isinstance(here, np.ndarray) else np.stack([one[rows] for one in here])
-            with np.errstate(invalid="ignore", over="ignore"):  # whoever looks finds what is not finite
-                summed += single_m[some] @ piece.reshape(len(piece), -1)
+            summed += single_m[some] @ piece.reshape(len(piece), -1)
             if look is not None:
                 look(piece, first, rows.start)
         total += summed

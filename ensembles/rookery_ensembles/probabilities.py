@@ -75,11 +75,11 @@ def plainly_normalised(
     In single precision totals are summed in single precision, to about 1e-6. False says nothing: then
     `normalised` decides. The values may be (N, K) or those of several members, (M, N, K).
     """
-    if values_nk.ndim not in (2, 3) or values_nk.size == 0 or values_nk.dtype not in (np.float32, np.float64):
+    if values_nk.ndim not in (2, 3) or values_nk.size == 0 or values_nk.dtype.char not in "fd":
         return False
     with np.errstate(invalid="ignore", over="ignore"):
         totals = values_nk @ bin_widths.astype(values_nk.dtype)
-        return bool(np.abs(totals - 1).max() <= within and values_nk.min() >= 0)
+        return bool(totals.min() >= 1 - within and totals.max() <= 1 + within and values_nk.min() >= 0)
 
 
 def as_probabilities(values_nk: NDArray[Any], where: str = "probability") -> NDArray[np.float64]:

@@ -147,7 +147,7 @@ def combine_all(
 
         def look(piece: Block, member: int, row: int) -> None:
             if not members.checked:
-                _check(target, widths, piece, names[member:], first + rows.start + row)
+                _check(target, widths, piece, names, member, first + rows.start + row)
 
         if looker is None:
             look(part, 0, 0)
@@ -203,20 +203,22 @@ def check_block(target: Target, block: Block, names: Sequence[str], first_row: i
     block
         M arrays (n, K), stacked or in a list.
     names
-        What each of the arrays is, for messages; perhaps more names than arrays.
+        What each of the arrays is, for messages.
     first_row
         Number of the block's first object.
     """
-    _check(target, target.widths, block, names, first_row)
+    _check(target, target.widths, block, names, 0, first_row)
 
 
-def _check(target: Target, widths: FloatArray, block: Block, names: Sequence[str], first_row: int) -> None:
-    """Do what `check_block` does, with the widths of the bins at hand."""
+def _check(
+    target: Target, widths: FloatArray, block: Block, names: Sequence[str], first: int, first_row: int
+) -> None:
+    """Do what `check_block` does; widths of the bins are at hand, and the first array's is name `first`."""
     if isinstance(block, np.ndarray) and plainly_normalised(block, widths):
         return
-    for values, name in zip(block, names, strict=False):
+    for number, values in enumerate(block, first):
         if not plainly_normalised(values, widths):
-            target.normalised(values, name, first_row=first_row)
+            target.normalised(values, names[number], first_row=first_row)
 
 
 def masses(target: Target, values_nk: NDArray[Any]) -> FloatArray:
