@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.draws import Draws
 from rookery.networks.family import Family, Inputs
 from rookery.networks.start import keep_frozen
-from rookery.training.data import TrainingData, predict_rows
+from rookery.training.data import TrainingData, predict_there
 from rookery.training.progress import State
 from rookery.training.team import Team
 from rookery.training.trainee import Trainee
@@ -39,8 +37,8 @@ class Stepped(Protocol):
         """Let the others go; those that stay move up."""
         ...
 
-    def predict(self, inputs: Sequence[Inputs], rows: Sequence[Tensor]) -> list[NDArray[np.float32]]:
-        """Return each network's predictions (V, K) of its own rows of its own inputs."""
+    def predict(self, inputs: Sequence[Inputs], rows: Sequence[Tensor]) -> list[Tensor]:
+        """Return each network's predictions (V, K) of its own rows of its own inputs, on its device."""
         ...
 
     def fewer_at_once(self) -> bool:
@@ -127,10 +125,10 @@ class AloneNetwork:
     def keep_only(self, places: Sequence[int]) -> None:
         """See :class:`Stepped`."""
 
-    def predict(self, inputs: Sequence[Inputs], rows: Sequence[Tensor]) -> list[NDArray[np.float32]]:
+    def predict(self, inputs: Sequence[Inputs], rows: Sequence[Tensor]) -> list[Tensor]:
         """See :class:`Stepped`."""
         return [
-            predict_rows(self._network, self._family, some, index)
+            predict_there(self._network, self._family, some, index)
             for some, index in zip(inputs, rows, strict=True)
         ]
 

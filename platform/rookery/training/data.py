@@ -1,5 +1,6 @@
 """A survey as tensors on a device, and the objects of each role."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -141,14 +142,24 @@ def predict_rows(
 
     `inputs` may lie on the host; the blocks go where the network is.
     """
+    blocks = [block.cpu() for block in _predicted(network, family, inputs, rows, batch_size)]
+    return torch.cat(blocks).numpy()
+
+
+def predict_there(network: torch.nn.Module, family: Family[Any], inputs: Inputs, rows: Tensor) -> Tensor:
+    """Return predictions as :func:`predict_rows` does, on the network's device."""
+    return torch.cat(list(_predicted(network, family, inputs, rows, 1024)))
+
+
+def _predicted(
+    network: torch.nn.Module, family: Family[Any], inputs: Inputs, rows: Tensor, batch_size: int
+) -> Iterator[Tensor]:
     network.eval()
     device = next(network.parameters()).device
-    with torch.inference_mode():
-        blocks = [
-            family.predict(network, gather(inputs, block, device)).cpu()
-            for block in torch.split(rows, batch_size)
-        ]
-    return torch.cat(blocks).numpy()
+    for block in torch.split(rows, batch_size):
+        with torch.inference_mode():
+            found = family.predict(network, gather(inputs, block, device))
+        yield found
 
 
 @lru_cache(maxsize=2)

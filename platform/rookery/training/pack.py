@@ -9,9 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.optim.adamw import adamw
@@ -178,9 +176,9 @@ class Pack:
         self._configurations = [self._configurations[place] for place in places]
         self._own = self._own_numbers()
 
-    def predict(self, inputs: Sequence[Inputs], rows: Sequence[Tensor]) -> list[NDArray[np.float32]]:
+    def predict(self, inputs: Sequence[Inputs], rows: Sequence[Tensor]) -> list[Tensor]:
         """Return each network's predictions; those of as many objects are worked out together."""
-        found: list[NDArray[np.float32] | None] = [None] * len(rows)
+        found: list[Tensor | None] = [None] * len(rows)
         groups: dict[int, list[int]] = {}
         for place, some in enumerate(rows):
             groups.setdefault(len(some), []).append(place)
@@ -193,9 +191,7 @@ class Pack:
         return [values for values in found if values is not None]
 
     @torch.no_grad()
-    def _predict(
-        self, places: list[int], inputs: Sequence[Inputs], rows: Sequence[Tensor]
-    ) -> NDArray[np.float32]:
+    def _predict(self, places: list[int], inputs: Sequence[Inputs], rows: Sequence[Tensor]) -> Tensor:
         module = _Predict(self._family, self._shape).eval()
         views = self._views(_chosen(self._weights, places))
         weights = views | {name: _chosen(values, places) for name, values in self._buffers.items()}
@@ -213,10 +209,10 @@ class Pack:
                 each = [self._data.gather(i, r[part]) for i, r in zip(inputs, rows, strict=True)]
                 batch = {name: torch.stack([one[name] for one in each]) for name in each[0]}
             if len(places) > 1:
-                blocks.append(run(weights, batch).cpu())
+                blocks.append(run(weights, batch))
             else:
-                blocks.append(probability(_only(weights), batch)[None].cpu())
-        return torch.cat(blocks, dim=1).numpy()
+                blocks.append(probability(_only(weights), batch)[None])
+        return torch.cat(blocks, dim=1)
 
     def fewer_at_once(self) -> bool:
         """Step half as many at once from now on, unless it is one already."""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, arange, nn
+from torch import Tensor, arange, nn, tensor
 
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family, Inputs
@@ -23,6 +23,7 @@ from rookery.shift.weights import (
 from rookery.surveys import Survey, open_split
 from rookery.surveys.splits import split_path
 from rookery.training.data import TrainingData, predict_rows
+from rookery.training.device_metrics import Judged, fetched, judged
 from rookery.training.job import TrainingJob
 from rookery.training.streaming import place_of
 from rookery_ensembles.errors import fail
@@ -55,31 +56,36 @@ class Validation:
             found.append((self.degraded, arange(len(first), device=first.device)))
         return found
 
-    def metrics(self, probability: NDArray[Any], degraded: NDArray[Any] | None = None) -> dict[str, float]:
+    def metrics(self, probability: Tensor, degraded: Tensor | None = None) -> dict[str, float]:
         """Return the target's metrics as `validation_*`, and under a shift as `validation_*_shift` too.
 
         Parameters
         ----------
         probability, degraded
-            (V, K) of what :meth:`wanted` names.
+            (V, K) of what :meth:`wanted` names, on the device of the data.
         """
-        target = self.data.target
-        plain = target.score_epoch(probability, self._index, self._truth)
-        found = {f"validation_{name}": value for name, value in plain.items()}
-        if self.weight is None and degraded is None:
-            return found
-        judged = probability if degraded is None else degraded
-        shifted = target.score_epoch(judged, self._index, self._truth, self.weight)
-        return found | {f"validation_{name}_shift": value for name, value in shifted.items()}
+        scores = {"": self._judged.score(probability)}
+        if self.weight is not None or degraded is not None:
+            seen = probability if degraded is None else degraded
+            scores["_shift"] = self._judged.score(seen, self._weight)
+        found = fetched(list(scores.values()))
+        return {
+            f"validation_{name}{ending}": value
+            for ending, some in zip(scores, found, strict=True)
+            for name, value in some.items()
+        }
 
     @cached_property
-    def _index(self) -> NDArray[np.intp]:
-        return self.data.target_n[self.rows].cpu().numpy()
-
-    @cached_property
-    def _truth(self) -> NDArray[Any]:
+    def _judged(self) -> Judged:
         target, rows = self.data.target, self.rows.cpu().numpy()
-        return target.truth_of(self.data.survey.objects[target.truth_column].iloc[rows])
+        truth = None
+        if target.has_pdfs:
+            truth = target.truth_of(self.data.survey.objects[target.truth_column].iloc[rows])
+        return judged(target, self.data.target_n[self.rows], truth)
+
+    @cached_property
+    def _weight(self) -> Tensor | None:
+        return None if self.weight is None else tensor(self.weight).to(self.data.target_n.device)
 
     def predict_degraded(self, network: nn.Module) -> NDArray[np.float32]:
         """Return probabilities (V, K) of the degraded copies."""
