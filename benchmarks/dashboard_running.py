@@ -29,7 +29,7 @@ def begun(folder: Path) -> subprocess.Popen[bytes]:
     """Begin a search that is not over before the benchmark is."""
     rookery = [sys.executable, "-m", "rookery"]
     survey = folder / "galaxies"
-    subprocess.run([*rookery, "simulate", "galaxies", survey, "--n", "400", "--size", "8"], check=True)
+    subprocess.run([*rookery, "simulate", "galaxies", survey, "--n", "400", "--size", "32"], check=True)
     subprocess.run([*rookery, "split", survey, "half", "--train-fraction", "0.5"], check=True)
     search = [*rookery, "search", "photoz_mlp", "--survey", survey, "--split", "half", "--trials", "100000"]
     fixed = ["--set=epochs=4", "--set=width=16", "--set=hidden_layers=1"]

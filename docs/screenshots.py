@@ -1,6 +1,6 @@
 """Takes the pictures of the dashboard that the documentation shows: `python docs/screenshots.py RUNS OUT`.
 
-RUNS is a folder with studies, as `rookery demo` makes it; the pictures are of its first study and ensemble.
+RUNS is a folder with studies, as `rookery demo` makes it; shown are its first ensemble and that one's study.
 Needs Chromium (CHROMIUM, or `chromium` on the path) and playwright.
 """
 
@@ -42,13 +42,13 @@ def served(runs: Path) -> Iterator[str]:
 def pictures(runs: Path) -> Iterator[tuple[str, str, str, tuple[int, int], str]]:
     """Yield name, address, what must be there, size and colours of each picture."""
     found = find_sources([runs]).values()
-    study = quote(next(one.key for one in found if one.kind == "study"))
-    bundle = quote(next(one.key for one in found if one.kind == "bundle"))
-    yield "dashboard_fleet", "/", ".ag-row", WIDE, "light"
+    made = next(one for one in found if one.kind == "bundle")
+    own = (one.key for one in found if one.kind == "study" and one.path == made.path.parent)
+    study, bundle = quote(next(own)), quote(made.key)
+    yield "dashboard_fleet", "/", ".ag-row", (1280, 380), "light"
     yield "dashboard_study", f"/study?at={study}", "#learning-curves .main-svg", WIDE, "light"
-    yield "dashboard_study_dark", f"/study?at={study}&view=hyperparameters", "#slice .main-svg", WIDE, "dark"
-    yield "dashboard_ensemble", f"/ensemble?at={bundle}", "#ensemble-weights .main-svg", WIDE, "light"
-    yield "dashboard_object", f"/objects?at={bundle}&list=disagreed", ".ag-row", WIDE, "light"
+    yield "dashboard_object", f"/objects?at={bundle}&list=disagreed", ".ag-row", (1280, 880), "light"
+    yield "dashboard_ensemble", f"/ensemble?at={bundle}", "#ensemble-weights .main-svg", WIDE, "dark"
     yield "dashboard_phone", f"/study?at={study}", "#best-so-far .main-svg", PHONE, "light"
 
 

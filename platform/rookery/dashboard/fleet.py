@@ -106,7 +106,13 @@ def _study(path: Path) -> dict[str, Any]:
     done = trials["complete"] + trials["pruned"] + trials["failed"]
     return {
         "family": facts.family,
-        "state": _state(told["driver_alive"], trials["running"], trials["interrupted"], done),
+        "state": _state(
+            told["driver_alive"],
+            trials["running"],
+            trials["interrupted"],
+            done,
+            whole=bool(told["wanted"]) and done >= told["wanted"],
+        ),
         "done": done,
         "complete": trials["complete"],
         "pruned": trials["pruned"],

@@ -93,7 +93,8 @@ def slice_figure(key: str, trials: Sequence[Trial], name: str, facts: StudyFacts
         "marker": {
             "color": [trial.number for trial in some],
             "colorscale": "Cividis",
-            "size": 7,
+            "size": 8,
+            "line": {"color": figures.NEUTRAL, "width": 1},
             "colorbar": {"title": {"text": "trial"}, "thickness": 12},
         },
         "hovertemplate": "trial %{text}, %{x}: %{y:.5g}<extra></extra>",

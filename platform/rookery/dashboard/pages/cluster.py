@@ -63,18 +63,14 @@ def layout(viewer: Viewer, query: dict[str, str]) -> Any:
             parts.section("Nodes", parts.grid("nodes", _NODES, nodes, "id", query, height=None)),
             parts.section(
                 "In training",
-                parts.grid("in-training", _NETWORKS, networks, "id", query, height=_height(networks)),
+                parts.grid("in-training", _NETWORKS, networks, "id", query, height=parts.height(networks)),
             ),
             html.Div(waiting, id="cluster-waiting"),
             parts.section(
-                "Cost so far", parts.grid("costs", _COSTS, costs, "key", query, height=_height(costs))
+                "Cost so far", parts.grid("costs", _COSTS, costs, "key", query, height=parts.height(costs))
             ),
         ]
     )
-
-
-def _height(rows: Sequence[Any]) -> int | None:
-    return None if len(rows) < 12 else 460
 
 
 def register(app: Dash, viewer: Viewer) -> None:

@@ -33,7 +33,7 @@ def layout(viewer: Viewer, query: dict[str, str]) -> Any:
         [
             *parts.tick("fleet", f"{viewer.fleet.version}"),
             html.Div(_summary(rows), id="fleet-facts", className="facts"),
-            parts.grid("fleet", _COLUMNS, rows, "key", query, height=560),
+            parts.grid("fleet", _COLUMNS, rows, "key", query, height=parts.height(rows)),
             html.P(id="fleet-note", children=_note(viewer, rows), className="note"),
             html.Div(_failures(rows), id="fleet-failures"),
         ]

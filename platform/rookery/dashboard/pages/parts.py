@@ -180,6 +180,11 @@ def _sorted(columns: Sequence[dict[str, Any]], wanted: str) -> list[dict[str, An
     return [one | places.get(one["field"], {}) for one in bare]
 
 
+def height(rows: Sequence[Any]) -> int | None:
+    """Return the height of a table in pixels: that of its rows (None) where they are few."""
+    return None if len(rows) < 12 else 560
+
+
 def column(name: str, words: str, kind: str = "text", **more: Any) -> dict[str, Any]:
     """Return a column of a table: text, number, link, state or time."""
     base: dict[str, Any] = {"field": name, "headerName": words}
