@@ -76,7 +76,9 @@ def rate(study: Path, seconds: float) -> tuple[int, float]:
 
 def run(folder: Path, minutes: float, look: Look) -> None:
     """Search, look and do not look in turns, and print both rates and their ratio."""
-    study, search = folder / "runs" / "x", begun(folder)
+    study = folder / "runs" / "x"
+    study.parent.mkdir()
+    search = begun(folder)
     server = subprocess.Popen(
         [sys.executable, "-c", SERVE, str(folder / "runs")], stdout=subprocess.PIPE, text=True
     )
