@@ -5,11 +5,11 @@ BIN := $(VENV)/bin
 # Python compiles what it imports; compiling all of torch, Ray and scipy takes half of the time of pip.
 PIP_OPTIONS := --quiet --disable-pip-version-check --no-compile
 
-.PHONY: demo test slow bench rail lint site screenshots release format clean
+.PHONY: demo test slow bench rail lint site screenshots release-check format clean
 .DEFAULT_GOAL := help
 
 help:                     ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1 \t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1 \t/' | expand -t 20
 
 demo: $(VENV)/.runtime    ## Search, train and combine networks on small simulated surveys (some minutes)
 	$(BIN)/rookery demo demo
@@ -41,10 +41,11 @@ screenshots: $(VENV)/.dev  ## The dashboard's pictures in docs/figures, taken an
 	$(BIN)/rookery demo demo
 	$(BIN)/python docs/screenshots.py demo docs/figures
 
-release: $(VENV)/.dev     ## Wheel and sdist in dist/, checked, and the wheel tried in an empty environment
+release-check: $(VENV)/.dev  ## Wheel and sdist in dist/, checked, and the wheel tried in an empty environment
 	rm -rf dist && $(BIN)/python -m build --outdir dist . && $(BIN)/python -m twine check --strict dist/*
 	$(PYTHON) -m venv --clear .venv-release
 	.venv-release/bin/pip install $(PIP_OPTIONS) -c constraints.txt "$$(ls dist/*.whl)[search,dashboard,simulate]"
+	-$(BIN)/python -m pip_audit --desc off -r constraints.txt --disable-pip --no-deps  # where the network lets it ask
 	cd .venv-release && bin/rookery --help >/dev/null && bin/rookery families && rm -rf demo && bin/rookery demo demo
 	rm -rf .venv-release
 

@@ -62,19 +62,25 @@ def show(what: FileOrName) -> dict[str, Any]:
     return _space(found, load_space(found))
 
 
-def spaces() -> list[dict[str, Any]]:
+def spaces(name: FileOrName | None = None, /) -> list[dict[str, Any]]:
     """List the search spaces that ship: family, what is optimised, and how many parameters are searched.
 
-    `rookery show NAME` tells each parameter.
+    Parameters
+    ----------
+    name
+        One of them, or a file: its parameters are told too.
     """
     from rookery.search.parameters import FixedParameter
-    from rookery.search.space import load_space, shipped_spaces
+    from rookery.search.space import find_space, load_space, shipped_spaces
+
+    if name is not None:
+        return [show(str(find_space(name)))]
 
     listed = []
-    for name, path in shipped_spaces().items():
+    for each, path in shipped_spaces().items():
         space = load_space(path)
         fixed = [isinstance(parameter, FixedParameter) for parameter in space.parameters.values()]
-        told = {"name": name, "family": space.family, "objective": space.objective.name}
+        told = {"name": each, "family": space.family, "objective": space.objective.name}
         listed.append({**told, "searched": fixed.count(False), "fixed": sum(fixed), "path": str(path)})
     return listed
 

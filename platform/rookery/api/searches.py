@@ -130,7 +130,7 @@ def search(
     autoscaling
         The cluster adds nodes for `concurrent` trials that wait.
     dry_run
-        Say what the plan is, train nothing.
+        Say the space, the plan and what it is expected to take; train nothing.
     notify
         URL of a webhook (as Slack's), or a command, that is told when the study finishes, stops, fails often
         or stands still; see docs/monitoring.md.

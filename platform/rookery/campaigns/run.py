@@ -27,6 +27,7 @@ from rookery.campaigns.remote import DOCUMENT, bring, published
 from rookery.campaigns.scores import Line, check_bins, score_campaign
 from rookery.campaigns.table import write_tables
 from rookery.campaigns.train import forget_sessions, train_networks
+from rookery.compute.console import progress_console
 from rookery.compute.faults import storage_fault
 from rookery.compute.lock import held
 from rookery.compute.resources import Resources
@@ -102,7 +103,7 @@ def _run_campaign(
     resources: Resources,
     notices: Sequence[Notices],
 ) -> CampaignResult:
-    console = Console(stderr=True)
+    console = progress_console()
     if folders.remote is not None:
         _check_remote(campaign, folders.remote.url, surveys, resources.address)
     with _claimed(folders, campaign), published(folders):

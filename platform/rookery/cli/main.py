@@ -45,13 +45,18 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the library logs.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show results and errors alone: no progress, no warnings.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     import logging
 
-    level = logging.INFO if verbose else logging.WARNING
+    level = logging.INFO if verbose else logging.ERROR if quiet else logging.WARNING
+    if quiet:
+        os.environ["ROOKERY_QUIET"] = "1"  # see rookery.compute.console, which is slow to import
     logging.basicConfig(level=level, format="%(levelname)s %(message)s", force=True)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from rookery.cli.say import Given, as_json
+from rookery.cli.say import Given, as_json, listed
 
 _SHOWN = 8
 """So many trials that run are listed."""
@@ -41,6 +41,14 @@ def status(found: dict[str, Any] | list[dict[str, Any]], given: Given) -> None:
     rows.append(("driver", alive[found["driver_alive"]]))
     for line in _lines(rows):
         typer.echo(line)
+
+
+def spaces(found: list[dict[str, Any]], given: Given) -> None:
+    """List search spaces, or show the one that was named."""
+    if given["name"] is not None and not given["json"]:
+        shown(found[0], given)
+    else:
+        listed(found, given)
 
 
 def shown(found: dict[str, Any], given: Given) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 import rookery
 from rookery.compute.actors import ActorPool
+from rookery.compute.console import progress_console
 from rookery.inference import priors
 from rookery.inference.catalogue_blocks import open_blocks
 from rookery.inference.catalogues import stored
@@ -120,7 +121,7 @@ def predict_whole_survey(
                 with_truth=_with_truth(loaded, blocks),
                 device=device,
             )
-            console = console or Console(stderr=True)
+            console = console or progress_console()
             if workers is None and address is None:
                 _predict(todo, console, lambda left: _here(PartitionMaker(todo, ensemble, blocks), left))
             else:

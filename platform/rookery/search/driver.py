@@ -9,11 +9,13 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
+from rookery.compute.console import progress_console
 from rookery.compute.resources import ResourcePlan, Resources
 from rookery.compute.session import listen_to_sigterm, ray_session
 from rookery.search.ask_tell import AskTell, open_ask_tell
 from rookery.search.attributes import WANTED
 from rookery.search.engine import run_trials
+from rookery.search.expected import told_of_plan
 from rookery.search.limits import Limits
 from rookery.search.notices import telling
 from rookery.search.pack_choice import chosen_execution
@@ -60,7 +62,7 @@ def run_search(
     resources
         Where, and with what; by default all of this machine.
     dry_run
-        Say what the plan is, and train nothing.
+        Say what the space and the plan are, and what it is expected to take; train nothing.
     notify
         Whom to tell; see :class:`rookery.compute.messenger.Messenger` and :mod:`rookery.search.notices`.
     console
@@ -75,7 +77,7 @@ def run_search(
     KeyboardInterrupt
         At Ctrl-C; the same call goes on with the study.
     """
-    console = console or Console(stderr=True)
+    console = console or progress_console()
     resources = resources or Resources()
     _check(study, limits, resources)
     name, metric = str(study.remote.url if study.remote else study.path), study.space.objective.name
@@ -109,6 +111,8 @@ def run_search(
             for text in (plan.text, *plan.warnings):
                 console.print(f"{study.path}: {text}", highlight=False, soft_wrap=True)
             if dry_run:
+                for text in told_of_plan(study, ask_tell.left(), plan.concurrent):
+                    console.print(text, highlight=False, soft_wrap=True, markup=False)
                 return SearchResult(study, ask_tell.counts, plan)
             listen_to_sigterm()
             if ask_tell.optuna.user_attrs.get(WANTED) != ask_tell.n_trials:

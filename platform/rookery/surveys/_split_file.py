@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rookery.surveys._tables import no_nulls, read_table, require_columns
 from rookery.surveys.store import Survey
-from rookery_ensembles.errors import fail
+from rookery_ensembles.errors import did_you_mean, fail
 from rookery_ensembles.files import atomic_file, check_name
 from rookery_ensembles.plain_text import parse_json
 from rookery_ensembles.shown import short_repr
@@ -84,7 +84,9 @@ def open_split(survey: Survey, name: str) -> Split:
     path = split_path(survey, name)
     if not path.is_file():
         existing = ", ".join(sorted(file.stem for file in path.parent.glob("*.parquet"))) or "none"
-        raise fail(path, f"no such split; the survey's splits are: {existing}")
+        names = [file.stem for file in path.parent.glob("*.parquet")]
+        rule = f"no such split; the survey's splits are: {existing}"
+        raise fail(path, f"{rule}{did_you_mean(name, names)}")
     table = read_table(path)
     columns = _COLUMNS | ({_GROUP: pa.int64()} if _GROUP in table.column_names else {})
     require_columns(table, columns, path)

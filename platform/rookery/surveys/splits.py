@@ -98,7 +98,7 @@ def split_survey(
     """
     path = split_path(survey, name)
     if path.exists() and not overwrite:
-        raise fail(path, "must not exist yet: a split is never overwritten unasked")
+        raise fail(path, "must not exist yet: a split is never overwritten unasked (--overwrite replaces it)")
     plan = _Plan(
         None if train_ids is None else Path(train_ids),
         train_fraction,
