@@ -38,7 +38,7 @@ def simulate_supernovae(
     deep_fraction
         lsst: fraction in deep-drilling fields; 0.5 by default.
     templates
-        Folder of core-collapse templates (*.SED, as SNANA has them), for the types that it has some of.
+        Folder of core-collapse templates, SED files as SNANA has them, for the types that it has some of.
     processes
         Processes; by default one a core, 8 at most.
     figure
