@@ -85,6 +85,7 @@ def run(folder: Path, minutes: float, look: Look) -> None:
     try:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
+        assert url, "the server ended"
         while not (study / "study.db").is_file() or ended(study) < 4:
             assert search.poll() is None, "the search ended"
             time.sleep(1)
