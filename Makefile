@@ -45,8 +45,9 @@ release-check: $(VENV)/.dev  ## Wheel and sdist in dist/, checked, and the wheel
 	rm -rf dist && $(BIN)/python -m build --outdir dist . && $(BIN)/python -m twine check --strict dist/*
 	$(PYTHON) -m venv --clear .venv-release
 	.venv-release/bin/pip install $(PIP_OPTIONS) -c constraints.txt "$$(ls dist/*.whl)[search,dashboard,simulate]"
-	-$(BIN)/python -m pip_audit --desc off -r constraints.txt --disable-pip --no-deps  # where the network lets it ask
 	cd .venv-release && bin/rookery --help >/dev/null && bin/rookery families && rm -rf demo && bin/rookery demo demo
+	.venv-release/bin/pip install $(PIP_OPTIONS) pip-audit
+	-.venv-release/bin/pip-audit --desc off -r constraints.txt --disable-pip --no-deps  # where the network lets it ask
 	rm -rf .venv-release
 
 format: $(VENV)/.dev      ## Format the code

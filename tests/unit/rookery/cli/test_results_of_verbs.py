@@ -13,6 +13,7 @@ PLAIN = {
     "Path",
     "tuple[str, ...]",
     "dict[str, float]",
+    "dict[int, list[str]]",
     "dict[str, Any]",
     "list[dict[str, Any]]",
     "dict[str, Any] | list[dict[str, Any]]",
