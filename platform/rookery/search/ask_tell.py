@@ -33,6 +33,8 @@ from rookery.search.trial_counts import RunningTrial, TrialCounts
 from rookery.search.trial_queue import Queue
 
 _LOOK_SECONDS = 1.0
+_MANY = 100
+"""Above so many running trials they are listed once in `_LOOK_SECONDS`: a list takes more than a decision."""
 AGAIN = "again"
 """User attribute of the Optuna study: numbers of failed trials that do not count, as they are queued anew."""
 
@@ -88,6 +90,7 @@ class AskTell(Queue[StudyTrial]):
         self._asked = 0
         self._orphans: list[FrozenTrial] = []
         self._waiting, self._looked = False, 0.0
+        self._running, self._listed = list[RunningTrial](), 0.0
 
     def take_over(self, trials: Sequence[FrozenTrial], asked: Sequence[FrozenTrial] = ()) -> None:
         """Reconcile trials that other drivers began, and go on with them; `asked` were not counted before."""
@@ -314,8 +317,10 @@ class AskTell(Queue[StudyTrial]):
     def _update(self) -> None:
         """Let the listeners know how the study stands."""
         self.counts.running = len(self._live)
+        if len(self._live) <= _MANY or time.monotonic() - self._listed >= _LOOK_SECONDS:
+            self._running, self._listed = self.running_trials(), time.monotonic()
         for listener in self.listeners:
-            listener.update(self.counts, self.running_trials())
+            listener.update(self.counts, self._running)
 
     def _refresh(self) -> None:
         """Count again what is in a database that several drivers write."""

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rookery.networks.family import load_family
-from rookery.training import member, members
+from rookery.training import member, members, trained
 from rookery.training.card import Card, read_card
 from rookery.training.data import load_data
 from rookery.training.job import TrainingJob
@@ -21,7 +21,7 @@ MakeJob = Callable[..., TrainingJob]
 @pytest.fixture
 def resident(monkeypatch: pytest.MonkeyPatch) -> Resident:
     fresh = Resident()
-    for module in (member, members):
+    for module in (member, members, trained):
         monkeypatch.setattr(module, "RESIDENT", fresh)
     return fresh
 
