@@ -165,24 +165,27 @@ def export(
     predictions: PathLike,
     out: PathLike,
     *,
-    to: Literal["csv", "fits", "parquet", "qp", "compact"] | None = None,
+    to: Literal["csv", "fits", "parquet", "qp", "compact", "fink"] | None = None,
     catalogue: PathLike | None = None,
     id_column: str | None = None,
 ) -> tuple[str, ...]:
-    """Write predictions as a table with a row an object, or their PDFs as a file of qp; or a study's trials.
+    """Write predictions as a table or a file of qp; a study's trials; or an ensemble as a module for Fink.
 
     See :func:`rookery_ensembles.exchange.export`; of a study, a row a trial with hyperparameters, metrics and
-    costs: :func:`rookery.search.trials_table.trials_table`.
+    costs: :func:`rookery.search.trials_table.trials_table`; of an ensemble, a science module of the Fink
+    broker: :func:`rookery.inference.fink.export_science_module`.
 
     Parameters
     ----------
     predictions
-        Prediction file (Parquet), or a study: its folder or URL.
+        Prediction file (Parquet), or a study: its folder or URL; with `to` fink an ensemble bundle.
     out
-        File to write: .csv, .fits, .parquet (a table), .hdf5 or .h5 (qp); of a study .csv or .parquet.
+        File to write: .csv, .fits, .parquet (a table), .hdf5 or .h5 (qp); of a study .csv or .parquet; of an
+        ensemble the folder to make.
     to
         The format, where the ending shall be checked: csv, fits, parquet or qp; or compact, a prediction file
-        in .parquet whose PDFs take 64 bytes each.
+        in .parquet whose PDFs take 64 bytes each; or fink, of an ensemble of light-curve networks: a science
+        module of the Fink broker, which needs numpy, pandas and torch alone.
     catalogue
         A survey store, or a table (CSV, FITS, Parquet), whose columns are written beside.
     id_column
@@ -193,6 +196,14 @@ def export(
     from rookery_ensembles.exchange import check_export
     from rookery_ensembles.exchange import export as write
 
+    if to == "fink":
+        from rookery.inference.fink import export_science_module
+
+        if catalogue is not None or id_column is not None:
+            raise InputError(
+                "--catalogue and --id-column are for predictions, but an ensemble itself is exported"
+            )
+        return export_science_module(predictions, out)
     if is_url(predictions) or (Path(predictions) / "study.yaml").is_file():
         from rookery.search.study import open_study
         from rookery.search.trials_table import export_trials

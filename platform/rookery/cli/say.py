@@ -129,8 +129,9 @@ def written(page: Path, given: Given) -> None:
 
 
 def exported(columns: tuple[str, ...], given: Given) -> None:
-    """Tell which columns were written."""
-    typer.echo(f"{given['out']}: columns {', '.join(columns)}")
+    """Tell which columns were written, or which classes a module tells apart."""
+    what = "a Fink science module, probabilities of" if given["to"] == "fink" else "columns"
+    typer.echo(f"{given['out']}: {what} {', '.join(columns)}")
 
 
 def evaluate(_: dict[str, float], given: Given) -> None:

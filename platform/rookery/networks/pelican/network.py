@@ -33,20 +33,28 @@ class Inception(nn.Module):
 
     def forward(self, x_bcnt: Tensor) -> Tensor:
         """Return the joined branches (B, 4f, N, T / stride)."""
+        padding = (0, KERNELS[0] // 2)
+        joined = functional.conv2d(x_bcnt, *self._joined(), stride=(1, self.stride), padding=padding)
+        return functional.relu(self.norm(joined))
+
+    def as_convolution(self) -> nn.Conv2d:
+        """Return the branches as one convolution, without normalisation."""
+        weight, bias = self._joined()
+        filters, channels, _, widest = weight.shape
+        padding = (0, widest // 2)
+        layer = nn.Conv2d(channels, filters, (1, widest), stride=(1, self.stride), padding=padding)
+        layer.load_state_dict({"weight": weight, "bias": bias})
+        return layer.eval().requires_grad_(False)
+
+    def _joined(self) -> tuple[Tensor, Tensor]:
+        """Return weights (4f, C, 1, 7) and biases (4f,) of all branches."""
         widest, weights, biases = KERNELS[0], [], []
         for branch, kernel in zip(self.branches, KERNELS, strict=True):
             assert isinstance(branch, nn.Conv2d)
             assert branch.bias is not None
             weights.append(functional.pad(branch.weight, [(widest - kernel) // 2] * 2))
             biases.append(branch.bias)
-        joined = functional.conv2d(
-            x_bcnt,
-            torch.cat(weights),
-            torch.cat(biases),
-            stride=(1, self.stride),
-            padding=(0, widest // 2),
-        )
-        return functional.relu(self.norm(joined))
+        return torch.cat(weights), torch.cat(biases)
 
 
 def _block(c: PelicanConfiguration, channels: int, filters: int, stride: int = 1) -> nn.Module:
