@@ -57,6 +57,12 @@ class Classes:
         """Keep names as a tuple."""
         object.__setattr__(self, "names", tuple(str(name) for name in self.names))
 
+    @staticmethod
+    def shown(names: Sequence[str], k: int) -> tuple[str, ...]:
+        """Return names of metrics and, of more than two classes, behind the first those of many classes."""
+        many = [metric.name for metric in CLASS_METRICS if 2 < metric.least_classes <= k]
+        return (*names[:1], *many, *names[1:])
+
     @property
     def n_columns(self) -> int:
         """K."""

@@ -44,6 +44,8 @@ class Metric:
     """The panel of a chart that it shares with metrics of the same scale; empty where it has none."""
     weighable: bool = True
     """Whether it is defined under weights, so that it has bootstrap intervals."""
+    least_classes: int = 0
+    """Of how many classes it must be to be shown: 3 where fewer are told by other metrics."""
 
     @property
     def goal(self) -> float | None:
@@ -85,6 +87,12 @@ CLASS_METRICS = (
         "accuracy", "Accuracy", "Accuracy",
         "Fraction of objects whose most probable class is the true one.",
         lambda w: w.means["right"], panel="Accuracy, AUC",
+    ),
+    Metric(
+        "macro_f1", "Macro F1", "Macro F1",
+        "Mean over classes of F1, the harmonic mean of precision and recall: rare classes count as much as "
+        "common ones.",
+        lambda w: w.macro_f1, least_classes=3,
     ),
     Metric(
         "auc", "ROC AUC", "AUC",
@@ -231,6 +239,11 @@ METRICS = {entry.name: entry for entry in (*CLASS_METRICS, *REDSHIFT_METRICS)}
 def names(metrics: Sequence[Metric]) -> tuple[str, ...]:
     """Return the names of metrics, in their order."""
     return tuple(entry.name for entry in metrics)
+
+
+def shown(metrics: Sequence[Metric], k: int) -> tuple[Metric, ...]:
+    """Return those metrics that are shown of K classes."""
+    return tuple(entry for entry in metrics if entry.least_classes <= k)
 
 
 def weighted(metrics: Sequence[Metric], weighting: Any) -> dict[str, NDArray[np.float64]]:

@@ -82,6 +82,7 @@ def classification_metrics(
     return {
         "n": float(len(index)),
         "accuracy": accuracy(probability, index),
+        "macro_f1": macro_f1(probability, index),
         "auc": auc,
         "average_precision": average_precision(score, outcome),
         "recall_at_precision_0.95": recall_at_precision(score, outcome, 0.95),
@@ -100,6 +101,18 @@ def accuracy(
     """Return the fraction of objects, weighted where weights are given, whose most probable class is true."""
     right_n = np.argmax(probability_nk, axis=1) == truth_index_n
     return float(np.average(right_n, weights=sample_weight_n))
+
+
+def macro_f1(probability_nk: NDArray[Any], truth_index_n: NDArray[np.intp]) -> float:
+    """Return the mean of F1 over the classes that an object is of or is assigned to.
+
+    F1 is the harmonic mean of precision and recall; an object is assigned to its most probable class.
+    """
+    k = np.shape(probability_nk)[1]
+    assigned_n = np.argmax(probability_nk, axis=1)
+    right_k = np.bincount(truth_index_n[assigned_n == truth_index_n], minlength=k)
+    both_k = np.bincount(truth_index_n, minlength=k) + np.bincount(assigned_n, minlength=k)
+    return float(np.mean(2 * right_k[both_k > 0] / both_k[both_k > 0]))
 
 
 def log_loss(

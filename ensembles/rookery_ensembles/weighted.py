@@ -261,6 +261,11 @@ class Weighting:
         right, true, assigned = self._assigned
         return _ratio(2 * right, true + assigned)
 
+    @property
+    def macro_f1(self) -> FloatArray:
+        """(R,) mean of F1 over the classes of which it is defined."""
+        return _mean_defined(self.f1)
+
     @cached_property
     def _assigned(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Weights (R, K) of what is rightly assigned to each class, of it, and assigned to it."""

@@ -92,6 +92,7 @@ def measured(shift: float, width: float = 1.0) -> object:
 
 CLASSIFIED = {
     "accuracy": (1.0, 0.0),
+    "macro_f1": (1.0, 0.0),
     "auc": (1.0, 0.0),
     "average_precision": (1.0, 0.5),
     "recall_at_precision_0.95": (1.0, 0.0),

@@ -22,6 +22,7 @@ BINARY = ("Ia", "non-Ia")
 KEYS = {
     "n",
     "accuracy",
+    "macro_f1",
     "auc",
     "average_precision",
     "recall_at_precision_0.95",
@@ -55,6 +56,7 @@ def test_a_hand_worked_case_of_three_classes() -> None:
     p = np.array([[0.8, 0.1, 0.1], [0.2, 0.6, 0.2], [0.5, 0.2, 0.3]])
     found = classification_metrics(("Ia", "Ibc", "II"), ["Ia", "Ibc", "II"], p, n_bins=1)
     assert found["accuracy"] == pytest.approx(2 / 3)
+    assert found["macro_f1"] == pytest.approx((2 / 3 + 1 + 0) / 3)  # II is taken for Ia
     assert found["log_loss"] == pytest.approx(-math.log(0.8 * 0.6 * 0.3) / 3)
     assert found["brier"] == pytest.approx((0.06 + 0.24 + (0.25 + 0.04 + 0.49)) / 3)
     assert found["ece"] == pytest.approx(abs((0.8 + 0.6 + 0.5) / 3 - 2 / 3))

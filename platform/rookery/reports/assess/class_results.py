@@ -10,7 +10,7 @@ import numpy as np
 
 from rookery.reports.assess.classes import Assessment
 from rookery.reports.assess.covariates import Bins, bin_assessment, covariate_label
-from rookery.reports.assess.curves import Curves
+from rookery.reports.assess.curves import Curves, Reliability
 from rookery.reports.assess.days import DaysCurve, days_curve
 from rookery.reports.assess.judged import Truth
 from rookery_ensembles.binned import Binned
@@ -86,10 +86,8 @@ def details_document(details: Details, curves: Curves, class_names: Sequence[str
         "intervals": intervals,
         "per_class": _per_class(details.scores, curves, class_names),
         "purity_efficiency": _purity_efficiency(details.purity_efficiency),
-        "reliability": {
-            key: numbers(getattr(curves.reliability, key))
-            for key in ("score", "frequency", "low", "high", "count")
-        },
+        "reliability": _reliability(curves.reliability),
+        "reliability_by_class": {name: _reliability(found) for name, found in curves.by_class.items()},
         "bins": {
             binned.name: {"label": covariate_label(binned.name), **binned_document(binned, positives=True)}
             for binned in details.binned
@@ -107,6 +105,10 @@ def bootstrap_document(replicates: int, seed: int) -> dict[str, Any]:
 def numbers(values: Any) -> list[float | None]:
     """Return an array as JSON has it: None where undefined."""
     return [None if math.isnan(value) else value for value in np.asarray(values).tolist()]
+
+
+def _reliability(found: Reliability) -> dict[str, Any]:
+    return {key: numbers(getattr(found, key)) for key in ("score", "frequency", "low", "high", "count")}
 
 
 def _per_class(scores: Scores, curves: Curves, class_names: Sequence[str]) -> dict[str, Any]:

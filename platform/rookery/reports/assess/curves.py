@@ -1,6 +1,6 @@
 """The curves of a report as arrays, ready to draw with any library."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -57,6 +57,8 @@ class Curves:
     """Precision against recall of the positive class; empty without an object of it."""
     reliability: Reliability
     """Of the positive class, or with more than two classes of the most probable one."""
+    by_class: Mapping[str, Reliability]
+    """Of each class against the rest, the positive one first."""
     histogram: NDArray[np.intp]
     """(K, `N_HISTOGRAM_BINS`) objects of each true class by probability of the positive class."""
     confusion: NDArray[np.intp]
@@ -74,7 +76,8 @@ class Curves:
 def make_curves(assessment: Assessment) -> Curves:
     """Compute all curves of an assessment."""
     score, outcome = assessment.score, assessment.outcome
-    k, truth = len(assessment.class_names), assessment.truth_index
+    names, truth = assessment.class_names, assessment.truth_index
+    k, order = len(names), [names.index(name) for name in positive_first(names, assessment.positive)]
     bins = np.minimum((score * N_HISTOGRAM_BINS).astype(np.intp), N_HISTOGRAM_BINS - 1)
     histogram = np.zeros((k, N_HISTOGRAM_BINS), dtype=np.intp)
     np.add.at(histogram, (truth, bins), 1)
@@ -85,7 +88,8 @@ def make_curves(assessment: Assessment) -> Curves:
         area=roc_auc(score, outcome),
         roc=_roc(score, outcome),
         recall_precision=_recall_precision(score, outcome),
-        reliability=_reliability(assessment),
+        reliability=_highest(assessment) if k > 2 else _reliability(score, outcome),
+        by_class={names[j]: _reliability(assessment.probability[:, j], truth == j) for j in order},
         histogram=histogram,
         confusion=confusion,
     )
@@ -123,11 +127,13 @@ def _recall_precision(score: FloatArray, outcome: NDArray[np.bool_]) -> Curve:
     return _thin(recall, precision, threshold)
 
 
-def _reliability(assessment: Assessment) -> Reliability:
-    score, outcome = assessment.score, assessment.outcome
-    if len(assessment.class_names) > 2:
-        score = assessment.probability.max(axis=1)
-        outcome = assessment.probability.argmax(axis=1) == assessment.truth_index
+def _highest(assessment: Assessment) -> Reliability:
+    """Return how often the most probable class is the true one."""
+    probability = assessment.probability
+    return _reliability(probability.max(axis=1), probability.argmax(axis=1) == assessment.truth_index)
+
+
+def _reliability(score: FloatArray, outcome: NDArray[np.bool_]) -> Reliability:
     curve = reliability_curve(score, outcome)
     filled = curve.count > 0
     frequency, count = curve.frequency[filled], curve.count[filled]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rookery.reports.assess.curves import N_HISTOGRAM_BINS, Curves, positive_first
+from rookery.reports.assess.curves import N_HISTOGRAM_BINS, Curves, Reliability, positive_first
 from rookery.reports.charts.model import Axis, Cells, Chart, Guide, Line, Mark, Steps, single
 
 MARKED = (0.95, 0.98)
@@ -45,16 +45,15 @@ def precision_recall_chart(entries: Sequence[Curves], recalls: Sequence[Sequence
     return single("Precision and recall", Axis("Recall (efficiency)", (-0.01, 1.01)), y_axis, marks)
 
 
-def reliability_chart(entries: Sequence[Curves]) -> Chart:
-    """Return reliability diagrams, with the diagonal; a single one with its 68 % intervals."""
+def reliability_chart(entries: Sequence[tuple[str, Reliability]]) -> Chart:
+    """Return named reliability diagrams, with the diagonal; a single one with its 68 % intervals."""
     marks: list[Mark] = [_DIAGONAL]
-    for hue, entry in enumerate(entries):
-        bins = entry.reliability
+    for hue, (name, bins) in enumerate(entries):
         # With several diagrams the intervals would hide each other.
         low, high = (bins.low, bins.high) if len(entries) == 1 else (None, None)
         marks.append(
             Line(
-                entry.name, bins.score, bins.frequency, hue, low, high, marked=True, bars=True,
+                name, bins.score, bins.frequency, hue, low, high, marked=True, bars=True,
                 hover="predicted {x:.3f}\nobserved {y:.3f}\n{detail} objects", detail=bins.count,
             )
         )  # fmt: skip

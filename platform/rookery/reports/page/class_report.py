@@ -40,7 +40,7 @@ from rookery.reports.page.words import (
 from rookery.surveys.store import Survey
 from rookery_ensembles import Classes
 from rookery_ensembles.bootstrap import REPLICATES, check_bootstrap
-from rookery_ensembles.metric import CLASS_METRICS, EACH_CLASS_METRICS, METRICS
+from rookery_ensembles.metric import CLASS_METRICS, EACH_CLASS_METRICS, METRICS, shown
 from rookery_ensembles.predictions import Predictions
 
 PartialPredictions = (
@@ -149,12 +149,14 @@ def _charts(assessment: Assessment, curves: Curves, details: Details) -> dict[st
     found = {
         "roc": roc_chart(entries),
         "precision_recall": precision_recall_chart(entries, [marked_recalls(assessment)]),
-        "reliability": reliability_chart([curves]),
+        "reliability": reliability_chart([(curves.name, curves.reliability)]),
         "histogram": histogram_chart(curves, names, positive),
         "confusion": confusion_chart(curves, names),
         "purity_efficiency": purity_efficiency_chart(details.purity_efficiency, positive),
         **{f"by_{file_names[one.name]}": binned_chart(one, positive) for one in details.binned},
     }
+    if len(names) > 2:
+        found["reliability_by_class"] = reliability_chart(list(curves.by_class.items()))
     if details.days is not None:
         found["days"] = days_chart(details.days, details.scores, positive)
     return found
@@ -217,7 +219,8 @@ def _page(
         simulated=assessment.simulated,
         notices=chance_lines(document) + notices(assessment) + ([missing] if assessment.n_missing else []),
         tiles=[
-            (METRICS[key].label, METRICS[key].format(assessment.metrics[key])) for key in Classes.headline
+            (METRICS[key].label, METRICS[key].format(assessment.metrics[key]))
+            for key in Classes.shown(Classes.headline, len(names))
         ],
         positive=positive,
         class_names=names,
@@ -227,7 +230,7 @@ def _page(
             for name, fractions, counts in zip(names, curves.row_fractions, curves.confusion, strict=True)
         ],
         counts=_counts(assessment, curves),
-        metrics=[(entry, *metric_cells(document, entry.name)) for entry in CLASS_METRICS],
+        metrics=[(entry, *metric_cells(document, entry.name)) for entry in shown(CLASS_METRICS, len(names))],
         bootstrap=document["bootstrap"],
         class_labels=[entry.short for entry in each],
         per_class=[

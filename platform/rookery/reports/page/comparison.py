@@ -108,7 +108,7 @@ def write_comparison(
     charts = {
         "roc": roc_chart(curves),
         "precision_recall": precision_recall_chart(curves, recalls),
-        "reliability": reliability_chart(curves),
+        "reliability": reliability_chart([(one.name, one.reliability) for one in curves]),
         **_redshift_chart(assessments),
     }
     write_report(report, _page(assessments, charts, document, title, notes), document, charts)
@@ -139,6 +139,7 @@ def _page(
     from markupsafe import Markup
 
     first = assessments[0]
+    keys = Classes.shown(Classes.compared, len(first.class_names))
     sources = [
         (method["name"], f"{made['file']} · SHA-256 {made['sha256']}")
         for method in document["methods"]
@@ -151,11 +152,11 @@ def _page(
         lead=f"{len(assessments)} methods on {describe_objects(first)}",
         simulated=first.simulated,
         notices=[*notes, *notices(first)],
-        table=Markup(comparison_html([(assessment.name, assessment.metrics) for assessment in assessments])),
+        table=Markup(comparison_html([(one.name, one.metrics) for one in assessments], keys)),
         positive=first.positive,
         by_redshift="by_redshift" in charts,
         reliability_note=reliability_note(first),
-        metrics=[METRICS[key] for key in Classes.compared],
+        metrics=[METRICS[key] for key in keys],
         provenance=[
             *sources,
             *spoken("survey:", document["survey"]),

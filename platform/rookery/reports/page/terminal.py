@@ -1,7 +1,7 @@
 """The numbers of a report on the terminal, whatever it judges; made from ``metrics.json``."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from rookery.reports.page.words import (
     with_half_width,
 )
 from rookery_ensembles import Classes
-from rookery_ensembles.metric import EACH_CLASS_METRICS, METRICS, names
+from rookery_ensembles.metric import EACH_CLASS_METRICS, METRICS, names, shown
 from rookery_ensembles.photoz_sample import POINT_KEYS
 from rookery_ensembles.target import target_of
 
@@ -36,19 +36,19 @@ def print_report(console: "Console", report: Path, name: str, covariates: Iterab
     document = json.loads((report / DOCUMENT).read_text(encoding="utf-8"))
     wanted = dict.fromkeys(covariates)
     of_redshifts = document["kind"] == KIND
-    shown = _redshift_tables(document, wanted) if of_redshifts else _class_tables(document, name, wanted)
+    tables = _redshift_tables(document, wanted) if of_redshifts else _class_tables(document, name, wanted)
     for sentence in matched_lines(document):
         console.print(sentence, markup=False, highlight=False)
-    for table in shown:
+    for table in tables:
         console.print(table)
     for sentence in chance_lines(document):
         console.print(sentence, markup=False, highlight=False, style="bold red")
 
 
-def comparison_table(rows: Rows, *, title: str | None = None) -> "Table":
+def comparison_table(rows: Rows, *, title: str | None = None, keys: Sequence[str] | None = None) -> "Table":
     """Return a table for the terminal: one row per (name, metrics), the best value of a column in bold.
 
-    Its columns are those of classes or of redshifts, as the rows have them.
+    Its columns are `keys`; by default those of classes or of redshifts, as the rows have them.
     """
     from rich.box import SIMPLE
     from rich.table import Table
@@ -59,7 +59,7 @@ def comparison_table(rows: Rows, *, title: str | None = None) -> "Table":
         title=title, title_justify="left", header_style="bold", box=SIMPLE, pad_edge=False, padding=0
     )
     table.add_column("method", min_width=16)
-    keys = target_of(rows[0][1]).compared
+    keys = keys or target_of(rows[0][1]).compared
     for key in keys:
         name, _, precision = METRICS[key].short.partition("@")
         table.add_column(f"{name}\n{precision} {METRICS[key].arrow}", justify="right", no_wrap=True)
@@ -80,18 +80,21 @@ def _class_tables(document: Mapping[str, Any], name: str, covariates: Iterable[s
         per_class.add_row(kind, f"{found['n']:,}", *_narrow(found, names(EACH_CLASS_METRICS)))
     metrics = document["metrics"]
     tables = [
-        comparison_table([(name, {key: _number(value) for key, value in metrics.items()})]),
+        comparison_table(
+            [(name, {key: _number(value) for key, value in metrics.items()})],
+            keys=Classes.shown(Classes.compared, len(document["class_names"])),
+        ),
         _interval_table(document, f"{metrics['n']:,.0f} objects"),
         per_class,
     ]
-    shown = [METRICS[key].short for key in Classes.brief]
+    brief = [METRICS[key].short for key in Classes.brief]
     for covariate in covariates:
         binned = document["bins"][covariate]
-        table = _table(f"In bins of {covariate}{_left_out(binned)}", covariate, "n", *shown)
+        table = _table(f"In bins of {covariate}{_left_out(binned)}", covariate, "n", *brief)
         _add_bins(table, binned["bins"], Classes.brief)
         tables.append(table)
     if (days := document["days"]) is not None:
-        table = _table(f"Partial light curves; day 0 is the {days['reference']}", "days", "n", *shown)
+        table = _table(f"Partial light curves; day 0 is the {days['reference']}", "days", "n", *brief)
         for found in days["points"]:
             table.add_row(f"{found['days']:g}", f"{found['n']:,}", *_narrow(found["metrics"], Classes.brief))
         tables.append(table)
@@ -150,7 +153,7 @@ def _interval_table(document: Mapping[str, Any], title: str) -> "Table":
     drawn = document["bootstrap"]["replicates"]
     note = f"; intervals by {drawn} bootstrap replicates over objects" if drawn else ""
     table = _table(f"{title}{note}", "metric", "value", "68 %", "95 %")
-    for entry in target_of(document["metrics"]).metrics:
+    for entry in shown(target_of(document["metrics"]).metrics, len(document.get("class_names", ()))):
         table.add_row(entry.label, *metric_cells(document, entry.name))
     return table
 

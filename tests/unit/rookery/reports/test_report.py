@@ -1,3 +1,4 @@
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
-from rookery.reports import assess, evaluate
+from rookery.reports import assess, evaluate, print_report
 from rookery.surveys.splits import split_survey
 from rookery.surveys.store import Survey, write_survey
 from rookery_ensembles import Classes, RedshiftBins
@@ -323,4 +325,27 @@ def test_more_than_two_classes_are_reported(tmp_path: Path) -> None:
     assert metrics["accuracy"] == 0.75
     document = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert document["confusion"] == [[2, 0, 0], [0, 1, 0], [0, 1, 0]]
-    assert "Ia against II and Ibc" in (tmp_path / "report" / "index.html").read_text()
+    assert document["metrics"]["macro_f1"] == pytest.approx((1 + 2 / 3 + 0) / 3)
+    each = document["reliability_by_class"]
+    assert list(each) == ["Ia", "II", "Ibc"]
+    assert each["II"]["score"] == pytest.approx([0.2, 0.3, 0.6, 0.8])
+    assert each["II"]["frequency"] == [0, 0, 1, 1]
+    assert each["Ibc"]["count"] == [2, 2]
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "Ia against II and Ibc" in page
+    assert "Macro F1" in page
+    assert "Reliability of each class" in page
+    console = Console(file=io.StringIO(), width=100)
+    print_report(console, tmp_path / "report", "three")
+    assert "Macro F1" in console.file.getvalue()
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_two_classes_have_one_reliability_and_no_macro_f1(tmp_path: Path) -> None:
+    survey = make_survey(tmp_path / "s", ["Ia", "II"])
+    write_predictions(predict(survey, [0.9, 0.4]), tmp_path / "p.parquet")
+    evaluate(tmp_path / "p.parquet", survey, tmp_path / "report")
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "Accuracy" in page
+    assert "Macro F1" not in page
+    assert "Reliability of each class" not in page
