@@ -232,7 +232,8 @@ def quantiles_of_cdf(cdf_ne: FloatArray, edges: FloatArray, q: FloatArray) -> Fl
         ends = cdf_ne[:, 1:]
         k = np.count_nonzero(ends < wanted if wanted > 0 else ends <= 0, axis=1)
         low, high = cdf_ne[rows, k], cdf_ne[rows, k + 1]
-        found[:, i] = edges[k] + (edges[k + 1] - edges[k]) * ((wanted - low) / (high - low))
+        inside = edges[k] + (edges[k + 1] - edges[k]) * ((wanted - low) / (high - low))
+        found[:, i] = np.minimum(inside, edges[k + 1])  # by rounding the sum may exceed the edge
     return found
 
 

@@ -91,6 +91,12 @@ def test_a_redshift_belongs_to_the_bin_whose_lower_edge_it_reaches() -> None:
     assert bin_indices(np.array(z), EDGES).tolist() == [0, 1, 0, 2, -1, -1, -1]
 
 
+def test_the_last_quantile_is_the_last_edge_whatever_is_rounded() -> None:
+    edges = np.array([0.03258079001114982, 0.11967722829716472])
+    assert edges[0] + (edges[1] - edges[0]) > edges[1]
+    assert quantiles(np.array([[11.481525]]), edges, [1.0]) == edges[1]
+
+
 @settings(max_examples=60)
 @given(data=st.data())
 def test_cumulative_distributions_rise_from_0_to_1_and_quantiles_invert_them(redshift_pdfs, data) -> None:
