@@ -20,7 +20,7 @@ from rookery_ensembles.probabilities import LOG_FLOOR, true_likelihood
 from rookery_ensembles.redshift_pdf import gaussian_pdf
 from rookery_ensembles.weights.greedy import bagged_selection, greedy_selection
 
-SIZES = ((30, 1_000, 60), (100, 2_000, 180), (200, 4_000, 180))
+SIZES = ((10, 500, 30), (30, 1_000, 60), (50, 2_000, 60), (100, 2_000, 180), (200, 4_000, 180))
 """Members, objects that choose, bins."""
 PICKS = 50
 Floats = NDArray[np.float64]
