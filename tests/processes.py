@@ -34,13 +34,14 @@ def wait_for(condition: Callable[[], T], seconds: float = 180) -> T:
 
 def wait_until_gone(processes: Iterable[psutil.Process], seconds: float = 60) -> None:
     """Wait for the end of processes; Ray's agents may stay: they look for their dead head for a minute."""
-    left = [process for process in processes if not _is_ray_agent(process)]
+    left = [process for process in processes if "Agent" not in "".join(command_of(process)[:1])]
     _, alive = psutil.wait_procs(left, timeout=seconds)
     assert alive == []
 
 
-def _is_ray_agent(process: psutil.Process) -> bool:
+def command_of(process: psutil.Process) -> list[str]:
+    """Return the words by which a process was started; none of one that has ended."""
     try:
-        return any("Agent" in word for word in process.cmdline()[:1])
-    except (psutil.NoSuchProcess, psutil.ZombieProcess):
-        return False
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # zombies too
+        return []

@@ -89,12 +89,6 @@ CLASS_METRICS = (
         lambda w: w.means["right"], panel="Accuracy, AUC",
     ),
     Metric(
-        "macro_f1", "Macro F1", "Macro F1",
-        "Mean over classes of F1, the harmonic mean of precision and recall: rare classes count as much as "
-        "common ones.",
-        lambda w: w.macro_f1, least_classes=3,
-    ),
-    Metric(
         "auc", "ROC AUC", "AUC",
         "Chance that an object of the class gets a higher probability than one that is not of it "
         "(mean over classes when there are more than two).",
@@ -129,6 +123,12 @@ CLASS_METRICS = (
         "ece", "Expected calibration error", "ECE",
         "Mean distance between predicted probability and observed frequency, over bins of probability.",
         lambda w: w.calibration_error, "lower", is_distance=True,
+    ),
+    Metric(
+        "macro_f1", "Macro F1", "Macro F1",
+        "Mean over classes of F1, the harmonic mean of precision and recall: rare classes count as much as "
+        "common ones.",
+        lambda w: w.macro_f1, least_classes=3,
     ),
 )  # fmt: skip
 """Metrics of class probabilities, in the order of files and tables."""

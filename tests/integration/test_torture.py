@@ -17,7 +17,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from processes import wait_for, wait_until_gone
+from processes import command_of, wait_for, wait_until_gone
 from rookery.search.study import open_study
 from rookery.surveys import open_survey
 from rookery_ensembles import load_bundle, read_predictions
@@ -63,7 +63,7 @@ class Torture:
         """Deal a blow to a driver or what belongs to it; wait for its end, when it ends of that."""
         self.remember()
         everyone = psutil.Process(driver.pid).children(recursive=True)
-        named = {process: " ".join(process.cmdline()) for process in everyone if process.is_running()}
+        named = {process: " ".join(command_of(process)) for process in everyone}
         victims = {
             "driver": [],
             "driver and all of its Ray": everyone,
