@@ -82,7 +82,6 @@ def classification_metrics(
     return {
         "n": float(len(index)),
         "accuracy": accuracy(probability, index),
-        "macro_f1": macro_f1(probability, index),
         "auc": auc,
         "average_precision": average_precision(score, outcome),
         "recall_at_precision_0.95": recall_at_precision(score, outcome, 0.95),
@@ -90,6 +89,7 @@ def classification_metrics(
         "log_loss": log_loss(probability, index),
         "brier": brier(probability, index),
         "ece": ece,
+        "macro_f1": macro_f1(probability, index),
     }
 
 
