@@ -267,14 +267,16 @@ PARTS = {"speed": speed, "memory": memory, "bytes": read_bytes, "kills": kills, 
 def main() -> None:
     """Run the parts that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=list(PARTS), choices=list(PARTS))
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all of them by default")
     parser.add_argument("--scratch", type=Path)
     parser.add_argument("--objects", type=int, default=200_000)
     asked = parser.parse_args()
+    if unknown := set(asked.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as made:
         scratch = asked.scratch or Path(made)
         scratch.mkdir(parents=True, exist_ok=True)
-        for part in asked.parts:
+        for part in asked.parts or PARTS:
             PARTS[part](scratch, asked.objects)
 
 
