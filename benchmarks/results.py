@@ -82,9 +82,10 @@ def _rows(recipe: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for row in recipe.get("rows", ()):  # in a file, or quoted from an earlier version
         values = row["quoted"] if "quoted" in row else _at(row["at"])
         metrics = {key: value["value"] if isinstance(value, dict) else value for key, value in values.items()}
+        intervals = _at(row["intervals"]) if "intervals" in row else values
         errors = {
             key: (value["68"][1] - value["68"][0]) / 2
-            for key, value in values.items()
+            for key, value in intervals.items()
             if isinstance(value, dict) and value.get("68")
         }
         yield {"label": row["label"], "metrics": metrics, "errors": errors}

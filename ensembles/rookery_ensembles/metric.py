@@ -229,6 +229,11 @@ REDSHIFT_METRICS = (
         "Mean standard deviation of the PDFs; good only where they are calibrated.",
         lambda w: w.means["sharpness"], "lower", "redshift",
     ),
+    Metric(
+        "eta_15", "η beyond 0.15 (%)", "η.15 (%)",
+        "Percentage of objects with |Δz| > 0.15: the outliers of deep surveys.",
+        lambda w: w.means["far_outlier"], "lower", "%", digits=2,
+    ),
 )  # fmt: skip
 """Metrics of redshift PDFs, in the order of files and tables."""
 

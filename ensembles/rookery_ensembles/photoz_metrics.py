@@ -18,6 +18,7 @@ With dz = (z_phot - z_spec) / (1 + z_spec) the metrics are
 ``pit_ad``          Anderson-Darling statistic; 1 on average for true PDFs of any n
 ``coverage_50``...  fraction inside the central credible interval of 50, 68, 95 %
 ``sharpness``       mean standard deviation of the PDFs
+``eta_15``          percentage with |dz| > 0.15
 ==================  =====================================================================
 
 (Pasquet et al. 2019, section 4; Schmidt et al. 2020 for PIT and CDE loss.) A true redshift outside

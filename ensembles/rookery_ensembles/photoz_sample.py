@@ -38,8 +38,10 @@ LEVELS = (0.5, 0.68, 0.95)
 """Probabilities of the credible intervals whose coverage is told."""
 OUTLIER = 0.05
 """An outlier has |dz| beyond this; eta is their percentage."""
+FAR_OUTLIER = 0.15
+"""What deep surveys call an outlier; eta_15 is their percentage."""
 _MAD = 1.4826
-_POINT_COLUMNS = ("dz", "outlier")
+_POINT_COLUMNS = ("dz", "outlier", "far_outlier")
 _COLUMNS = ("crps", "log_likelihood", "cde_loss", *(f"coverage_{100 * x:.0f}" for x in LEVELS), "sharpness")
 # PDFs that are worked on at a time: an array of 180 bins has 1.4 MB, which the caches of a core hold.
 _BLOCK = 1000
@@ -60,7 +62,8 @@ class PointSample:
         dz = (z_phot - z_spec) / (1 + z_spec)
         self._order = np.argsort(dz, kind="stable")
         self._ranked = dz[self._order]
-        self.columns = {_POINT_COLUMNS: np.column_stack([dz, 100.0 * (np.abs(dz) > OUTLIER)])}
+        outliers = [100.0 * (np.abs(dz) > limit) for limit in (OUTLIER, FAR_OUTLIER)]
+        self.columns = {_POINT_COLUMNS: np.column_stack([dz, *outliers])}
 
     def __len__(self) -> int:
         """Return N."""

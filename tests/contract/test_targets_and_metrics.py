@@ -117,6 +117,7 @@ MEASURED = {
     "coverage_68": 0.68,
     "coverage_95": 0.95,
     "sharpness": SIGMA,
+    "eta_15": 0.0,
 }
 
 
@@ -142,6 +143,8 @@ def test_a_metric_of_redshifts_has_its_value_and_its_direction(metric: Metric) -
     good = float(metric.compute(measured(0.0))[0])
     assert good == pytest.approx(MEASURED[metric.name], rel=0.03, abs=0.002)
     worse = measured(0.0, width=3.0) if metric.name == "sharpness" else measured(0.1)
+    if metric.name == "eta_15":
+        worse = measured(0.4)
     spread = metric.name == "sigma_mad"  # a shift leaves it: its direction is that of any scatter
     bad = 2 * good if spread else float(metric.compute(worse)[0])
     assert metric.loss(good) < metric.loss(bad)

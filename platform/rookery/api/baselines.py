@@ -25,6 +25,7 @@ def baseline(
     processes: Annotated[int, Between(0)] | None = None,
     model_path: PathLike | None = None,
     filters: str | None = None,
+    fits: PathLike | None = None,
     bins: tuple[float, float, int] | None = None,
     deredden: bool | None = None,
     copies: Annotated[int, Between(0)] | None = None,
@@ -66,6 +67,8 @@ def baseline(
         Of salt2-trees: folder of a SALT2 or SALT3 model's files.
     filters
         Of salt2-trees: speclite's filters, as decam2014 or g=decam2014-g,...
+    fits
+        Of salt2-trees: file that keeps the fits, so that another split fits only those that are new.
     bins
         Of b16: lower edge, upper edge and number of redshift bins; 0,0.4,180 by default.
     deredden
@@ -102,6 +105,7 @@ def baseline(
         processes=processes,
         model_path=model_path,
         filters=filters,
+        fits=fits,
         bins=bins,
         deredden=deredden,
         copies=copies,

@@ -18,10 +18,11 @@ def simulate_supernovae(
     survey: Literal["des", "sdss", "lsst"] = "des",
     deep_fraction: float | None = None,
     templates: PathLike | None = None,
+    superluminous: bool = False,
     processes: Count | None = None,
     figure: PathLike | None = None,
 ) -> "Survey":
-    """Simulate light curves of supernovae: six types, volumetric rates, a survey's filters and cadence.
+    """Simulate light curves of supernovae: six types or seven, their rates, a survey's filters and cadence.
 
     See :func:`rookery.surveys.simulators.supernovae.simulate.simulate_supernovae`.
 
@@ -39,6 +40,8 @@ def simulate_supernovae(
         lsst: fraction in deep-drilling fields; 0.5 by default.
     templates
         Folder of core-collapse templates, SED files as SNANA has them, for the types that it has some of.
+    superluminous
+        Superluminous supernovae (SLSN) explode too, one for a thousand of the other core collapses.
     processes
         Processes; by default one a core, 8 at most.
     figure
@@ -56,6 +59,7 @@ def simulate_supernovae(
         survey=survey,
         deep_fraction=deep_fraction,
         templates=templates,
+        superluminous=superluminous,
         processes=processes,
     )
 
@@ -121,6 +125,7 @@ def split(
     validation_fraction: float | None = None,
     folds: int = 0,
     max_train: int | None = None,
+    max_test: int | None = None,
     groups: str | None = None,
     seed: Seed = 0,
     overwrite: bool = False,
@@ -149,6 +154,8 @@ def split(
         Number of folds of the training part; 0 for none.
     max_train
         At most so many objects in the training part.
+    max_test
+        At most so many test objects.
     groups
         Column, or sky:DEGREES: objects that agree in it never train, validate and test, nor lie in two folds.
     seed
@@ -168,6 +175,7 @@ def split(
         validation_fraction=validation_fraction,
         folds=folds,
         max_train=max_train,
+        max_test=max_test,
         groups=groups,
         seed=seed,
         overwrite=overwrite,

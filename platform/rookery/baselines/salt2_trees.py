@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rookery.baselines._padding import block_curves, block_rows
 from rookery.baselines._redshift import redshift_features, redshift_of
 from rookery.baselines._salt2_block import SaltBlock, fit_block, salt_feature_names
+from rookery.baselines._salt2_kept import open_fits
 from rookery.baselines._salt2_model import filter_names, find_model, load_source
 from rookery.baselines._trees import make_task, predict_with_trees
 from rookery.compute.pool import RayPool
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 SETTINGS = {"max_iter": 300, "learning_rate": 0.05, "max_features": 0.3, "l2_regularization": 5.0}
 _ALONE_BELOW = 30
 _BLOCK = 20
+# Blocks after which the kept fits are written, so that who is interrupted loses few.
+_KEEP_EVERY = 10
 # Error of a redshift whose survey gives none, per (1 + z): that of good photometric redshifts.
 _Z_ERROR = 0.03
 
@@ -54,8 +57,9 @@ def run_baseline(
     workers: RayPool | None = None,
     model_path: str | Path | None = None,
     filters: str | None = None,
+    fits: str | Path | None = None,
 ) -> Predictions:
-    """Fit all light curves, train on the labelled objects but those of `role`, and predict these.
+    """Fit the light curves, train on the labelled objects but those of `role`, and predict these.
 
     Parameters
     ----------
@@ -66,12 +70,14 @@ def run_baseline(
     model_path, filters
         See :func:`rookery.baselines._salt2_model.find_model` and
         :func:`rookery.baselines._salt2_model.filter_names`.
+    fits
+        File that keeps the fits, read where it exists, so that another split fits only who is new.
 
     Raises
     ------
     InputError
-        When model or filters are missing; see also :func:`rookery.baselines._trees.make_task` and
-        :func:`rookery.baselines._redshift.redshift_of`.
+        When model or filters are missing, or `fits` are of something else; see also
+        :func:`rookery.baselines._trees.make_task` and :func:`rookery.baselines._redshift.redshift_of`.
     """
     try:
         model = find_model(model_path)
@@ -80,7 +86,15 @@ def run_baseline(
         raise missing("salt2-trees", "simulate", error.name or "sncosmo") from error
     load_source(str(model))  # unreadable files are refused here, not in a worker
     task = make_task(survey, split, classes, role, train_on)
-    features, _, peak = salt_features(survey, workers or RayPool(processes=0), model, chosen, redshift)
+    features, _, peak = salt_features(
+        survey,
+        workers or RayPool(processes=0),
+        model,
+        chosen,
+        redshift,
+        rows=np.unique(np.concatenate([[*each.train, *each.predicted] for each in task.rounds])),
+        fits=fits,
+    )
     if redshift is not None:
         no_days = np.empty((len(survey), 0))
         features = np.hstack([features, redshift_features(survey, redshift, peak, no_days)[0]])
@@ -88,9 +102,23 @@ def run_baseline(
 
 
 def salt_features(
-    survey: "Survey", workers: RayPool, model: Path, filters: tuple[str, ...], redshift: str | None = None
+    survey: "Survey",
+    workers: RayPool,
+    model: Path,
+    filters: tuple[str, ...],
+    redshift: str | None = None,
+    *,
+    rows: NDArray[np.int64] | None = None,
+    fits: str | Path | None = None,
 ) -> tuple[NDArray[np.float64], list[str], NDArray[np.float64]]:
-    """Fit every light curve; fits that fail are counted in the log, and their features are NaN.
+    """Fit light curves; fits that fail are counted in the log, and their features are NaN.
+
+    Parameters
+    ----------
+    survey, workers, model, filters, redshift, fits
+        See :func:`run_baseline`.
+    rows
+        Who is fitted, by default everyone; the features of the others are NaN.
 
     Returns
     -------
@@ -105,18 +133,33 @@ def salt_features(
     mwebv = np.where(np.isfinite(mwebv), mwebv, 0.0)
     names = salt_feature_names(survey.bands)
     features = np.full((len(survey), len(names)), np.nan)
-    rows = [block[i : i + _BLOCK] for block in block_rows(survey) for i in range(0, len(block), _BLOCK)]
+    wanted = np.ones(len(survey), dtype=bool)
+    if rows is not None:
+        wanted = np.isin(np.arange(len(survey)), rows)
+    kept = None if fits is None else open_fits(fits, survey, model, filters, redshift, names)
+    if kept is not None:
+        wanted &= ~kept.fill(survey, features)
+    blocks = [
+        part[i : i + _BLOCK]
+        for block in block_rows(survey)
+        for part in [block[wanted[block]]]
+        for i in range(0, len(part), _BLOCK)
+    ]
     fit = functools.partial(
         fit_block, model=str(model.absolute()), filters=filters, zero_point=survey.info.zero_point
     )
-    blocks = (SaltBlock(block_curves(survey, row), z[row], sigma[row], mwebv[row]) for row in rows)
-    found = workers.map(fit, blocks, small=len(survey) < _ALONE_BELOW)
-    failed = 0
-    for block, (values, failures) in zip(rows, found, strict=True):
+    asked = (SaltBlock(block_curves(survey, row), z[row], sigma[row], mwebv[row]) for row in blocks)
+    found = workers.map(fit, asked, small=int(wanted.sum()) < _ALONE_BELOW)
+    object_id, failed = survey.objects["object_id"].to_numpy(dtype=object), 0
+    for number, (block, (values, failures)) in enumerate(zip(blocks, found, strict=True), 1):
         features[block] = values
         failed += failures
+        if kept is not None:
+            kept.add(object_id[block].tolist(), values)
+            if number % _KEEP_EVERY == 0 or number == len(blocks):
+                kept.write()
     if failed:
         logger.warning(
-            "%s: %d of %d SALT fits failed; their features are missing", survey.path, failed, len(survey)
+            "%s: %d of %d SALT fits failed; their features are missing", survey.path, failed, wanted.sum()
         )
     return features, names, 10.0 ** features[:, names.index("log_x0")]

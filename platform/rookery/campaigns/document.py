@@ -220,8 +220,10 @@ class Bins(Document):
 
     column: str
     """A column of the objects or of the truth table, for example `redshift`."""
-    edges: tuple[float, ...] = Field(min_length=2)
+    edges: tuple[float, ...] = Field(default=(), min_length=2)
     """Edges that increase; a value belongs to the bin [low, high)."""
+    parts: int | None = Field(default=None, ge=2, le=20)
+    """Instead of edges: so many bins of equally many of an experiment's test objects."""
 
     @field_validator("edges")
     @classmethod
@@ -230,6 +232,12 @@ class Bins(Document):
             if not low < high:
                 raise ValueError(f"edges must increase, but found {low:g}, {high:g}")
         return edges
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Bins":
+        if bool(self.edges) == (self.parts is not None):
+            raise ValueError("needs one of `edges` and `parts`")
+        return self
 
 
 class TableDocument(Document):

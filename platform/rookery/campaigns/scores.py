@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -255,10 +256,18 @@ class _Scorer:
         if bins is None:
             return everything
         values = column_values(self.campaign, self.data, bins.column)
-        edges = list(zip(bins.edges, bins.edges[1:], strict=False))
         return everything + [
-            (f"{low:g} <= {bins.column} < {high:g}", (values >= low) & (values < high)) for low, high in edges
+            (f"{low:g} <= {bins.column} < {high:g}", (values >= low) & (values < high))
+            for low, high in pairwise(edges_of(bins, values))
         ]
+
+
+def edges_of(bins: Bins, values: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return the edges of bins of an experiment's test objects, of whom these are the values."""
+    if bins.parts is None:
+        return bins.edges
+    found = np.nanquantile(values, np.linspace(0, 1, bins.parts + 1))
+    return (*found[:-1].tolist(), float(np.nextafter(found[-1], np.inf)))  # the largest is in the last bin
 
 
 def take(predictions: Predictions, rows: NDArray[np.integer]) -> Predictions:

@@ -25,6 +25,8 @@ from rookery_ensembles.errors import fail
 __all__ = ["ROLES", "Split", "open_split", "split_path", "split_survey"]
 
 _DEFAULT_VALIDATION = 0.2
+_TEST_DRAWS = 1
+"""Number of the stream of random numbers that draws the test objects of `max_test`."""
 
 
 def split_survey(
@@ -38,6 +40,7 @@ def split_survey(
     validation_fraction: float | None = None,
     folds: int = 0,
     max_train: int | None = None,
+    max_test: int | None = None,
     groups: str | None = None,
     seed: int = 0,
     overwrite: bool = False,
@@ -74,6 +77,8 @@ def split_survey(
     max_train
         At most so many objects in the training part, drawn by type; the rest of it becomes
         "unlabelled", so that the test objects do not depend on it.
+    max_test
+        At most so many test objects, drawn by type; the rest become "unlabelled".
     groups
         A column of the object table or the truth table, such as ``template``, or ``sky:1.0`` for cells
         of one degree: objects that agree in it never train, validate and test, nor lie in two folds.
@@ -107,6 +112,7 @@ def split_survey(
         validation_fraction if validation_fraction is not None else (0.0 if folds else _DEFAULT_VALIDATION),
         folds,
         max_train,
+        max_test,
         groups,
         seed,
     )
@@ -135,14 +141,16 @@ class _Plan:
     validation_fraction: float
     folds: int
     max_train: int | None
+    max_test: int | None
     groups: str | None
     seed: int
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments as the file's metadata keep them."""
         found = asdict(self) | {"train_ids": None if self.train_ids is None else self.train_ids.name}
-        # A split without groups keeps the bytes, and so the digest, that it always had.
-        return {key: value for key, value in found.items() if key != "groups" or value is not None}
+        # A split without these keeps the bytes, and so the digest, that it always had.
+        later = ("groups", "max_test")
+        return {key: value for key, value in found.items() if key not in later or value is not None}
 
 
 def _check_plan(name: str, plan: _Plan) -> None:
@@ -160,6 +168,8 @@ def _check_plan(name: str, plan: _Plan) -> None:
         raise fail(where, f"folds must be 0 (none) or at least 2, but is {plan.folds}")
     if plan.max_train is not None and plan.max_train < 2:
         raise fail(where, f"max_train must be at least 2, but is {plan.max_train}")
+    if plan.max_test is not None and plan.max_test < 1:
+        raise fail(where, f"max_test must be at least 1, but is {plan.max_test}")
     if not 0 <= plan.validation_fraction < 1:
         raise fail(where, f"0 <= validation_fraction < 1 must hold, but it is {plan.validation_fraction}")
     if plan.folds and plan.validation_fraction:
@@ -206,6 +216,11 @@ def _assign(
         role[training] = "unlabelled"
         training = _subset(types, training, plan.max_train, generator)
         role[training] = "train"
+    tested = role == "test"
+    if plan.max_test is not None and tested.sum() > plan.max_test:
+        # Draws of their own, so that those who test do not depend on how many train.
+        kept = _subset(types, tested, plan.max_test, np.random.default_rng([plan.seed, _TEST_DRAWS]))
+        role[tested & ~kept] = "unlabelled"
     number = int(training.sum())
     fold = np.full(len(role), -1, np.int16)
     if plan.folds > number:

@@ -20,7 +20,7 @@ EDGES = np.linspace(0.0, 0.4, 181)
 KEYS = (
     *("n", "bias", "sigma_mad", "eta", "crps", "log_likelihood", "cde_loss"),
     *("pit_ks", "pit_ks_pvalue", "pit_cvm", "pit_ad"),
-    *("coverage_50", "coverage_68", "coverage_95", "sharpness"),
+    *("coverage_50", "coverage_68", "coverage_95", "sharpness", "eta_15"),
 )
 
 
@@ -48,6 +48,7 @@ def test_a_flat_pdf_has_the_metrics_of_the_textbook() -> None:
     assert found["bias"] == pytest.approx(dz.mean())
     assert found["sigma_mad"] == pytest.approx(1.4826 * abs(dz[0] - dz[1]) / 2)
     assert found["eta"] == 100
+    assert found["eta_15"] == 0  # dz is 0.136 and -0.107
     # The PIT is 0.2 and 0.8: inside the intervals of 68 and 95 %, outside that of 50 %.
     assert (found["coverage_50"], found["coverage_68"], found["coverage_95"]) == (0, 1, 1)
     assert found["pit_ks"] == pytest.approx(0.3)

@@ -4,10 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from rookery import baselines
+from rookery.baselines._salt2_block import salt_feature_names
 from rookery.baselines._salt2_fit import Curve, fit_salt, make_model
+from rookery.baselines._salt2_kept import open_fits
 from rookery.baselines._salt2_model import filter_names, find_model, load_filter, load_source
 from rookery.baselines.salt2_trees import salt_features
 from rookery.compute.pool import RayPool
@@ -171,6 +175,40 @@ def test_bad_light_curves_give_features_and_are_counted(stand_in: Path, tmp_path
     assert column["x0_snr"][2] > 10
     assert column["x0_snr"][1] < 5
     assert x0[2] == pytest.approx(2e-4, rel=0.3)
+
+
+def test_fits_are_kept_so_that_another_split_fits_only_who_is_new(stand_in: Path, tmp_path: Path) -> None:
+    survey = small_survey(tmp_path / "s", stand_in, 6)
+    pool, file = RayPool(processes=0), tmp_path / "fits.parquet"
+
+    def fit(rows: list[int]) -> np.ndarray:
+        found = salt_features(survey, pool, stand_in, FILTERS, "photo_z", rows=np.array(rows), fits=file)
+        return found[0]
+
+    fit([4, 5])
+    table = pd.read_parquet(file)
+    assert sorted(table["object_id"]) == ["o4", "o5"]
+    table.loc[table["object_id"] == "o4", "x1"] = 77.0  # a fit that is not made again keeps this
+    made_by = pq.read_schema(file).metadata
+    pq.write_table(pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(made_by), file)
+    features = fit([3, 4])
+    column = features[:, salt_feature_names(BANDS).index("x1")]
+    assert column[4] == 77.0
+    assert np.isfinite(column[[3, 5]]).all()
+    assert np.isnan(column[:3]).all()
+    everyone, _, _ = salt_features(survey, pool, stand_in, FILTERS, "photo_z")
+    np.testing.assert_allclose(features[3], everyone[3], rtol=1e-6)
+
+
+def test_kept_fits_of_something_else_are_refused(stand_in: Path, tmp_path: Path) -> None:
+    survey = small_survey(tmp_path / "s", stand_in, 4)
+    names = salt_feature_names(BANDS)
+    open_fits(tmp_path / "f.parquet", survey, stand_in, FILTERS, "photo_z", names).write()
+    with pytest.raises(InputError, match=r"f\.parquet: keeps fits with another redshift"):
+        open_fits(tmp_path / "f.parquet", survey, stand_in, FILTERS, None, names)
+    (tmp_path / "text").write_text("no table")
+    with pytest.raises(InputError, match="is no file of kept SALT fits"):
+        open_fits(tmp_path / "text", survey, stand_in, FILTERS, None, names)
 
 
 @pytest.mark.slow

@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from rookery import api
+from rookery.campaigns.document import Bins
 from rookery.campaigns.load import find_campaign, load_campaign
 from rookery.campaigns.plan import Folders, Price, describe_plan
 from rookery.campaigns.prepare import check_options, prepare, split_name
-from rookery.campaigns.scores import slug
+from rookery.campaigns.scores import edges_of, slug
 from rookery.surveys import open_survey
 from rookery_ensembles.errors import InputError
 
@@ -108,6 +110,8 @@ def test_a_row_adds_to_the_row_above_or_to_the_one_it_names(tmp_path: Path) -> N
          r"`table.differences.0.1`: must be a row .*but found 'wise'"),
         ("[accuracy, auc]", "[accuracy, auc], between: [[half, fwe]]", 27,
          r"`table.between.0.1`: must be an experiment \(half, few\), but found 'fwe'"),
+        ("[accuracy, auc]", "[accuracy, auc], bins: {column: redshift}", 27,
+         "`table.bins`: needs one of `edges` and `parts`"),
         ("[accuracy, auc]", "[accuracy, auc], replicates: 5", 27,
          "`table`: `replicates` must be at least 20"),
         ("name: all,", "name: all, without_widest: 0.2,", 26,
@@ -121,6 +125,15 @@ def test_a_mistake_is_named_with_file_line_and_key(
     assert GOOD.count(old) >= 1
     with pytest.raises(InputError, match=rf"campaign\.yaml, line {line}: {message}"):
         load_campaign(write(tmp_path, GOOD.replace(old, new, 1)))
+
+
+def test_bins_in_parts_have_equally_many_objects_and_the_brightest_and_faintest() -> None:
+    values = np.array([19.0, 21.0, 20.0, np.nan, 24.0, 22.0, 23.0])
+    edges = edges_of(Bins(column="mag_i", parts=3), values)
+    assert np.histogram(values[np.isfinite(values)], edges)[0].tolist() == [2, 2, 2]
+    assert edges[0] == 19.0
+    assert edges[-1] > 24.0
+    assert edges_of(Bins(column="mag_i", edges=(0.0, 1.0)), values) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,14 @@ def test_six_types_come_and_the_shares_are_a_result(survey):
     assert by_type["IIP"] > by_type["IIL"]
 
 
+def test_superluminous_ones_are_detected_farther_than_the_other_core_collapses(tmp_path):
+    survey = simulate_supernovae(tmp_path / "s", n=1500, seed=3, superluminous=True)
+    redshift = survey.objects.groupby("type")["redshift"].median()
+    assert "SLSN" in redshift
+    assert redshift["SLSN"] > redshift["IIP"]
+    assert survey.info.provenance["superluminous"] is True
+
+
 def test_every_object_passes_the_trigger(survey):
     design = DESIGNS[survey.info.provenance["survey"]]
     arrays = open_survey(survey.path).observation_arrays()

@@ -96,6 +96,20 @@ def test_max_train_keeps_the_test_objects(survey):
     assert len(few.indices("unlabelled")) == 50
 
 
+def test_max_test_draws_the_same_test_objects_whoever_trains(survey):
+    for name, more in (("all", {}), ("some", {"max_test": 20}), ("few", {"max_test": 20, "max_train": 10})):
+        split_survey(survey, name, train_fraction=0.5, seed=5, **more)
+    every, some, few = (open_split(survey, name) for name in ("all", "some", "few"))
+    assert len(some.indices("test")) == 20
+    assert set(some.indices("test")) < set(every.indices("test"))
+    np.testing.assert_array_equal(few.indices("test"), some.indices("test"))
+    np.testing.assert_array_equal(some.indices("train"), every.indices("train"))
+    assert len(some.indices("unlabelled")) == len(every.indices("unlabelled")) + 30
+    types = survey.objects["type"].to_numpy()
+    share = [(types[split.indices("test")] == "Ia").mean() for split in (every, some)]
+    assert share[0] == pytest.approx(share[1], abs=0.05)
+
+
 def test_same_seed_gives_the_same_split_and_another_seed_another(survey):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         split_survey(survey, name, train_fraction=0.5, seed=seed)
@@ -119,6 +133,7 @@ def test_same_seed_gives_the_same_split_and_another_seed_another(survey):
         ({"folds": 3, "validation_fraction": 0.2}, "with folds validation_fraction must be 0, but is 0.2"),
         ({"folds": 101}, "folds must not exceed the training objects, but 101 > 100"),
         ({"train_fraction": 0.5, "max_train": 1}, "max_train must be at least 2, but is 1"),
+        ({"train_fraction": 0.5, "max_test": 0}, "max_test must be at least 1, but is 0"),
         ({"train_fraction": 0.5, "seed": -1}, "seed must be at least 0, but is -1"),
         ({"train_fraction": 0.04, "validation_fraction": 0.1}, "of 4 training objects leaves none"),
         ({"train_fraction": 0.5, "train_ids": "x"}, "train_ids and train_fraction exclude each other"),

@@ -197,5 +197,15 @@ def test_broader_and_bluer_type_ia_are_brighter_as_tripp_says():
 def test_kinds_come_in_the_proportions_of_their_rates():
     drawn = populations.draw_population((0.02, 0.4), np.full(40000, 0.02), np.random.default_rng(5))
     share = populations.rates((0.02, 0.4))
-    counts = np.bincount(drawn.kind, minlength=len(populations.KINDS))
+    counts = np.bincount(drawn.kind, minlength=len(share))
     np.testing.assert_allclose(counts / 40000, share / share.sum(), atol=0.01)
+
+
+def test_superluminous_ones_explode_where_asked_for_one_for_a_thousand_others():
+    volume, dust = (0.02, 0.4), np.full(200000, 0.02)
+    drawn = populations.draw_population(volume, dust, np.random.default_rng(5), superluminous=True)
+    counts = np.bincount(drawn.kind, minlength=len(populations.KINDS))
+    assert counts[-1] / counts[1:-1].sum() == pytest.approx(0.001 / 0.945, rel=0.25)
+    assert drawn.magnitude[drawn.kind == populations.KINDS.index("SLSN")].max() < -20
+    share = populations.rates(volume, superluminous=True)
+    np.testing.assert_allclose(share[:-1], populations.rates(volume))

@@ -1,7 +1,7 @@
 """A simulation in chunks, each with its own seed: the result does not depend on who makes which."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
 import numpy as np
@@ -30,11 +30,13 @@ class Plan:
     """Part of them in deep fields."""
     templates: str | None = None
     """Folder of core-collapse templates; None for analytic spectra alone."""
+    superluminous: bool = False
+    """Whether superluminous supernovae explode too."""
 
     @property
     def design(self) -> Design:
         """The survey's design."""
-        return find_design(self.survey)
+        return replace(find_design(self.survey), superluminous=self.superluminous)
 
     @property
     def n_chunks(self) -> int:

@@ -41,6 +41,8 @@ class Design:
     different bands and nights in which there are such."""
     peak_bands: tuple[int, int]
     """Positions of r and i, in which peak magnitudes are measured for the follow-up."""
+    superluminous: bool = False
+    """Whether superluminous supernovae explode too."""
 
     @property
     def max_redshift(self) -> float:

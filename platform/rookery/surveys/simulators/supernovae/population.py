@@ -15,7 +15,9 @@ from rookery.surveys.simulators.cosmology import draw_redshift, rate_per_year
 
 Floats = NDArray[np.float64]
 
-KINDS = ("Ia", "IIP", "IIL", "IIn", "Ib", "Ic")
+SUPERLUMINOUS = "SLSN"
+KINDS = ("Ia", "IIP", "IIL", "IIn", "Ib", "Ic", SUPERLUMINOUS)
+"""The last one explodes only where it is asked for."""
 
 # Rates per year and comoving Mpc^3, with the exponent of (1 + z). Ia: Dilday et al. (2008), core
 # collapse: the rate of the classification challenge (Kessler et al. 2010); both recalled.
@@ -54,6 +56,11 @@ CORE_COLLAPSE = {
     "IIn": CoreCollapse(0.038, (-18.53, 1.36), (6.0, 0.35), (60.0, 0.35), (13000.0, 6500.0), 45.0),
     "Ib": CoreCollapse(0.098, (-17.45, 0.90), (4.8, 0.15), (23.0, 0.15), (12500.0, 4800.0), 17.0, dust=0.6),
     "Ic": CoreCollapse(0.195, (-17.66, 0.90), (3.0, 0.15), (17.0, 0.15), (10500.0, 4800.0), 15.0, dust=0.6),
+    # One in a thousand core collapses (the rates of Quimby et al. 2013 and Prajs et al. 2017, recalled); the
+    # magnitude, slow rise and decline, and high temperature are those of hydrogen-poor ones, rounded: chosen.
+    SUPERLUMINOUS: CoreCollapse(
+        0.001, (-21.3, 0.5), (11.0, 0.3), (42.0, 0.3), (15000.0, 6500.0), 45.0, dust=0.1
+    ),
 }
 
 # Type Ia: the relation of Tripp (1998), M = M0 - alpha x1 + beta c + scatter, with an intrinsic
@@ -114,28 +121,34 @@ class Population:
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
-def rates(redshift_range: tuple[float, float]) -> Floats:
+def rates(redshift_range: tuple[float, float], *, superluminous: bool = False) -> Floats:
     """Return the number of explosions per observer's year in the whole sky, a value per kind."""
     ia = rate_per_year(*IA_RATE, redshift_range)
     others = rate_per_year(*CORE_COLLAPSE_RATE, redshift_range)
-    total = sum(model.fraction for model in CORE_COLLAPSE.values())
-    return np.array([ia, *(others * model.fraction / total for model in CORE_COLLAPSE.values())])
+    usual = [model.fraction for kind, model in CORE_COLLAPSE.items() if kind != SUPERLUMINOUS]
+    fractions = [*usual, CORE_COLLAPSE[SUPERLUMINOUS].fraction] if superluminous else usual
+    total = sum(usual)
+    return np.array([ia, *(others * fraction / total for fraction in fractions)])
 
 
 def draw_population(
-    redshift_range: tuple[float, float], mwebv: Floats, generator: np.random.Generator
+    redshift_range: tuple[float, float],
+    mwebv: Floats,
+    generator: np.random.Generator,
+    *,
+    superluminous: bool = False,
 ) -> Population:
     """Draw what explodes in a volume: one supernova for each entry of `mwebv`, its Galactic E(B-V).
 
-    The kinds come in the proportions of their rates, sorted by kind.
+    The kinds come in the proportions of their rates, sorted by kind; superluminous ones where asked for.
     """
-    share = rates(redshift_range)
+    share = rates(redshift_range, superluminous=superluminous)
     numbers = generator.multinomial(len(mwebv), share / share.sum())
     dust = np.split(generator.permutation(mwebv), np.cumsum(numbers)[:-1])
     parts = [_draw_ia(redshift_range, dust[0], generator)]
     parts += [
         _draw_core_collapse(kind, redshift_range, behind, generator)
-        for kind, behind in zip(CORE_COLLAPSE, dust[1:], strict=True)
+        for kind, behind in zip(KINDS[1 : len(share)], dust[1:], strict=True)
     ]
     return Population.concatenated(parts)
 

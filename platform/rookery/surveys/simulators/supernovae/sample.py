@@ -119,7 +119,8 @@ def _draw_batch(
     part = design.parts[deep]
     field = generator.integers(len(cadence.fields), size=_BATCH)
     mwebv = cadence.mwebv[field] * np.exp(0.1 * generator.normal(size=_BATCH))
-    population = model.with_templates(draw_population(part.redshift_range, mwebv, generator), generator)
+    population = draw_population(part.redshift_range, mwebv, generator, superluminous=design.superluminous)
+    population = model.with_templates(population, generator)
     start, end = cadence.seasons[field].T
     peak_mjd = generator.uniform(start - _MARGIN, end + _MARGIN)
     bright = np.flatnonzero(_may_be_detected(population, model, cadence))

@@ -32,11 +32,12 @@ def simulate_supernovae(
     survey: str = "des",
     deep_fraction: float | None = None,
     templates: str | Path | None = None,
+    superluminous: bool = False,
     processes: int | None = None,
     name: str | None = None,
     replace: bool = False,
 ) -> Survey:
-    """Simulate a survey of supernovae of types Ia, IIP, IIL, IIn, Ib and Ic, and write it.
+    """Simulate a survey of supernovae of types Ia, IIP, IIL, IIn, Ib, Ic and, if asked for, SLSN; write it.
 
     Types and redshifts follow volumetric rates, and the survey's trigger selects what it detects,
     so that the share of each type is a result. On one machine the same arguments give the same
@@ -57,6 +58,8 @@ def simulate_supernovae(
     templates
         Folder of core-collapse templates (:mod:`rookery.surveys.simulators.supernovae.templates`), whose
         spectra and light curves each type has that it has templates of; the others keep their analytic ones.
+    superluminous
+        Whether superluminous supernovae (SLSN) explode too, one for a thousand of the other core collapses.
     processes
         Number of processes, at least 1; by default one a core, 8 at most, and fewer for small `n`.
     name
@@ -90,7 +93,7 @@ def simulate_supernovae(
     if templates is not None:
         template_surfaces(str(templates))  # refused here, not in a process
     part = 0.5 if deep_fraction is None else deep_fraction
-    plan = Plan(survey, n, seed, part, None if templates is None else str(templates))
+    plan = Plan(survey, n, seed, part, None if templates is None else str(templates), superluminous)
     return _write(out, plan, list(simulate(plan, processes)), name or f"simulated-{survey}", replace=replace)
 
 
@@ -106,6 +109,8 @@ def _write(out: str | Path, plan: "Plan", chunks: "list[Sample]", name: str, *, 
     if plan.templates is not None:
         given = template_surfaces(plan.templates)
         arguments["templates"] = {kind: len(surface.variants) for kind, surface in given.items()}
+    if plan.superluminous:
+        arguments["superluminous"] = True
     two_parts = len(design.parts) > 1
     objects = _objects_table(ids, sample, design.max_redshift, plan.seed)
     if two_parts:

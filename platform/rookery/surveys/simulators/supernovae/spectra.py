@@ -65,6 +65,7 @@ SPECTRA = {
     "IIn": AnalyticSpectrum(2700.0, (Line(6563.0, 45.0, 1.2), Line(4861.0, 35.0, 0.3))),
     "Ib": AnalyticSpectrum(3800.0, (*_CALCIUM, *_STRIPPED, *_HELIUM)),
     "Ic": AnalyticSpectrum(3900.0, (*_CALCIUM, *_STRIPPED, *_OXYGEN)),
+    "SLSN": AnalyticSpectrum(2800.0, (*_CALCIUM, *_STRIPPED, *_OXYGEN)),
 }
 
 _LOG_TEMPERATURE = np.linspace(np.log(3200.0), np.log(32000.0), 47)
