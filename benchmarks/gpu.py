@@ -93,7 +93,7 @@ def steps_without_waiting(bench: Bench, folder: Path) -> str:
 
     def steps() -> None:
         for step, (rows, key) in enumerate(batches):
-            alone.step([0], rows[None], key[None], [trainee.rate(epoch, step)])
+            alone.step([0], rows[None], key[None], [trainee.rate(epoch, step)], [0.0])
 
     steps()
     try:

@@ -6,6 +6,8 @@ import time
 import torch
 
 logger = logging.getLogger(__name__)
+_EPOCHS, _BUSY = 5, 50.0
+"""Epochs that are looked at, and percent below which a GPU counts as idle."""
 
 
 class Utilisation:
@@ -36,6 +38,22 @@ class Utilisation:
             logger.info("how busy the GPU is cannot be read (%s)", error)
             self._gpu = None
             return None
+
+
+class IdleWatch:
+    """Tells once when a network leaves its GPU mostly idle: batch systems end such jobs."""
+
+    def __init__(self) -> None:
+        self._seen: list[float] = []
+
+    def see(self, percent: float) -> str | None:
+        """Take note of how busy the GPU was in an epoch; return advice where it is due, once."""
+        self._seen.append(percent)
+        if len(self._seen) != _EPOCHS or (mean := sum(self._seen) / _EPOCHS) >= _BUSY:
+            return None
+        rule = f"the GPU was busy {mean:.0f} % of the time in {_EPOCHS} epochs"
+        more = "let networks train as packs (`--execution pack`) or share it (`--gpus-per-trial 0.25`)"
+        return f"{rule}: {more}, or give it back and train on CPUs (`--gpus-per-trial 0`)"
 
 
 def _handle(device: torch.device) -> object | None:

@@ -17,7 +17,7 @@ class TrainingConfiguration(Document):
     """
 
     later: ClassVar[tuple[str, ...]] = (
-        *("schedule", "step_at", "step_factor", "precision", "freeze", "rate_ratio"),
+        *("schedule", "step_at", "step_factor", "average_epochs", "precision", "freeze", "rate_ratio"),
     )
     """Hyperparameters that came when members existed: at their defaults they leave the hash as it was, and
     search spaces may leave them out; a value can be fixed all the same."""
@@ -38,6 +38,9 @@ class TrainingConfiguration(Document):
     """Part of all steps in which the learning rate rises."""
     weight_decay: float = Field(default=1e-2, ge=0)
     """Decoupled weight decay of AdamW; with 0 it is Adam."""
+    average_epochs: float = Field(default=0.0, ge=0, le=100_000)
+    """Epochs over which weights are averaged, exponentially: these means validate and are kept, while the
+    weights themselves train. With 0 nothing is averaged."""
     patience: int = Field(default=15, ge=1, le=100_000)
     """Epochs without a better value of the objective's metric after which training stops."""
     precision: Literal["float32", "tf32", "bf16"] = "float32"

@@ -8,6 +8,7 @@ https://github.com/skeeto/hash-prospector (lowbias32), on signed integers becaus
 
 import hashlib
 import math
+from functools import lru_cache
 from zlib import crc32
 
 import torch
@@ -23,18 +24,22 @@ class Draws:
     Parameters
     ----------
     key_b
-        (B,) int32: a word for each object, from :meth:`of`.
+        (B,) for each object, from :meth:`of`: a word, int32; or int64, with a turn in the upper half.
     """
 
     def __init__(self, key_b: Tensor) -> None:
         self.key_b = key_b
+        self._word_b = key_b.to(torch.int32)
 
     @classmethod
     def of(cls, seed: int, epoch: int, rows_b: Tensor) -> "Draws":
         """Return the draws of the objects with these row numbers, on the device where these are."""
         digest = hashlib.blake2b(f"{seed} {epoch}".encode(), digest_size=8).digest()
         first, second = (int.from_bytes(digest[i : i + 4], "little", signed=True) for i in (0, 4))
-        return cls(_mixed(_mixed(rows_b.to(torch.int32) ^ first) ^ second))
+        rows_b = rows_b.to(torch.int32)
+        word_b = _mixed(_mixed(rows_b ^ first) ^ second)
+        turn_b = _mixed(rows_b ^ _word(f"{seed}")).long() + epoch
+        return cls((turn_b << 32) | (word_b.long() & 0xFFFFFFFF))
 
     def __len__(self) -> int:
         return len(self.key_b)
@@ -44,12 +49,12 @@ class Draws:
 
     def of_others(self, rows_b: Tensor) -> "Draws":
         """Return the draws of B other objects, each of which came by the draw of one of these."""
-        return Draws(_mixed(_mixed(rows_b.to(torch.int32)) ^ self.key_b))
+        return Draws(_mixed(_mixed(rows_b.to(torch.int32)) ^ self._word_b))
 
     def words(self, name: str, shape: tuple[int, ...] = ()) -> Tensor:
         """Return words (B, *shape), each of the 2^32 alike likely."""
-        place = torch.arange(math.prod(shape), dtype=torch.int32, device=self.key_b.device)
-        words = _joined(_mixed(place * _GOLDEN + _word(name)), self.key_b[:, None])
+        places = _places.__wrapped__ if torch.compiler.is_compiling() else _places
+        words = _joined(places(name, math.prod(shape), self.key_b.device), self._word_b[:, None])
         return words.reshape(len(self.key_b), *shape)
 
     def uniform(self, name: str, shape: tuple[int, ...] = ()) -> Tensor:
@@ -76,7 +81,13 @@ class Draws:
 
     def pairs(self, name: str) -> Tensor:
         """Return numbers (B, B) in [0, 1) for each object with each."""
-        return _uniform(_joined(_mixed(self.key_b + _word(name))[:, None], self.key_b))
+        return _uniform(_joined(_mixed(self._word_b + _word(name))[:, None], self._word_b))
+
+    def turns(self, number: int) -> Tensor:
+        """Return whole numbers (B,) below `number`, a power of 2: an object begins with a drawn one, and each
+        epoch has the next.
+        """
+        return (self.key_b >> 32) & (number - 1)
 
 
 class Dropout(nn.Module):
@@ -116,10 +127,21 @@ class Layers(nn.Sequential):
         return x
 
 
+@lru_cache(maxsize=512)
+def _places(name: str, size: int, device: torch.device) -> Tensor:
+    """Return the words (size,) of a name's places, which are the same at every step."""
+    return _mixed(torch.arange(size, dtype=torch.int32, device=device) * _GOLDEN + _word(name))
+
+
 def _word(name: str) -> int:
     """Return a name's word as torch's signed integers have it."""
     word = crc32(name.encode())
     return word - 2**32 if word >= 2**31 else word
+
+
+# torch.compile cannot look into crc32. `torch.compiler.assume_constant_result` does the same, but imports the
+# compiler at once.
+_word._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def _mixed(x: Tensor) -> Tensor:

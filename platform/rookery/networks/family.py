@@ -95,6 +95,15 @@ class Family(ABC, Generic[C]):
         """
         return inputs
 
+    def begin_epoch(self, network: "nn.Module", configuration: C, part: float) -> None:
+        """Set how a network sees its training objects from now on; by default there is nothing to set.
+
+        Parameters
+        ----------
+        part
+            Of all its epochs that is done.
+        """
+
     def copies(
         self,
         survey: Survey,
@@ -178,10 +187,11 @@ class Family(ABC, Generic[C]):
         """Return what must be equal where networks train as a pack; None where none may train so.
 
         Seeds and folds may differ, and how the learning rate goes, weight decay, patience and the weights
-        of the loss. Networks with copies learn from objects of their own; those with frozen parts, or a rate
-        of their own for weights that they start from, have optimizers of their own.
+        of the loss. Networks with copies learn from objects of their own; those with frozen parts, a rate
+        of their own for weights that they start from, or averaged weights have optimizers of their own.
         """
-        optimizer = bool(configuration.freeze) or configuration.rate_ratio != 1
+        c = configuration
+        optimizer = bool(c.freeze) or c.rate_ratio != 1 or c.average_epochs > 0
         if optimizer or getattr(configuration, "copies", False):
             return None
         values = configuration.model_dump(mode="json", exclude={*FREE_IN_PACKS, *self.loss_weights})

@@ -32,6 +32,7 @@ from rookery.surveys._document import (
     verify_digests,
 )
 from rookery.surveys._image_file import map_images
+from rookery.surveys._local_disk import on_local_disk
 from rookery.surveys._tables import no_nulls, read_table, require_columns
 from rookery.surveys.observations import ObservationArrays
 from rookery_ensembles.errors import fail
@@ -118,7 +119,7 @@ class Survey:
         if image is None:
             raise fail(self.path, f"has no images: it holds {self.info.kind}")
         shape = (self.info.counts["objects"], len(self.bands), image.size, image.size)
-        return map_images(self.path / IMAGES, shape, image.dtype)
+        return map_images(on_local_disk(self.path / IMAGES, self.info.files[IMAGES]), shape, image.dtype)
 
     @cached_property
     def _arrays(self) -> ObservationArrays:

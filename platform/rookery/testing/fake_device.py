@@ -176,6 +176,10 @@ class Spy(TorchDispatchMode):
     depends on values), `copy` (a tensor goes to the device), `host` (something is computed on the CPU)."""
     steps: int = 0
     """Steps of a fused optimizer."""
+    kernels: int = 0
+    """Operations of the device that make or change numbers: on a GPU as many kernels, or some more."""
+    traffic: int = 0
+    """Bytes that these read and write, if nothing stays in a cache."""
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -188,7 +192,12 @@ class Spy(TorchDispatchMode):
         found = op(*args, **(kwargs or {}))
         name = op.__name__.split(".")[0]
         self.steps += name == "_fused_adamw_"
-        for kind in self._kinds(name, args, tree_leaves((args, kwargs or {})), tree_leaves(found)):
+        given, made = tree_leaves((args, kwargs or {})), tree_leaves(found)
+        moved = [value for value in [*given, *made] if isinstance(value, FakeTensor)]
+        if moved and not op.is_view and name not in _VIEWS:
+            self.kernels += 1
+            self.traffic += sum(value.numel() * value.element_size() for value in moved)
+        for kind in self._kinds(name, args, given, made):
             self.seen[kind, f"{_place()}: {name}"] += 1
         return found
 

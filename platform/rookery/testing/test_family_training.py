@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from rookery.networks.draws import Draws
+from rookery.networks.family import Inputs
 from rookery.surveys import open_split
 from rookery.testing.fake_device import Spy, pretended_device
-from rookery.testing.family_case import Case
+from rookery.testing.family_case import Case, draws_of
 from rookery.training.card import read_card
 from rookery.training.data import load_data, predict_rows
 from rookery.training.job import StartFrom, TrainingJob
@@ -58,6 +60,24 @@ def test_a_step_waits_for_nothing_of_the_host(
     for (kind, _), times in more.items():
         found[kind] += times
     assert all(found[kind] <= EACH_EPOCH.get(kind, 0) for kind in found), dict(more)
+
+
+@pytest.mark.slow
+def test_what_a_step_computes_is_one_graph(case: Case) -> None:
+    """torch.compile finds no place at which it must go back to Python."""
+    configuration = case.point(0)
+    network, inputs = case.network(configuration).train(), case.batch(configuration)
+    target = torch.tensor([0, 1, 2] * 2)
+
+    def loss(inputs: Inputs, target: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+        draws = Draws(key)
+        varied = case.family.augment(inputs, configuration, draws)
+        terms = case.family.loss_terms(network, varied, target, configuration, draws)
+        return torch.stack([term.mean() for term in terms.values()]).sum()
+
+    found = torch._dynamo.explain(loss)(inputs, target, draws_of(inputs).key_b)
+    assert found.graph_count == 1
+    assert found.break_reasons == []
 
 
 def test_a_survey_that_streams_from_the_host_trains_the_same_weights(

@@ -10,8 +10,9 @@ from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.draws import Draws
 from rookery.networks.family import Family, Inputs
 from rookery.networks.start import keep_frozen
+from rookery.training.averaged import Averaged
 from rookery.training.data import TrainingData, predict_there
-from rookery.training.progress import State
+from rookery.training.progress import MEAN, State, means_of
 from rookery.training.team import Team
 from rookery.training.trainee import Trainee
 
@@ -20,9 +21,17 @@ class Stepped(Protocol):
     """K networks that train at once, by their places from 0."""
 
     def step(
-        self, places: Sequence[int], rows_kb: Tensor, key_kb: Tensor, rates: Sequence[float]
+        self,
+        places: Sequence[int],
+        rows_kb: Tensor,
+        key_kb: Tensor,
+        rates: Sequence[float],
+        follow: Sequence[float],
     ) -> dict[str, Tensor]:
-        """Take one step of some of them, and return the mean of each term of their losses (K,)."""
+        """Take one step of some of them, and return the mean of each term of their losses (K,).
+
+        `follow` is the part by which the averaged weights of each move to those that the step made.
+        """
         ...
 
     def state(self, place: int) -> tuple[State, State]:
@@ -76,29 +85,47 @@ class AloneNetwork:
             fused=True,
         )
         self._loss = team.wrap(Loss(family, self._network, self._configuration))
+        self._averaged = Averaged(self._network) if self._configuration.average_epochs else None
+        self._let_learn()
 
-    def step(
-        self, places: Sequence[int], rows_kb: Tensor, key_kb: Tensor, rates: Sequence[float]
-    ) -> dict[str, Tensor]:
-        """See :class:`Stepped`; the mean over the team of the means is that over the whole batch."""
+    def _let_learn(self) -> None:
+        """Set the network to training, as prediction leaves it not."""
         self._network.train()
         keep_frozen(self._network, self._frozen)
+
+    def step(
+        self,
+        places: Sequence[int],
+        rows_kb: Tensor,
+        key_kb: Tensor,
+        rates: Sequence[float],
+        follow: Sequence[float],
+    ) -> dict[str, Tensor]:
+        """See :class:`Stepped`; the mean over the team of the means is that over the whole batch."""
+        if not self._network.training:
+            self._let_learn()
         for group in self._optimizer.param_groups:
             group["lr"] = rates[0] * group["ratio"]
         team, rows, key = self._team, rows_kb[0], key_kb[0]
         unlabelled, their_key = draw_unlabelled(self._family, self._configuration, self._data, rows, key)
-        labelled = team.share(rows)
-        mine = torch.cat([labelled, team.share(unlabelled)])
-        draws = Draws(torch.cat([team.share(key), team.share(their_key)]))
+        labelled = mine = team.share(rows)
+        words = team.share(key)
+        if len(unlabelled):
+            mine = torch.cat([labelled, team.share(unlabelled)])
+            words = torch.cat([words, team.share(their_key)])
+        draws = Draws(words)
         inputs = self._family.augment(self._data.batch(mine), self._configuration, draws)
         terms = self._loss(inputs, self._data.target_n[labelled], draws)
         whole = {len(mine): len(rows) + len(unlabelled), len(labelled): len(rows)}
-        means = {
-            name: term.mean() * (len(term) * team.size / whole[len(term)]) for name, term in terms.items()
-        }
+        means = {name: term.mean() for name, term in terms.items()}
+        if team.size > 1:
+            parts = {name: len(term) * team.size / whole[len(term)] for name, term in terms.items()}
+            means = {name: mean * parts[name] for name, mean in means.items()}
         self._optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(means.values())).sum().backward()
+        torch.autograd.backward(list(means.values()))
         self._optimizer.step()
+        if self._averaged is not None:
+            self._averaged.move(follow[0])
         return {name: mean.detach()[None] for name, mean in means.items()}
 
     def state(self, place: int) -> tuple[State, State]:
@@ -110,14 +137,21 @@ class AloneNetwork:
             for index, values in state.items()
             for name, value in values.items()
         }
+        if self._averaged is not None:
+            means = self._averaged.network.state_dict()
+            optimizer |= {f"{MEAN}{name}": value.detach().clone() for name, value in means.items()}
         return weights, optimizer
 
     def set_state(self, place: int, weights: State, optimizer: State) -> None:
         """See :class:`Stepped`."""
         self._optimizer.zero_grad(set_to_none=True)
         self._network.load_state_dict(weights)
+        if self._averaged is not None:
+            self._averaged.network.load_state_dict(means_of(optimizer) or weights)
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in optimizer.items():
+            if key.startswith(MEAN):
+                continue
             index, name = key.split(".", 1)
             state.setdefault(int(index), {})[name] = value.clone()  # steps change the optimizer's in place
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})
@@ -127,8 +161,9 @@ class AloneNetwork:
 
     def predict(self, inputs: Sequence[Inputs], rows: Sequence[Tensor]) -> list[Tensor]:
         """See :class:`Stepped`."""
+        network = self._network if self._averaged is None else self._averaged.network
         return [
-            predict_there(self._network, self._family, some, index)
+            predict_there(network, self._family, some, index)
             for some, index in zip(inputs, rows, strict=True)
         ]
 

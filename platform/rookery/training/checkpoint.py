@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from rookery.documents import Document, build
 from rookery.training.card import Draws
 from rookery.training.job import TrainingJob
-from rookery.training.progress import Partial, Progress, State
+from rookery.training.progress import MEAN, Partial, Progress, State, means_of
 from rookery.training.tensor_file import tensor_bytes, write_tensors
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_file
@@ -184,6 +184,8 @@ def _check_fit(progress: Progress, network: nn.Module, path: Path) -> None:
     _check_state(progress.network, wanted, "network", path)
     if progress.best_epoch:
         _check_state(progress.best, wanted, "best", path)
+    if means := means_of(progress.optimizer):
+        _check_state(means, wanted, f"optimizer/{MEAN}".removesuffix("/"), path)
     _check_moments(progress.optimizer, list(network.parameters()), path)
     for name, value in (progress.partial.sums if progress.partial is not None else {}).items():
         if value.shape != () or not value.is_floating_point():
@@ -205,6 +207,8 @@ def _check_moments(found: State, parameters: Sequence[Tensor], path: Path) -> No
     """Hold AdamW's state to the parameters: of each that has any, a step and two moments of its shape."""
     names: dict[int, set[str]] = defaultdict(set)
     for key, value in found.items():
+        if key.startswith(MEAN):
+            continue
         index, _, name = key.partition(".")
         number = int(index) if index.isdecimal() and len(index) < 9 else len(parameters)
         shape = parameters[number].shape if number < len(parameters) and name != "step" else torch.Size()

@@ -41,17 +41,15 @@ class Sums:
         if done[0] and all(one.keys() == done[0].keys() for one in done):
             self._all = {name: torch.stack([one[name] for one in self._each]) for name in done[0]}
 
-    def add(self, places: Sequence[int], totals: State) -> None:
-        """Add those of a step (K,)."""
+    def add(self, places: Sequence[int], means: State, objects: int) -> None:
+        """Add those of a step, whose means over so many objects are (K,)."""
         if self._all is not None and len(places) == len(self._each):
-            held = self._all
-            self._all = {n: held[n] + total if n in held else total for n, total in totals.items()}
+            self._all = {name: _more(self._all, name, mean, objects) for name, mean in means.items()}
             return
         self._each, self._all = self.each(), None
-        for name, total in totals.items():
-            for place, value in zip(places, total.unbind(), strict=True):
-                one = self._each[place]
-                one[name] = one[name] + value if name in one else value
+        for name, mean in means.items():
+            for place, value in zip(places, mean.unbind(), strict=True):
+                self._each[place][name] = _more(self._each[place], name, value, objects)
 
     def each(self) -> list[State]:
         """Return the sums of each network."""
@@ -59,3 +57,8 @@ class Sums:
             return self._each
         columns = {name: values.unbind() for name, values in self._all.items()}
         return [{n: values[place] for n, values in columns.items()} for place in range(len(self._each))]
+
+
+def _more(held: State, name: str, mean: Tensor, objects: int) -> Tensor:
+    """Return what was held of a term, and a mean over so many objects beside it."""
+    return held[name].add(mean, alpha=objects) if name in held else mean * objects

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from rookery.compute.utilisation import Utilisation
+from rookery.compute.utilisation import IdleWatch, Utilisation
 from rookery.training.epochs_file import MEMORY, TIME, UTILISATION, Head, epochs_file, read_epochs
 from rookery.training.job import TrainingJob
 from rookery.training.progress import Metrics
@@ -40,7 +40,7 @@ class EpochsWriter:
         history: Iterable[Metrics],
     ) -> None:
         self._path, self._device, self._told = epochs_file(checkpoint), device, False
-        self._utilisation = Utilisation(device)
+        self._utilisation, self._idle = Utilisation(device), IdleWatch()
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         head = Head(
             member=job.member,
@@ -71,6 +71,8 @@ class EpochsWriter:
             told[MEMORY] = torch.cuda.max_memory_allocated(self._device)
         if (percent := self._utilisation.percent()) is not None:
             told[UTILISATION] = round(percent, 1)
+            if self._device.type == "cuda" and (advice := self._idle.see(percent)):
+                logger.warning("%s: %s", self._path.stem, advice)
         try:
             stream = os.open(self._path, os.O_WRONLY | os.O_APPEND)
             try:

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import torch
@@ -198,17 +199,21 @@ class _Loop:
         """Train each for one epoch, or for the rest of it, and validate."""
         start = time.perf_counter()
         epochs = [trainee.next_epoch(2 * self.team.size) for trainee in self.live]
+        for trainee in self.live:
+            part = trainee.progress.epoch / trainee.configuration.epochs
+            self.family.begin_epoch(trainee.network, trainee.configuration, part)
         sums = Sums([epoch.done.sums for epoch in epochs], self.device)
         last = max(len(epoch.sizes) - epoch.done.step for epoch in epochs)
         self.losses.steps = []
         for tick, (places, rows, key) in _ticks(epochs):
             steps = [epochs[place].done.step + tick for place in places]
             rates = [self.live[p].rate(epochs[p], step) for p, step in zip(places, steps, strict=True)]
-            means = self.together.step(places, rows, key, rates)
+            follow = [self.live[p].follow(epochs[p], step) for p, step in zip(places, steps, strict=True)]
+            means = self.together.step(places, rows, key, rates, follow)
             if self.team.size == 1:  # in a team the others wait: all see it in their sums, after the epoch
-                loss = torch.stack(list(means.values())).sum(0)
+                loss = reduce(torch.add, means.values())
                 self.losses.steps.append(([self.live[place] for place in places], steps, loss))
-            sums.add(places, {name: mean * rows.shape[1] for name, mean in means.items()})
+            sums.add(places, means, rows.shape[1])
             if tick + 1 < last:
                 seconds = (time.perf_counter() - start) / len(epochs)
                 self._keep_in_between(epochs, tick + 1, sums.each(), seconds)

@@ -18,8 +18,8 @@ from torch.utils._pytree import tree_map
 from rookery.networks.draws import Draws
 from rookery.networks.family import Family, Inputs
 from rookery.training.alone import Loss, draw_unlabelled
+from rookery.training.at_once import AtOnce
 from rookery.training.data import TrainingData
-from rookery.training.one_or_all import OneOrAll
 from rookery.training.progress import State
 from rookery.training.trainee import Trainee
 
@@ -64,13 +64,18 @@ class Pack:
         self._first, self._second = torch.zeros_like(self._weights), torch.zeros_like(self._weights)
         self._steps = torch.zeros(len(networks), dtype=torch.float32, device=self._weights.device)
         self._most = len(networks)
-        self._trial = OneOrAll(len(networks)) if self._weights.device.type == "cpu" else None
+        self._trial = AtOnce(len(networks)) if self._weights.device.type == "cpu" else None
         self._own = self._own_numbers()
 
     def step(
-        self, places: Sequence[int], rows_kb: Tensor, key_kb: Tensor, rates: Sequence[float]
+        self,
+        places: Sequence[int],
+        rows_kb: Tensor,
+        key_kb: Tensor,
+        rates: Sequence[float],
+        follow: Sequence[float],
     ) -> dict[str, Tensor]:
-        """Take one step of some of them, at most so many at once as memory holds."""
+        """Take one step of some of them, at most so many at once as memory holds; no weights are averaged."""
         whole = len(places) == len(self._weights)
         with self._trial.timed() if self._trial and whole else nullcontext(self._most) as at_once:
             parts = [
@@ -86,9 +91,11 @@ class Pack:
     ) -> dict[str, Tensor]:
         data, c, number = self._data, self._configurations[places[0]], len(places)
         rows, key = rows_kb.flatten(), key_kb.flatten()
+        all_rows, all_key = rows_kb, key_kb
         unlabelled, their_key = draw_unlabelled(self._family, c, data, rows, key)
-        all_rows = torch.cat([rows_kb, unlabelled.view(number, -1)], dim=1)
-        all_key = torch.cat([key_kb, their_key.view(number, -1)], dim=1)
+        if len(unlabelled):
+            all_rows = torch.cat([rows_kb, unlabelled.view(number, -1)], dim=1)
+            all_key = torch.cat([key_kb, their_key.view(number, -1)], dim=1)
         gathered = data.batch(all_rows.flatten())
         inputs = {name: values.unflatten(0, all_rows.shape) for name, values in gathered.items()}
         target = data.target_n[rows].view(rows_kb.shape)
@@ -109,7 +116,7 @@ class Pack:
         means = vmap(terms)(*given) if number > 1 else _batched(terms(*_only(given)))
         (gradient,) = torch.autograd.grad(torch.stack(list(means.values())).sum(), flat)
         self._optimize(places, gradient, rates)
-        if len(places) < len(self._weights):
+        if not _follow(places):
             for name, values in buffers.items():
                 for place, value in zip(places, values.unbind(), strict=True):
                     self._buffers[name][place].copy_(value)
@@ -257,10 +264,15 @@ def _flat(values: Sequence[Tensor]) -> Tensor:
 
 
 def _chosen(values: Tensor, places: list[int]) -> Tensor:
-    """Return some rows: all of them as they are, in the same memory."""
-    if len(places) == len(values):
-        return values.detach()
+    """Return some rows: those that follow each other as they are, in the same memory."""
+    if _follow(places):
+        return values[places[0] : places[-1] + 1].detach()
     return torch.stack([values[place] for place in places])
+
+
+def _follow(places: Sequence[int]) -> bool:
+    """Whether each place is the next one of that before it."""
+    return places[-1] - places[0] == len(places) - 1
 
 
 def _slices(number: int, size: int) -> Iterator[slice]:

@@ -10,6 +10,7 @@ from rookery.training.card import Draws
 
 Metrics = dict[str, float]
 State = dict[str, Tensor]
+MEAN = "mean/"
 
 
 @dataclass
@@ -39,7 +40,8 @@ class Progress:
     network: State = field(default_factory=dict)
     best: State = field(default_factory=dict)
     optimizer: State = field(default_factory=dict)
-    """Weights now, weights of that epoch, and AdamW's moments, by flat names."""
+    """Weights now, weights of that epoch, and AdamW's moments, by flat names; with them, by the network's
+    names behind `MEAN`, the averaged weights of a network that has any."""
     partial: Partial | None = None
     """The unfinished epoch that `network` and `optimizer` are in the middle of; None between epochs."""
     batch_size: int | None = None
@@ -52,11 +54,21 @@ class Progress:
         """Number of finished epochs."""
         return len(self.history)
 
+    @property
+    def judged(self) -> State:
+        """The weights that validate: the averaged ones where there are any, else those of now."""
+        return means_of(self.optimizer) or self.network
+
     def better(self, value: float, direction: str) -> bool:
         """Whether `value` beats the best one so far; anything beats none, and NaN beats nothing."""
         if math.isnan(self.best_value):
             return not math.isnan(value)
         return value < self.best_value if direction == "minimize" else value > self.best_value
+
+
+def means_of(optimizer: State) -> State:
+    """Return the averaged weights among what an optimizer holds."""
+    return {name.removeprefix(MEAN): value for name, value in optimizer.items() if name.startswith(MEAN)}
 
 
 Report = Callable[[Metrics, Progress], None]

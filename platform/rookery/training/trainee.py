@@ -149,6 +149,14 @@ class Trainee:
         n, c = len(epoch.sizes), self.configuration
         return c.learning_rate * rate_factor(c, epoch.number * n + step, n * c.epochs)
 
+    def follow(self, epoch: Epoch, step: int) -> float:
+        """Return the part by which averaged weights move to those that a step made; 0 where none are.
+
+        At first it is their plain mean.
+        """
+        n, epochs = len(epoch.sizes), self.configuration.average_epochs
+        return max(1 / (epoch.number * n + step + 1), 1 / (1 + n * epochs)) if epochs else 0.0
+
     def take(self, weights: State, optimizer: State) -> None:
         """Keep what network and optimizer hold now."""
         self.progress.network, self.progress.optimizer = weights, optimizer
@@ -160,7 +168,7 @@ class Trainee:
         progress.partial = None
         if job.keep == "last" or progress.better(metrics[job.objective], job.direction):
             progress.best_epoch, progress.best_value = progress.epoch, metrics[job.objective]
-            progress.best = progress.network
+            progress.best = progress.judged
         try:
             self.report(metrics, progress)
         except StoppedTrainingError:

@@ -13,7 +13,7 @@ _DIFFERENCE = 0.6745 * 2**0.5
 def vary(images: Tensor, c: PhotozCnnConfiguration, draws: Draws) -> Tensor:
     """Turn, shift and add noise to each image by its own draw; all of its bands alike."""
     if c.flips:
-        images = _turn(images, draws)
+        images = _turn(images, draws, alternated=c.turns == "alternated")
     if c.shift > 0:
         images = _shift(images, c.shift, draws)
     if c.noise > 0:
@@ -23,9 +23,13 @@ def vary(images: Tensor, c: PhotozCnnConfiguration, draws: Draws) -> Tensor:
     return images
 
 
-def _turn(images: Tensor, draws: Draws) -> Tensor:
-    """Apply one of the eight flips and quarter turns of a square."""
-    rows, columns, diagonal = draws.mask("turn", (3, 1, 1, 1), 0.5).unbind(1)
+def _turn(images: Tensor, draws: Draws, *, alternated: bool) -> Tensor:
+    """Apply one of the eight flips and quarter turns of a square: a drawn one, or the next of them."""
+    if alternated:
+        number = draws.turns(8)[:, None, None, None]
+        rows, columns, diagonal = (number & 1 > 0, number & 2 > 0, number & 4 > 0)
+    else:
+        rows, columns, diagonal = draws.mask("turn", (3, 1, 1, 1), 0.5).unbind(1)
     images = torch.where(rows, images.flip(2), images)
     images = torch.where(columns, images.flip(3), images)
     return torch.where(diagonal, images.transpose(2, 3), images)

@@ -1,6 +1,6 @@
 """Hyperparameters of the `photoz_cnn` family. Defaults of the architecture are the published ones."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,8 @@ _BRANCH = r"(all|runs-[1-9]\d*|\d+(,\d+)*)"
 
 class PhotozCnnConfiguration(TrainingConfiguration):
     """One point of the search space of `photoz_cnn`."""
+
+    later: ClassVar[tuple[str, ...]] = (*TrainingConfiguration.later, "turns", "coarse_part")
 
     image_size: int = Field(default=64, ge=8, le=4096)
     """Side of the square that the network sees, in pixels, cut from the middle of each image."""
@@ -72,6 +74,12 @@ class PhotozCnnConfiguration(TrainingConfiguration):
     """Width, in bins, of the Gaussian that stands for a galaxy's bin in the loss; 0 for the bin alone."""
     flips: bool = True
     """Whether training images are flipped and turned by quarters at random (published)."""
+    turns: Literal["drawn", "alternated"] = "drawn"
+    """Which of the eight turns an image gets in an epoch: a drawn one, or, from a drawn one on, each in its
+    turn, so that eight epochs see all; no effect without flips."""
+    coarse_part: float = Field(default=0.0, ge=0, lt=1)
+    """Part of all epochs, the first ones, in which training images have half the side: the mean of 2 x 2
+    pixels. Needs head=global, which takes maps of any size."""
     shift: int = Field(default=0, ge=0, le=4096)
     """Largest random shift of a training image in each direction, in pixels."""
     noise: float = Field(default=0.0, ge=0)
@@ -112,6 +120,14 @@ class PhotozCnnConfiguration(TrainingConfiguration):
             raise ValueError(
                 f"a map of one pixel cannot be halved, but image_size={self.image_size} with "
                 f"blocks={self.blocks} and pool_every={self.pool_every} leads to one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_coarse(self) -> "PhotozCnnConfiguration":
+        if self.coarse_part > 0 and self.head != "global":
+            raise ValueError(
+                f"`coarse_part` needs head=global, but coarse_part={self.coarse_part:g} and head={self.head}"
             )
         return self
 

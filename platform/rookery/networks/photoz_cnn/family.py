@@ -31,7 +31,9 @@ class PhotozCnn(Family[PhotozCnnConfiguration]):
     prediction_kind: ClassVar[str] = RedshiftBins.kind
     configuration = PhotozCnnConfiguration
     encoded_by: ClassVar[tuple[str, ...] | None] = ("image_size", "shift", "scalars")
-    training_only: ClassVar[tuple[str, ...]] = ("dropout", "label_smoothing", "flips", "shift", "noise")
+    training_only: ClassVar[tuple[str, ...]] = (
+        *("dropout", "label_smoothing", "flips", "turns", "coarse_part", "shift", "noise"),
+    )
 
     def encode(self, survey: Survey, configuration: PhotozCnnConfiguration, bands: tuple[str, ...]) -> Inputs:
         """Return `images`, and `scalars` and `known` where the configuration asks for covariates.
@@ -120,6 +122,17 @@ class PhotozCnn(Family[PhotozCnnConfiguration]):
         scaling.scalar_fill.copy_(mean)
         scaling.scalar_mean.copy_(torch.where(scaled, mean, 0.0))
         scaling.scalar_deviation.copy_(torch.where(scaled, _divisor(deviation), 1.0))
+
+    def begin_epoch(self, network: "nn.Module", configuration: PhotozCnnConfiguration, part: float) -> None:
+        """Let the first epochs see images of half the side, where `coarse_part` says so."""
+        from rookery.networks.photoz_cnn.network import PhotozNetwork
+
+        assert isinstance(network, PhotozNetwork)
+        network.coarse = part < configuration.coarse_part
+
+    def pack_key(self, configuration: PhotozCnnConfiguration) -> str | None:
+        """Return what must be equal in a pack; none is made where epochs see images of other sizes."""
+        return None if configuration.coarse_part > 0 else super().pack_key(configuration)
 
     def augment(self, inputs: Inputs, configuration: PhotozCnnConfiguration, draws: "Draws") -> Inputs:
         """Vary each image by its own draw; see :mod:`rookery.networks.photoz_cnn.augmentation`."""

@@ -202,6 +202,8 @@ class PhotozNetwork(nn.Module):
         features = channels * (c.block_sides[-1] ** 2 if self.flatten else 1)
         self.head = _head(c, features + n_scalar_features(c), n_bins)
         self.n_flagged = len(c.scalars) - c.mwebv
+        self.coarse = False
+        """Whether training sees images of half the side."""
 
     def forward(
         self,
@@ -212,6 +214,8 @@ class PhotozNetwork(nn.Module):
     ) -> Tensor:
         """Return logits (B, K). `known_bs` is 1 where a covariate is known, else 0."""
         x = self.scaling(images_bnhw)
+        if self.coarse and self.training:
+            x = functional.avg_pool2d(x, 2, ceil_mode=True)
         alone = len(self.bands) == 1 and self.bands[0] == tuple(range(self.n_bands))
         # A list as an index would be copied to the device at every step.
         seen = [x if alone else torch.stack([x[:, band] for band in bands], dim=1) for bands in self.bands]

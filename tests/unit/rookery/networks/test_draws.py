@@ -90,6 +90,14 @@ def test_a_pack_draws_what_each_member_draws_alone() -> None:
         assert all(torch.equal(a[number], b) for a, b in zip(together, drawn(key_b), strict=True))
 
 
+def test_eight_epochs_have_all_eight_turns_from_a_drawn_one_on() -> None:
+    rows = torch.arange(4000)
+    found = torch.stack([Draws.of(3, epoch, rows).turns(8) for epoch in range(5, 13)])
+    assert torch.equal(found.sort(dim=0).values, torch.arange(8)[:, None].expand(8, 4000))
+    assert found[0].bincount(minlength=8).min() > 400
+    assert not torch.equal(found[0], Draws.of(4, 5, rows).turns(8)), "another seed begins otherwise"
+
+
 @pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.9])
 def test_dropout_drops_its_part_and_keeps_the_mean(part: float) -> None:
     layers = Layers(Dropout(part, "a"), Dropout(0.0, "b"))

@@ -296,6 +296,7 @@ def test_branch_of_a_band_that_is_not_there_is_refused_with_those_that_are() -> 
             "a map of one pixel cannot be halved, but image_size=16 with blocks=6",
         ),
         ({"image_size": 4}, "image_size"),
+        ({"coarse_part": 0.5}, "coarse_part` needs head=global, but coarse_part=0.5 and head=flatten"),
     ],
 )
 def test_configurations_that_make_no_network_are_refused(values: dict[str, Any], rule: str) -> None:
@@ -303,9 +304,10 @@ def test_configurations_that_make_no_network_are_refused(values: dict[str, Any],
         configured(**values)
 
 
-def augmented(pixels: Tensor, seed: int = 0, **values: Any) -> Tensor:
+def augmented(pixels: Tensor, seed: int = 0, epoch: int = 0, **values: Any) -> Tensor:
     c = PhotozCnnConfiguration(**{**STILL, **values})
-    return FAMILY.augment({"images": pixels}, c, Draws.of(seed, 0, torch.arange(len(pixels))))["images"]
+    draws = Draws.of(seed, epoch, torch.arange(len(pixels)))
+    return FAMILY.augment({"images": pixels}, c, draws)["images"]
 
 
 def test_flips_and_turns_are_the_eight_of_a_square_evenly_and_the_same_in_all_bands() -> None:
@@ -317,6 +319,31 @@ def test_flips_and_turns_are_the_eight_of_a_square_evenly_and_the_same_in_all_ba
     count = [(found[:, 0].flatten(1) == form).all(1).sum().item() for form in wanted]
     assert sum(count) == 4000
     assert min(count) > 400
+
+
+def test_alternated_turns_show_each_image_in_all_eight_within_eight_epochs() -> None:
+    pixels = torch.arange(16.0).reshape(1, 1, 4, 4).expand(40, 2, 4, 4)
+    found = [augmented(pixels, epoch=epoch, flips=True, turns="alternated") for epoch in range(8)]
+    assert all(torch.equal(images[:, 0], images[:, 1]) for images in found)
+    for forms in torch.stack(found, dim=1)[:, :, 0].flatten(2):
+        assert len(forms.unique(dim=0)) == 8
+    assert len(found[0].unique(dim=0)) == 8
+
+
+def test_the_first_epochs_train_on_the_means_of_pixels_and_validation_sees_them_all() -> None:
+    c = configured(coarse_part=0.5, head="global", mwebv=False)
+    network = FAMILY.build(c, 5, 9)
+    pixels = torch.randn(2, 5, 8, 8)
+    fine, coarse = pixels.repeat_interleave(2, 2).repeat_interleave(2, 3), pixels
+    FAMILY.begin_epoch(network, c, 0.4)
+    seen = network.train()(fine)
+    whole = network.eval()(fine)
+    assert not torch.allclose(whole, seen, rtol=1e-3)
+    FAMILY.begin_epoch(network, c, 0.5)
+    assert torch.equal(network.train()(fine), whole)
+    network.scaling.size = 8
+    torch.testing.assert_close(network.train()(coarse), seen)
+    assert FAMILY.pack_key(c) is None
 
 
 def test_shift_moves_by_whole_pixels_and_never_beyond_the_largest() -> None:

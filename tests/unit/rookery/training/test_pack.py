@@ -18,11 +18,11 @@ from rookery.surveys import Survey
 from rookery.surveys.equal_bins import EqualBins
 from rookery.testing.fake_device import Spy, pretended_device
 from rookery.training import loop
+from rookery.training.at_once import AtOnce
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, load_data
 from rookery.training.job import TrainingJob
 from rookery.training.loop import train, train_pack
-from rookery.training.one_or_all import OneOrAll
 from rookery.training.progress import Progress
 from rookery.training.trainee import StoppedTrainingError, Trainee
 
@@ -277,24 +277,28 @@ class Clock:
         return next(self._times)
 
 
-@pytest.mark.parametrize(("one", "best"), [(0.9, 1), (1.1, 16)])
-def test_steps_are_timed_once_all_together_and_once_one_by_one(one: float, best: int) -> None:
+@pytest.mark.parametrize(
+    ("some", "one", "best"), [(1.2, 0.9, 1), (1.2, 1.1, 16), (0.8, 1.1, 4)], ids=["one", "all", "some"]
+)
+def test_steps_are_timed_with_all_at_once_with_some_and_one_by_one(
+    some: float, one: float, best: int
+) -> None:
     # The first step of each way does not count.
-    choice = OneOrAll(16, Clock(0.1, 3.0, 1.0, 2.0, 0.1, 5.0, one, 5.0))
+    choice = AtOnce(16, Clock(0.1, 3.0, 1.0, 2.0, 0.1, 5.0, some, 5.0, 0.1, 5.0, one, 5.0))
     sizes = []
     while not choice.decided:
         with choice.timed() as size:
             sizes.append(size)
-    assert sizes == [16] * 4 + [1] * 4
+    assert sizes == [16] * 4 + [4] * 4 + [1] * 4
     assert choice.best == best
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("best", [1, 4])
-def test_one_by_one_or_all_at_once_is_alike(
+@pytest.mark.parametrize("best", [1, 2, 4])
+def test_one_by_one_some_or_all_at_once_is_alike(
     make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, best: int
 ) -> None:
-    monkeypatch.setattr(OneOrAll, "best", best)
+    monkeypatch.setattr(AtOnce, "best", best)
     jobs = jobs_of(make_job, MODULES, [free | more for free, more in zip(FREE, WEIGHTS, strict=True)])
     trainees = begin(jobs)
     train_pack(load_family("pelican"), trainees)

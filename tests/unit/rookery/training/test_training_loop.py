@@ -17,6 +17,7 @@ from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.draws import Draws
 from rookery.networks.family import Family, Inputs, load_family
 from rookery.surveys import Survey
+from rookery.testing.fake_device import pretended_device
 from rookery.training import loop
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import TrainingData, load_data
@@ -80,6 +81,16 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others(make_job:
     assert without_time(progress.history) == without_time(again.history)
     other, _ = run(make_job(seed=6))
     assert any(not torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
+
+
+def test_the_best_weights_stay_on_the_device(make_job: MakeJob) -> None:
+    job = make_job(configuration={"epochs": 2, "batch_size": 24})
+    family, configuration = load_family(job.family), configured(job)
+    with pretended_device() as device:
+        data = load_data(job, family, configuration, device)
+        _, progress = train(job, family, configuration, data, lambda *_: None)
+    assert progress.best
+    assert {value.device.type for value in progress.best.values()} == {device.type}
 
 
 def test_seeds_of_any_size_train(make_job: MakeJob) -> None:

@@ -1,7 +1,9 @@
-"""Whether a CPU steps the networks of a pack all at once or one after the other: what is faster there.
+"""How many networks of a pack a CPU steps at once: all, some, or one after the other, what is fastest there.
 
-Small dense layers are faster at once, convolutions one by one: those of several networks are one grouped
-convolution, which is slow. The first steps are timed; the numbers that come out are the same, to rounding.
+At once, what a step costs beside arithmetic is paid once. But the activations of all networks must pass
+through the processor's caches with every operation, which those of a few fit into; and convolutions of
+several networks are one grouped convolution, which is slow. The first steps are timed; the numbers that come
+out are the same, to rounding.
 """
 
 import time
@@ -10,10 +12,12 @@ from contextlib import contextmanager
 
 _WARM_UP, _TIMED = 1, 3
 """Steps of each way: those that do not count, and those that do."""
+_PARTS = 4
+"""Each way steps so many times fewer networks at once than the one before."""
 
 
-class OneOrAll:
-    """Times steps of both ways until it knows the faster one.
+class AtOnce:
+    """Times steps of each way until it knows the fastest one.
 
     Parameters
     ----------
@@ -25,8 +29,9 @@ class OneOrAll:
 
     def __init__(self, networks: int, clock: Callable[[], float] = time.process_time) -> None:
         self._clock = clock
-        self._left = [size for size in (networks, 1) for _ in range(_WARM_UP + _TIMED)]
-        self._times: dict[int, list[float]] = {networks: [], 1: []}
+        ways = list(_ways(networks))
+        self._left = [size for size in ways for _ in range(_WARM_UP + _TIMED)]
+        self._times: dict[int, list[float]] = {size: [] for size in ways}
 
     @property
     def decided(self) -> bool:
@@ -45,3 +50,11 @@ class OneOrAll:
         yield size
         self._left.pop(0)
         self._times[size].append(self._clock() - start)
+
+
+def _ways(networks: int) -> Iterator[int]:
+    """Yield numbers of networks at once, from all to one."""
+    while networks > 1:
+        yield networks
+        networks = -(-networks // _PARTS)
+    yield 1
