@@ -5,6 +5,7 @@ from typing import Any
 
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
+from rookery.dashboard.explanations import serve_explanations
 from rookery.dashboard.pages import campaign, cluster, ensemble, fleet, objects, parts, study, trial
 from rookery.dashboard.viewer import Viewer
 
@@ -25,6 +26,7 @@ def make_app(viewer: Viewer, *, optuna: bool = False) -> Dash:
         add_log_handler=False,
     )
     app.layout = _frame(optuna)
+    serve_explanations(app.server, viewer.explanations)
     app.clientside_callback(
         ClientsideFunction("rookery", "remember"),
         Output("remembered", "data"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from rookery.dashboard.cluster import Machines, RayWatch
 from rookery.dashboard.ensembles import Ensembles
+from rookery.dashboard.explanations import Explanations
 from rookery.dashboard.fleet import Fleet
 from rookery.dashboard.histories import Histories
 from rookery.dashboard.networks import Cards
@@ -28,6 +29,7 @@ class Viewer:
         self.machines = Machines(self.fleet, RayWatch(ray))
         self.ensembles = Ensembles()
         self.surveys = Surveys(surveys, roots)
+        self.explanations = Explanations(roots)
         self._open: OrderedDict[tuple[str, Path], Any] = OrderedDict()
         self._lock = threading.Lock()
 

@@ -44,6 +44,7 @@ def write(out: Path, found: Explanation) -> None:
         "member": card.member,
         "family": card.family,
         "configuration": card.configuration,
+        "weights": card.weights,
         "share": subject.share,
         "features": int(subject.features.shape[1]),
         "rules": RULES,

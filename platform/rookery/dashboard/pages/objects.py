@@ -51,6 +51,7 @@ def layout(viewer: Viewer, query: dict[str, str]) -> Any:
             dcc.Store(id="objects-key", data=source.key),
             html.H1("Objects"),
             html.P(why, className="note") if why else None,
+            _explained(viewer, view),
             html.Div(_controls(query, roles, view, survey), className="controls"),
             html.Div(id="objects-error"),
             html.Div(
@@ -68,6 +69,13 @@ def layout(viewer: Viewer, query: dict[str, str]) -> Any:
             ),
         ]
     )
+
+
+def _explained(viewer: Viewer, view: EnsembleView) -> Any:
+    """Return links to what `rookery explain` wrote of the bundle's networks and these objects."""
+    found = viewer.explanations.of(view.bundle, view.info.survey)
+    links = [html.A(one.words, href=one.address(), target="_blank") for one in found]
+    return html.P(["Explained: ", *parts.separated(links)], className="note") if links else None
 
 
 def _controls(
@@ -163,7 +171,7 @@ def register(app: Dash, viewer: Viewer) -> None:
 
 
 def _observed(viewer: Viewer, source: Source, view: EnsembleView, name: str) -> tuple[Any, Any]:
-    """Return what was observed of an object, and which of its features are unlike the training's."""
+    """Return what was observed of an object; what explains it, and features unlike the training's."""
     survey, _ = _survey(viewer, source, view)
     if survey is None:
         return parts.blank("the survey is not at hand"), None
@@ -172,6 +180,11 @@ def _observed(viewer: Viewer, source: Source, view: EnsembleView, name: str) -> 
         odd = what_is_odd(one, view.bundle.domain)
     except InputError as error:
         return parts.blank(str(error)), None
+    links = [
+        html.P(html.A(f"What matters to {found.words}: {name}", href=found.address(name), target="_blank"))
+        for found in viewer.explanations.of(view.bundle, view.info.survey)
+        if name in found.objects
+    ]
     rows = [[feature, parts.told(value), f"{low:.4g} to {high:.4g}"] for feature, value, (low, high) in odd]
     table = parts.plain_table(["out of the training's range", "here", "there"], rows) if rows else None
-    return observed_figure(one), table
+    return observed_figure(one), [*links, table]

@@ -81,6 +81,11 @@ def section(title: str, *children: Any, note: str = "") -> html.Section:
     return html.Section([html.H2(title), *words, *children])
 
 
+def separated(shown: Iterable[Any]) -> list[Any]:
+    """Return parts of a line with dots between them."""
+    return [one for each in shown for one in (" · ", each)][1:]
+
+
 def error_box(message: str) -> html.Div:
     """Return an error as the page tells it."""
     return html.Div(message, className="error", role="alert")

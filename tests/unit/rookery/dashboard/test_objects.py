@@ -1,6 +1,7 @@
 """Objects of an ensemble: lists, conditions, and what the survey observed of one."""
 
 import base64
+import json
 import shutil
 from pathlib import Path
 
@@ -9,10 +10,14 @@ import pytest
 
 pytest.importorskip("dash", reason="needs the extra `dashboard`")
 from dash_callbacks import answer
+from rookery.dashboard.app import make_app
 from rookery.dashboard.objects import object_figure, object_rows
 from rookery.dashboard.observed import observed_figure, what_is_odd
 from rookery.dashboard.surveys import ObservedSurvey
 from rookery.dashboard.viewer import Viewer
+from rookery.reports.page.folder import write_report
+from rookery.surveys._document import read_info
+from rookery_ensembles import load_bundle
 from rookery_ensembles.errors import InputError
 
 FILES = Path(__file__).resolve().parents[3] / "fixtures" / "files_of_0_1"
@@ -105,3 +110,63 @@ def test_a_survey_that_is_not_at_hand_is_told_and_the_rest_is_shown(tmp_path: Pa
     )
     assert "say where it is: rookery dashboard --survey FOLDER" in told
     assert "object-figure" in told
+
+
+@pytest.fixture
+def explained(tmp_path: Path) -> Path:
+    """Return a folder with a study, its ensemble, and a report as `rookery explain` writes it."""
+    shutil.copytree(FILES / "studies" / "redshifts", tmp_path / "study")
+    survey = read_info(FILES / "surveys" / "catalogue" / "survey.json")
+    bundle = load_bundle(tmp_path / "study" / "ensemble")
+    card = json.loads((bundle.members[0].folder / "card.json").read_bytes())
+    shown = ObservedSurvey(FILES / "surveys" / "catalogue").survey.objects["object_id"].iloc[:2]
+    document = {
+        "kind": "explanation",
+        "member": card["member"],
+        "weights": card["weights"],
+        "survey": {"name": survey.name, "checksum": survey.checksum},
+        "date": "2026-11-30T00:00:00+00:00",
+        "objects": [{"object_id": name} for name in shown],
+    }
+    write_report(tmp_path / "why", "<p>why</p>", document, {}, files={"features.parquet": b"PAR1"})
+    return tmp_path
+
+
+def test_objects_lead_to_what_explains_them(explained: Path) -> None:
+    viewer = Viewer([explained], surveys=[FILES / "surveys"])
+    query = {"url.pathname": "/objects", "url.search": "?at=study/ensemble"}
+    page = answer(viewer, "page.children", query, {"page-shown.data": None}).get_json()
+    ((key, found),) = viewer.explanations.all().items()
+    assert found.address() in json.dumps(page)
+    name = json.loads((explained / "why" / "metrics.json").read_bytes())["objects"][0]["object_id"]
+    chosen = {
+        '{"name":"object","type":"state"}.value': name,
+        '{"name":"role","type":"state"}.value': "validation",
+    }
+    drawn = answer(viewer, "object-odd.children", chosen, {"objects-key.data": "study/ensemble"})
+    assert f"{found.address()}#{name}" in json.dumps(drawn.get_json())
+    browser = make_app(viewer).server.test_client()
+    got = browser.get(found.address())
+    assert got.data == (explained / "why" / "index.html").read_bytes()
+    assert got.headers["Content-Security-Policy"].startswith("sandbox")
+    assert browser.get(f"/explanation/{key}/features.parquet").data == b"PAR1"
+    other = Viewer([explained], surveys=[FILES / "surveys"]).explanations
+    assert other.of(load_bundle(FILES / "studies" / "classes" / "ensemble"), found.survey) == []
+
+
+def test_of_an_explanation_nothing_outside_its_folder_is_served(explained: Path, tmp_path: Path) -> None:
+    shutil.move(explained / "why", tmp_path / "runs" / "why")
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "runs" / "why" / "link").symlink_to(tmp_path / "secret")
+    document = tmp_path / "runs" / "why" / "metrics.json"
+    told = json.loads(document.read_bytes())
+    outside = [str(tmp_path / "secret"), "../../secret", "link"]
+    document.write_text(json.dumps(told | {"files": [*told["files"], *outside]}))
+    viewer = Viewer([tmp_path / "runs"])
+    (key,) = viewer.explanations.all()
+    browser = make_app(viewer).server.test_client()
+    for name in outside:
+        assert browser.get(f"/explanation/{key}/{name}").data != b"secret"
+    document.write_text("{")
+    assert viewer.explanations.all() == {}
+    assert browser.get(f"/explanation/{key}/index.html").status_code == 404

@@ -189,6 +189,22 @@ def test_of_classes_the_baseline_is_what_their_fractions_score(tmp_path: Path) -
     assert row["baseline"] == pytest.approx(0.5623351446)  # the entropy of 1/4 and 3/4 in nats
 
 
+def test_of_redshifts_the_baseline_is_what_their_distribution_scores(viewer: Viewer) -> None:
+    rows = {row["key"]: row for row in viewer.fleet.refresh()}
+    row = rows["<b>studies</b>/redshifts"]
+    folder = FILES / "studies" / "redshifts" / "members" / "0000-f0-s0"
+    bins = json.loads((folder / "card.json").read_bytes())["redshift_bins"]
+    edges = np.linspace(bins["low"], bins["high"], bins["number"] + 1)
+    z = pq.read_table(folder / "predictions-validation.parquet")["truth"].to_numpy()
+    z = z[(z >= edges[0]) & (z <= edges[-1])]
+    likelihoods = []
+    for other, own in ((z[::2], z[1::2]), (z[1::2], z[::2])):
+        smooth = np.histogram(other, edges)[0] + 0.5
+        likelihoods += [smooth[np.searchsorted(edges, one, "right") - 1] / smooth.sum() for one in own]
+    assert row["baseline"] == pytest.approx(-np.log(likelihoods).mean())
+    assert "distributed" in row["baseline_name"]
+
+
 def test_rows_have_links_metrics_and_hyperparameters(viewer: Viewer) -> None:
     assert fleet.PATH == "/"
     source = viewer.source("<b>studies</b>/classes", "study")

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from rookery import api
+from rookery.dashboard.explanations import Explanations
 from rookery.explanation.attributions import attribute
 from rookery.explanation.objects import choose, groups
 from rookery.explanation.overlap import overlap
@@ -20,6 +21,7 @@ from rookery.networks.inside import seen_by_last_layer, stage_outputs
 from rookery.networks.precision import LastLinear
 from rookery.surveys import Survey
 from rookery.surveys.equal_bins import EqualBins
+from rookery.training.card import read_card
 from rookery.training.job import TrainingJob
 from rookery.training.member import train_member
 from rookery_ensembles import Classes, InputError
@@ -191,6 +193,9 @@ def test_a_network_is_explained(family: str, members: dict[str, Any], tmp_path: 
     if thinned:
         assert thinned[0.1] > thinned[0.9]
     one = told["objects"][0]["object_id"]
+    (seen,) = Explanations([tmp_path]).all().values()
+    assert (seen.survey, one in seen.objects) == (survey.checksum, True)
+    assert seen.weights == {read_card(folder).weights}
     api.explain(folder, survey.path, tmp_path / "out", objects=[one], mapped=30, averaged=1, device="cpu")
     again = json.loads((page.parent / "metrics.json").read_text())
     assert [(each["object_id"], each["rule"]) for each in again["objects"]] == [(one, "asked for")]
