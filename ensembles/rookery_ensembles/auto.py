@@ -17,6 +17,7 @@ from rookery_ensembles.blas import one_blas_thread
 from rookery_ensembles.calibrations import Covariates, methods
 from rookery_ensembles.errors import fail
 from rookery_ensembles.pools import POOLS
+from rookery_ensembles.progress import tracked
 from rookery_ensembles.recipe import PLAIN, Recipe
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.target import Target
@@ -252,7 +253,7 @@ def _gates(trials: Trials) -> list[Recipe]:
 def honest_gain(trials: Trials) -> tuple[float, float]:
     """Return what `select` gains on folds that it does not see, and the standard error."""
     gain_n = np.empty(len(trials.fold_n))
-    for outer in range(trials.n_folds):
+    for outer in tracked(range(trials.n_folds), "folds"):
         recipe, _ = select(trials, outer)
         here = trials.fold_n == outer
         gain_n[here] = trials.plain_loss[here] - trials.loss(recipe)[here]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metric import METRICS
+from rookery_ensembles.progress import tracked
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.weighted import FloatArray, WeightedSample
 
@@ -188,7 +189,8 @@ def _replicates(
     score: Callable[[FloatArray | None], Mapping[str, FloatArray]], n: int, replicates: int, seed: int
 ) -> dict[str, FloatArray]:
     """Return every score under `replicates` draws of `n` objects, the draws along the first axis."""
-    blocks = [score(weight) for weight in bootstrap_weights(n, replicates, seed)]
+    draws = tracked(bootstrap_weights(n, replicates, seed), "draws", replicates, size=len)
+    blocks = [score(weight) for weight in draws]
     return {key: np.concatenate([block[key] for block in blocks]) for key in (blocks[0] if blocks else ())}
 
 

@@ -40,7 +40,7 @@ from rookery_ensembles.target import Target
 
 __all__ = ["MEMBER_FILES", "Bundle", "BundleMember", "load_bundle", "write_bundle"]
 
-_DOCUMENT = "ensemble.yaml"
+DOCUMENT = "ensemble.yaml"
 _MEMBERS = "members"
 
 
@@ -244,7 +244,7 @@ def write_bundle(
             folder.mkdir(parents=True)
             for name in MEMBER_FILES:
                 shutil.copyfile(member.folder / name, folder / name)
-        (partial / _DOCUMENT).write_text(text, encoding="utf-8", newline="\n")
+        (partial / DOCUMENT).write_text(text, encoding="utf-8", newline="\n")
         card = model_card(document, Path(path).name, text_digest(text))
         (partial / CARD).write_text(card, encoding="utf-8", newline="\n")
     return load_bundle(path)
@@ -260,7 +260,7 @@ def load_bundle(path: str | Path) -> Bundle:
         byte was altered, or the document breaks a rule. The message names the file and the key.
     """
     path = Path(path)
-    file = path / _DOCUMENT
+    file = path / DOCUMENT
     if not file.is_file():
         raise fail(file, "the file is missing, which every ensemble bundle must have")
     document, digest = BundleDocument.from_text(file.read_bytes(), str(file))
@@ -304,7 +304,7 @@ def _verify_files(path: Path, members: Sequence[MemberEntry]) -> None:
     """Raise InputError unless the folder holds the members' files, unaltered, and nothing else."""
     members = [member for member in members if member.source is None]
     folders = [path / _MEMBERS / member.id for member in members]
-    expected = {path / _DOCUMENT, path / CARD, path / _MEMBERS, *folders}
+    expected = {path / DOCUMENT, path / CARD, path / _MEMBERS, *folders}
     expected |= {folder / name for folder in folders for name in MEMBER_FILES}
     for entry in sorted(path.rglob("*")):
         if entry not in expected:
@@ -315,6 +315,6 @@ def _verify_files(path: Path, members: Sequence[MemberEntry]) -> None:
         for name, digest in member.digests.items():
             file = folder / name
             if not file.is_file():
-                raise fail(file, f"the file is missing, which {_DOCUMENT} lists for member {member.id}")
+                raise fail(file, f"the file is missing, which {DOCUMENT} lists for member {member.id}")
             if (found := sha256(file)) != digest:
                 raise fail(file, f"must have the SHA-256 digest {digest}, but has {found}: it was altered")

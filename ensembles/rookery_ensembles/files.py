@@ -21,6 +21,8 @@ from rookery_ensembles.errors import fail
 _MARK = ".partial-"
 _STALE_SECONDS = 86_400.0
 """Age of what another machine left behind; what this one left is told by its lock."""
+EXISTS = "must not exist yet; --overwrite replaces it"
+"""What is said of an output that exists, whoever writes it."""
 _LONGEST_PART, _LONGEST_NAME = 255, 200
 """Bytes of a name in a path as file systems allow them, and of an output, whose temporary name is longer."""
 
@@ -47,6 +49,44 @@ def check_name(path: Path | str) -> None:
 def is_partial(path: Path) -> bool:
     """Whether a path is the temporary name of an output that was not finished."""
     return path.name.startswith(".") and _MARK in path.name
+
+
+def refuse_existing(target: Path | str, *, overwrite: bool = False, document: str | None = None) -> None:
+    """Refuse an output that exists, before any work is done for it: the one rule of all verbs that write.
+
+    Parameters
+    ----------
+    target
+        File or folder to write.
+    overwrite
+        Whether one that exists may be replaced: a file by a file, a folder by a folder of the same kind.
+    document
+        Of a folder: the file by which one of its kind is known; None where `target` is a file.
+
+    Raises
+    ------
+    InputError
+        When it exists and may not be replaced, when it is a folder of something else, or when no file
+        may have that name.
+    """
+    check_name(target)
+    target = Path(target)
+    if not target.exists():
+        return
+    if not overwrite:
+        raise fail(target, EXISTS)
+    if document is None and target.is_dir():
+        raise fail(target, "must be a file to be overwritten by one, but is a folder")
+    if document is not None:
+        _refuse_other_folder(target, document)
+
+
+def _refuse_other_folder(target: Path, document: str) -> None:
+    if not target.is_dir():
+        raise fail(target, "must be a folder to be overwritten by one, but is a file")
+    if any(target.iterdir()) and not (target / document).is_file():
+        rule = f"only a folder with the file {document} is overwritten by one, but this one has none"
+        raise fail(target, f"{rule}: choose another name")
 
 
 @contextmanager
@@ -89,7 +129,7 @@ def atomic_folder(target: str | Path, *, replace: bool = False) -> Iterator[Path
             target = target.resolve()
         recover(target)
         if target.exists() and not replace:
-            raise fail(target, "must not exist yet: it is never overwritten unasked")
+            raise fail(target, EXISTS)
         if target.is_file():
             raise fail(target, "must be a folder to be replaced by one, but is a file")
         with _claimed(target, os.mkdir) as partial:

@@ -16,6 +16,7 @@ from rookery_ensembles.partitions import (
     write_manifest,
 )
 from rookery_ensembles.predictions import read_partition, write_predictions
+from rookery_ensembles.progress import tracked
 
 
 def apply_parts(
@@ -25,6 +26,7 @@ def apply_parts(
     *,
     version: str | None = None,
     covariates: ObjectCovariates | None = None,
+    overwrite: bool = False,
 ) -> Partitions:
     """Do as `rookery_ensembles.foreign.apply` with folders of predictions, of each one part in memory.
 
@@ -34,6 +36,8 @@ def apply_parts(
         Finished folders, each of one network, whose parts hold the same objects.
     out
         The folder to make, with as many parts.
+    overwrite
+        Whether a folder of predictions that is there already may be replaced.
 
     Raises
     ------
@@ -50,8 +54,9 @@ def apply_parts(
             raise fail(folder.path, f"{rule}, but has other ones: {hint}")
     warn_without(loaded, covariates)
     made_by = {"bundle": loaded.digest, "members": {name: digest_of(f.path) for name, f in folders.items()}}
-    with atomic_folder(out) as partial:
-        for number in range(len(first.files)):
+    with atomic_folder(out, replace=overwrite) as partial:
+        rows = first.rows
+        for number in tracked(range(len(rows)), "objects", sum(rows), size=lambda number: rows[number]):
             found = {
                 name: found_in(read_partition(folder, number), folder.files[number])
                 for name, folder in folders.items()

@@ -1,6 +1,7 @@
 """Object types to classes: the one place where a survey's types become a classifier's labels."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,9 @@ def class_of_types(
 ) -> NDArray[np.int64]:
     """Return the class of every object.
 
-    A type that equals a class name belongs to that class. Where the class names hold one
-    ``non-X``, every other known type belongs to it.
+    A type that equals a class name belongs to that class; failing that, one that is a spelling of it (see
+    `type_key`): ``SN Ia`` is ``Ia``, but ``Ia-91bg`` and ``Iax`` are other types. Where the class names hold
+    one ``non-X``, every other known type belongs to it.
 
     Parameters
     ----------
@@ -49,7 +51,7 @@ def class_of_types(
 
     rest = _rest_index(class_names, where)
     codes, known = pd.factorize(np.asarray(types, dtype=object))
-    position = {name: index for index, name in enumerate(class_names)}
+    position = _positions(known, class_names)
     unfit = sorted(str(name) for name in known if name not in position) if rest is None else []
     if unfit:
         rule = f"every type must be one of the classes {', '.join(class_names)}"
@@ -59,11 +61,45 @@ def class_of_types(
     return class_of_code[codes]
 
 
+def type_key(name: str) -> str:
+    """Return what all spellings of a type share: ``Ia``, ``SNIa``, ``SN Ia``, ``Type Ia`` and ``SN Ia-norm``.
+
+    Letters and digits count alone and in lower case, ``SN``, ``SNe``, ``supernova`` and ``type`` before them
+    and ``norm`` or ``normal`` behind them not at all. What else is written makes another type.
+    """
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    return re.sub(r"^(?:type)?(?:supernova|sne|sn)?(?:type)?|norm(?:al)?$", "", plain) or plain
+
+
+def related_types(types: "pd.Series", class_names: Sequence[str]) -> "pd.Series":
+    """Return those types that go into ``non-X`` although they are called like X: ``Iax``, ``Ia-91bg``."""
+    rest = _rest_index(class_names, "class names")
+    known = types.dropna().unique() if rest is not None else []
+    position = _positions(known, class_names)
+    key = "" if rest is None else type_key(class_names[rest].removeprefix(_REST))
+    kin = [name for name in known if name not in position and type_key(str(name)).startswith(key)]
+    return types[types.isin(kin)]
+
+
 def spoken_types(types: "pd.Series") -> str:
     """Return the types that exist with their numbers, the most frequent first: ``Ia (120), II (30)``."""
     counts = types.value_counts()
     shown = ", ".join(f"{name} ({number})" for name, number in counts.head(_SHOWN).items())
     return f"{shown} and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else shown or "all unknown"
+
+
+def _positions(types: Iterable[Any], class_names: Sequence[str]) -> dict[Any, int]:
+    """Return the class of each type that has one: of its name, else of the only one it is a spelling of."""
+    names = list(class_names)
+    keys = [type_key(name) for name in names]
+    found = {}
+    for name in types:
+        key = type_key(str(name))
+        if name in names:
+            found[name] = names.index(name)
+        elif keys.count(key) == 1:
+            found[name] = keys.index(key)
+    return found
 
 
 def _rest_index(class_names: Sequence[str], where: str | Path) -> int | None:

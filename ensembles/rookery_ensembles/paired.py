@@ -16,6 +16,7 @@ from rookery_ensembles.bootstrap import bootstrap_weights, check_bootstrap
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metric import METRICS
 from rookery_ensembles.predictions import Predictions, prediction_metrics
+from rookery_ensembles.progress import tracked
 from rookery_ensembles.shown import short_repr
 
 LEVEL = 0.95
@@ -107,7 +108,8 @@ def compare_predictions(
     values = [prediction_metrics(each, positive) for each in pair]
     samples = [target.sample(each.values, truth[0], positive=positive) for each in pair]
     draws: dict[str, list[NDArray[np.float64]]] = {}
-    for weight in bootstrap_weights(len(both), replicates, seed):
+    drawn = bootstrap_weights(len(both), replicates, seed)
+    for weight in tracked(drawn, "draws", replicates, size=len):
         one, other = (sample.metrics(weight) for sample in samples)
         for key in one.keys() & other.keys():
             draws.setdefault(key, []).append(one[key] - other[key])

@@ -86,18 +86,21 @@ def _supernovae(out: Path, seed: int, console: "Console", say: Say) -> Path:
     say(f"Selecting, averaging and calibrating them into {study / 'ensemble'}")
     ensemble = api.ensemble(study, overwrite=True)
     say(f"Predicting the whole survey into {out / 'predictions.parquet'}")
-    api.predict(study / "ensemble", survey_path, out / "predictions.parquet")
+    api.predict(study / "ensemble", survey_path, out / "predictions.parquet", overwrite=True)
     say("Training the baseline: boosted trees on binned fluxes")
-    api.baseline("binned-trees", out / "baseline.parquet", survey=survey_path, split="half", seed=seed)
+    trees = out / "baseline.parquet"
+    api.baseline("binned-trees", trees, survey=survey_path, split="half", seed=seed, overwrite=True)
     say(f"Writing reports into {out}")
-    api.evaluate(out / "predictions.parquet", survey_path, report=out / "report-ensemble", split="half")
+    api.evaluate(
+        out / "predictions.parquet", survey_path, report=out / "report-ensemble", split="half", overwrite=True
+    )
 
     survey = open_survey(survey_path, verify=False)
     compared: dict[str, Path | Predictions] = {
         "best single member": ensemble.test_predictions["best_member"],
         "plain average": ensemble.test_predictions["average"],
         "selected, calibrated ensemble": out / "predictions.parquet",
-        "baseline: boosted trees": out / "baseline.parquet",
+        "baseline: boosted trees": trees,
     }
     assessments = [
         assess(predictions, survey, split="half", name=name) for name, predictions in compared.items()
@@ -139,11 +142,11 @@ def _galaxies(out: Path, seed: int, console: "Console", say: Say) -> Path:
     )
     say(f"Selecting, averaging and calibrating them into {study / 'ensemble'}")
     ensemble = api.ensemble(study, overwrite=True)
-    api.predict(study / "ensemble", survey, made)
+    api.predict(study / "ensemble", survey, made, overwrite=True)
     say("Running the baseline: B16, local linear regression")
-    api.baseline("b16", b16, survey=survey, split="half")
+    api.baseline("b16", b16, survey=survey, split="half", overwrite=True)
     say(f"Writing a report into {out / 'galaxies-report'}")
-    api.evaluate(made, survey, report=out / "galaxies-report", split="half", against=[b16])
+    api.evaluate(made, survey, report=out / "galaxies-report", split="half", against=[b16], overwrite=True)
     rows = {
         "best single member": ensemble.test_scores["best_member"],
         "plain average": ensemble.test_scores["average"],

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 REQUIRED = inspect.Parameter.empty
 _RULE = re.compile(r"-{3,}\s*$")
@@ -21,6 +22,15 @@ class Between:
     low: int
     high: int | None = None
     """Both included; None for no upper end."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """Of a path, in its annotation: a file or folder that the function writes; see `OutPath`."""
+
+
+OutPath = Annotated[str | Path, Output()]
+"""An output: refused where it exists, before any work is done, unless the function's `overwrite` is true."""
 
 
 @dataclass(frozen=True)

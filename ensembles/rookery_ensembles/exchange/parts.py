@@ -9,6 +9,7 @@ from rookery_ensembles.exchange.ids import are_numbers
 from rookery_ensembles.exchange.summary import Columns, summary_columns
 from rookery_ensembles.partitions import Partitions, open_partitions
 from rookery_ensembles.predictions import opened_predictions, read_partition, read_predictions
+from rookery_ensembles.progress import tracked
 from rookery_ensembles.schema import PredictionInfo, Predictions
 
 
@@ -48,7 +49,8 @@ class Parts:
         if isinstance(self.source, Predictions):
             yield self.source
             return
-        for number in range(len(self.source.files)):
+        rows = self.source.rows
+        for number in tracked(range(len(rows)), "objects", sum(rows), size=lambda number: rows[number]):
             yield read_partition(self.source, number)
 
     def tables(self) -> Iterator[tuple[Predictions, Columns]]:

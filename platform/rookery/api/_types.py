@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from rookery.signature import Between
+from rookery.signature import Between, OutPath
+
+__all__ = ["BINARY", "BINS", "Combining", "Count", "FileOrName", "OutPath", "PathLike", "Seed"]
 
 PathLike = str | Path
 FileOrName = Annotated[PathLike, "a file, or the name of one that ships"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from rookery.api._types import BINARY, PathLike, Seed
+from rookery.api._types import BINARY, OutPath, PathLike, Seed
 from rookery.signature import Between
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def baseline(
     name: str,
-    out: PathLike,
+    out: OutPath,
     *,
     survey: PathLike,
     split: str,
@@ -34,6 +34,7 @@ def baseline(
     copy_distance: Literal["redshift", "brightness"] | None = None,
     copy_selection: Literal["detected", "survey"] | None = None,
     copy_snr: Annotated[float, Between(0)] | None = None,
+    overwrite: bool = False,
 ) -> "Predictions":
     """Train a classical method on a split and predict its test objects.
 
@@ -88,9 +89,13 @@ def baseline(
         objects to classify would tell of.
     copy_snr
         Of binned-trees: only training objects whose best point has such a signal-to-noise ratio are copied.
+    overwrite
+        Replace a file that is there already.
     """
     from rookery.baselines import run_baseline
+    from rookery_ensembles.files import refuse_existing
 
+    refuse_existing(out, overwrite=overwrite)
     return run_baseline(
         name,
         out,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rookery.api._types import PathLike
+from rookery.api._types import OutPath, PathLike
 
 if TYPE_CHECKING:
     from rookery.clusters.doctor import DoctorReport
@@ -63,7 +63,7 @@ def jobs(address: str | None = None) -> "JobClient":
     return JobClient(address)
 
 
-def cluster(kind: str, *, out: PathLike | None = None) -> str:
+def cluster(kind: str, *, out: OutPath | None = None, overwrite: bool = False) -> str:
     """Write the file that makes a cluster, or a Grafana board; lines to change are marked CHANGE.
 
     Returns its text. See :mod:`rookery.clusters.files`.
@@ -73,8 +73,10 @@ def cluster(kind: str, *, out: PathLike | None = None) -> str:
     kind
         local (machines of your own, by ssh), slurm, kubernetes or grafana.
     out
-        File to write, one that does not exist; else it is shown.
+        File to write; else it is shown.
+    overwrite
+        Replace a file that is there already.
     """
     from rookery.clusters.files import write_cluster_file
 
-    return write_cluster_file(kind, out)
+    return write_cluster_file(kind, out, overwrite=overwrite)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rookery.api._types import Count, PathLike, Seed
+from rookery.api._types import Count, OutPath, PathLike, Seed
 
 if TYPE_CHECKING:
     from rookery_ensembles import Predictions
@@ -15,7 +15,7 @@ def evaluate(
     predictions: PathLike,
     survey: PathLike,
     *,
-    report: PathLike,
+    report: OutPath,
     against: Sequence[PathLike] = (),
     split: str | None = None,
     role: str | None = None,
@@ -31,6 +31,7 @@ def evaluate(
     replicates: int = 300,
     seed: Seed = 0,
     device: str | None = None,
+    overwrite: bool = False,
 ) -> dict[str, float]:
     """Judge class probabilities or redshift PDFs: metrics with intervals, in bins; an HTML report.
 
@@ -76,14 +77,19 @@ def evaluate(
         Seed of everything random.
     device
         Torch device; by default a GPU where there is one.
+    overwrite
+        Replace a report that is there already.
     """
     from rookery.reports import evaluate as judge
     from rookery.reports import evaluate_redshifts
     from rookery.reports.assess.classes import Assessment
+    from rookery.reports.page.folder import DOCUMENT
     from rookery_ensembles.errors import fail
+    from rookery_ensembles.files import refuse_existing
     from rookery_ensembles.predictions import read_info
     from rookery_ensembles.schema import Predictions as Made
 
+    refuse_existing(report, overwrite=overwrite, document=DOCUMENT)
     if (bundle is None) != (not days):
         raise fail(predictions, "a curve against days needs both a bundle and days, but only one was given")
     common: dict[str, Any] = {
@@ -130,7 +136,8 @@ def compare(
     replicates: int = 1000,
     seed: Seed = 0,
     device: str | None = None,
-    out: PathLike | None = None,
+    out: OutPath | None = None,
+    overwrite: bool = False,
 ) -> "Comparison":
     """Compare two predictions of the same objects: paired differences of every metric, with intervals.
 
@@ -158,13 +165,17 @@ def compare(
         Torch device of bundles; by default a GPU where there is one.
     out
         JSON file to write.
+    overwrite
+        Replace a file that is there already.
     """
     import json
 
     from rookery.reports.assess.paired import compare_on
     from rookery_ensembles.errors import fail
-    from rookery_ensembles.files import write_text
+    from rookery_ensembles.files import refuse_existing, write_text
 
+    if out is not None:
+        refuse_existing(out, overwrite=overwrite)
     if survey is None and (split is not None or role is not None):
         raise fail(first, "a split or role needs the survey that it is of")
     given = [_predictions(path, survey, device) for path in (first, second)]
@@ -178,7 +189,7 @@ def compare(
 def explain(
     what: PathLike,
     survey: PathLike,
-    out: PathLike,
+    out: OutPath,
     *,
     member: str | None = None,
     split: str | None = None,
@@ -187,6 +198,7 @@ def explain(
     averaged: Count = 32,
     seed: Seed = 0,
     device: str | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Explain a network: its features and their maps, activations, what matters to its answers, invariance.
 
@@ -214,9 +226,14 @@ def explain(
         Seed of everything random.
     device
         Torch device; by default a GPU where there is one.
+    overwrite
+        Replace an explanation that is there already.
     """
     from rookery.explanation import explain as write
+    from rookery.reports.page.folder import DOCUMENT
+    from rookery_ensembles.files import refuse_existing
 
+    refuse_existing(out, overwrite=overwrite, document=DOCUMENT)
     return write(
         what,
         survey,

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from rookery.api._types import PathLike
+from rookery.api._types import OutPath
 
 
-def new_family(name: str, out: PathLike | None = None) -> Path:
+def new_family(name: str, out: OutPath | None = None, *, overwrite: bool = False) -> Path:
     """Begin a family of networks of your own: a package that passes the contract suite as it is.
 
     Install it with pip, and `rookery search NAME` searches it; docs/extending.md tells the rest.
@@ -16,12 +16,14 @@ def new_family(name: str, out: PathLike | None = None) -> Path:
         Name of the family and of its package, such as my_network.
     out
         Folder to make; by default one of that name, here.
+    overwrite
+        Replace a package that is there already, with all that was changed in it.
 
     Raises
     ------
     InputError
-        When the name is no Python name or not new, or the folder exists.
+        When the name is no Python name or not new, or the folder exists and `overwrite` is false.
     """
     from rookery.extending.new import write_family
 
-    return write_family(name, Path(out or name))
+    return write_family(name, Path(out or name), overwrite=overwrite)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rookery.api._types import PathLike
+from rookery.api._types import OutPath, PathLike
 
 
 def status(paths: PathLike | Sequence[PathLike]) -> dict[str, Any] | list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def status(paths: PathLike | Sequence[PathLike]) -> dict[str, Any] | list[dict[s
     return status_of_all(several)
 
 
-def report(what: PathLike, out: PathLike) -> Path:
+def report(what: PathLike, out: OutPath, *, overwrite: bool = False) -> Path:
     """Write a study, campaign or ensemble bundle as one page of HTML that can be sent by e-mail.
 
     Everything is inside: it needs no network and no other file. Nothing that runs is disturbed.
@@ -43,6 +43,8 @@ def report(what: PathLike, out: PathLike) -> Path:
         Folder of a study, campaign or bundle, or the URL of a study or campaign.
     out
         File to write: NAME.html.
+    overwrite
+        Replace a file that is there already.
 
     Raises
     ------
@@ -51,7 +53,9 @@ def report(what: PathLike, out: PathLike) -> Path:
     """
     from rookery.dashboard.one_page import write_page
     from rookery.search.storage.remote_folder import is_url
+    from rookery_ensembles.files import refuse_existing
 
+    refuse_existing(out, overwrite=overwrite)
     return write_page(_local(what) if is_url(what) else Path(what), Path(out))
 
 

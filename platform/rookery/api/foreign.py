@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rookery.api._types import Combining, PathLike
+from rookery.api._types import Combining, OutPath, PathLike
 
 if TYPE_CHECKING:
     from rookery_ensembles import Predictions, Target
@@ -17,7 +17,7 @@ def combine(
     files: Sequence[PathLike],
     *,
     truth: PathLike,
-    out: PathLike,
+    out: OutPath,
     bins: tuple[float, float, int] | None = None,
     class_names: Sequence[str] | None = None,
     id_column: str | None = None,
@@ -60,13 +60,12 @@ def combine(
         Replace a bundle made before.
     """
     import rookery
-    from rookery_ensembles.errors import fail
-    from rookery_ensembles.files import check_name
+    import rookery.compute.progress
+    from rookery_ensembles.bundle import DOCUMENT
+    from rookery_ensembles.files import refuse_existing
     from rookery_ensembles.foreign import combine as made_of
 
-    check_name(str(out))
-    if Path(out).exists() and not overwrite:
-        raise fail(out, "must not exist yet: --overwrite replaces a former bundle")
+    refuse_existing(out, overwrite=overwrite, document=DOCUMENT)
     return made_of(
         files,
         _known(truth, id_column),
@@ -86,9 +85,10 @@ def apply(
     bundle: PathLike,
     files: Sequence[PathLike],
     *,
-    out: PathLike,
+    out: OutPath,
     catalogue: PathLike | None = None,
     id_column: str | None = None,
+    overwrite: bool = False,
 ) -> "Predictions | Partitions":
     """Pool and calibrate what a bundle's foreign networks predict for new objects.
 
@@ -108,23 +108,30 @@ def apply(
         Survey store, or a table (CSV, FITS, Parquet), that has the covariates which the bundle looks at.
     id_column
         The table's column of objects' names; object_id by default.
+    overwrite
+        Replace a file or folder of predictions that is there already.
     """
     import rookery
+    import rookery.compute.progress
     from rookery_ensembles import load_bundle
     from rookery_ensembles.exchange import check_output, write_output
+    from rookery_ensembles.files import refuse_existing
     from rookery_ensembles.foreign import apply as pooled
     from rookery_ensembles.foreign_parts import apply_parts
-    from rookery_ensembles.partitions import is_folder
+    from rookery_ensembles.partitions import MANIFEST, is_folder
     from rookery_ensembles.redshift_bins import Z_MEAN
 
     folder = is_folder(out)
+    refuse_existing(out, overwrite=overwrite, document=MANIFEST if folder else None)
     if not folder:
         check_output(out)
     loaded = load_bundle(bundle)
     names = [name for name in loaded.covariates if name != Z_MEAN]
     known = None if catalogue is None else _known(catalogue, id_column).covariates(names)
     if folder:
-        return apply_parts(loaded, files, out, version=rookery.__version__, covariates=known)
+        return apply_parts(
+            loaded, files, out, version=rookery.__version__, covariates=known, overwrite=overwrite
+        )
     check_output(out, loaded.target)
     predictions = pooled(loaded, files, version=rookery.__version__, covariates=known)
     write_output(predictions, out)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rookery.api._types import Combining, Count, PathLike
+from rookery.api._types import Combining, Count, OutPath, PathLike
 
 if TYPE_CHECKING:
     from rookery.inference import StudyEnsemble
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def ensemble(
     study: PathLike,
     *,
-    out: PathLike | None = None,
+    out: OutPath | None = None,
     by: Combining = "auto",
     calibration: str | None = None,
     covariates: Sequence[str] = (),
@@ -54,11 +54,14 @@ def ensemble(
     from rookery.inference import build_ensemble
     from rookery.search.storage.remote_folder import is_url
     from rookery.search.study import open_study
+    from rookery_ensembles.bundle import DOCUMENT
     from rookery_ensembles.errors import InputError
+    from rookery_ensembles.files import refuse_existing
 
     if out is None and is_url(study):
         raise InputError(f"--out: must name a local folder for the bundle of a study at a URL ({study})")
     target = Path(out) if out is not None else Path(study) / "ensemble"
+    refuse_existing(target, overwrite=overwrite, document=DOCUMENT)
     return build_ensemble(
         open_study(study),
         target,
@@ -74,7 +77,7 @@ def ensemble(
 def predict(
     bundle: PathLike,
     survey: PathLike,
-    out: PathLike,
+    out: OutPath,
     *,
     days: float | None = None,
     since: Literal["detection", "peak"] = "detection",
@@ -86,6 +89,7 @@ def predict(
     rows: Count | None = None,
     workers: Count | None = None,
     address: str | None = None,
+    overwrite: bool = False,
 ) -> "Predictions | Partitions":
     """Predict every object of a survey, or of a catalogue file, with an ensemble.
 
@@ -123,9 +127,12 @@ def predict(
         Of a folder: predict in so many processes by Ray; with an address one for each GPU, or CPU.
     address
         Of a folder: predict on a Ray cluster that this machine belongs to: auto or HOST:6379.
+    overwrite
+        Replace a file that is there already; of a folder, also one of another bundle, survey or options.
     """
     from rookery.inference import predict_survey, predict_whole_survey
     from rookery_ensembles.errors import fail
+    from rookery_ensembles.files import refuse_existing
     from rookery_ensembles.partitions import is_folder
 
     if is_folder(out):
@@ -143,7 +150,9 @@ def predict(
             compact=compact,
             workers=workers,
             address=address,
+            overwrite=overwrite,
         )
+    refuse_existing(out, overwrite=overwrite)
     for name, value in (("rows", rows), ("workers", workers), ("address", address)):
         if value is not None:
             raise fail(out, f"`{name}` is of a folder of files, but this names one file")
@@ -163,11 +172,12 @@ def predict(
 
 def export(
     predictions: PathLike,
-    out: PathLike,
+    out: OutPath,
     *,
     to: Literal["csv", "fits", "parquet", "qp", "compact", "fink"] | None = None,
     catalogue: PathLike | None = None,
     id_column: str | None = None,
+    overwrite: bool = False,
 ) -> tuple[str, ...]:
     """Write predictions as a table or a file of qp; a study's trials; or an ensemble as a module for Fink.
 
@@ -190,11 +200,15 @@ def export(
         A survey store, or a table (CSV, FITS, Parquet), whose columns are written beside.
     id_column
         The catalogue's column of objects' names; object_id by default.
+    overwrite
+        Replace a file, or a module for Fink, that is there already.
     """
+    import rookery.compute.progress  # noqa: F401 - it shows how far the work is
     from rookery.search.storage.remote_folder import is_url
     from rookery_ensembles.errors import InputError
     from rookery_ensembles.exchange import check_export
     from rookery_ensembles.exchange import export as write
+    from rookery_ensembles.files import refuse_existing
 
     if to == "fink":
         from rookery.inference.fink import export_science_module
@@ -203,7 +217,8 @@ def export(
             raise InputError(
                 "--catalogue and --id-column are for predictions, but an ensemble itself is exported"
             )
-        return export_science_module(predictions, out)
+        return export_science_module(predictions, out, overwrite=overwrite)
+    refuse_existing(out, overwrite=overwrite)
     if is_url(predictions) or (Path(predictions) / "study.yaml").is_file():
         from rookery.search.study import open_study
         from rookery.search.trials_table import export_trials

@@ -50,6 +50,7 @@ def bench(
     import torch
 
     from rookery.compute.peaks import copy_bandwidth, product_rate
+    from rookery.compute.progress import tracked
     from rookery.training.data import find_device
     from rookery.training.speed import one_thread
     from rookery.training.speed_result import SpeedResult
@@ -62,7 +63,7 @@ def bench(
         if on_gpu:
             products["bf16"] = product_rate(place, torch.bfloat16)
         result = SpeedResult(name, copy_bandwidth(place), products)
-        for case in _cases(space, place):
+        for case in tracked(list(_cases(space, place)), "networks"):
             result.rows.extend(_measured(case, place, pack or _PACKS[place.type], rounds))
     return result
 

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rookery.api._types import Count, PathLike, Seed
+from rookery.api._types import Count, OutPath, PathLike, Seed
 
 if TYPE_CHECKING:
     from rookery.surveys import Growth, Survey
 
 
 def simulate_supernovae(
-    out: PathLike,
+    out: OutPath,
     *,
     n: int,
     seed: Seed = 0,
@@ -20,7 +20,8 @@ def simulate_supernovae(
     templates: PathLike | None = None,
     superluminous: bool = False,
     processes: Count | None = None,
-    figure: PathLike | None = None,
+    figure: OutPath | None = None,
+    overwrite: bool = False,
 ) -> "Survey":
     """Simulate light curves of supernovae: six types or seven, their rates, a survey's filters and cadence.
 
@@ -46,6 +47,8 @@ def simulate_supernovae(
         Processes; by default one a core, 8 at most.
     figure
         Draw an example of each type: a .png, .pdf or .svg file.
+    overwrite
+        Replace a survey, and a figure, that are there already.
     """
     from rookery.reports.draw.survey import simulate_and_draw
     from rookery.surveys import simulators
@@ -54,6 +57,7 @@ def simulate_supernovae(
         simulators.simulate_supernovae,
         out,
         figure=figure,
+        overwrite=overwrite,
         n=n,
         seed=seed,
         survey=survey,
@@ -65,7 +69,7 @@ def simulate_supernovae(
 
 
 def simulate_galaxies(
-    out: PathLike,
+    out: OutPath,
     *,
     n: int,
     seed: Seed = 0,
@@ -73,7 +77,8 @@ def simulate_galaxies(
     stripe82_fraction: float | None = None,
     size: int = 64,
     processes: Count | None = None,
-    figure: PathLike | None = None,
+    figure: OutPath | None = None,
+    overwrite: bool = False,
 ) -> "Survey":
     """Simulate ugriz cutouts of galaxies, and what a survey would measure on them.
 
@@ -97,6 +102,8 @@ def simulate_galaxies(
         Processes; by default one a core, 16 at most.
     figure
         Draw some cutouts in colour: a .png, .pdf or .svg file.
+    overwrite
+        Replace a survey, and a figure, that are there already.
     """
     from rookery.reports.draw.survey import simulate_and_draw
     from rookery.surveys import simulators
@@ -105,6 +112,7 @@ def simulate_galaxies(
         simulators.simulate_galaxies,
         out,
         figure=figure,
+        overwrite=overwrite,
         n=n,
         seed=seed,
         survey=survey,
@@ -184,7 +192,7 @@ def split(
 
 def merge(
     surveys: Sequence[PathLike],
-    out: PathLike,
+    out: OutPath,
     *,
     origins: Sequence[str] = (),
     prefix_ids: bool = False,
@@ -193,6 +201,7 @@ def merge(
     type_map: Mapping[str, str] | None = None,
     split: str | None = None,
     name: str | None = None,
+    overwrite: bool = False,
 ) -> "Survey":
     """Put surveys together: bands and classes aligned, the column `origin` says whose each object is.
 
@@ -219,6 +228,8 @@ def merge(
         other surveys as those to classify.
     name
         Name of the merged survey; by default that of its folder.
+    overwrite
+        Replace a survey that is there already.
     """
     from rookery.surveys import merge_surveys
 
@@ -232,6 +243,7 @@ def merge(
         type_map=type_map,
         split=split,
         name=name,
+        overwrite=overwrite,
     )
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.compute.progress import tracked
+
 Floats = NDArray[np.float64]
 
 NEIGHBOURS = 100
@@ -74,8 +76,14 @@ def local_linear(
         fits.extrapolated[rows], fits.n_neighbours[rows] = block.extrapolated, block.n_neighbours
 
     with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
-        list(pool.map(fit, _blocks(query_qd)))
+        blocks = list(_blocks(query_qd))
+        for _ in tracked(zip(blocks, pool.map(fit, blocks), strict=True), "objects", n, size=_rows_of):
+            pass
     return fits
+
+
+def _rows_of(done: tuple[NDArray[np.int64], None]) -> int:
+    return len(done[0])
 
 
 def _blocks(query_qd: Floats) -> Iterator[NDArray[np.int64]]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 import rookery
 from rookery.baselines._redshift_task import redshift_task
+from rookery.compute.progress import tracked
 from rookery.surveys.equal_bins import EqualBins, equal_bins
 from rookery.surveys.splits import Split
 from rookery.surveys.store import Survey
@@ -64,7 +65,7 @@ def predict_by_regression(
         raise fail(survey.path, "has no magnitude, from which redshifts could be predicted")
     truth = survey.objects["redshift"].to_numpy(np.float64)
     value, error = np.full((2, len(survey)), np.nan)
-    for each in task:
+    for each in tracked(list(task), "fits"):
         found = regression(features[each.train], truth[each.train], features[each.predicted])
         value[each.predicted], error[each.predicted] = found
     rows = np.flatnonzero(np.isfinite(value))

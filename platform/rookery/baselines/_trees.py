@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import rookery
 from rookery.baselines._rounds import Round, plan_rounds
+from rookery.compute.progress import tracked
 from rookery.surveys.splits import Split
 from rookery.surveys.store import Survey
 from rookery.surveys.train_on import TrainOn
@@ -84,7 +85,7 @@ def predict_with_trees(
     examples for a round of training.
     """
     parts = []
-    for each in task.rounds:
+    for each in tracked(task.rounds, "fits"):
         train, label = features[each.train], task.label[each.train]
         if more is not None:
             found = more(each)

@@ -28,6 +28,7 @@ from rookery.baselines._padding import Padded, block_curves, block_rows
 from rookery.baselines._redshift import redshift_features, redshift_of
 from rookery.baselines._trees import make_task, predict_with_trees
 from rookery.compute.pool import RayPool
+from rookery.compute.progress import tracked
 from rookery.surveys.train_on import TrainOn
 from rookery_ensembles.predictions import Predictions
 
@@ -96,7 +97,8 @@ def parametric_features(
     fit = functools.partial(_fit_block, n_bands=len(survey.bands))
     curves = (block_curves(survey, block) for block in rows)
     found = workers.map(fit, curves, small=len(survey) < _ALONE_BELOW)
-    for block, (values, peaks, failures) in zip(rows, found, strict=True):
+    done = tracked(zip(rows, found, strict=True), "objects", len(survey), size=lambda one: len(one[0]))
+    for block, (values, peaks, failures) in done:
         features[block], peak[block] = values, peaks
         failed += failures
     if failed.any():

@@ -24,6 +24,7 @@ from rookery.baselines._salt2_kept import open_fits
 from rookery.baselines._salt2_model import filter_names, find_model, load_source
 from rookery.baselines._trees import make_task, predict_with_trees
 from rookery.compute.pool import RayPool
+from rookery.compute.progress import tracked
 from rookery.extras import missing
 from rookery.surveys.train_on import TrainOn
 from rookery_ensembles.predictions import Predictions
@@ -149,9 +150,11 @@ def salt_features(
         fit_block, model=str(model.absolute()), filters=filters, zero_point=survey.info.zero_point
     )
     asked = (SaltBlock(block_curves(survey, row), z[row], sigma[row], mwebv[row]) for row in blocks)
-    found = workers.map(fit, asked, small=int(wanted.sum()) < _ALONE_BELOW)
+    n_wanted = int(wanted.sum())
+    found = workers.map(fit, asked, small=n_wanted < _ALONE_BELOW)
+    done = tracked(zip(blocks, found, strict=True), "objects", n_wanted, size=lambda one: len(one[0]))
     object_id, failed = survey.objects["object_id"].to_numpy(dtype=object), 0
-    for number, (block, (values, failures)) in enumerate(zip(blocks, found, strict=True), 1):
+    for number, (block, (values, failures)) in enumerate(done, 1):
         features[block] = values
         failed += failures
         if kept is not None:

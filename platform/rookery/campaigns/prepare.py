@@ -85,7 +85,7 @@ def check_options(campaign: Campaign) -> None:
                 raise source.error(("surveys", name, "merge", number), rule)
         above.append(name)
         if survey.path is None:
-            given = ("surveys", "path", "out", "replace")
+            given = ("surveys", "path", "out", "overwrite")
             known = _options(_maker(source, name, survey), *given)
             figure = {"figure": False} if survey.simulate else {}
             _check(source, ("surveys", name), survey.options, known | figure)

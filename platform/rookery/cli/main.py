@@ -69,6 +69,8 @@ def main(program: Callable[[], None] = app) -> None:
     try:
         program()
     except Exception as error:  # noqa: BLE001 - the last boundary, which tells all
+        if (progress := sys.modules.get("rookery.compute.progress")) is not None:
+            progress.stop_all()
         message, status = _explained(error)
         if os.environ.get(_TRACEBACK) or (status == _BUG and _verbose()):
             traceback.print_exc()

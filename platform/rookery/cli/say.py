@@ -134,9 +134,13 @@ def exported(columns: tuple[str, ...], given: Given) -> None:
     typer.echo(f"{given['out']}: {what} {', '.join(columns)}")
 
 
-def evaluate(_: dict[str, float], given: Given) -> None:
+def evaluate(metrics: dict[str, float], given: Given) -> None:
     """Show a report's numbers."""
     from rookery.reports import print_report
+
+    if given["json"]:
+        as_json({name: value if math.isfinite(value) else None for name, value in metrics.items()})
+        return
 
     report, predictions = Path(given["report"]), Path(given["predictions"])
     print_report(_console(), report, predictions.stem, [*given["by"], *(given["bins"] or ())])
@@ -157,6 +161,9 @@ def explained(page: Path, given: Given) -> None:
 
 def compared(found: "Comparison", given: Given) -> None:
     """Show both values of each metric, their difference, and its interval."""
+    if given["json"]:
+        as_json(found.to_json())
+        return
     from rich.table import Table
 
     from rookery_ensembles.metric import METRICS

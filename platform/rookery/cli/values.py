@@ -6,7 +6,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
-from rookery.signature import Between
+from rookery.signature import Between, Output
 
 if TYPE_CHECKING:
     from rookery_ensembles.errors import InputError
@@ -63,6 +63,8 @@ def spelling(name: str, kind: Any) -> Spelling | None:
     if (noted := origins.get(Annotated)) is not None:
         inner, note = get_args(noted)
         found = spelling(name, inner)
+        if isinstance(note, Output):
+            return found
         return replace(found, within=note) if found and isinstance(note, Between) else Spelling(str)
     if Callable in origins:
         return None

@@ -7,8 +7,8 @@ copies to the machines.
 
 from pathlib import Path
 
-from rookery_ensembles.errors import InputError, fail
-from rookery_ensembles.files import atomic_file
+from rookery_ensembles.errors import InputError
+from rookery_ensembles.files import atomic_file, refuse_existing
 
 _FILES = {
     "local": "local.yaml",
@@ -26,14 +26,12 @@ def cluster_file(kind: str) -> Path:
     return Path(__file__).parent / _FILES[kind]
 
 
-def write_cluster_file(kind: str, out: str | Path | None = None) -> str:
-    """Return the text of a file that makes a cluster, and write it to `out`, which must not exist."""
+def write_cluster_file(kind: str, out: str | Path | None = None, *, overwrite: bool = False) -> str:
+    """Return the text of a file that makes a cluster, and write it to `out`."""
     source = cluster_file(kind)
     text = source.read_text(encoding="utf-8")
     if out is not None:
-        out = Path(out)
-        if out.exists():
-            raise fail(out, "must not exist yet: it is never overwritten unasked")
+        refuse_existing(out, overwrite=overwrite)
         with atomic_file(out) as partial:
             partial.write_text(text, encoding="utf-8")
             partial.chmod(0o755 if source.suffix == ".sh" else 0o644)

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rookery.compute.progress import tracked
 from rookery.explanation.subject import Subject
 
 STEPS = 32
@@ -51,7 +52,7 @@ def attribute(subject: Subject, rows: NDArray[np.int64], columns: NDArray[np.int
     """
     parts = [
         _attribute(subject, rows[start : start + _AT_ONCE], columns[start : start + _AT_ONCE])
-        for start in range(0, len(rows), _AT_ONCE)
+        for start in tracked(range(0, len(rows), _AT_ONCE), "objects", len(rows), size=lambda _: _AT_ONCE)
     ]
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])}
     return Attributions(**joined)

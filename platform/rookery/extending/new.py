@@ -7,23 +7,22 @@ from pathlib import Path
 from rookery.networks.family import family_names
 from rookery.search.space import shipped_spaces
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import atomic_folder, check_name
+from rookery_ensembles.files import atomic_folder, refuse_existing
 
 TEMPLATE = "your_family"
-_BESIDE = {"pyproject.toml.txt": "pyproject.toml", "README.md.txt": "README.md"}
+_PROJECT = "pyproject.toml"
+_BESIDE = {"pyproject.toml.txt": _PROJECT, "README.md.txt": "README.md"}
 
 
-def write_family(name: str, out: Path) -> Path:
+def write_family(name: str, out: Path, *, overwrite: bool = False) -> Path:
     """Write the package of a new family; see :func:`rookery.api.new_family`."""
     if not name.isidentifier() or name != name.lower() or name.startswith("_"):
         raise fail("name", f"must be a Python name in lower case, such as my_network, but is {name!r}")
     if name in {*family_names(), *shipped_spaces()}:
         raise fail("name", f"must be new, but {name!r} is a family or a search space already")
-    check_name(out)
-    if out.exists():
-        raise fail(out, "exists already; a new package needs a folder of its own")
+    refuse_existing(out, overwrite=overwrite, document=_PROJECT)
     here = files("rookery.extending")
-    with atomic_folder(out) as partial:
+    with atomic_folder(out, replace=overwrite) as partial:
         package = partial / name
         package.mkdir()
         for file in (here / TEMPLATE).iterdir():

@@ -36,9 +36,9 @@ from rookery_ensembles import (
     prediction_metrics,
     write_predictions,
 )
-from rookery_ensembles.bundle import member_weights
+from rookery_ensembles.bundle import DOCUMENT, member_weights
 from rookery_ensembles.errors import InputError, fail
-from rookery_ensembles.files import check_name
+from rookery_ensembles.files import refuse_existing
 from rookery_ensembles.member_table import MemberTable, likelihoods, tabulate_members
 from rookery_ensembles.pools import find_pool
 from rookery_ensembles.pools.base import combine_all
@@ -185,7 +185,7 @@ def build_ensemble(
         When the study has no finished member, `out` exists, there is no such way or calibration, the survey
         lacks a covariate or is not at hand although covariates are needed.
     """
-    check_name(out)
+    refuse_existing(out, overwrite=overwrite, document=DOCUMENT)
     document = study.document
     where, kind, classes = document.survey.path, document.target.kind, document.target.names
     looks_at_covariates(by, calibration, kind, covariates)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 import rookery
+from rookery.compute.progress import counted
 from rookery.inference.covariates import bundle_covariates, warn_of_lacking
 from rookery.inference.domain import check_bands, marked
 from rookery.surveys import Survey, SurveyInfo
@@ -67,7 +68,8 @@ class OpenEnsemble:
             Whether types or redshifts that the survey knows become the predictions' truth.
         """
         target = self.bundle.target
-        values_mnk = [member.values(survey) for member in self.members]
+        with counted("predictions", len(self.members) * len(survey)) as done:
+            values_mnk = [member.values(survey, done) for member in self.members]
         covariates = bundle_covariates(self.bundle, survey)
         values, columns = np.empty((len(survey), target.n_columns), np.float32), []
         for first, stop in blocks_of(0, len(survey), _AT_ONCE):

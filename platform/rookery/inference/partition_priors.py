@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from rich.console import Console
 
+from rookery.compute.progress import Progress
 from rookery.inference import priors
 from rookery.inference.partition import Partitioning, none_observed
 from rookery.inference.unfinished import Unfinished
-from rookery.search.progress import ObjectProgress
 from rookery_ensembles.predictions import read_info, read_predictions, write_predictions
 from rookery_ensembles.schema import PriorCorrection
 
@@ -42,7 +42,7 @@ def correct_partitions(
         work.keep_priors(record)
     left = [n for n in todo.with_objects() if read_info(todo.file(n)).prior_correction is None]
     done = todo.objects - sum(todo.size(number) for number in left)
-    with ObjectProgress(todo.objects, console, done=done, name="corrected") as progress:
+    with Progress(todo.objects, console, done=done, name="corrected") as progress:
         for number in left:
             file = todo.file(number)
             write_predictions(priors.corrected(read_predictions(file), record), file)

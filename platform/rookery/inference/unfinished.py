@@ -12,9 +12,9 @@ from pathlib import Path
 
 from rookery.inference.partition import NOTHING
 from rookery_ensembles._documents import Fields
-from rookery_ensembles._replace import flush, locked
-from rookery_ensembles.errors import fail
-from rookery_ensembles.files import check_name, sweep, write_text
+from rookery_ensembles._replace import flush, locked, remove, take_name
+from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.files import check_name, refuse_existing, sweep, write_text
 from rookery_ensembles.partitions import MANIFEST, UNFINISHED, Partitions, open_partitions
 from rookery_ensembles.plain_text import parse_json
 from rookery_ensembles.schema import PriorCorrection
@@ -22,14 +22,20 @@ from rookery_ensembles.schema import PriorCorrection
 PLAN, PRIORS = "_plan.json", "_priors.json"
 
 
-def finished(out: Path, plan: Mapping[str, object]) -> Partitions | None:
+def finished(out: Path, plan: Mapping[str, object], *, overwrite: bool = False) -> Partitions | None:
     """Return the folder that an earlier run of the same finished, or None where there is none.
+
+    With `overwrite` it is made anew, and what a run of something else left unfinished is removed.
 
     Raises
     ------
     InputError
         When the folder holds something else.
     """
+    if overwrite:
+        refuse_existing(out, overwrite=True, document=MANIFEST)
+        _forget_other(out, plan)
+        return None
     check_name(out)
     if not out.exists():
         return None
@@ -40,6 +46,19 @@ def finished(out: Path, plan: Mapping[str, object]) -> Partitions | None:
     found = open_partitions(out)
     _compare(out / MANIFEST, found.made_by, plan)
     return found
+
+
+def _forget_other(out: Path, plan: Mapping[str, object]) -> None:
+    """Remove the unfinished folder of a run of something else, unless a process works in it."""
+    path = out.with_name(f"{out.name}{UNFINISHED}")
+    if not (path / PLAN).is_file():
+        return
+    with locked(path) as free:
+        try:
+            _compare(path / PLAN, parse_json((path / PLAN).read_bytes(), path / PLAN), plan)
+        except InputError:
+            if free:
+                remove(path)
 
 
 @dataclass(frozen=True)
@@ -68,9 +87,8 @@ class Unfinished:
             file.unlink(missing_ok=True)
         sweep(self.path, alone=True)
         flush(self.path)
-        if self.out.is_dir():  # an empty one, which a rename does not replace everywhere
-            self.out.rmdir()
-        self.path.rename(self.out)
+        take_name(self.path, self.out, replace=True)  # an empty folder, or what may be overwritten
+        remove(self.path)
         flush(self.out.parent)
         return open_partitions(self.out)
 
@@ -113,5 +131,5 @@ def _compare(where: Path, found: object, plan: Mapping[str, object]) -> None:
     for key, wanted in plan.items():
         if told.get(key) != wanted:
             rule = f"its partitions are of the {key.replace('_', ' ')} {told.get(key)!r}, not {wanted!r}"
-            hint = "give another name for the output, or delete this folder"
+            hint = "--overwrite replaces it, or give another name"
             raise fail(where, f"{rule}: {hint}")

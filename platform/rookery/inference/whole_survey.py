@@ -13,6 +13,7 @@ from rich.console import Console
 import rookery
 from rookery.compute.actors import ActorPool
 from rookery.compute.console import progress_console
+from rookery.compute.progress import Progress
 from rookery.inference import priors
 from rookery.inference.catalogue_blocks import open_blocks
 from rookery.inference.catalogues import stored
@@ -21,7 +22,6 @@ from rookery.inference.flow import OpenEnsemble
 from rookery.inference.partition import Partitioning, PartitionMaker, none_observed
 from rookery.inference.partition_priors import correct_partitions
 from rookery.inference.unfinished import Unfinished, finished, unfinished
-from rookery.search.progress import ObjectProgress
 from rookery.surveys.blocks import SurveyBlocks
 from rookery.surveys.partial import Since, check_days
 from rookery.training.data import find_device
@@ -52,6 +52,7 @@ def predict_whole_survey(
     compact: str | None = None,
     workers: int | None = None,
     address: str | None = None,
+    overwrite: bool = False,
     console: Console | None = None,
 ) -> Partitions:
     """Predict every object of a survey with an ensemble into a folder of partitions.
@@ -71,6 +72,8 @@ def predict_whole_survey(
     workers, address
         Predict in so many Ray actors, on this machine or on the cluster at an address, whose nodes must all
         see bundle, survey and output under these names; by default in this process.
+    overwrite
+        Make a finished folder anew, and replace one of another bundle, survey or options.
     console
         Where to tell the progress; by default standard error.
 
@@ -98,7 +101,7 @@ def predict_whole_survey(
             "version": rookery.__version__,
             "days": days, "since": None if days is None else since,
         }  # fmt: skip
-        if (found := finished(out, asked)) is not None:
+        if (found := finished(out, asked, overwrite=overwrite)) is not None:
             return found
         ensemble = OpenEnsemble.of(loaded, find_device(device))
         ensemble.check_bands(blocks.without_objects(), allow_missing_bands, blocks.observed_bands)
@@ -148,7 +151,7 @@ def _predict(
     """Make the partitions that are not there yet."""
     left = [number for number in range(todo.count) if not todo.is_made(number)]
     done = todo.objects - sum(todo.size(number) for number in left)
-    with ObjectProgress(todo.objects, console, done=done) as progress:
+    with Progress(todo.objects, console, done=done) as progress:
         for _, objects in make(left):
             progress.add(objects)
 

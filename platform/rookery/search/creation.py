@@ -31,6 +31,7 @@ from rookery.training.validation import check_shift, shift_weights
 from rookery_ensembles import Target
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_file, check_name, is_partial, sha256, write_new_text
+from rookery_ensembles.object_types import related_types, spoken_types
 
 logger = logging.getLogger(__name__)
 
@@ -116,12 +117,20 @@ def create_or_open_study(
         raise fail(path, "is a file; a study needs a folder")
     if path.exists() and any(not is_partial(entry) for entry in path.iterdir()):
         raise fail(path, "is not empty and holds no study.yaml; a new study needs a folder of its own")
+    _tell_related_types(survey, target)
     wanted = _with_trials(wanted)
     if not write_new_text(path / STUDY_DOCUMENT, dump(wanted.model_dump(mode="json"))):
         return _continued(path, wanted, survey, storage, unsaid)  # another driver was faster
     study = Study(path, wanted, storage)
     _write_weights(study, survey)
     return study
+
+
+def _tell_related_types(survey: Survey, target: Target) -> None:
+    """Log which types are counted as ``non-X`` although they are called like X."""
+    if target.names and len(kin := related_types(survey.objects["type"], target.names)):
+        text = "%s: the types %s count as the rest; --type makes them others when a survey is read or merged"
+        logger.warning(text, survey.path, spoken_types(kin))
 
 
 def _create_or_open_at(

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from rookery.surveys import objects as _objects
 from rookery.surveys._document import DOCUMENT, IMAGES, OBJECTS, ImageInfo
 from rookery.surveys._image_file import ImageFile
-from rookery.surveys.store import refuse_existing, write_tables
+from rookery.surveys.store import write_tables
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import atomic_folder
+from rookery_ensembles.files import atomic_folder, refuse_existing
 
 ZERO_POINT = 22.5
 """AB magnitude of one nanomaggy."""
@@ -117,7 +117,7 @@ def new_galaxy_survey(
         When a rule is broken, or the folder cannot be written.
     """
     out = Path(out)
-    refuse_existing(out, replace=replace)
+    refuse_existing(out, overwrite=replace, document=DOCUMENT)
     with atomic_folder(out, replace=replace) as partial:
         writer = GalaxyWriter(partial, out, name, bands)
         try:

@@ -21,12 +21,12 @@ from rookery.surveys._joined import joined_objects, joined_observations, joined_
 from rookery.surveys._split_file import carry_split
 from rookery.surveys._truth_file import read_truth
 from rookery.surveys.galaxies import GalaxyWriter
-from rookery.surveys.merge import class_key
 from rookery.surveys.readers import all_readers
 from rookery.surveys.readers.light_curves._roles import ROW_ROLES
 from rookery.surveys.store import Survey, fill_light_curves, open_survey, write_tables
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder
+from rookery_ensembles.object_types import type_key
 from rookery_ensembles.shown import short_repr
 
 logger = logging.getLogger(__name__)
@@ -242,9 +242,9 @@ def _check_classes(old: Survey, objects: pd.DataFrame, path: str | Path) -> None
     """Refuse a type that is a class of the survey in another spelling."""
     if "type" not in objects:
         return
-    known = {class_key(kind): kind for kind in old.objects["type"].dropna().unique()}
+    known = {type_key(kind): kind for kind in old.objects["type"].dropna().unique()}
     for kind in objects["type"].dropna().unique():
-        if (other := known.get(class_key(kind), kind)) != kind:
+        if (other := known.get(type_key(kind), kind)) != kind:
             raise fail(path, f"has the type {kind!r}, which the survey calls {other!r}: rename one")
 
 

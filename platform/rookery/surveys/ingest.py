@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from rookery.surveys.store import Survey, open_survey, refuse_existing
+from rookery.surveys._document import DOCUMENT
+from rookery.surveys.store import Survey, open_survey
 from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.files import refuse_existing
 from rookery_ensembles.shown import short_repr
 
 logger = logging.getLogger(__name__)
@@ -115,7 +117,9 @@ class Ingest:
     paths
         What is read: files or folders, at least one.
     out
-        The survey folder to make, which must not exist.
+        The survey folder to make.
+    overwrite
+        Whether a survey that is there already may be replaced.
     name
         The survey's name: the one given, else that of its file, or of the folder of several, up to the first
         dot.
@@ -127,16 +131,23 @@ class Ingest:
     """
 
     def __init__(
-        self, reader: str, path: Paths, out: str | Path, faults: Faults, name: str | None = None
+        self,
+        reader: str,
+        path: Paths,
+        out: str | Path,
+        faults: Faults,
+        name: str | None = None,
+        *,
+        overwrite: bool = False,
     ) -> None:
-        self.reader, self.out, self.faults = reader, Path(out), faults
+        self.reader, self.out, self.faults, self.overwrite = reader, Path(out), faults, overwrite
+        refuse_existing(self.out, overwrite=overwrite, document=DOCUMENT)
         self.paths = [Path(path)] if isinstance(path, (str, Path)) else [Path(one) for one in path]
         if not self.paths:
             raise fail("path", "must be at least one file or folder, but is none")
         self.options: dict[str, Any] = {}
         source = self.paths[0] if len(self.paths) == 1 else self.paths[0].resolve().parent
         self.name = name or source.name.split(".")[0] or "survey"
-        refuse_existing(self.out)
 
     def remember(self, **options: Any) -> None:
         """Keep the options that were given, for files to come; None and empty mappings are not kept."""

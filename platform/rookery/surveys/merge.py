@@ -10,14 +10,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rookery.surveys._document import DOCUMENT
 from rookery.surveys._split_file import Split, open_split, split_path, write_split
 from rookery.surveys.bands import plain_band, wavelength_order
 from rookery.surveys.galaxies import new_galaxy_survey
 from rookery.surveys.objects import covariate_columns, objects_frame
 from rookery.surveys.observations import ObservationArrays, assemble, check_observations
-from rookery.surveys.store import Survey, open_survey, refuse_existing, write_light_curves
+from rookery.surveys.store import Survey, open_survey, write_light_curves
 from rookery.surveys.view import SurveyView
 from rookery_ensembles.errors import fail
+from rookery_ensembles.files import refuse_existing
+from rookery_ensembles.object_types import type_key
 
 ORIGIN = "origin"
 _ORIGIN_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
@@ -49,6 +52,7 @@ def merge_surveys(
     type_map: _Renamed = None,
     split: str | None = None,
     name: str | None = None,
+    overwrite: bool = False,
 ) -> Survey:
     """Put surveys of one kind together in a new folder, one below the other.
 
@@ -81,6 +85,8 @@ def merge_surveys(
         Copies, degraded validation and unlabelled terms of the loss then look at the other surveys.
     name
         Name of the merged survey; by default that of its folder.
+    overwrite
+        Replace a survey that is there already.
 
     Raises
     ------
@@ -89,7 +95,7 @@ def merge_surveys(
         two names for what looks like one band or class; for ids that clash. Nothing is written then.
     """
     out = Path(out)
-    refuse_existing(out)
+    refuse_existing(out, overwrite=overwrite, document=DOCUMENT)
     opened = [open_survey(path) for path in surveys]
     kept: Split | None = None
     if split is not None and opened:
@@ -111,9 +117,9 @@ def merge_surveys(
     if parts[0].survey.info.kind == "light_curves":
         arrays = _observations(parts, bands)
         check_observations(arrays, frame["object_id"].tolist(), out)
-        merged = write_light_curves(out, name, bands, frame, arrays, truth, provenance)
+        merged = write_light_curves(out, name, bands, frame, arrays, truth, provenance, replace=overwrite)
     else:
-        merged = _galaxies(out, name, bands, parts, frame, truth, provenance)
+        merged = _galaxies(out, name, bands, parts, frame, truth, provenance, overwrite)
     if kept is not None:
         _write_split(merged, kept)
     return merged
@@ -221,17 +227,12 @@ def _aligned_bands(parts: Sequence[_Part]) -> list[str]:
     return wavelength_order(owner)
 
 
-def class_key(kind: str) -> str:
-    """Return what all spellings of a class share: Ia, SNIa and SN Ia."""
-    return re.sub(r"[^a-z0-9]", "", kind.lower()).removeprefix("sn")
-
-
 def _check_classes(parts: Sequence[_Part]) -> None:
     """Refuse two spellings of what looks like one class: Ia, SNIa and SN Ia."""
     seen: dict[str, tuple[str, _Part]] = {}
     for part in parts:
         for kind in part.objects["type"].dropna().unique():
-            other, owner = seen.setdefault(class_key(kind), (kind, part))
+            other, owner = seen.setdefault(type_key(kind), (kind, part))
             if other != kind:
                 where = f"{owner.survey.path} has the class {other!r} and {part.survey.path} {kind!r}"
                 raise fail("type", f"{where}: make them one with --type {kind}={other}, or rename one")
@@ -300,8 +301,9 @@ def _galaxies(
     frame: pd.DataFrame,
     truth: pd.DataFrame | None,
     provenance: Mapping[str, Any],
+    overwrite: bool,
 ) -> Survey:
-    with new_galaxy_survey(out, name=name, bands=bands) as writer:
+    with new_galaxy_survey(out, name=name, bands=bands, replace=overwrite) as writer:
         images = [part.survey.info.image for part in parts]
         if images[0] is not None:
             coarse = all(one is not None and one.dtype == "float16" for one in images)

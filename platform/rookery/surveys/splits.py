@@ -21,6 +21,7 @@ from rookery.surveys._split_file import ROLES, Split, open_split, split_path, wr
 from rookery.surveys._stratify import deal, draw, partition, strata
 from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
+from rookery_ensembles.files import refuse_existing
 
 __all__ = ["ROLES", "Split", "open_split", "split_path", "split_survey"]
 
@@ -102,8 +103,7 @@ def split_survey(
         few groups, an existing split, or a folder that cannot be written.
     """
     path = split_path(survey, name)
-    if path.exists() and not overwrite:
-        raise fail(path, "must not exist yet: a split is never overwritten unasked (--overwrite replaces it)")
+    refuse_existing(path, overwrite=overwrite)
     plan = _Plan(
         None if train_ids is None else Path(train_ids),
         train_fraction,

@@ -36,7 +36,7 @@ from rookery.surveys._local_disk import on_local_disk
 from rookery.surveys._tables import no_nulls, read_table, require_columns
 from rookery.surveys.observations import ObservationArrays
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import atomic_folder, check_name
+from rookery_ensembles.files import atomic_folder, refuse_existing
 from rookery_ensembles.shown import short_repr
 
 logger = logging.getLogger(__name__)
@@ -202,7 +202,7 @@ def write_survey(
         When a table breaks a rule (nothing is written then), or the folder cannot be written.
     """
     path = Path(path)
-    refuse_existing(path, replace=replace)
+    refuse_existing(path, overwrite=replace, document=DOCUMENT)
     if len(set(bands)) < len(bands):
         raise fail(path / DOCUMENT, f"bands must be unique, but are {', '.join(bands)}")
     frame = _objects.objects_frame(objects, path / OBJECTS)
@@ -307,13 +307,6 @@ def warn_undetected(path: Path, undetected: int, objects: int) -> None:
     if undetected:
         text = "%s: %d of %d objects have no observation at %g sigma or more; they are kept"
         logger.warning(text, path, undetected, objects, DETECTION_SNR)
-
-
-def refuse_existing(path: Path, *, replace: bool = False) -> None:
-    """Refuse to overwrite a folder, or a name that none may have, before long work is done for it."""
-    check_name(path)
-    if path.exists() and not replace:
-        raise fail(path, "must not exist yet: a survey is never overwritten unasked")
 
 
 def check_truth(table: pa.Table, ids: list[str], where: Path) -> None:

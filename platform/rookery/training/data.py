@@ -1,6 +1,6 @@
 """A survey as tensors on a device, and the objects of each role."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -136,13 +136,21 @@ def load_data(
 
 
 def predict_rows(
-    network: torch.nn.Module, family: Family[Any], inputs: Inputs, rows: Tensor, batch_size: int = 1024
+    network: torch.nn.Module,
+    family: Family[Any],
+    inputs: Inputs,
+    rows: Tensor,
+    batch_size: int = 1024,
+    done: Callable[[int], None] = lambda _: None,
 ) -> NDArray[np.float32]:
     """Return predictions (len(rows), K) of a network in evaluation mode, in blocks of `batch_size`.
 
-    `inputs` may lie on the host; the blocks go where the network is.
+    `inputs` may lie on the host; the blocks go where the network is. `done` is told the rows of each.
     """
-    blocks = [block.cpu() for block in _predicted(network, family, inputs, rows, batch_size)]
+    blocks = []
+    for block in _predicted(network, family, inputs, rows, batch_size):
+        blocks.append(block.cpu())
+        done(len(block))
     return torch.cat(blocks).numpy()
 
 

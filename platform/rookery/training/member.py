@@ -5,6 +5,7 @@
 (when the objective looks at degraded copies of the validation objects) and ``card.json``.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,10 @@ class Member:
             rule = f"has none of the bands that the network was trained on ({', '.join(wanted)})"
             raise fail(survey.path, f"{rule}; its bands are {', '.join(bands)}")
 
-    def values(self, survey: Survey) -> NDArray[np.float32]:
+    def values(self, survey: Survey, done: Callable[[int], None] = lambda _: None) -> NDArray[np.float32]:
         """Return the (N, K) probabilities or densities of every object of a survey.
+
+        `done` is told how many objects are, block by block.
 
         Raises
         ------
@@ -86,7 +89,7 @@ class Member:
         inputs = self.encode(survey)
         rows = torch.arange(len(survey))  # each is seen once: nothing is gained by moving them all first
         with arithmetic(self.configuration.precision, next(self.network.parameters()).device):
-            found = predict_rows(self.network, self.family, inputs, rows)
+            found = predict_rows(self.network, self.family, inputs, rows, done=done)
         return self.card.target.from_probabilities(found)
 
     def predict(self, survey: Survey) -> Predictions:

@@ -100,7 +100,10 @@ def test_weights_that_look_at_magnitudes_serve_each_object_by_the_network_for_it
     assert plain.covariates == ()
     catalogue = new / "catalogue.csv"
     looked, without, blind = (
-        loss(api.apply(bundle.path, files(new), out=tmp_path / "p.parquet", catalogue=given), new)
+        loss(
+            api.apply(bundle.path, files(new), out=tmp_path / "p.parquet", catalogue=given, overwrite=True),
+            new,
+        )
         for bundle, given in ((gated, catalogue), (plain, None), (gated, None))
     )
     assert looked < without - 0.03
@@ -113,7 +116,9 @@ def test_local_calibration_and_groups_look_at_the_catalogue(skies: tuple[Path, P
     made = api.combine(files(known), truth=known / "catalogue.csv", out=tmp_path / "b", **how)
     assert made.bundle.groups is not None
     one, none = (
-        api.apply(made.bundle.path, files(new), out=tmp_path / "p.parquet", catalogue=catalogue)
+        api.apply(
+            made.bundle.path, files(new), out=tmp_path / "p.parquet", catalogue=catalogue, overwrite=True
+        )
         for catalogue in (new / "catalogue.csv", None)
     )
     truth = pd.read_csv(new / "catalogue.csv")

@@ -20,14 +20,14 @@ from rookery.networks.pelican.network import PelicanNetwork
 from rookery.training.member import Member
 from rookery_ensembles import Bundle, Classes, load_bundle
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import atomic_folder
+from rookery_ensembles.files import atomic_folder, refuse_existing
 
 _FILES = ("__init__.py", "processor.py", "ensemble.py", "light_curves.py", "combine.py", "benchmark.py")
 _ZTF = {"1": "g", "2": "r", "3": "i"}
 """ZTF's numbers of its filters (`fid`)."""
 
 
-def export_science_module(bundle: str | Path, out: str | Path) -> tuple[str, ...]:
+def export_science_module(bundle: str | Path, out: str | Path, *, overwrite: bool = False) -> tuple[str, ...]:
     """Write an ensemble as a science module of the Fink broker (Moeller et al. 2021, MNRAS 501, 3272).
 
     The folder holds `processor.py` with the function that Fink calls, the networks as one program of
@@ -40,6 +40,8 @@ def export_science_module(bundle: str | Path, out: str | Path) -> tuple[str, ...
         An ensemble of `pelican` networks.
     out
         The folder to make; its name is that of a Python package.
+    overwrite
+        Whether a module that is there already may be replaced.
 
     Returns
     -------
@@ -48,14 +50,14 @@ def export_science_module(bundle: str | Path, out: str | Path) -> tuple[str, ...
     Raises
     ------
     InputError
-        When `out` is there, or is no name of a package; when the bundle is broken, predicts redshifts, holds
-        a foreign network or one of another family, or combines them in a way that is no part of Rookery.
+        When `out` is there and may not be replaced, or is no name of a package; when the bundle is broken,
+        predicts redshifts, holds a foreign network or one of another family, or combines them in a way that
+        is no part of Rookery.
     """
     out = Path(out)
     if not out.name.isidentifier():
         raise fail(out, "the name of a science module must be that of a Python package: letters, digits, _")
-    if out.exists():
-        raise fail(out, "must not exist yet: it is never overwritten unasked")
+    refuse_existing(out, overwrite=overwrite, document=DOCUMENT)
     loaded = load_bundle(bundle)
     target = loaded.target
     if not isinstance(target, Classes):
@@ -66,7 +68,7 @@ def export_science_module(bundle: str | Path, out: str | Path) -> tuple[str, ...
     inputs, used = _inputs(members)
     networks = [member.network for member in members if isinstance(member.network, PelicanNetwork)]
     document = _document(loaded, inputs)
-    with atomic_folder(out) as partial:
+    with atomic_folder(out, replace=overwrite) as partial:
         write_networks(partial / NETWORKS, networks, used, _example(inputs))
         (partial / DOCUMENT).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         for name in _FILES:

@@ -1,6 +1,6 @@
 """CSV and Parquet files read in blocks: plain, gzipped or in a zip, told by their first bytes."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rookery.compute.progress import tracked
 from rookery.surveys._tables import unique_columns
 from rookery.surveys.readers._text import decimal_point, separator
 from rookery_ensembles.bounds import open_parquet
@@ -109,12 +110,28 @@ def read_blocks(path: Path, text: Collection[str], numbers: Collection[str]) -> 
 def _batches(path: Path, wanted: list[str], text: Collection[str]) -> Iterator[pa.RecordBatch]:
     if is_parquet(path):
         with open_parquet(path, pre_buffer=False) as file:
-            yield from file.iter_batches(_PARQUET_ROWS, columns=wanted, use_threads=False)
+            batches = file.iter_batches(_PARQUET_ROWS, columns=wanted, use_threads=False)
+            yield from tracked(batches, "rows", file.metadata.num_rows, size=len)
         return
     types = {name: TEXT if name in text else pa.float64() for name in wanted}
     options = pacsv.ConvertOptions(column_types=types, include_columns=wanted, strings_can_be_null=True)
     with _open(path) as stream, _csv_reader(path, stream, options) as reader:
-        yield from reader
+        yield from _tracked(reader, stream)
+
+
+def _tracked(reader: Iterable[pa.RecordBatch], stream: Any) -> Iterator[pa.RecordBatch]:
+    """Yield batches, and show how much of a plain file is read, or how many rows of a packed one."""
+    if not isinstance(stream, pa.OSFile):
+        yield from tracked(reader, "rows", size=len)
+        return
+    read = 0
+
+    def more(_: pa.RecordBatch) -> int:
+        nonlocal read
+        before, read = read, stream.tell() // 1000
+        return read - before
+
+    yield from tracked(reader, "kB", stream.size() // 1000, size=more)
 
 
 def _csv_reader(

@@ -81,7 +81,9 @@ def test_test_objects_beside_folds_stand_in_the_same_file(tmp_path):
     survey = write(tmp_path / "survey", galaxies(), train_fraction=0.5, folds=2)
     both = api.baseline("b16", tmp_path / "b16.parquet", survey=survey.path, split="s")
     assert (both.info.role, len(both.object_id)) == (None, 400)
-    folds = api.baseline("b16", tmp_path / "b16.parquet", survey=survey.path, split="s", role="validation")
+    folds = api.baseline(
+        "b16", tmp_path / "b16.parquet", survey=survey.path, split="s", role="validation", overwrite=True
+    )
     assert (folds.info.role, len(folds.object_id)) == ("validation", 200)
 
 

@@ -10,6 +10,7 @@ import pytest
 from rookery import api
 from rookery.search.study import StudyDocument
 from rookery.signature import REQUIRED, arguments
+from rules_of_verbs import LEAVES
 
 WORK = [
     ("search", "rookery.search.creation", "create_or_open_study"),
@@ -75,3 +76,14 @@ def test_a_study_keeps_what_a_search_asks_for() -> None:
     choices = {name: get_args(kind) for name, kind in hints.items() if get_origin(kind) is Literal}
     assert {"sampler", "pruner", "execution", "keep", "search_for"} <= set(choices)
     assert choices == {name: get_args(fields[name].annotation) for name in choices}
+
+
+def test_every_verb_is_a_function_of_the_same_name() -> None:
+    groups = {"cluster write": "cluster", "jobs list": "jobs", "jobs logs": "jobs", "jobs stop": "jobs"}
+    names = {" ".join(words): "_".join(words).replace("-", "_") for words in LEAVES} | groups
+    names.pop("demo")  # rookery.demo, which is made of the others
+    assert set(names.values()) == {name for name in api.__all__ if callable(getattr(api, name))}
+    own = {"jobs list", "jobs logs", "jobs stop", "demo"}
+    for words, verb in LEAVES.items():
+        if " ".join(words) not in own:
+            assert verb.function is getattr(api, names[" ".join(words)])

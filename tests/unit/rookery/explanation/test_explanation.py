@@ -219,5 +219,5 @@ def test_what_cannot_be_explained_is_one_error(
         api.explain(folder, tiny_galaxies.path, out)
     (out / "mine").mkdir(parents=True)
     (out / "mine" / "file").write_text("kept")
-    with pytest.raises(InputError, match="only an earlier report may be replaced"):
-        api.explain(folder, survey.path, out)
+    with pytest.raises(InputError, match="has none: choose another name"):
+        api.explain(folder, survey.path, out, overwrite=True)

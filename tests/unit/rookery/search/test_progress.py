@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from rookery.search.progress import Countdown, NetworkProgress, SearchProgress
+from rookery.compute.progress import Countdown
+from rookery.search.progress import NetworkProgress, SearchProgress
 from rookery.search.trial_counts import RunningTrial, TrialCounts
 
 COUNTS = TrialCounts(

@@ -188,7 +188,7 @@ def test_survey_without_types_is_refused(tmp_path):
 
 def test_existing_split_is_replaced_only_when_asked(survey):
     split_survey(survey, "half", train_fraction=0.5)
-    with pytest.raises(InputError, match="a split is never overwritten unasked"):
+    with pytest.raises(InputError, match="must not exist yet"):
         split_survey(survey, "half", train_fraction=0.8)
     split_survey(survey, "half", train_fraction=0.8, overwrite=True)
     assert len(open_split(survey, "half").indices("test")) == 20

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rookery.compute.progress import tracked
 from rookery.surveys.flags import MISSING_MAGNITUDE
 from rookery.surveys.ingest import Faults
 from rookery.surveys.readers._tables import OpenTable, column_values
@@ -130,7 +131,7 @@ def read_galaxies(
             raise fail(table.path, f"must have the columns of {first.path}, but they differ in {odd!r}")
     roles = match_roles(settings.mapping, first.names, first.path, need_bands=need_bands)
     text = [] if roles.object_id is None else [roles.object_id]
-    frames = [table.read(first.names, text) for table in tables]
+    frames = [table.read(first.names, text) for table in tracked(tables, "files")]
     return galaxies_from_columns(frames, [table.path for table in tables], roles, settings)
 
 

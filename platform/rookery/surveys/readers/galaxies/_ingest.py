@@ -1,6 +1,7 @@
 """What the readers of galaxies share: files in, objects and cutouts into a survey."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.compute.progress import tracked
 from rookery.surveys.flags import FLAGS
-from rookery.surveys.galaxies import ZERO_POINT, new_galaxy_survey
+from rookery.surveys.galaxies import ZERO_POINT, GalaxyWriter, new_galaxy_survey
 from rookery.surveys.ingest import Faults, Ingest, IngestReport, Paths
 from rookery.surveys.readers.galaxies._catalogue import Galaxies, dereddened
 from rookery.surveys.readers.galaxies._pixels import Images, clean
@@ -35,7 +37,8 @@ class GalaxyIngest(Ingest):
     """One ingest of galaxies; see :class:`rookery.surveys.ingest.Ingest`."""
 
     def __init__(self, reader: str, path: Paths, out: str | Path, settings: CatalogueSettings) -> None:
-        super().__init__(reader, path, out, Faults(settings.on_error), settings.name)
+        faults = Faults(settings.on_error)
+        super().__init__(reader, path, out, faults, settings.name, overwrite=settings.overwrite)
         self.remember(**settings.given())
 
     def files(self, endings: Sequence[tuple[str, ...]], *, what: str) -> list[Path]:
@@ -81,7 +84,7 @@ class GalaxyIngest(Ingest):
         """
         galaxies = dereddened(galaxies, settings, files[0])
         kept = galaxies.take(galaxies.kept(self.faults))
-        with new_galaxy_survey(self.out, name=self.name, bands=galaxies.bands) as writer:
+        with self._survey(galaxies.bands) as writer:
             writer.finish(
                 objects=kept.frame,
                 truth=kept.truth,
@@ -130,11 +133,11 @@ class GalaxyIngest(Ingest):
         zero_point = ZERO_POINT if settings.zero_point is None else settings.zero_point
         scale = np.float32(10 ** (0.4 * (ZERO_POINT - zero_point)))
         start = 0
-        with new_galaxy_survey(self.out, name=self.name, bands=settings.bands) as writer:
+        with self._survey(settings.bands) as writer:
             writer.open_images(
                 size=settings.size, pixel_scale=settings.pixel_scale or SDSS_PIXEL_SCALE, dtype=settings.dtype
             )
-            for block in blocks:
+            for block in tracked(blocks, "cutouts", len(flags), size=lambda block: len(block.images)):
                 images = block.images if scale == 1 else block.images * scale
                 images, found, wrong = clean(
                     images, tuple(settings.bands), spike_ratio=settings.spike_ratio, limit=settings.limit
@@ -174,6 +177,9 @@ class GalaxyIngest(Ingest):
                 },
             )
         return self.report(len(keep), n_ignored=n_ignored)
+
+    def _survey(self, bands: Sequence[str]) -> AbstractContextManager[GalaxyWriter]:
+        return new_galaxy_survey(self.out, name=self.name, bands=bands, replace=self.overwrite)
 
     def _numbers(self, n_read: int) -> dict[str, Any]:
         errors = self.faults.errors

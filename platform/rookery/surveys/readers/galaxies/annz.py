@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Unpack
 
+from rookery.signature import OutPath
 from rookery.surveys.ingest import IngestReport, Paths
 from rookery.surveys.readers._tables import open_table
 from rookery.surveys.readers.galaxies._catalogue import read_galaxies
@@ -14,7 +15,7 @@ from rookery_ensembles.unpacked import reading, unpacking
 ENDINGS = ((".csv", ".annz", ".csv.gz", ".annz.gz"), (".txt", ".dat", ".txt.gz", ".dat.gz"))
 
 
-def ingest_annz(path: Paths, out: str | Path, **options: Unpack[CatalogueOptions]) -> IngestReport:
+def ingest_annz(path: Paths, out: OutPath, **options: Unpack[CatalogueOptions]) -> IngestReport:
     """Read ANNZ's catalogues into a survey folder.
 
     The header is one comment, ``#F:MAG_U;F:MAGERR_U;...;D:Z``: a type and a name per column, ``;``

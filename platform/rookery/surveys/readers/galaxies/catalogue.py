@@ -1,8 +1,8 @@
 """Reader for any catalogue of galaxies: FITS, CSV, Parquet, text and structured .npy."""
 
-from pathlib import Path
 from typing import Unpack
 
+from rookery.signature import OutPath
 from rookery.surveys.ingest import IngestReport, Paths
 from rookery.surveys.readers._tables import open_table
 from rookery.surveys.readers.galaxies._catalogue import read_galaxies
@@ -16,7 +16,7 @@ ENDINGS = (
 )
 
 
-def ingest_catalogue(path: Paths, out: str | Path, **options: Unpack[CatalogueOptions]) -> IngestReport:
+def ingest_catalogue(path: Paths, out: OutPath, **options: Unpack[CatalogueOptions]) -> IngestReport:
     """Read a catalogue with a galaxy a row into a survey folder.
 
     A role is played by the column that `columns` gives it, else by one with a usual name

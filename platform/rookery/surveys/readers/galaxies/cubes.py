@@ -7,6 +7,7 @@ from typing import Any, Unpack
 import numpy as np
 import pandas as pd
 
+from rookery.signature import OutPath
 from rookery.surveys.ingest import IngestReport, Paths
 from rookery.surveys.readers._tables import column_values, structured_columns
 from rookery.surveys.readers.galaxies._ingest import GalaxyIngest, ImageBlock
@@ -20,7 +21,7 @@ ENDINGS = ((".npz",), (".npy",))
 
 def ingest_cubes(
     path: Paths,
-    out: str | Path,
+    out: OutPath,
     *,
     cube: str = "cube",
     labels: str = "labels",

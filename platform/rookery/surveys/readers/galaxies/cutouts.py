@@ -7,6 +7,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.signature import OutPath
 from rookery.surveys.ingest import IngestReport
 from rookery.surveys.readers.galaxies._ingest import GalaxyIngest, ImageBlock
 from rookery.surveys.readers.galaxies._join import labelled
@@ -28,7 +29,7 @@ _BLOCK = 64
 
 def ingest_cutouts(
     path: str | Path,
-    out: str | Path,
+    out: OutPath,
     *,
     manifest: str | Path | None = None,
     path_column: str | None = None,

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Unpack
 
 import numpy as np
 
+from rookery.signature import OutPath
 from rookery.surveys.ingest import Faults, IngestReport, Paths
 from rookery.surveys.readers.galaxies._catalogue import Galaxies, dereddened
 from rookery.surveys.readers.galaxies._frame_files import ENDINGS, PixelCache, Plane, find_planes
@@ -21,7 +21,7 @@ _BLOCK = 64
 
 def ingest_frames(
     path: Paths,
-    out: str | Path,
+    out: OutPath,
     *,
     frames: Mapping[str, str] | None = None,
     resample: Resample = "auto",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
+from rookery.signature import OutPath
 from rookery.surveys.bands import EFFECTIVE_WAVELENGTH
 from rookery.surveys.ingest import IngestReport, Paths
 from rookery.surveys.readers._tables import OpenTable, open_table
@@ -20,7 +21,7 @@ ENDINGS = (
 )
 
 
-def ingest_mlz(path: Paths, out: str | Path, **options: Unpack[CatalogueOptions]) -> IngestReport:
+def ingest_mlz(path: Paths, out: OutPath, **options: Unpack[CatalogueOptions]) -> IngestReport:
     """Read MLZ's text catalogues into a survey folder.
 
     Columns called like a band (`u`, `g`, ...) are its AB magnitude, `eu` its error, `zs` the

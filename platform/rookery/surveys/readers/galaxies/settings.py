@@ -46,6 +46,8 @@ class CatalogueOptions(TypedDict, total=False):
     """BAND=A/E(B-V) for `deredden`; SDSS's are known."""
     missing: Sequence[float] | None
     """Another number that means 'missing', beside -9999, -999, 99 ...; repeatable."""
+    overwrite: bool
+    """Replace a survey that is there already."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class CatalogueSettings(Photometry):
     columns_file: str | Path | None = None
     names: Sequence[str] | None = None
     missing: Sequence[float] | None = None
+    overwrite: bool = False
     """As in :class:`CatalogueOptions`."""
 
     def __post_init__(self) -> None:
@@ -83,7 +86,7 @@ class CatalogueSettings(Photometry):
 
     def given(self) -> dict[str, Any]:
         """Return what is not as by default, but files, the survey's name and the treatment of errors."""
-        own = ("on_error", "name", "columns", "columns_file", "catalogue")
+        own = ("on_error", "name", "columns", "columns_file", "catalogue", "overwrite")
         values = {one.name: (getattr(self, one.name), one.default) for one in fields(self)}
         said = {name: value for name, (value, default) in values.items() if value != default}
         if "spike_ratio" in said:

@@ -32,6 +32,8 @@ class LightCurveOptions(TypedDict, total=False):
     """Column or key that tells the type, instead of the format's own."""
     time_unit: TimeUnit
     """Unit of the dates, mjd by default; the two never mix in one survey."""
+    overwrite: bool
+    """Replace a survey that is there already."""
 
 
 class CodedOptions(LightCurveOptions, total=False):
@@ -113,8 +115,9 @@ class LightCurveIngest(Ingest):
         type_map: TypeMap | None = None,
         type_column: str | None = None,
         time_unit: TimeUnit = "mjd",
+        overwrite: bool = False,
     ) -> None:
-        super().__init__(reader, path, out, Faults(on_error, rows=True), name)
+        super().__init__(reader, path, out, Faults(on_error, rows=True), name, overwrite=overwrite)
         self.path = Path(path)
         self.dates = Dates(time_unit, self.path)
         self.band_aliases = {**(bands or {}), **(band_aliases or {})}

@@ -52,6 +52,11 @@ def source_files(path: Path) -> Iterator[SourceFile]:
         raise fail(path, "must be a folder or a tar archive, but does not exist")
 
 
+def number_of_files(path: Path) -> int | None:
+    """Return how many files a folder holds; None for an archive, which would have to be unpacked."""
+    return sum(1 for one in path.rglob("*") if one.is_file()) if path.is_dir() else None
+
+
 def _folder_files(folder: Path) -> Iterator[SourceFile]:
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or _is_hidden(PurePosixPath(path.relative_to(folder).as_posix())):

@@ -216,5 +216,5 @@ class SurveyStream:
 @contextmanager
 def streaming(ingest: LightCurveIngest) -> Iterator[SurveyStream]:
     """Yield a stream into an ingest's survey folder, which appears whole at the end or not at all."""
-    with atomic_folder(ingest.out) as partial:
+    with atomic_folder(ingest.out, replace=ingest.overwrite) as partial:
         yield SurveyStream(partial, ingest)

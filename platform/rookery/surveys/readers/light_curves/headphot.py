@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rookery.signature import OutPath
 from rookery.surveys.ingest import IngestReport
 from rookery.surveys.readers._blocks import column_names, read_table
 from rookery.surveys.readers.light_curves import _snana_heads as pairs
@@ -22,7 +23,7 @@ from rookery_ensembles.errors import fail
 
 def ingest_headphot_csv(
     path: str | Path,
-    out: str | Path,
+    out: OutPath,
     **options: Unpack[CodedOptions],
 ) -> IngestReport:
     """Read HEAD and PHOT CSV files, plain or gzipped, into a survey folder.

@@ -10,6 +10,7 @@ from typing import Unpack
 
 import numpy as np
 
+from rookery.signature import OutPath
 from rookery.surveys.ingest import IngestReport
 from rookery.surveys.readers._blocks import Block, column_names, read_blocks, read_table
 from rookery.surveys.readers.light_curves._ingest import CodedOptions, LightCurveIngest
@@ -39,7 +40,7 @@ _LIGHT_CURVES = ("object_id", *_ROLES.values())
 
 def ingest_plasticc(
     path: str | Path,
-    out: str | Path,
+    out: OutPath,
     *,
     metadata: str | Path | None = None,
     **options: Unpack[CodedOptions],

@@ -7,11 +7,13 @@ from typing import Unpack
 
 import numpy as np
 
+from rookery.compute.progress import tracked
+from rookery.signature import OutPath
 from rookery.surveys.bands import BandAliases
 from rookery.surveys.ingest import IngestReport
 from rookery.surveys.readers.light_curves import _snana_tables as tables
 from rookery.surveys.readers.light_curves._ingest import CodedOptions, LightCurveIngest
-from rookery.surveys.readers.light_curves._snana_files import SourceFile, source_files
+from rookery.surveys.readers.light_curves._snana_files import SourceFile, number_of_files, source_files
 from rookery.surveys.readers.light_curves._snana_text import LightCurve, parse_light_curve
 from rookery.surveys.store import write_survey
 from rookery_ensembles.errors import fail
@@ -30,7 +32,7 @@ class _Found:
 
 def ingest_snana(
     path: str | Path,
-    out: str | Path,
+    out: OutPath,
     **options: Unpack[CodedOptions],
 ) -> IngestReport:
     """Read SNANA ascii light curves into a survey folder.
@@ -61,7 +63,7 @@ def ingest_snana(
     ingest = LightCurveIngest("snana", path, out, types=tables.DEFAULT_TYPES, **options)
     found: dict[str, _Found] = {}
     n_ignored, aliases = 0, BandAliases(ingest.band_aliases)
-    for source in source_files(ingest.path):
+    for source in tracked(source_files(ingest.path), "files", number_of_files(ingest.path)):
         with ingest.faults.noting(source.where):
             if source.error is not None:
                 raise source.error

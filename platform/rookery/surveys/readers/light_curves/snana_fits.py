@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rookery.signature import OutPath
 from rookery.surveys.ingest import IngestReport
 from rookery.surveys.readers._fits import read_fits
 from rookery.surveys.readers.light_curves import _snana_heads as pairs
@@ -23,7 +24,7 @@ _ENDINGS = (".fits", ".fit")
 
 def ingest_snana_fits(
     path: str | Path,
-    out: str | Path,
+    out: OutPath,
     **options: Unpack[CodedOptions],
 ) -> IngestReport:
     """Read SNANA HEAD and PHOT FITS files, plain or gzipped, into a survey folder.

@@ -7,6 +7,7 @@ from typing import Unpack
 
 import pandas as pd
 
+from rookery.signature import OutPath
 from rookery.surveys._document import ZERO_POINT
 from rookery.surveys.ingest import IngestReport
 from rookery.surveys.readers._blocks import column_names, read_blocks, read_table
@@ -24,7 +25,7 @@ _ENDINGS = (".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz", ".csv.zip")
 
 def ingest_table(
     path: str | Path,
-    out: str | Path,
+    out: OutPath,
     *,
     objects: str | Path | None = None,
     columns: Mapping[str, str] | None = None,

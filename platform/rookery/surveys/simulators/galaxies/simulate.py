@@ -5,15 +5,18 @@ What is simulated, from which sources, and how far to trust it: docs/simulations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
 
+from rookery.compute.progress import tracked
 from rookery.surveys import flags
+from rookery.surveys._document import DOCUMENT
 from rookery.surveys.galaxies import GalaxyWriter, new_galaxy_survey
-from rookery.surveys.store import Survey, open_survey, refuse_existing
+from rookery.surveys.store import Survey, open_survey
 from rookery_ensembles.errors import fail
+from rookery_ensembles.files import refuse_existing
 
 if TYPE_CHECKING:
     from rookery.surveys.simulators.galaxies.sample import Sample
@@ -34,7 +37,7 @@ def simulate_galaxies(
     size: int = 64,
     processes: int | None = None,
     name: str | None = None,
-    replace: bool = False,
+    overwrite: bool = False,
 ) -> Survey:
     """Simulate ugriz cutouts of galaxies with dereddened Petrosian r <= 17.8 and z < 0.4, and write them.
 
@@ -60,7 +63,7 @@ def simulate_galaxies(
         Number of processes, at least 1; by default one a core, 16 at most, and fewer for small `n`.
     name
         The survey's name; by default ``simulated-<survey>-galaxies``.
-    replace
+    overwrite
         Whether an existing `out` may be replaced.
 
     Raises
@@ -73,13 +76,13 @@ def simulate_galaxies(
     from rookery.surveys.simulators.galaxies.spectra import check_packages
 
     share = _checked(n, seed, survey, stripe82_fraction, size, processes)
-    refuse_existing(Path(out), replace=replace)
+    refuse_existing(out, overwrite=overwrite, document=DOCUMENT)
     check_packages()  # a missing package is one error here, not the end of a worker
     chunks = simulate(Plan(n, seed, share, size), processes)
     arguments: dict[str, object] = {"survey": survey, "n": n, "seed": seed, "size": size}
     if survey == "both":
         arguments["stripe82_fraction"] = share
-    _write(out, chunks, name or f"simulated-{survey}-galaxies", size, arguments, replace=replace)
+    _write(out, chunks, name or f"simulated-{survey}-galaxies", size, arguments, overwrite=overwrite)
     return open_survey(out, verify=False)
 
 
@@ -113,7 +116,7 @@ def _write(
     size: int,
     arguments: dict[str, object],
     *,
-    replace: bool,
+    overwrite: bool,
 ) -> None:
     """Write the chunks as they come; only the tables are held in memory."""
     from rookery.surveys.simulators.galaxies.spectra import BANDS
@@ -121,9 +124,10 @@ def _write(
 
     objects, truth = [], []
     rejected = np.zeros(3, np.int64)
-    with new_galaxy_survey(out, name=name, bands=BANDS, replace=replace) as writer:
+    with new_galaxy_survey(out, name=name, bands=BANDS, replace=overwrite) as writer:
         writer.open_images(size=size, pixel_scale=PIXEL_SCALE)
-        for sample in chunks:
+        n = cast(int, arguments["n"])
+        for sample in tracked(chunks, "galaxies", n, size=lambda sample: len(sample.images)):
             writer.add_images(sample.images)
             objects.append(pd.DataFrame(sample.objects))
             truth.append(pd.DataFrame(sample.truth))

@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.surveys.store import Survey, refuse_existing, write_survey
+from rookery.compute.progress import tracked
+from rookery.surveys._document import DOCUMENT
+from rookery.surveys.store import Survey, write_survey
 from rookery_ensembles.errors import fail
+from rookery_ensembles.files import refuse_existing
 
 if TYPE_CHECKING:
     from rookery.surveys.simulators.supernovae.chunks import Plan
@@ -35,7 +38,7 @@ def simulate_supernovae(
     superluminous: bool = False,
     processes: int | None = None,
     name: str | None = None,
-    replace: bool = False,
+    overwrite: bool = False,
 ) -> Survey:
     """Simulate a survey of supernovae of types Ia, IIP, IIL, IIn, Ib, Ic and, if asked for, SLSN; write it.
 
@@ -64,7 +67,7 @@ def simulate_supernovae(
         Number of processes, at least 1; by default one a core, 8 at most, and fewer for small `n`.
     name
         The survey's name; by default ``simulated-<survey>``.
-    replace
+    overwrite
         Whether an existing `out` may be replaced.
 
     Raises
@@ -89,15 +92,16 @@ def simulate_supernovae(
         raise fail(where, f"deep_fraction is for surveys with deep fields, but {survey!r} has none")
     if deep_fraction is not None and not 0.0 <= deep_fraction <= 1.0:
         raise fail(where, f"0 <= deep_fraction <= 1 must hold, but it is {deep_fraction}")
-    refuse_existing(Path(out), replace=replace)
+    refuse_existing(out, overwrite=overwrite, document=DOCUMENT)
     if templates is not None:
         template_surfaces(str(templates))  # refused here, not in a process
     part = 0.5 if deep_fraction is None else deep_fraction
     plan = Plan(survey, n, seed, part, None if templates is None else str(templates), superluminous)
-    return _write(out, plan, list(simulate(plan, processes)), name or f"simulated-{survey}", replace=replace)
+    chunks = tracked(simulate(plan, processes), "supernovae", n, size=lambda chunk: len(chunk.peak_mjd))
+    return _write(out, plan, list(chunks), name or f"simulated-{survey}", overwrite=overwrite)
 
 
-def _write(out: str | Path, plan: "Plan", chunks: "list[Sample]", name: str, *, replace: bool) -> Survey:
+def _write(out: str | Path, plan: "Plan", chunks: "list[Sample]", name: str, *, overwrite: bool) -> Survey:
     """Write the chunks as one survey."""
     from rookery.surveys.simulators.supernovae.sample import Sample
     from rookery.surveys.simulators.supernovae.templates import template_surfaces
@@ -133,7 +137,7 @@ def _write(out: str | Path, plan: "Plan", chunks: "list[Sample]", name: str, *, 
         observations=observations,
         truth=_truth_table(ids, sample),
         provenance={"simulator": "supernovae", **arguments},
-        replace=replace,
+        replace=overwrite,
     )
 
 

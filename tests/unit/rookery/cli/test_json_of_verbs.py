@@ -1,0 +1,49 @@
+"""What a verb shows can also be read by programs: every verb that writes nothing has `--json`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rookery.cli.main import app
+from rookery.signature import arguments
+from rookery.surveys import Survey
+from rookery_ensembles import PredictionInfo, Predictions, RedshiftBins
+from rookery_ensembles.predictions import write_predictions
+from rules_of_verbs import CONTINUED, LEAVES, is_output
+
+ACTING = {
+    *("split", "append", "update", "submit", "dashboard", "demo", "campaign"),
+    *("cluster write", "new family", "jobs logs", "jobs stop"),
+}
+"""Verbs that change or begin something, and a log, which is text as it is."""
+
+
+def shows(words: tuple[str, ...]) -> bool:
+    taken = arguments(LEAVES[words].function)
+    writes = any(is_output(one) and one.required for one in taken)
+    continues = any((words[0], one.name) in CONTINUED for one in taken)
+    return not writes and not continues and " ".join(words) not in ACTING
+
+
+@pytest.mark.parametrize("words", filter(shows, LEAVES), ids=" ".join)
+def test_what_is_shown_can_be_read_by_a_program(words: tuple[str, ...]) -> None:
+    assert "json" in LEAVES[words].flags
+
+
+def test_a_judgement_and_a_comparison_are_json(
+    tiny_galaxies: Survey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target, objects = RedshiftBins.equal(0.0, 0.4, 20), tiny_galaxies.objects
+    pdf = np.random.default_rng(1).dirichlet(np.ones(20), len(objects)) / target.widths
+    ids, truth = objects["object_id"].to_numpy().astype(str), objects["redshift"].to_numpy()
+    made = Predictions(PredictionInfo(target, member="m"), ids, truth, pdf.astype(np.float32))
+    file = str(tmp_path / "z.parquet")
+    write_predictions(made, file)
+    judged = ["evaluate", file, str(tiny_galaxies.path), "--report", str(tmp_path / "r"), "--replicates", "0"]
+    for words in (judged, ["compare", file, file, "--replicates", "0"]):
+        with pytest.raises(SystemExit) as stop:
+            app([*words, "--json"])
+        assert not stop.value.code
+        assert json.loads(capsys.readouterr().out)["n"] == len(objects)
