@@ -74,7 +74,7 @@ def type_key(name: str) -> str:
 def related_types(types: "pd.Series", class_names: Sequence[str]) -> "pd.Series":
     """Return those types that go into ``non-X`` although they are called like X: ``Iax``, ``Ia-91bg``."""
     rest = _rest_index(class_names, "class names")
-    known = types.dropna().unique() if rest is not None else []
+    known = [] if rest is None else types.dropna().unique().tolist()
     position = _positions(known, class_names)
     key = "" if rest is None else type_key(class_names[rest].removeprefix(_REST))
     kin = [name for name in known if name not in position and type_key(str(name)).startswith(key)]

@@ -27,7 +27,7 @@ def show(what: FileOrName) -> dict[str, Any]:
     InputError
         When it is none of these, or damaged.
     """
-    from rookery_ensembles.errors import fail
+    from rookery_ensembles.errors import did_you_mean, fail
 
     path = Path(what)
     if (path / "ensemble.yaml").is_file():
@@ -56,8 +56,11 @@ def show(what: FileOrName) -> dict[str, Any]:
         names = "ensemble.yaml, survey.json, study.yaml, campaign.yaml and _predictions.json"
         rule = "is no bundle, survey, study, campaign or finished folder of predictions"
         raise fail(path, f"{rule}: it has none of {names}")
-    from rookery.search.space import find_space, load_space
+    from rookery.search.space import find_space, load_space, shipped_spaces
 
+    if not path.exists() and path.stem not in (shipped := shipped_spaces()):
+        rule = "does not exist, and is no search space that ships"
+        raise fail(path, f"{rule} ({', '.join(shipped)}){did_you_mean(path.stem, shipped)}")
     found = find_space(what)
     return _space(found, load_space(found))
 

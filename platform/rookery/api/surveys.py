@@ -48,7 +48,7 @@ def simulate_supernovae(
     figure
         Draw an example of each type: a .png, .pdf or .svg file.
     overwrite
-        Replace a survey, and a figure, that are there already.
+        Replace a survey, its splits too, and a figure that are there already.
     """
     from rookery.reports.draw.survey import simulate_and_draw
     from rookery.surveys import simulators
@@ -103,7 +103,7 @@ def simulate_galaxies(
     figure
         Draw some cutouts in colour: a .png, .pdf or .svg file.
     overwrite
-        Replace a survey, and a figure, that are there already.
+        Replace a survey, its splits too, and a figure that are there already.
     """
     from rookery.reports.draw.survey import simulate_and_draw
     from rookery.surveys import simulators
@@ -229,7 +229,7 @@ def merge(
     name
         Name of the merged survey; by default that of its folder.
     overwrite
-        Replace a survey that is there already.
+        Replace a survey that is there already, its splits too.
     """
     from rookery.surveys import merge_surveys
 
@@ -248,7 +248,12 @@ def merge(
 
 
 def append(
-    survey: PathLike, path: PathLike, *, objects: PathLike | None = None, overwrite: bool = False
+    survey: PathLike,
+    path: PathLike,
+    *,
+    objects: PathLike | None = None,
+    on_error: Literal["stop", "skip", "skip-row"] = "stop",
+    overwrite: bool = False,
 ) -> "Growth":
     """Add tonight's files to a survey, read as it was: new objects, and more observations of known ones.
 
@@ -263,12 +268,14 @@ def append(
     objects
         The table of these objects, where there is one beside the observations (of cutouts: the catalogue or
         manifest).
+    on_error
+        At a broken light curve or galaxy: stop and change nothing, or skip it, or its broken rows alone.
     overwrite
         Let what the files say of a known object replace what the survey says otherwise.
     """
     from rookery.surveys import append_to_survey
 
-    return append_to_survey(survey, path, objects=objects, overwrite=overwrite)
+    return append_to_survey(survey, path, objects=objects, on_error=on_error, overwrite=overwrite)
 
 
 def update(

@@ -103,7 +103,7 @@ def _callback(verb: Verb) -> Callable[..., None]:
             verb.say(verb.function(*by_place, **by_name), told)
 
     flags = [
-        _keyword(name, Annotated[bool, typer.Option(f"--{name}", help=words)], False)
+        _keyword(name, Annotated[bool, typer.Option(f"--{name}", help=words, metavar="")], False)
         for name, words in verb.flags.items()
     ]
     parameters = [*(_parameter(argument, how) for argument, how in taken), *flags]
@@ -114,7 +114,10 @@ def _callback(verb: Verb) -> Callable[..., None]:
 
 def _parameter(argument: Argument, how: Spelling) -> inspect.Parameter:
     """Return a parameter as typer takes it."""
-    about: dict[str, Any] = {"help": _unmarked(argument.words), "metavar": METAVARS.get(argument.name)}
+    about: dict[str, Any] = {
+        "help": _unmarked(argument.words),
+        "metavar": METAVARS.get(argument.name, how.shown),
+    }
     if how.is_path:
         about["parser"] = path
     if how.within is not None:

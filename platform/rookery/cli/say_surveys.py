@@ -78,6 +78,7 @@ def grown(growth: "Growth", given: Given) -> None:
         f"{growth.observations} new observations" if growth.observations else "",
         f"{growth.repeated} observations left out that it had" if growth.repeated else "",
         f"{growth.truths} types or redshifts that were unknown or have changed" if growth.truths else "",
+        f"{growth.skipped} broken light curves, galaxies or rows left out" if growth.skipped else "",
         f"{growth.strangers} rows of other objects left out" if growth.strangers else "",
     ]
     typer.echo(", ".join(text for text in told if text) or "nothing new")

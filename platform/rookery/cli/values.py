@@ -32,6 +32,7 @@ OPTIONS = {
 WORDS = ("bands", "class_names", "covariates", "names")
 """Arguments that are words with commas between them, where other sequences are repeated options."""
 METAVARS = {"command": "-- VERB ..."}
+_SHOWN = {bool: "", int: "INT", float: "NUMBER", str: "TEXT", list[str]: "TEXT"}
 
 
 def option_names(argument: str) -> tuple[str, ...]:
@@ -51,6 +52,17 @@ class Spelling:
     """Whether they are paths, which the parser makes of their texts."""
     within: Between | None = None
     """The range of a number; None for any."""
+    pairs: bool = False
+    """Whether they are NAME=VALUE."""
+
+    @property
+    def shown(self) -> str | None:
+        """What stands for a value in a help text; None for choices, which are listed."""
+        if self.is_path:
+            return "PATH"
+        if self.pairs:
+            return "A=B"
+        return _SHOWN.get(self.typed)
 
 
 def spelling(name: str, kind: Any) -> Spelling | None:
@@ -69,7 +81,8 @@ def spelling(name: str, kind: Any) -> Spelling | None:
     if Callable in origins:
         return None
     if (mapping := origins.get(Mapping)) is not None:
-        return Spelling(list[str], _name_or_pairs if str in members else _mapping(*get_args(mapping)))
+        read = _name_or_pairs if str in members else _mapping(*get_args(mapping))
+        return Spelling(list[str], read, pairs=True)
     if (sequence := origins.get(Sequence)) is not None:
         (item,) = get_args(sequence)
         if Path in _members(item):

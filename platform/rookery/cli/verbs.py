@@ -20,6 +20,14 @@ def _ingest() -> Mapping[str, Verb]:
 
 
 VERBS: dict[str, Verb | Group] = {
+    "ingest": Group("Read survey files into a survey store.", _ingest),
+    "simulate": Group(
+        "Simulate a survey.",
+        lambda: {
+            "supernovae": Verb(api.simulate_supernovae, say_surveys.simulated),
+            "galaxies": Verb(api.simulate_galaxies, say_surveys.simulated),
+        },
+    ),
     "split": Verb(api.split, say_surveys.split),
     "append": Verb(api.append, say_surveys.grown),
     "update": Verb(api.update, say_surveys.grown),
@@ -47,14 +55,6 @@ VERBS: dict[str, Verb | Group] = {
     "tag": Verb(api.tag, say.tags, _JSON),
     "dashboard": Verb(api.dashboard, say.dashboard),
     "demo": Verb(demo),
-    "ingest": Group("Read survey files into a survey store.", _ingest),
-    "simulate": Group(
-        "Simulate a survey.",
-        lambda: {
-            "supernovae": Verb(api.simulate_supernovae, say_surveys.simulated),
-            "galaxies": Verb(api.simulate_galaxies, say_surveys.simulated),
-        },
-    ),
     "new": Group(
         "Begin a part of your own from a template.",
         lambda: {"family": Verb(api.new_family, say.begun)},

@@ -29,7 +29,7 @@ from rookery.training.rows import choosing_rows, role_rows
 from rookery.training.target import target_fields
 from rookery.training.validation import check_shift, shift_weights
 from rookery_ensembles import Target
-from rookery_ensembles.errors import InputError, fail
+from rookery_ensembles.errors import InputError, did_you_mean, fail
 from rookery_ensembles.files import atomic_file, check_name, is_partial, sha256, write_new_text
 from rookery_ensembles.object_types import related_types, spoken_types
 
@@ -246,7 +246,7 @@ def _check_metric(document: StudyDocument) -> None:
         raise fail(where, "`sampler` cmaes knows one objective alone, but there are several")
     if metric not in names:
         rule = f"`objective.metric` of {target.kind} must be one of {', '.join(names)}"
-        raise fail(where, f"{rule}, but is {metric}")
+        raise fail(where, f"{rule}, but is {metric}{did_you_mean(metric, names)}")
 
 
 def _write_weights(study: Study, survey: Survey) -> None:

@@ -11,7 +11,7 @@ Keys and their meaning are those of :mod:`optuna.distributions`. A parameter who
 not hold is left out, and the family's default stands in its place.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -163,7 +163,7 @@ class SearchSpace(Document):
         later = getattr(known, "later", TrainingConfiguration.later)
         for name, value in values.items():
             if name not in self.parameters and name not in later:
-                raise InputError(f"`{name}` is no parameter; those are {', '.join(self.parameters)}")
+                raise InputError(f"`{name}` {_no_parameter(name, self.parameters)}")
             if not isinstance(value, bool | int | float | str):
                 raise InputError(f"`{name}` must be fixed at a plain value, not at {value!r}")
             if known is not None and (problem := _refusal(known, name, value)):
@@ -242,6 +242,10 @@ def _wrap_fixed(source: Source) -> None:
             raise source.error(("parameters", name, "type"), rule)
 
 
+def _no_parameter(name: str, parameters: Iterable[str]) -> str:
+    return f"is no parameter; those are {', '.join(parameters)}{did_you_mean(name, parameters)}"
+
+
 def _check_conditions(source: Source, space: SearchSpace) -> None:
     for name, parameter in space.parameters.items():
         if isinstance(parameter, FixedParameter):
@@ -249,7 +253,7 @@ def _check_conditions(source: Source, space: SearchSpace) -> None:
         for parent, wanted in parameter.when.items():
             key = ("parameters", name, "when", parent)
             if parent not in space.parameters:
-                raise source.error(key, f"is no parameter; those are {', '.join(space.parameters)}")
+                raise source.error(key, _no_parameter(parent, space.parameters))
             rule = space.parameters[parent]
             for value in as_list(wanted):
                 if not rule.contains(value):
@@ -273,7 +277,7 @@ def _check_published(source: Source, space: SearchSpace) -> None:
         for name, value in point.items():
             key = ("published", number, name)
             if name not in space.parameters:
-                raise source.error(key, f"is no parameter; those are {', '.join(space.parameters)}")
+                raise source.error(key, _no_parameter(name, space.parameters))
             rule = space.parameters[name]
             if not rule.contains(value):
                 raise source.error(key, f"must be {rule.describe()}, but found {value!r}")

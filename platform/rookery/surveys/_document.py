@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rookery_ensembles.errors import fail
+from rookery_ensembles.errors import did_you_mean, fail
 from rookery_ensembles.files import sha256
 from rookery_ensembles.plain_text import parse_json
 
@@ -85,9 +85,18 @@ class SurveyInfo(BaseModel):
         return checksum == self.checksum or checksum in self.earlier
 
 
+def _lack(path: Path) -> str:
+    """Return why a folder is no survey, and which survey beside it may be meant."""
+    if path.parent.exists():
+        return f"it has no {path.name}"
+    around = path.parent.parent
+    beside = [one.parent.name for one in around.glob(f"*/{path.name}")] if around.is_dir() else []
+    return f"it does not exist{did_you_mean(path.parent.name, beside)}"
+
+
 def read_info(path: Path) -> SurveyInfo:
     if not path.is_file():
-        raise fail(path.parent, f"is not a survey: it has no {path.name}")
+        raise fail(path.parent, f"is not a survey: {_lack(path)}")
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -21,6 +21,7 @@ from rookery.surveys._joined import joined_objects, joined_observations, joined_
 from rookery.surveys._split_file import carry_split
 from rookery.surveys._truth_file import read_truth
 from rookery.surveys.galaxies import GalaxyWriter
+from rookery.surveys.ingest import RowOnError
 from rookery.surveys.readers import all_readers
 from rookery.surveys.readers.light_curves._roles import ROW_ROLES
 from rookery.surveys.store import Survey, fill_light_curves, open_survey, write_tables
@@ -52,12 +53,19 @@ class Growth:
     """Types and redshifts that were unknown, or have changed."""
     strangers: int = 0
     """Rows of a table of truth whose object the survey does not have."""
+    skipped: int = 0
+    """Light curves, galaxies or rows of the new files that were left out as broken."""
     splits: tuple[str, ...] = ()
     """Splits that went along: what they said of each object holds, and new objects are "unlabelled"."""
 
 
 def append_to_survey(
-    survey: str | Path, path: str | Path, *, objects: str | Path | None = None, overwrite: bool = False
+    survey: str | Path,
+    path: str | Path,
+    *,
+    objects: str | Path | None = None,
+    on_error: RowOnError = "stop",
+    overwrite: bool = False,
 ) -> Growth:
     """Add files of the kind that a survey was read from: new objects, and new observations of known ones.
 
@@ -75,6 +83,8 @@ def append_to_survey(
     objects
         The table of these objects, where there is one beside the observations (of cutouts: the catalogue or
         manifest).
+    on_error
+        At a broken light curve or galaxy: stop and change nothing, or skip it, or its broken rows alone.
     overwrite
         Let what the files say of a known object replace what the survey says otherwise; of galaxies the
         whole row and the cutout.
@@ -89,7 +99,9 @@ def append_to_survey(
     reader, options = _reader(old, objects)
     with _changed(old, "append", path) as (partial, provenance):
         place = partial / "appended"
-        part = reader(path, place, **options).survey
+        report = reader(path, place, on_error=on_error, **options)
+        part = report.survey
+        skipped = report.n_skipped + sum(found.rows for found in report.dropped.values())
         _check_alike(old, part, path)
         known = pd.Index(old.objects["object_id"]).get_indexer(pd.Index(part.objects["object_id"]))
         rows = np.where(known >= 0, known, len(old) + np.cumsum(known < 0) - 1)
@@ -106,10 +118,11 @@ def append_to_survey(
             arrays, observed = joined_observations(old, part, rows, len(frame))
             where = (partial, old.path, old.info.name, old.bands)
             fill_light_curves(*where, frame, arrays, truth, provenance)
-        del part
+        del part, report
         shutil.rmtree(place)
         splits = _carry_splits(old, partial)
-    return Growth(open_survey(old.path), len(frame) - len(old), truths=truths, splits=splits, **observed)
+    told = {"truths": truths, "splits": splits, "skipped": skipped, **observed}
+    return Growth(open_survey(old.path), len(frame) - len(old), **told)
 
 
 def update_survey(

@@ -56,6 +56,10 @@ class WholeSurveyError(InputError):
     """What leaving out a light curve or a file cannot mend, such as dates in two units."""
 
 
+class _StoppedError(InputError):
+    """The first broken light curve or galaxy, with how to leave it out."""
+
+
 class Faults:
     """Broken light curves: the first stops the ingest, or each is left out, logged and listed.
 
@@ -69,6 +73,7 @@ class Faults:
             row = " (each row is a galaxy of its own: 'skip' leaves it out)" if on_error == "skip-row" else ""
             raise fail("on_error", f"must be {' or '.join(map(repr, known))}, but is {on_error!r}{row}")
         self._stop = on_error == "stop"
+        self._hint = "--on-error skip leaves it out" + (", skip-row its broken rows alone" if rows else "")
         self.drops_rows = on_error == "skip-row"
         self.dropped: dict[str, DroppedRows] = {}
         self._seen: set[object] = set()
@@ -76,8 +81,10 @@ class Faults:
 
     def add(self, key: object, error: InputError) -> None:
         """Raise the error, or note it; only the first of a `key` (an object, a file) is noted."""
-        if self._stop or isinstance(error, WholeSurveyError):
+        if isinstance(error, WholeSurveyError | _StoppedError):
             raise error
+        if self._stop:
+            raise _StoppedError(f"{error}; {self._hint}") from error
         if key not in self._seen:
             self._seen.add(key)
             self.errors.append(str(error))

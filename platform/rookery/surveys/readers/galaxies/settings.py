@@ -47,7 +47,7 @@ class CatalogueOptions(TypedDict, total=False):
     missing: Sequence[float] | None
     """Another number that means 'missing', beside -9999, -999, 99 ...; repeatable."""
     overwrite: bool
-    """Replace a survey that is there already."""
+    """Replace a survey that is there already, its splits too."""
 
 
 @dataclass(frozen=True)

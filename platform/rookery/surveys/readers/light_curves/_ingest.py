@@ -33,7 +33,7 @@ class LightCurveOptions(TypedDict, total=False):
     time_unit: TimeUnit
     """Unit of the dates, mjd by default; the two never mix in one survey."""
     overwrite: bool
-    """Replace a survey that is there already."""
+    """Replace a survey that is there already, its splits too."""
 
 
 class CodedOptions(LightCurveOptions, total=False):
