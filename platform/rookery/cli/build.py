@@ -114,10 +114,8 @@ def _callback(verb: Verb) -> Callable[..., None]:
 
 def _parameter(argument: Argument, how: Spelling) -> inspect.Parameter:
     """Return a parameter as typer takes it."""
-    about: dict[str, Any] = {
-        "help": _unmarked(argument.words),
-        "metavar": METAVARS.get(argument.name, how.shown),
-    }
+    stands_for = METAVARS.get(argument.name, None if argument.positional else how.shown)
+    about: dict[str, Any] = {"help": _unmarked(argument.words), "metavar": stands_for}
     if how.is_path:
         about["parser"] = path
     if how.within is not None:
