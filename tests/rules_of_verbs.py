@@ -7,8 +7,8 @@ from rookery.cli.build import Group, Verb
 from rookery.cli.verbs import VERBS
 from rookery.signature import Argument, Output
 
-CONTINUED = {("search", "study"), ("campaign", "out"), ("demo", "out")}
-"""What the same command goes on with: a study and a campaign are never overwritten."""
+CONTINUED = {("search", "study"), ("campaign", "out"), ("demo", "out"), ("baseline", "fits")}
+"""What the same command goes on with, and adds to: never overwritten."""
 
 
 def leaves(verbs: Mapping[str, Verb | Group], *words: str) -> Iterator[tuple[tuple[str, ...], Verb]]:

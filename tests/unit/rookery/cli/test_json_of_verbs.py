@@ -33,8 +33,12 @@ def test_what_is_shown_can_be_read_by_a_program(words: tuple[str, ...]) -> None:
 
 
 def test_a_judgement_and_a_comparison_are_json(
-    tiny_galaxies: Survey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_galaxies: Survey,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr("rookery.reports.draw.paper.save_chart", lambda *_: None)
     target, objects = RedshiftBins.equal(0.0, 0.4, 20), tiny_galaxies.objects
     pdf = np.random.default_rng(1).dirichlet(np.ones(20), len(objects)) / target.widths
     ids, truth = objects["object_id"].to_numpy().astype(str), objects["redshift"].to_numpy()

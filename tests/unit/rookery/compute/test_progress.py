@@ -151,6 +151,7 @@ def test_a_long_verb_tells_how_far_it_is(
     file = io.StringIO()
     monkeypatch.setattr(progress_of, "_AFTER", 0.0)
     monkeypatch.setattr(progress_of, "progress_console", lambda: Console(file=file, width=200))
+    monkeypatch.setattr("rookery.reports.draw.paper.save_chart", lambda *_: None)  # takes seconds
     unit, work = VERBS[verb]
     work(tmp_path, tiny_survey, tiny_galaxies, redshifts)
     assert f" {unit}/s" in file.getvalue()

@@ -359,3 +359,19 @@ def test_the_survey_is_read_once_for_all_networks(
     assert len(redshift_bundle.members) == 2
     api.predict(redshift_bundle.path, galaxies.path, tmp_path / "parts", rows=290)
     assert sum(read) == len(galaxies)
+
+
+def test_a_folder_of_something_else_is_made_anew_when_asked(
+    redshift_bundle: Bundle, galaxies: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = redshift_bundle.path, galaxies.path, tmp_path / "parts"
+    api.predict(*call, rows=100)
+    with monkeypatch.context() as patch:
+        dies_at(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            api.predict(*call, rows=120, overwrite=True)
+    assert api.show(tmp_path / "parts")["files"] == 3
+    with pytest.raises(InputError, match="--overwrite replaces it, or give another name"):
+        api.predict(*call, rows=150)
+    assert api.predict(*call, rows=150, overwrite=True).rows == (150, 150)
+    assert [path.name for path in tmp_path.iterdir()] == ["parts"]

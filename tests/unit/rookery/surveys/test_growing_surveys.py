@@ -81,6 +81,16 @@ def test_tonights_data_extend_known_objects_and_add_new_ones_as_the_survey_was_r
     assert not now.info.was("0" * 64)
 
 
+def test_a_broken_row_of_tonight_may_be_left_out(survey, tmp_path):
+    some = rows(["e", "f"], range(3))
+    some.loc[1, "df"] = 0.0
+    night = table(tmp_path / "night.csv", some)
+    with pytest.raises(InputError, match="--on-error skip leaves it out, skip-row its broken rows alone"):
+        append_to_survey(survey.path, night)
+    grown = append_to_survey(survey.path, night, on_error="skip-row")
+    assert (grown.added, grown.observations, grown.skipped) == (2, 5, 1)
+
+
 def test_splits_keep_every_role_and_new_objects_are_unlabelled(survey, tmp_path):
     before = open_split(survey, "half")
     night = table(tmp_path / "night.csv", rows(["e"], range(2), **{"class": 1}))

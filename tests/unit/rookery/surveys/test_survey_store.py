@@ -254,6 +254,12 @@ def test_broken_document_names_key_and_value(tmp_path, key, value, message):
         open_survey(path)
 
 
+def test_a_survey_that_is_not_there_is_told_the_one_that_is(tmp_path):
+    write(tmp_path / "sne")
+    with pytest.raises(InputError, match=r"snee: is not a survey: it does not exist; did you mean 'sne'\?"):
+        open_survey(tmp_path / "snee")
+
+
 def test_folder_that_is_no_survey_says_so(tmp_path):
     with pytest.raises(InputError, match=r"is not a survey: it has no survey\.json"):
         open_survey(tmp_path)
