@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from rookery.compute.progress import tracked
 from rookery.surveys._document import DOCUMENT
 from rookery.surveys._split_file import Split, open_split, split_path, write_split
 from rookery.surveys.bands import plain_band, wavelength_order
@@ -312,7 +313,8 @@ def _galaxies(
             for part in parts:
                 order = [part.bands.index(band) for band in bands]
                 pixels = part.survey.image_array()
-                for start in range(0, len(pixels), _CUTOUTS):
+                starts = range(0, len(pixels), _CUTOUTS)
+                for start in tracked(starts, "cutouts", len(pixels), size=lambda _: _CUTOUTS):
                     writer.add_images(pixels[start : start + _CUTOUTS][:, order])
         writer.finish(objects=frame, truth=truth, provenance=provenance)
     return open_survey(out)
