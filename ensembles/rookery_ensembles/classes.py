@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.calibrations import Calibration, Covariates, fit_calibration, methods
+from rookery_ensembles.conformal import ConformalSets
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metric import CLASS_METRICS, Metric
 from rookery_ensembles.metrics import accuracy, classification_metrics, log_loss
@@ -80,6 +82,10 @@ class Classes:
             rule = "`class_names` must be two or more different, non-empty names"
             raise fail(where, f"{rule}, but found {', '.join(map(repr, names))}")
 
+    def require_pdfs(self, where: str | Path, rule: str) -> None:
+        """Refuse what works on redshift PDFs alone: raise InputError with this rule."""
+        raise fail(where, rule)
+
     def index(self, truth_n: Sequence[Any] | NDArray[Any], where: str = "truth") -> NDArray[np.intp]:
         """Return (N,) columns of the true classes, -1 where unknown; InputError for what is no class."""
         return class_indices(truth_n, self.names, where)
@@ -87,6 +93,11 @@ class Classes:
     def truth_of(self, types: Any, where: str = "object types") -> NDArray[Any]:
         """Return (N,) classes of a survey's types, None where unknown; InputError for one that fits none."""
         return np.array([*self.names, None], dtype=object)[class_of_types(types, self.names, where)]
+
+    def check_types(self, types: Sequence[str] | None, where: str = "object types") -> None:
+        """Raise InputError where a survey's types, if it tells them, are not those of the classes."""
+        if types is not None:
+            self.truth_of(np.array(types, dtype=object), where)
 
     def unknown_truth(self, n: int) -> NDArray[Any]:
         """Return (n,) truths of which none is known."""
@@ -154,6 +165,18 @@ class Classes:
     def from_probabilities(self, probability_nk: NDArray[Floating]) -> NDArray[Floating]:
         """Return a network's probabilities as predictions hold them: unchanged."""
         return probability_nk
+
+    def of_foreign(self, values_nk: NDArray[Any]) -> NDArray[Any]:
+        """Return a foreign file's values as predictions hold them: unchanged."""
+        return values_nk
+
+    def answer(self, values_nk: NDArray[Any]) -> NDArray[Any]:
+        """Return (N,) most probable classes."""
+        return np.asarray(np.array(self.names, dtype=object)[np.argmax(values_nk, axis=1)])
+
+    def width(self, values_nk: NDArray[Any]) -> FloatArray:
+        """Return (N,) how little the answer is certain of: entropies, in nats."""
+        return self.spread(np.asarray(values_nk, dtype=np.float64))
 
     def likelihood(
         self, values_nk: NDArray[Any], index_n: NDArray[Any], where: str = "probability"
@@ -257,6 +280,18 @@ class Classes:
                 f"class probabilities must have a calibration of their own ({', '.join(self.calibrations)})"
             )
             raise fail(where, f"{rule}, but found `{calibration.document}`, one of redshift PDFs")
+
+    def fit_limits(
+        self,
+        values_nk: NDArray[Any],
+        truth_n: NDArray[Any] | None,
+        index_n: NDArray[np.intp],
+        *,
+        levels: Sequence[float],
+        groups: NDArray[np.str_] | None = None,
+    ) -> ConformalSets:
+        """Return conformal limits of calibrated probabilities; see `ConformalSets.fit`."""
+        return ConformalSets.fit(values_nk, index_n, levels=levels, groups=groups)
 
     def fractions(self, index_n: NDArray[np.intp]) -> dict[str, float] | None:
         """Return the fraction of objects in each class."""

@@ -222,8 +222,8 @@ def check_form(form: str, target: Target, out: str | Path, *, folder: bool = Fal
         When there is no such form, `out` is a table rather than a prediction file, or there are no PDFs.
     """
     find_form(form)
-    if not target.has_pdfs:
-        raise fail(out, f"the compact form {form!r} is for redshift PDFs, but these are class probabilities")
+    rule = f"the compact form {form!r} is for redshift PDFs, but these are class probabilities"
+    target.require_pdfs(out, rule)
     if not folder and Path(out).suffix.lower() != ".parquet":
         rule = f"the compact form {form!r} is of prediction files, whose name must end in .parquet"
         raise fail(out, f"{rule}, but ends in {Path(out).suffix or 'nothing of the kind'!r}")

@@ -189,6 +189,16 @@ class ConformalIntervals(_Conformal):
                 found[rows] = (-np.inf, np.inf)
         return found
 
+    def columns(
+        self, pdf_nk: NDArray[Any], edges: Sequence[float], groups: NDArray[np.str_] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Return both ends at every level, as the columns beside predictions."""
+        found = {}
+        for level in self.levels:
+            percent, ends = f"{100 * level:.0f}", self.intervals(pdf_nk, edges, level, groups)
+            found |= {f"conformal_low_{percent}": ends[:, 0], f"conformal_high_{percent}": ends[:, 1]}
+        return found
+
 
 class ConformalSets(_Conformal):
     """Sets of classes that hold the true one with the probability that they promise.
@@ -237,6 +247,16 @@ class ConformalSets(_Conformal):
         """
         score = self.scores(as_probabilities(probability_nk))
         return np.asarray(score <= self.limit(level, groups, len(score))[:, None] + _ROUNDING)
+
+    def columns(
+        self, probability_nk: NDArray[Any], edges: Sequence[float], groups: NDArray[np.str_] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Return the sets at every level, a bit for each class, as the columns beside predictions."""
+        bits = 1 << np.arange(np.shape(probability_nk)[1], dtype=np.int64)
+        return {
+            f"conformal_set_{100 * level:.0f}": self.sets(probability_nk, level, groups) @ bits
+            for level in self.levels
+        }
 
     @staticmethod
     def scores(probability_nk: FloatArray) -> FloatArray:

@@ -53,10 +53,8 @@ def find_limits(
         here = fold_n == fold
         fitted = table.fit_calibration(recipe, pooled_nk[~here], ~here, sharpen=True)
         honest[here] = target.calibrate(fitted, pooled_nk[here], some(known, here))
-    if target.has_pdfs:
-        truth = np.asarray(table.candidates.truth, dtype=np.float64)[table.rows]
-        return ConformalIntervals.fit(honest, target.edges, truth, levels=SERVED, groups=group_n)
-    return ConformalSets.fit(honest, table.index_n, levels=SERVED, groups=group_n)
+    truth = None if table.candidates.truth is None else table.candidates.truth[table.rows]
+    return target.fit_limits(honest, truth, table.index_n, levels=SERVED, groups=group_n)
 
 
 def read_conformal(document: object, where: str, target: Target) -> Conformal:
@@ -79,14 +77,4 @@ def conformal_columns(
 
     An object of a group (`group_n`) that has limits of its own has these.
     """
-    columns: dict[str, NDArray[Any]] = {}
-    for level in () if limits is None else limits.levels:
-        percent = f"{100 * level:.0f}"
-        if isinstance(limits, ConformalIntervals):
-            ends = limits.intervals(values_nk, target.edges, level, group_n)
-            columns[f"conformal_low_{percent}"] = ends[:, 0]
-            columns[f"conformal_high_{percent}"] = ends[:, 1]
-        elif limits is not None:
-            inside = limits.sets(values_nk, level, group_n)
-            columns[f"conformal_set_{percent}"] = inside @ (1 << np.arange(inside.shape[1], dtype=np.int64))
-    return columns
+    return {} if limits is None else limits.columns(values_nk, target.edges, group_n)

@@ -78,8 +78,10 @@ def crossfit_pit_test(
         Where the predictions are no redshift PDFs.
     """
     target = parts[0].table.candidates.target
-    if not target.has_pdfs or found.truth is None:
-        raise fail("predictions", "must be redshift PDFs of objects whose redshift is known")
+    rule = "must be redshift PDFs of objects whose redshift is known"
+    target.require_pdfs("predictions", rule)
+    if found.truth is None:
+        raise fail("predictions", rule)
     edges = np.asarray(target.edges)
     widths = np.diff(edges)
     rng, rows = np.random.default_rng(seed), parts[0].table.rows

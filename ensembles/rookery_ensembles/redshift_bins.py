@@ -4,19 +4,28 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.calibrations import Calibration, Covariates, fit_calibration, methods
+from rookery_ensembles.conformal import ConformalIntervals
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metric import REDSHIFT_METRICS, Metric
 from rookery_ensembles.metrics import log_loss
 from rookery_ensembles.photoz_metrics import known_sample, photoz_metrics
 from rookery_ensembles.photoz_sample import PhotozSample
-from rookery_ensembles.probabilities import LOG_FLOOR, Floating, normalised, true_likelihood
-from rookery_ensembles.redshift_pdf import bin_centres, bin_indices, bin_masses, std_of_masses
+from rookery_ensembles.probabilities import LOG_FLOOR, TOLERANCE, Floating, normalised, true_likelihood
+from rookery_ensembles.redshift_pdf import (
+    bin_centres,
+    bin_indices,
+    bin_masses,
+    credible_interval,
+    std_of_masses,
+    z_median,
+)
 from rookery_ensembles.shown import short_repr
 
 FloatArray = NDArray[np.float64]
@@ -85,6 +94,9 @@ class RedshiftBins:
             if not (math.isfinite(low) and math.isfinite(high) and low < high):
                 raise fail(where, f"`bin_edges` must be finite and increase, but found {low}, {high} at {i}")
 
+    def require_pdfs(self, where: str | Path, rule: str) -> None:
+        """Refuse nothing: these are redshift PDFs."""
+
     def index(self, truth_n: Sequence[Any] | NDArray[Any], where: str = "truth") -> NDArray[np.intp]:
         """Return (N,) columns of the true redshifts, -1 where unknown or outside of all bins."""
         return bin_indices(np.asarray(truth_n, dtype=np.float64), self.edges)
@@ -92,6 +104,9 @@ class RedshiftBins:
     def truth_of(self, redshift: Any, where: str = "redshifts") -> NDArray[Any]:
         """Return (N,) a survey's redshifts, NaN where unknown."""
         return np.asarray(redshift, dtype=np.float64)
+
+    def check_types(self, types: Sequence[str] | None, where: str = "object types") -> None:
+        """Refuse nothing: redshifts do not depend on a survey's types."""
 
     def unknown_truth(self, n: int) -> NDArray[Any]:
         """Return (n,) truths of which none is known."""
@@ -159,6 +174,24 @@ class RedshiftBins:
         """Return a network's probabilities of bins as predictions hold them: densities per unit redshift."""
         density_nk: NDArray[Floating] = np.divide(probability_nk, self.widths, dtype=probability_nk.dtype)
         return density_nk
+
+    def of_foreign(self, values_nk: NDArray[Any]) -> NDArray[Any]:
+        """Return densities, given them or the masses of bins, whichever of them sums to 1."""
+        values = np.asarray(values_nk, dtype=np.float64)
+        sums, integrals = values.sum(axis=1), values @ self.widths
+        # Negative and other wrong values are told by the check that follows.
+        if np.abs(sums - 1).max() <= TOLERANCE and not np.abs(integrals - 1).max() <= TOLERANCE:
+            return np.asarray(values / self.widths)
+        return values
+
+    def answer(self, values_nk: NDArray[Any]) -> NDArray[Any]:
+        """Return (N,) medians of the PDFs."""
+        return z_median(values_nk, self.edges)
+
+    def width(self, values_nk: NDArray[Any]) -> FloatArray:
+        """Return (N,) how little the answer is certain of: widths of central 90 % intervals."""
+        low, high = credible_interval(values_nk, self.edges, 0.9).T
+        return np.asarray(high - low)
 
     def likelihood(self, values_nk: NDArray[Any], index_n: NDArray[Any], where: str = "pdf") -> FloatArray:
         """Return (N,) probabilities of the true bins."""
@@ -290,6 +323,19 @@ class RedshiftBins:
             return covariates
         known = Covariates((), np.empty((len(masses_nk), 0))) if covariates is None else covariates
         return known.with_column(Z_MEAN, masses_nk @ bin_centres(self.edges))
+
+    def fit_limits(
+        self,
+        values_nk: NDArray[Any],
+        truth_n: NDArray[Any] | None,
+        index_n: NDArray[np.intp],
+        *,
+        levels: Sequence[float],
+        groups: NDArray[np.str_] | None = None,
+    ) -> ConformalIntervals:
+        """Return conformal limits of calibrated PDFs; see `ConformalIntervals.fit`."""
+        z = np.asarray(truth_n, dtype=np.float64)
+        return ConformalIntervals.fit(values_nk, self.edges, z, levels=levels, groups=groups)
 
     def fractions(self, index_n: NDArray[np.intp]) -> dict[str, float] | None:
         """Return None: bins of redshift are no classes."""

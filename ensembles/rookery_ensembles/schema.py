@@ -104,8 +104,8 @@ class PredictionInfo:
         if self.since is not None and self.since not in SINCE:
             raise fail(where, f"`since` must be one of {', '.join(SINCE)}, but found {self.since!r}")
         if self.compact is not None:
-            if not self.target.has_pdfs:
-                raise fail(where, f"`compact` is for redshift PDFs alone, but found {self.compact!r}")
+            rule = f"`compact` is for redshift PDFs alone, but found {self.compact!r}"
+            self.target.require_pdfs(where, rule)
             find_form(self.compact, f"{where}, key `compact`")
         if self.days is not None and not math.isfinite(self.days):
             raise fail(where, f"`days` must be finite, but found {self.days}")

@@ -54,6 +54,33 @@ def test_truth_has_its_column_and_none_where_unknown(target: Target) -> None:
     assert not target.contradicts(truth[:1], truth[:1]).any()
 
 
+def test_a_target_answers_for_itself(target: Target) -> None:
+    certain = target.from_probabilities(np.eye(target.n_columns))
+    even = target.from_probabilities(np.full((1, target.n_columns), 1 / target.n_columns))
+    assert (target.index(target.answer(certain)) == np.arange(target.n_columns)).all()
+    assert (target.width(certain) < target.width(even)).all()
+    assert target.of_foreign(certain) is certain or np.array_equal(target.of_foreign(certain), certain)
+
+
+def test_what_works_on_pdfs_alone_is_refused_of_classes(target: Target) -> None:
+    if target.has_pdfs:
+        target.require_pdfs("d", "is for PDFs")
+    else:
+        with pytest.raises(InputError, match="^d: is for PDFs$"):
+            target.require_pdfs("d", "is for PDFs")
+
+
+def test_conformal_limits_of_a_target_tell_columns(target: Target) -> None:
+    rng = np.random.default_rng(0)
+    index = rng.integers(0, target.n_columns, 100)
+    values = target.from_probabilities(rng.dirichlet(np.ones(target.n_columns), 100))
+    limits = target.fit_limits(values, target.truth_in(index, rng), index, levels=(0.68,))
+    assert limits.kind == target.kind
+    columns = limits.columns(values, target.edges)
+    assert columns
+    assert all("_68" in name and len(column) == 100 for name, column in columns.items())
+
+
 def test_certain_and_right_predictions_have_the_likelihood_one(target: Target) -> None:
     index = np.arange(target.n_columns)
     values = target.from_probabilities(np.eye(target.n_columns))

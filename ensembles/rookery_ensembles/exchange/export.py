@@ -78,10 +78,9 @@ def check_export(out: str | Path, target: Target | None = None, to: str | None =
         check_form(COMPACT_FORM, target, out)
     if found == "qp":
         import_h5py(out)
-        if target is not None and not target.has_pdfs:
-            raise fail(
-                out, "qp's files hold redshift PDFs, but these are class probabilities: take .csv or .fits"
-            )
+        if target is not None:
+            rule = "qp's files hold redshift PDFs, but these are class probabilities: take .csv or .fits"
+            target.require_pdfs(out, rule)
     return found
 
 

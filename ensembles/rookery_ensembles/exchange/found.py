@@ -86,9 +86,7 @@ class Found:
         if self.values.ndim != 2 or self.values.shape[1] != target.n_columns:
             rule = f"must hold {target.n_columns} values an object, for it does not name its columns"
             raise fail(self.where, f"{rule}, but has the shape {self.values.shape}")
-        return (
-            as_density(self.values, target, self.where) if isinstance(target, RedshiftBins) else self.values
-        )
+        return target.of_foreign(self.values)
 
     def _rebinned(self, target: RedshiftBins, most: float) -> FloatArray:
         edges = edges_array(target.edges)
@@ -113,13 +111,3 @@ class Found:
             text = "%s: up to %.2g of a PDF lies outside of the bins %g to %g and is cut off"
             logger.warning(text, self.where, (1 - total).max(), edges[0], edges[-1])
         return np.asarray(masses / total[:, None] / target.widths)
-
-
-def as_density(values_nk: NDArray[Any], target: RedshiftBins, where: str) -> FloatArray:
-    """Return densities, given them or the masses of bins, whichever of them sums to 1."""
-    values = np.asarray(values_nk, dtype=np.float64)
-    sums, integrals = values.sum(axis=1), values @ target.widths
-    # Negative and other wrong values are told by the check that follows.
-    if np.abs(sums - 1).max() <= TOLERANCE and not np.abs(integrals - 1).max() <= TOLERANCE:
-        return np.asarray(values / target.widths)
-    return values

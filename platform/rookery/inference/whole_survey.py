@@ -158,10 +158,8 @@ def _predict(
 
 def _with_truth(bundle: Bundle, survey: SurveyBlocks) -> bool:
     """Return whether the types that a survey counts are those of the ensemble; log where they are not."""
-    if bundle.target.has_pdfs or survey.types is None:
-        return True
     try:
-        bundle.target.truth_of(np.array(survey.types, dtype=object))
+        bundle.target.check_types(survey.types)
     except InputError:
         text = "%s: its types are not those of the ensemble; predictions have no truth"
         logger.warning(text, survey.path)

@@ -14,8 +14,8 @@ from rookery.networks.draws import Draws
 from rookery.networks.family import Family, Inputs, family_names, load_family
 from rookery.search.space import SearchSpace, find_space, load_space
 from rookery.surveys import Survey
-from rookery.surveys.equal_bins import EqualBins
 from rookery.training.job import TrainingJob
+from rookery.training.target import chosen_target, target_fields
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 N_OUTPUTS = 3
@@ -73,13 +73,12 @@ class Case:
 
     def job(self, make_job: Callable[..., TrainingJob], configuration: TrainingConfiguration) -> TrainingJob:
         """Return a job on the survey: two types, or three bins of redshift."""
-        of_redshifts = self.family.prediction_kind == "redshift_pdf"
+        target = chosen_target(self.family.prediction_kind, ("Ia", "non-Ia"), (0, 0.4, 3))
         job = make_job(
             family=self.family.name,
             survey=str(self.survey.path),
             survey_checksum=self.survey.checksum,
-            class_names=None if of_redshifts else ("Ia", "non-Ia"),
-            redshift_bins=EqualBins(low=0, high=0.4, number=3) if of_redshifts else None,
+            **target_fields(target),
         )
         return job.model_copy(update={"configuration": configuration.model_dump()})
 

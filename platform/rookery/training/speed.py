@@ -15,7 +15,6 @@ import torch
 from rookery.compute.peaks import clock
 from rookery.networks.family import Family, load_family
 from rookery.surveys import open_survey, split_survey
-from rookery.surveys.equal_bins import EqualBins
 from rookery.surveys.simulators.random_numbers import CLASSES, LARGEST_REDSHIFT, random_survey
 from rookery.training.arithmetic import arithmetic
 from rookery.training.data import TrainingData, load_data
@@ -23,8 +22,8 @@ from rookery.training.job import TrainingJob
 from rookery.training.loop import train, train_pack
 from rookery.training.plain_loop import PlainLoop
 from rookery.training.progress import Metrics, Progress
+from rookery.training.target import chosen_target, target_fields
 from rookery.training.trainee import Trainee
-from rookery_ensembles import RedshiftBins
 
 N_BINS = 180
 """Redshift bins of what is measured."""
@@ -70,7 +69,7 @@ class Bench:
         if not place.exists():
             survey = random_survey(place, kind, n, size=case.size)
             split_survey(survey, _SPLIT, train_fraction=1, validation_fraction=_VALIDATION / n)
-        pdf = self.family.prediction_kind == RedshiftBins.kind
+        target = chosen_target(self.family.prediction_kind, CLASSES, (0, LARGEST_REDSHIFT, N_BINS))
         return TrainingJob(
             member="0000",
             family=case.family,
@@ -78,9 +77,8 @@ class Bench:
             survey=str(place),
             survey_checksum=open_survey(place, verify=False).checksum,
             split=_SPLIT,
-            class_names=None if pdf else CLASSES,
-            redshift_bins=EqualBins(low=0, high=LARGEST_REDSHIFT, number=N_BINS) if pdf else None,
             seed=0,
+            **target_fields(target),
         )
 
     def loop(self) -> float:

@@ -78,9 +78,7 @@ class Validation:
     @cached_property
     def _judged(self) -> Judged:
         target, rows = self.data.target, self.rows.cpu().numpy()
-        truth = None
-        if target.has_pdfs:
-            truth = target.truth_of(self.data.survey.objects[target.truth_column].iloc[rows])
+        truth = target.truth_of(self.data.survey.objects[target.truth_column].iloc[rows])
         return judged(target, self.data.target_n[self.rows], truth)
 
     @cached_property

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.classes import Classes
 from rookery_ensembles.errors import InputError, fail
-from rookery_ensembles.exchange.found import Found, as_density
+from rookery_ensembles.exchange.found import Found
 from rookery_ensembles.exchange.ids import ids_as_text
 from rookery_ensembles.npy_files import array_headers
 from rookery_ensembles.redshift_bins import RedshiftBins
@@ -52,7 +52,7 @@ def read(path: Path) -> Found:
         where,
         None if found["ids"] is None else ids_as_text(found["ids"], f"{where}, `ids`"),
         target=target,
-        values=as_density(values, target, where) if isinstance(target, RedshiftBins) else values,
+        values=values if target is None else target.of_foreign(values),
         truth=found["truth"],
     )
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.classes import Classes
 from rookery_ensembles.errors import fail
-from rookery_ensembles.exchange.found import Found, as_density
+from rookery_ensembles.exchange.found import Found
 from rookery_ensembles.exchange.qp_layout import is_qp_fits
 from rookery_ensembles.exchange.readers.prediction_file import is_ours
 from rookery_ensembles.exchange.tables import find_ids, read_columns, usual_name
@@ -53,7 +53,7 @@ def read(path: Path) -> Found:
         target = Classes(tuple(classes))
         return Found(where, ids, target, _stacked(others, list(classes.values()), where), truth=truth)
     bins, names = _bins(others, where)
-    values = as_density(_stacked(others, names, where), bins, where)
+    values = bins.of_foreign(_stacked(others, names, where))
     return Found(where, ids, bins, values, truth=truth)
 
 
@@ -114,7 +114,7 @@ def _long(columns: Columns, ids: NDArray[Any], key: str, value: str, where: str)
     if is_class:
         return Found(where, objects[order], Classes(tuple(names.tolist())), table)
     target = RedshiftBins(tuple(edges_about(names.tolist(), where)))
-    return Found(where, objects[order], target, as_density(table, target, where))
+    return Found(where, objects[order], target, target.of_foreign(table))
 
 
 def _stacked(columns: Columns, names: list[str], where: str) -> NDArray[np.float64]:

@@ -139,7 +139,7 @@ def _document(bundle: Bundle, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         gate["slopes"] = [gate["slopes"][name] for name in names]
     wanted = () if bundle.gate is None else bundle.gate.names
     return {
-        "class_names": list(bundle.target.names) if isinstance(bundle.target, Classes) else [],
+        "class_names": list(bundle.target.names),
         "filters": {number: band for number, band in _ZTF.items() if band in bands},
         "covariates": list(dict.fromkeys([*scalars, *wanted])),
         "inputs": inputs,
