@@ -61,6 +61,12 @@ def campaign_status(path: Path) -> dict[str, Any]:
     }
 
 
+def survey_paths(path: Path) -> list[str]:
+    """Return the folders of surveys that a campaign names; those that it makes itself lie in its own."""
+    surveys = load_campaign(path / "campaign.yaml").document.surveys.values()
+    return [survey.path for survey in surveys if survey.path is not None]
+
+
 class _Line(BaseModel):
     experiment: str
     row: str

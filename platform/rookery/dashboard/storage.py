@@ -4,8 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rookery.documents import Source
-from rookery.search.study_facts import STUDY_DOCUMENT
+from rookery.search.study_facts import STUDY_DOCUMENT, read_facts
 from rookery_ensembles.errors import fail
 
 if TYPE_CHECKING:
@@ -28,8 +27,7 @@ def storage_url(study: Path) -> "URL":
     path = study / STUDY_DOCUMENT
     if not path.is_file():
         raise fail(study, f"is no study: it must hold a {STUDY_DOCUMENT}, but has none")
-    document = Source.read(path).data
-    storage = document.get("storage")
+    storage = read_facts(study).storage
     if storage is None:
         return sqlalchemy.URL.create("sqlite", database=str(study / STUDY_DATABASE))
     from rookery.search.storage.database import ENVIRONMENT, with_driver

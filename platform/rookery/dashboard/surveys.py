@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.documents import Source
+from rookery.campaigns.status import survey_paths
+from rookery.search.study_facts import STUDY_DOCUMENT, read_facts
 from rookery.shift.domain import object_features
 from rookery.surveys._conditions import matching
 from rookery.surveys._document import DOCUMENT, SurveyInfo, read_info
@@ -155,18 +156,15 @@ def surveys_of(bundle: Path) -> Iterator[Path]:
     """Yield the folders that the study or campaign of a bundle names."""
     for parent in list(bundle.resolve().parents)[:4]:
         try:
-            if (parent / "study.yaml").is_file():
-                survey = Source.read(parent / "study.yaml").data.get("survey")
-                named: list[Any] = [survey]
+            if (parent / STUDY_DOCUMENT).is_file():
+                paths = [read_facts(parent).survey.path]
             elif (parent / "campaign.yaml").is_file():
-                listed = Source.read(parent / "campaign.yaml").data.get("surveys")
-                named = list(listed.values()) if isinstance(listed, dict) else []
+                paths = list(survey_paths(parent))
             else:
                 continue
         except InputError:
             continue  # the study's own page tells
-        paths = [one.get("path") if isinstance(one, dict) else one for one in named]
-        yield from (Path(path) for path in paths if isinstance(path, str) and path)
+        yield from (Path(path) for path in paths if path)
         return
 
 

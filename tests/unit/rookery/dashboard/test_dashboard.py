@@ -275,9 +275,9 @@ def test_a_file_that_is_no_study_database_is_told_of_and_left_alone(
     [
         ("- a list", "must hold a mapping of keys to values, not list"),
         ("storage: [", "is not valid YAML"),
-        ("storage: 5", "`storage` must be the URL of a database, but is 5"),
-        ("storage: somewhere", "`storage` must be the URL of a database"),
-        ("storage: nosuchdb://host/name", "cannot be opened"),
+        (STUDY + "storage: 5", "storage.*should be a valid string, but found 5"),
+        (STUDY + "storage: somewhere", "`storage` must be the URL of a database"),
+        (STUDY + "storage: nosuchdb://host/name", "cannot be opened"),
     ],
 )
 def test_bad_study_document_is_an_error_of_its_storage(tmp_path: Path, document: str, message: str) -> None:
@@ -287,9 +287,10 @@ def test_bad_study_document_is_an_error_of_its_storage(tmp_path: Path, document:
 
 
 def test_password_of_a_storage_is_not_shown(tmp_path: Path) -> None:
-    (tmp_path / "study.yaml").write_text("storage: nosuchdb://ann:secret@host/name")
+    (tmp_path / "study.yaml").write_text(STUDY + "storage: nosuchdb://ann:secret@host/name")
     with pytest.raises(InputError) as caught:
         open_storage(tmp_path)
+    assert "nosuchdb" in str(caught.value)
     assert "secret" not in str(caught.value)
 
 
