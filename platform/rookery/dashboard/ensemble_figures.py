@@ -3,11 +3,14 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rookery.dashboard import figures
 from rookery.dashboard.ensembles import EnsembleView
-from rookery_ensembles.metrics import reliability_curve
+from rookery.reports.assess.curves import reliability
+from rookery.reports.assess.pit import coverage_curve, pit_histogram
+from rookery.reports.charts.classes import reliability_chart
+from rookery.reports.charts.model import Axis, Line, single
+from rookery.reports.charts.redshifts import coverage_chart, pit_chart
 from rookery_ensembles.redshift_pdf import pit
 
 _MANY = 40
@@ -54,40 +57,15 @@ def gains(view: EnsembleView) -> dict[str, Any]:
 
 def by_number(view: EnsembleView) -> dict[str, Any]:
     """Return the log score of equally weighted pools of 1, 2, ... members, and the ensemble's own."""
-    found = view.by_number
+    found, own = view.by_number, view.scores["ensemble"]["log_loss"]
     x = np.arange(1, len(found.mean) + 1)
-    edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "x": x.tolist(), "hoverinfo": "skip"}
-    own = view.scores["ensemble"]["log_loss"]
-    traces = [
-        {**edge, "y": (found.mean - found.sd).tolist(), "showlegend": False},
-        {
-            **edge,
-            "y": (found.mean + found.sd).tolist(),
-            "fill": "tonexty",
-            "fillcolor": figures.rgba(figures.BLUE, 0.22),
-            "name": "± 1 sd over random orders",
-        },
-        {
-            "type": "scatter",
-            "mode": "lines+markers",
-            "x": x.tolist(),
-            "y": found.mean.tolist(),
-            "name": "equal weights",
-            "line": {"color": figures.BLUE},
-        },
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": [1, max(2, len(x))],
-            "y": [own, own],
-            "name": "this ensemble",
-            "line": {"color": figures.ORANGE, "dash": "dash"},
-        },
+    low, high = found.mean - found.sd, found.mean + found.sd
+    lines = [
+        Line("equal weights (± 1 sd over random orders)", x, found.mean, 0, low, high, marked=True),
+        Line("this ensemble", [1, max(2, len(x))], [own, own], 1),
     ]
-    return {
-        "data": traces,
-        "layout": figures.layout(f"number {view.bundle.path}", "members", "log-loss, nats"),
-    }
+    chart = single("", Axis("members"), Axis("log-loss, nats"), lines)
+    return figures.charted(f"number {view.bundle.path}", chart)
 
 
 def correlation(view: EnsembleView) -> dict[str, Any]:
@@ -114,103 +92,21 @@ def correlation(view: EnsembleView) -> dict[str, Any]:
 
 def calibration(view: EnsembleView) -> list[tuple[str, dict[str, Any]]]:
     """Return figures of the calibration: reliability of classes; PIT and coverage of redshift PDFs."""
-    both = {"before": view.pooled, "after": view.calibrated}
-    if view.bundle.target.has_pdfs:
-        edges = view.bundle.target.edges
-        pits = {name: pit(values, edges, view.truth.astype(float)) for name, values in both.items()}
-        return [("PIT", _pit(view, pits)), ("Coverage of central intervals", _coverage(view, pits))]
-    return [("Reliability", _reliability(view, both))]
-
-
-def _reliability(view: EnsembleView, both: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
-    names = list(view.bundle.target.names)
-    shown_class = "Ia" if "Ia" in names else names[0]
-    column = names.index(shown_class)
-    outcome = view.bundle.target.index(view.truth) == column
-    traces = [_diagonal()]
-    for (name, values), colour in zip(both.items(), (figures.ORANGE, figures.BLUE), strict=True):
-        curve = reliability_curve(values[:, column], outcome)
-        some = curve.count > 0
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": f"{name} calibration",
-                "line": {"color": colour},
-                "x": curve.score[some].tolist(),
-                "y": curve.frequency[some].tolist(),
-                "text": curve.count[some].tolist(),
-                "hovertemplate": "p %{x:.3f}: %{y:.3f} of %{text}<extra></extra>",
-            }
-        )
-    label = figures.plain(shown_class)
-    return {
-        "data": traces,
-        "layout": figures.layout(f"reliability {view.bundle.path}", f"p({label})", f"fraction {label}"),
-    }
-
-
-def _pit(view: EnsembleView, pits: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
-    number = int(np.clip(len(view.truth) // 25, 5, 40))
-    edges = np.linspace(0, 1, number + 1)
-    middle = ((edges[1:] + edges[:-1]) / 2).tolist()
-    flat = len(view.truth) / number
-    traces: list[dict[str, Any]] = [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": [0, 1],
-            "y": [flat, flat],
-            "name": "calibrated",
-            "line": {"color": figures.NEUTRAL, "dash": "dot"},
-        }
-    ]
-    for (name, values), colour in zip(pits.items(), (figures.ORANGE, figures.BLUE), strict=True):
-        counts = np.histogram(values, edges)[0].tolist()
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "x": middle,
-                "y": counts,
-                "name": f"{name} calibration",
-                "line": {"color": colour, "shape": "hvh"},
-            }
-        )
-    shown = figures.layout(f"pit {view.bundle.path}", "PIT", "objects")
-    shown["yaxis"]["rangemode"] = "tozero"
-    return {"data": traces, "layout": shown}
-
-
-def _coverage(view: EnsembleView, pits: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
-    levels = np.linspace(0, 1, 51)
-    traces = [_diagonal()]
-    for (name, values), colour in zip(pits.items(), (figures.ORANGE, figures.BLUE), strict=True):
-        needed = np.sort(2 * np.abs(values - 0.5))
-        inside = np.searchsorted(needed, levels, side="right") / len(needed)
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "x": levels.tolist(),
-                "y": inside.tolist(),
-                "name": f"{name} calibration",
-                "line": {"color": colour},
-            }
-        )
-    return {
-        "data": traces,
-        "layout": figures.layout(f"coverage {view.bundle.path}", "interval's level", "objects inside"),
-    }
-
-
-def _diagonal() -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "x": [0, 1],
-        "y": [0, 1],
-        "name": "calibrated",
-        "hoverinfo": "skip",
-        "line": {"color": figures.NEUTRAL, "dash": "dot"},
-    }
+    both = {"before calibration": view.pooled, "after calibration": view.calibrated}
+    target, path = view.bundle.target, view.bundle.path
+    if target.has_pdfs:
+        truth = view.truth.astype(float)
+        pits = {name: pit(values, target.edges, truth) for name, values in both.items()}
+        return [
+            ("PIT", figures.charted(f"pit {path}", pit_chart(pit_histogram(pits)))),
+            (
+                "Coverage of credible intervals",
+                figures.charted(f"coverage {path}", coverage_chart(coverage_curve(pits))),
+            ),
+        ]
+    name = "Ia" if "Ia" in target.names else target.names[0]
+    column = target.names.index(name)
+    outcome = target.index(view.truth) == column
+    diagrams = [(told, reliability(values[:, column], outcome)) for told, values in both.items()]
+    chart = reliability_chart(diagrams)
+    return [(f"Reliability of {name}", figures.charted(f"reliability {path}", chart))]

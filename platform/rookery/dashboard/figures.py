@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rookery.reports.charts.model import Chart
 from rookery.reports.draw.colours import COLOURS, NEUTRAL
+from rookery.reports.draw.page import page_figure, translucent
 
 BLUE, ORANGE, GREEN, PURPLE, RED, _ = COLOURS
 MOST_POINTS = 60_000
@@ -50,6 +52,16 @@ def layout(key: str, x: str, y: str, **more: Any) -> dict[str, Any]:
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "xanchor": "left"},
         **more,
     }
+
+
+def charted(key: str, chart: Chart) -> dict[str, Any]:
+    """Return a chart of the reports as a figure here; its texts are :func:`plain` where others chose them."""
+    figure = page_figure(chart)
+    figure.update_layout(
+        uirevision=key, paper_bgcolor="white", plot_bgcolor="white", font={"size": 12, "color": "#1c2430"}
+    )
+    drawn: dict[str, Any] = figure.to_plotly_json()
+    return drawn
 
 
 def plain(text: object) -> str:
@@ -166,15 +178,9 @@ def quantile_band(curves: Sequence[Curve], name: str, colour: str) -> list[dict[
     }
     return [
         {**edge, "y": packed(low), "showlegend": False},
-        {**edge, "y": packed(high), "fill": "tonexty", "fillcolor": rgba(colour, 0.22),
+        {**edge, "y": packed(high), "fill": "tonexty", "fillcolor": translucent(colour, 0.22),
          "name": f"80 % of {name}"},
         {"type": "scatter", "mode": "lines", "name": f"median of {name}",
          "x": packed(epochs, "i4"), "y": packed(middle),
          "line": {"color": colour, "width": 2}, "hovertemplate": "epoch %{x}: %{y:.5g}<extra>median</extra>"},
     ]  # fmt: skip
-
-
-def rgba(colour: str, opacity: float) -> str:
-    """Return a colour of six hexadecimal digits that lets through what is behind it."""
-    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{opacity})"

@@ -7,6 +7,7 @@ import numpy as np
 
 from rookery.dashboard import figures
 from rookery.dashboard.trials import Trial
+from rookery.reports.charts.model import Axis, Line, single
 from rookery.search.study_facts import StudyFacts
 
 _MOST_AXES = 12
@@ -133,14 +134,8 @@ def objectives_figure(key: str, trials: Sequence[Trial], facts: StudyFacts) -> d
     some = [trial for trial in trials if len(trial.values) > 1]
     if len(facts.objectives) < 2 or not some:
         return None
-    points = {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [trial.values[0] for trial in some],
-        "y": [trial.values[1] for trial in some],
-        "text": [str(trial.number) for trial in some],
-        "marker": {"color": figures.BLUE, "size": 7},
-        "hovertemplate": "trial %{text}: %{x:.5g}, %{y:.5g}<extra></extra>",
-    }
-    first, second = map(figures.plain, facts.objectives[:2])
-    return {"data": [points], "layout": figures.layout(f"objectives {key}", first, second, showlegend=False)}
+    x, y = ([trial.values[number] for trial in some] for number in (0, 1))
+    hover, numbers = "trial {detail}: {x:.5g}, {y:.5g}", [trial.number for trial in some]
+    points = Line("", x, y, 0, marked=True, joined=False, hover=hover, detail=numbers)
+    first, second = (Axis(figures.plain(name)) for name in facts.objectives[:2])
+    return figures.charted(f"objectives {key}", single("", first, second, [points]))

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from rookery.dashboard import figures
 from rookery.dashboard.ensembles import EnsembleView
 from rookery.dashboard.surveys import ObservedSurvey
+from rookery.reports.charts.model import Axis, Band, Line, single
+from rookery.reports.draw.page import translucent
 from rookery_ensembles.errors import fail
-from rookery_ensembles.redshift_pdf import bin_centres, credible_interval, z_median
+from rookery_ensembles.redshift_pdf import bin_centres, credible_interval
 from rookery_ensembles.uncertainty import split_uncertainty
 
 LISTS = {
@@ -44,15 +46,7 @@ def object_rows(
     target = view.bundle.target
     loss = -np.log(np.maximum(target.likelihood(view.calibrated, target.index(view.truth)), 1e-12))
     uncertainty = split_uncertainty(target, list(view.stack.values), view.weights)
-    answer: list[Any]
-    if target.has_pdfs:
-        ends = credible_interval(view.calibrated, target.edges, _LEVEL)
-        width = ends[:, 1] - ends[:, 0]
-        answer = z_median(view.calibrated, target.edges).tolist()
-    else:
-        p = np.clip(view.calibrated, 1e-12, 1)
-        width = -(p * np.log(p)).sum(axis=1)
-        answer = [target.names[column] for column in view.calibrated.argmax(axis=1)]
+    answer, width = target.answer(view.calibrated).tolist(), target.width(view.calibrated)
     chosen, places = _chosen(view, survey, where)
     by: Any = {"wrong": -loss, "disagreed": -uncertainty.disagreement, "wide": -width}.get(wanted)
     outside: Any = None
@@ -138,37 +132,17 @@ def _pdfs(view: EnsembleView, row: int) -> dict[str, Any]:
     z, final = bin_centres(edges), view.calibrated[row]
     low, high = credible_interval(view.calibrated[row : row + 1], edges, _LEVEL)[0]
     inside = (z >= low) & (z <= high)
-    curves = [(z, np.asarray(values[row])) for values in view.stack.values]
-    band = {
-        "type": "scatter", "mode": "lines", "x": z[inside].tolist(), "y": final[inside].tolist(),
-        "fill": "tozeroy", "fillcolor": figures.rgba(figures.BLUE, 0.2), "line": {"width": 0},
-        "name": f"{_LEVEL:.0%} interval", "hoverinfo": "skip",
-    }  # fmt: skip
-    traces = [
-        band,
-        figures.curves_trace("members", curves, figures.NEUTRAL, 0.55, 1),
-        _line("pool", z, view.pooled[row], figures.ORANGE, "dash"),
-        _line("ensemble", z, final, figures.BLUE, "solid"),
+    x, y = figures.joined([(z, np.asarray(values[row])) for values in view.stack.values])
+    truth, top = float(view.truth[row]), float(max(final.max(), np.nanmax(y)))
+    marks = [
+        Band(f"{_LEVEL:.0%} interval", z[inside], 0 * final[inside], final[inside], 0),
+        Line("members", x, y, None, dash="solid"),
+        Line("pool", z, view.pooled[row], 1, dash="dash"),
+        Line("ensemble", z, final, 0),
+        Line("truth", [truth, truth], [0.0, top], 4, dash="dot"),
     ]
-    truth, top = float(view.truth[row]), float(max(final.max(), *(y.max() for _, y in curves)))
-    mark = {"color": figures.RED, "dash": "dot", "width": 2}
-    traces.append(
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": [truth, truth],
-            "y": [0, top],
-            "name": "truth",
-            "line": mark,
-        }
-    )
-    key = f"object {view.bundle.path} {view.stack.object_id[row]}"
-    return {"data": traces, "layout": figures.layout(key, "redshift", "density")}
-
-
-def _line(name: str, x: NDArray[Any], y: NDArray[Any], colour: str, dash: str) -> dict[str, Any]:
-    line = {"color": colour, "width": 2.2, "dash": dash}
-    return {"type": "scatter", "mode": "lines", "x": x.tolist(), "y": y.tolist(), "name": name, "line": line}
+    chart = single("", Axis("redshift"), Axis("density"), marks)
+    return figures.charted(f"object {view.bundle.path} {view.stack.object_id[row]}", chart)
 
 
 def _classes(view: EnsembleView, row: int) -> dict[str, Any]:
@@ -177,7 +151,7 @@ def _classes(view: EnsembleView, row: int) -> dict[str, Any]:
     texts = np.repeat([figures.plain(name) for name in view.names], len(names)).tolist()
     traces = [
         {"type": "bar", "x": names, "y": view.calibrated[row].tolist(), "name": "ensemble",
-         "marker": {"color": figures.rgba(figures.BLUE, 0.55)}},
+         "marker": {"color": translucent(figures.BLUE, 0.55)}},
         {"type": "scatter", "mode": "markers", "x": names, "y": view.pooled[row].tolist(), "name": "pool",
          "marker": {"color": figures.ORANGE, "size": 12, "symbol": "line-ew-open", "line": {"width": 3}}},
         {"type": "scatter", "mode": "markers", "x": names * len(values), "y": values.ravel().tolist(),

@@ -1,16 +1,18 @@
 """What was observed of one object: its light curve, cutouts or magnitudes, and what is odd about it."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rookery.dashboard import figures
+from rookery.reports.charts.light_curves import band_lines
+from rookery.reports.charts.model import Axis, single
 from rookery.shift.domain import object_features
 from rookery.surveys import Survey
 from rookery_ensembles.domain import Domain
 
-_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "x", "cross", "star")
 _SOFTENING = 0.1
 """Part of a cutout's range up to which brightness is shown as it is; beyond by its logarithm (asinh)."""
 
@@ -26,34 +28,11 @@ def _key(one: Survey) -> str:
 
 
 def _light_curve(one: Survey) -> dict[str, Any]:
-    arrays, traces = one.observation_arrays(), []
-    for number, band in enumerate(one.bands):
-        mine = arrays.band_index == number
-        if not mine.any():
-            continue
-        colour = figures.COLOURS[number % len(figures.COLOURS)]
-        traces.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": figures.plain(band),
-                "x": arrays.mjd[mine].tolist(),
-                "y": arrays.flux[mine].tolist(),
-                "error_y": {
-                    "type": "data",
-                    "array": arrays.flux_err[mine].tolist(),
-                    "width": 0,
-                    "thickness": 1,
-                    "color": figures.rgba(colour, 0.6),
-                },
-                "marker": {"color": colour, "size": 6, "symbol": _SYMBOLS[number % len(_SYMBOLS)]},
-                "hovertemplate": "MJD %{x:.2f}: %{y:.4g}<extra>" + figures.plain(band) + "</extra>",
-            }
-        )
+    lines = [replace(line, name=figures.plain(line.name)) for line in band_lines(one, 0) if len(line.x)]
     unit = f"flux, {one.info.flux_unit} (zero point {one.info.zero_point:g})"
-    layout = figures.layout(_key(one), "MJD", unit)
-    layout["xaxis"]["tickformat"] = ".0f"
-    return {"data": traces, "layout": layout}
+    drawn = figures.charted(_key(one), single("", Axis("MJD"), Axis(figures.plain(unit)), lines))
+    drawn["layout"]["xaxis"]["tickformat"] = ".0f"
+    return drawn
 
 
 def _cutouts(one: Survey) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from rookery.dashboard import figures
 from rookery.dashboard.pages import parts
 from rookery.dashboard.stopped_now import StoppedThen
 from rookery.dashboard.viewer import Viewer
+from rookery.reports.charts.model import Axis, Line, single
 from rookery_ensembles.errors import InputError
 
 _NOTE = (
@@ -76,14 +77,9 @@ def _facts(found: Sequence[StoppedThen]) -> list[tuple[str, object]]:
 
 def _figure(key: str, found: Sequence[StoppedThen]) -> dict[str, Any]:
     x = [one.trials for one in found]
-    lines = [("ensemble", [one.ensemble for one in found], figures.BLUE, "solid"),
-             ("best single trial", [one.single for one in found], figures.ORANGE, "dash")]  # fmt: skip
-    traces = [
-        {"type": "scatter", "mode": "lines+markers", "name": name, "x": x, "y": y,
-         "line": {"color": colour, "dash": dash, "width": 2}}
-        for name, y, colour, dash in lines
-    ]  # fmt: skip
-    return {
-        "data": traces,
-        "layout": figures.layout(f"stopped {key}", "trials that have ended", "log loss, nats"),
-    }
+    lines = [
+        Line("ensemble", x, [one.ensemble for one in found], 0, marked=True),
+        Line("best single trial", x, [one.single for one in found], 1, marked=True),
+    ]
+    chart = single("", Axis("trials that have ended"), Axis("log loss, nats"), lines)
+    return figures.charted(f"stopped {key}", chart)

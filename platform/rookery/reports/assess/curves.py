@@ -88,8 +88,8 @@ def make_curves(assessment: Assessment) -> Curves:
         area=roc_auc(score, outcome),
         roc=_roc(score, outcome),
         recall_precision=_recall_precision(score, outcome),
-        reliability=_highest(assessment) if k > 2 else _reliability(score, outcome),
-        by_class={names[j]: _reliability(assessment.probability[:, j], truth == j) for j in order},
+        reliability=_highest(assessment) if k > 2 else reliability(score, outcome),
+        by_class={names[j]: reliability(assessment.probability[:, j], truth == j) for j in order},
         histogram=histogram,
         confusion=confusion,
     )
@@ -130,10 +130,11 @@ def _recall_precision(score: FloatArray, outcome: NDArray[np.bool_]) -> Curve:
 def _highest(assessment: Assessment) -> Reliability:
     """Return how often the most probable class is the true one."""
     probability = assessment.probability
-    return _reliability(probability.max(axis=1), probability.argmax(axis=1) == assessment.truth_index)
+    return reliability(probability.max(axis=1), probability.argmax(axis=1) == assessment.truth_index)
 
 
-def _reliability(score: FloatArray, outcome: NDArray[np.bool_]) -> Reliability:
+def reliability(score: FloatArray, outcome: NDArray[np.bool_]) -> Reliability:
+    """Return the reliability diagram of N probabilities and whether they came true."""
     curve = reliability_curve(score, outcome)
     filled = curve.count > 0
     frequency, count = curve.frequency[filled], curve.count[filled]

@@ -73,6 +73,7 @@ def make_results(
     # First what may be refused, then what takes time.
     trends = running_trends(methods, by=by, bins=bins, replicates=replicates, seed=seed)
     rows, ratios = paper_rows(methods, replicates=replicates, seed=seed)
+    pits = {one.name: one.sample.pit for one in methods}
     return Results(
         methods=methods,
         replicates=replicates,
@@ -80,9 +81,9 @@ def make_results(
         rows=rows,
         ratios=ratios,
         trends=trends,
-        pit=pit_histogram(methods),
-        quantiles=quantile_curve(methods),
-        coverage=coverage_curve(methods),
+        pit=pit_histogram(pits),
+        quantiles=quantile_curve(pits),
+        coverage=coverage_curve(pits),
         examples=choose_examples(methods[0]),
     )
 

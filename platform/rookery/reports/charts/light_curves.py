@@ -1,6 +1,7 @@
 """The chart of a survey's example light curves: an object of each type, all its bands with their errors."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rookery.reports.charts.model import Axis, Chart, Guide, Line, Panel, in_rows
 from rookery.surveys.store import Survey
@@ -45,18 +46,37 @@ def _brightest(survey: Survey, row: int) -> float:
     return float(arrays.mjd[own][np.argmax(arrays.flux[own] / arrays.flux_err[own])])
 
 
+def band_lines(
+    survey: Survey, row: int, start: float = 0.0, kept: NDArray[np.bool_] | None = None
+) -> list[Line]:
+    """Return the bands of an object as points with error bars, days since `start`; all or those `kept`."""
+    arrays = survey.observation_arrays()
+    own = arrays.rows(row)
+    day, flux, error = arrays.mjd[own] - start, arrays.flux[own], arrays.flux_err[own]
+    lines = []
+    for hue, name in enumerate(survey.bands):
+        seen = arrays.band_index[own] == hue
+        if kept is not None:
+            seen &= kept
+        low, high = flux[seen] - error[seen], flux[seen] + error[seen]
+        lines.append(
+            Line(
+                name, day[seen], flux[seen], hue, low, high, marked=True, joined=False, bars=True,
+                hover="day {x:.2f}: {y:.4g}",
+            )
+        )  # fmt: skip
+    return lines
+
+
 def _panel(survey: Survey, row: int) -> Panel:
     """Return one object's bands as points with error bars."""
     arrays = survey.observation_arrays()
     own = arrays.rows(row)
-    flux, error, band = arrays.flux[own], arrays.flux_err[own], arrays.band_index[own]
-    days = arrays.mjd[own] - _brightest(survey, row)
+    flux, error = arrays.flux[own], arrays.flux_err[own]
+    best = _brightest(survey, row)
+    days = arrays.mjd[own] - best
     near = (days >= _DAYS[0]) & (days <= _DAYS[1]) & (error < 0.5 * flux.max())
-    lines = []
-    for hue, name in enumerate(survey.bands):
-        seen = near & (band == hue)
-        low, high = flux[seen] - error[seen], flux[seen] + error[seen]
-        lines.append(Line(name, days[seen], flux[seen], hue, low, high, marked=True, joined=False, bars=True))
+    lines = band_lines(survey, row, best, near)
     redshift = survey.objects["redshift"][row]
     at = "" if np.isnan(redshift) else f", z = {redshift:.2f}"
     x, y = (

@@ -28,6 +28,11 @@ ZOOM = {
 }
 
 
+def numbers(packed: dict[str, str]) -> list[float]:
+    """Return an array as plotly.js is sent it."""
+    return np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"]).tolist()
+
+
 @pytest.mark.parametrize(("study_name", "role"), [("classes", "test"), ("redshifts", "validation")])
 def test_objects_are_listed_by_what_is_odd_about_them(viewer: Viewer, study_name: str, role: str) -> None:
     source = viewer.source(f"<b>studies</b>/{study_name}/ensemble", "bundle")
@@ -67,8 +72,8 @@ def test_an_object_is_shown_as_the_survey_observed_it(viewer: Viewer, name: str,
     if name == "classes":
         arrays = survey.survey.observation_arrays()
         mine = arrays.rows(list(objects.index).index(rows[0]["id"]))
-        assert sum(len(trace["x"]) for trace in drawn) == len(arrays.mjd[mine])
-        flux = sorted(value for trace in drawn for value in trace["y"])
+        assert sum(len(numbers(trace["x"])) for trace in drawn) == len(arrays.mjd[mine])
+        flux = sorted(value for trace in drawn for value in numbers(trace["y"]))
         assert flux == sorted(arrays.flux[mine].tolist())
     else:
         assert drawn[0]["y"] == pytest.approx(survey.survey.magnitudes()[survey.rows_of([rows[0]["id"]])[0]])

@@ -265,7 +265,7 @@ def test_an_ensembles_answer_is_what_its_bundle_was_scored_by(
     state = {"ensemble-key.data": source.key, "ensemble-shown.data": None}
     body = json.dumps(answer(viewer, "ensemble-body", inputs, state).get_json()["response"])
     titles = ["Weights", "Gain by each member", "Correlation of errors", "Against single networks"]
-    titles += ["Reliability"] if study_name == "classes" else ["PIT", "Coverage of central intervals"]
+    titles += ["Reliability of Ia"] if study_name == "classes" else ["PIT", "Coverage of credible intervals"]
     assert all(f'"{title}"' in body for title in titles)
 
 
