@@ -96,7 +96,7 @@ class Bundle:
     def conformal_columns(
         self, values_nk: NDArray[np.floating], covariates: Covariates | None = None
     ) -> dict[str, NDArray[np.generic]]:
-        """Return the conformal columns beside predictions of N objects; see `rookery_ensembles.beside`."""
+        """Return the conformal columns of N objects, beside predictions; see `further_columns`."""
         names = None if self.groups is None else self.groups.names(covariates, len(values_nk))
         return conformal_columns(self.target, self.conformal, values_nk, names)
 

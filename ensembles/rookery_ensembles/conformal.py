@@ -193,7 +193,7 @@ class ConformalIntervals(_Conformal):
         self, pdf_nk: NDArray[Any], edges: Sequence[float], groups: NDArray[np.str_] | None = None
     ) -> dict[str, NDArray[Any]]:
         """Return both ends at every level, as the columns beside predictions."""
-        found = {}
+        found: dict[str, NDArray[Any]] = {}
         for level in self.levels:
             percent, ends = f"{100 * level:.0f}", self.intervals(pdf_nk, edges, level, groups)
             found |= {f"conformal_low_{percent}": ends[:, 0], f"conformal_high_{percent}": ends[:, 1]}

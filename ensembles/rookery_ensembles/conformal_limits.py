@@ -73,7 +73,7 @@ def conformal_columns(
     values_nk: NDArray[Any],
     group_n: NDArray[np.str_] | None = None,
 ) -> dict[str, Any]:
-    """Return the columns beside predictions that limits tell; see `rookery_ensembles.beside`.
+    """Return the columns beside predictions that limits tell; see `rookery_ensembles.further_columns`.
 
     An object of a group (`group_n`) that has limits of its own has these.
     """

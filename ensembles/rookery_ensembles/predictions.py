@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rookery_ensembles.beside import COLUMNS
 from rookery_ensembles.bounds import open_parquet
 from rookery_ensembles.compact import packed, unpacked_values, value_column
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_file, check_name
+from rookery_ensembles.further_columns import COLUMNS
 from rookery_ensembles.partitions import MANIFEST, Partitions, absent, join, open_partitions
 from rookery_ensembles.schema import (
     ROLES,
@@ -109,8 +109,8 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
 
     The columns are ``object_id`` (string), ``truth`` (string or double; null where unknown),
     ``probability`` or ``pdf`` (fixed-size list of K float32) and, where it is known, ``out_of_domain``
-    (boolean) and the columns of `rookery_ensembles.beside`. Where ``info.compact`` names a form, the PDFs
-    are written in it, as ``pdf_<form>`` (see `rookery_ensembles.compact`).
+    (boolean) and the columns of `rookery_ensembles.further_columns`. Where ``info.compact`` names a form,
+    the PDFs are written in it, as ``pdf_<form>`` (see `rookery_ensembles.compact`).
 
     Raises
     ------

@@ -229,3 +229,8 @@ def _first_fault(
     if is_pdf:
         return fail(place, f"the PDF must integrate to 1 within {TOLERANCE}, but integrates to {total}")
     return fail(place, f"probabilities must sum to 1 within {TOLERANCE}, but sum to {total}")
+
+
+def mean_loss(likelihood_n: NDArray[np.float64], weight_n: NDArray[np.float64] | None) -> float:
+    """Return the mean of -ln of likelihoods, none of which counts as less than `LOG_FLOOR`."""
+    return float(np.average(-np.log(np.maximum(likelihood_n, LOG_FLOOR)), weights=weight_n))

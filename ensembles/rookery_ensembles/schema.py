@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles._documents import Fields
-from rookery_ensembles.beside import check_columns
 from rookery_ensembles.compact import find_form
 from rookery_ensembles.errors import fail
+from rookery_ensembles.further_columns import check_columns
 from rookery_ensembles.plain_text import parse_json
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.target import KEYS, Target, read_target, to_dict
@@ -167,7 +167,7 @@ class Predictions:
     out_of_domain: NDArray[np.bool_] | None = None
     """(N,) whether an object lies outside of what the networks were trained on; None where nobody looked."""
     columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    """Further columns by name, each (N,); see `rookery_ensembles.beside`."""
+    """Further columns by name, each (N,); see `rookery_ensembles.further_columns`."""
 
     def __post_init__(self) -> None:
         """Make arrays of lists; raises InputError for one that is ragged or holds something else."""

@@ -66,7 +66,7 @@ def test_what_works_on_pdfs_alone_is_refused_of_classes(target: Target) -> None:
     if target.has_pdfs:
         target.require_pdfs("d", "is for PDFs")
     else:
-        with pytest.raises(InputError, match="^d: is for PDFs$"):
+        with pytest.raises(InputError, match=r"^d: is for PDFs$"):
             target.require_pdfs("d", "is for PDFs")
 
 

@@ -9,8 +9,7 @@ import rookery.search.worker
 from rookery.compute.resources import plan_resources
 from rookery.compute.session import ray_session as session
 from rookery.search.engine import run_trials
-from rookery.search.live_trial import LiveTrial
-from rookery.search.trial_queue import Queue
+from rookery.search.trial_queue import LiveTrial, Queue
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.xdist_group("ray")]
 

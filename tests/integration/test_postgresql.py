@@ -14,7 +14,7 @@ import pytest
 from postgresql import PostgreSQL, find
 from processes import wait_for
 from rookery import api
-from rookery.dashboard.storage import open_storage
+from rookery.dashboard.optuna_pages import open_storage
 from rookery.search.storage.drivers import DRIVER
 from rookery.search.study import open_study
 from rookery_ensembles import InputError

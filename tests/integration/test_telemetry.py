@@ -7,7 +7,7 @@ import urllib.request
 import pytest
 
 from rookery import api
-from rookery.search.telemetry import Telemetry
+from rookery.search.listeners import Telemetry
 from rookery.search.trial_counts import TrialCounts
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.xdist_group("ray")]

@@ -35,6 +35,11 @@ def test_the_ensembles_package_leaves_torch_and_ray_alone():
     assert loaded_after(statement, HEAVY) == "[]"
 
 
+def test_the_ensembles_package_alone_imports_nothing_heavy():
+    heavy = (*HEAVY, "rookery", "sklearn", "scipy", "pandas", "pyarrow")
+    assert loaded_after("import rookery_ensembles", heavy) == "[]"
+
+
 @pytest.mark.parametrize(
     "module", ["rookery", "rookery.cli", "rookery.api", "rookery.surveys", "rookery.search.space"]
 )
@@ -53,7 +58,7 @@ STUDY = f"open_study({str(FILES / 'studies' / 'classes')!r})"
         f"from rookery.api import status; status({str(FILES / 'campaign')!r})",
         "from rookery.search.study import open_study; from rookery.search.costs import trial_costs; "
         f"assert {STUDY}.complete_trials() and len(trial_costs({STUDY}))",
-        "from pathlib import Path; from rookery.dashboard.storage import open_storage; "
+        "from pathlib import Path; from rookery.dashboard.optuna_pages import open_storage; "
         f"assert open_storage(Path({str(FILES / 'studies' / 'classes')!r})).get_all_studies()",
         "import rookery.dashboard.server",
     ],

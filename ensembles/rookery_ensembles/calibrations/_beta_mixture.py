@@ -67,11 +67,7 @@ def fit_mixture(ends: NDArray[np.float64], weight_n: NDArray[np.float64]) -> tup
     weight_n
         (N,) what each object counts, of mean 1.
     """
-    from scipy.special import betainc
-
-    j = np.arange(1, COMPONENTS + 1)
-    low, high = betainc(j, COMPONENTS - j + 1, ends[:, :, None])
-    chance_nj = np.maximum(high - low, _TINY)
+    chance_nj = component_chances(ends, COMPONENTS)
     mixture = np.full(COMPONENTS, 1 / COMPONENTS)
     for _ in range(_STEPS):
         share = weight_n / (chance_nj @ mixture)
@@ -82,6 +78,15 @@ def fit_mixture(ends: NDArray[np.float64], weight_n: NDArray[np.float64]) -> tup
         if settled:
             break
     return tuple(mixture.tolist())
+
+
+def component_chances(ends: NDArray[np.float64], number: int) -> NDArray[np.float64]:
+    """Return (N, J) probabilities between two ends (2, N) from 0 to 1 under each of J components, none 0."""
+    from scipy.special import betainc
+
+    j = np.arange(1, number + 1)
+    low, high = betainc(j, number - j + 1, ends[:, :, None])
+    return np.asarray(np.maximum(high - low, _TINY))
 
 
 @cache

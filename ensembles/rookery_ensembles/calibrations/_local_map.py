@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery_ensembles.calibrations._beta_mixture import per_object_cdf
+from rookery_ensembles.calibrations._beta_mixture import component_chances, per_object_cdf
 from rookery_ensembles.calibrations._common import softmax
 from rookery_ensembles.calibrations.base import FloatArray
 from rookery_ensembles.probabilities import LOG_FLOOR
@@ -21,7 +21,6 @@ WIDTH = 2 + COMPONENTS
 Loss = Callable[[FloatArray], tuple[float, FloatArray]]
 _STEPS = 100
 _FARTHEST = 8.0
-_TINY = 1e-300
 
 
 def mapped(u_ne: FloatArray, features_np: FloatArray, slopes: FloatArray) -> FloatArray:
@@ -95,11 +94,7 @@ def _fit_shift(ends: FloatArray, features_np: FloatArray, weight_n: FloatArray, 
 
 
 def _fit_mixture(ends: FloatArray, features_np: FloatArray, weight_n: FloatArray, prior: float) -> FloatArray:
-    from scipy.special import betainc
-
-    j = np.arange(1, COMPONENTS + 1)
-    low, high = betainc(j, COMPONENTS - j + 1, ends[:, :, None])
-    chance_nj = np.maximum(high - low, _TINY)
+    chance_nj = component_chances(ends, COMPONENTS)
     share, pull = (weight_n / weight_n.sum())[:, None], prior / len(weight_n)
 
     def loss(table: FloatArray) -> tuple[float, FloatArray]:

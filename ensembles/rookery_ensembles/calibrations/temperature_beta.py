@@ -15,10 +15,10 @@ from rookery_ensembles.calibrations.base import PDFS, Calibration, Covariates, M
 from rookery_ensembles.calibrations.temperature import TEMPERATURE_RANGE
 from rookery_ensembles.errors import fail
 from rookery_ensembles.probabilities import (
-    LOG_FLOOR,
     as_probabilities,
     check_sample_weight,
     check_truth_index,
+    mean_loss,
 )
 from rookery_ensembles.redshift_pdf import FloatArray, cdf_of_masses
 from rookery_ensembles.shown import short_repr
@@ -153,7 +153,7 @@ class PdfCalibration(Calibration):
             chosen = spread_rows(len(index), _MOST_FOR_BETA)
             mixed = replace(best, weights=fit_mixture(ends[:, chosen], weight[chosen]))
             low, high = mixture_cdf(mixed.weights, ends)
-            if _mean_loss(high - low, weight) < least - _LEAST_GAIN:
+            if mean_loss(high - low, weight) < least - _LEAST_GAIN:
                 return mixed
         return best
 
@@ -225,11 +225,7 @@ def _powers(masses_nk: FloatArray, temperature: float) -> FloatArray:
 
 
 def _loss(masses_nk: FloatArray, index_n: NDArray[np.intp], weight_n: FloatArray) -> float:
-    return _mean_loss(masses_nk[np.arange(len(index_n)), index_n], weight_n)
-
-
-def _mean_loss(mass_n: FloatArray, weight_n: FloatArray) -> float:
-    return float(np.average(-np.log(np.maximum(mass_n, LOG_FLOOR)), weights=weight_n))
+    return mean_loss(masses_nk[np.arange(len(index_n)), index_n], weight_n)
 
 
 def _fit_temperature(
@@ -263,7 +259,7 @@ def _fit_beta(
 
     def loss(logs: FloatArray, rows: NDArray[np.intp] | slice = chosen) -> float:
         low, high = betainc(*np.exp(logs), ends[:, rows])
-        return _mean_loss(high - low, weight_n[rows])
+        return mean_loss(high - low, weight_n[rows])
 
     limits = (math.log(BETA_RANGE[0]), math.log(BETA_RANGE[1]))
     found = minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[limits] * 2)

@@ -44,7 +44,7 @@ def summary_columns(
     of 68 % and 95 % (``z_low_68`` ...), interpolated within their bins, and ``z_spec`` (NaN where
     unknown). Of classes: ``class`` (the most probable; of equal ones the first), a column
     ``p_NAME`` for each, and ``true_class`` (None where unknown). A truth is there only where one is known.
-    ``out_of_domain`` and the columns of `rookery_ensembles.beside` where the predictions tell.
+    ``out_of_domain`` and the columns of `rookery_ensembles.further_columns` where the predictions tell.
 
     Parameters
     ----------

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery_ensembles.gate import Gate
+from rookery_ensembles.probabilities import mean_loss
 from rookery_ensembles.shown import short_repr
-from rookery_ensembles.weights.evidence import Evidence, FloatArray, mean_loss
+from rookery_ensembles.weights.evidence import Evidence, FloatArray
 
 SHRINKAGES: FloatArray = np.linspace(0.0, 1.0, 11)
 _LEAST = 1e-6

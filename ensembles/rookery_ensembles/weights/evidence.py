@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rookery_ensembles.calibrations.base import Covariates
 from rookery_ensembles.errors import fail
 from rookery_ensembles.member_values import Block, MemberValues, as_member_values, blocks
-from rookery_ensembles.probabilities import LOG_FLOOR, check_sample_weight
+from rookery_ensembles.probabilities import check_sample_weight, mean_loss
 from rookery_ensembles.target import Target
 
 FloatArray = NDArray[np.float64]
@@ -118,11 +118,6 @@ class Evidence:
     def loss(self, weights_m: FloatArray) -> float:
         """Return the mean log-loss of the linear pool, in nats."""
         return mean_loss(self.pooled(weights_m), self.weight_n)
-
-
-def mean_loss(likelihood_n: FloatArray, weight_n: FloatArray | None) -> float:
-    """Return the mean of -ln of likelihoods, none of which counts as less than `LOG_FLOOR`."""
-    return float(np.average(-np.log(np.maximum(likelihood_n, LOG_FLOOR)), weights=weight_n))
 
 
 def cells(n: int, seed: int = 0) -> NDArray[np.intp]:

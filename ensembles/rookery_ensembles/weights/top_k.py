@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery_ensembles.probabilities import mean_loss
 from rookery_ensembles.weights.base import Weights
-from rookery_ensembles.weights.evidence import Evidence, FloatArray, mean_loss
+from rookery_ensembles.weights.evidence import Evidence, FloatArray
 
 
 class TopWeights(Weights):

@@ -240,15 +240,15 @@ def campaign(
 def pareto(study: PathLike) -> list[dict[str, Any]]:
     """Show the trials of a study that none beats in all of its objectives.
 
-    See :func:`rookery.search.pareto.pareto_front`.
+    See :func:`rookery.search.trials_table.pareto_front`.
 
     Parameters
     ----------
     study
         Study folder.
     """
-    from rookery.search.pareto import pareto_front
     from rookery.search.study import open_study
+    from rookery.search.trials_table import pareto_front
 
     return pareto_front(open_study(study))
 

@@ -38,6 +38,11 @@ class LocalFits:
     n_neighbours: NDArray[np.int64]
     """(Q,) how many were kept."""
 
+    def put(self, rows: NDArray[np.integer], found: "LocalFits") -> None:
+        """Write down what was found at some of the points."""
+        self.value[rows], self.error[rows] = found.value, found.error
+        self.extrapolated[rows], self.n_neighbours[rows] = found.extrapolated, found.n_neighbours
+
 
 def local_linear(
     features_td: Floats,
@@ -72,8 +77,7 @@ def local_linear(
         query = query_qd[rows]
         _, found = tree.query(query, k=np.arange(1, k + 1))
         block = _fit_block(features_td[found] - query[:, None, :], value_t[found], clip)
-        fits.value[rows], fits.error[rows] = block.value, block.error
-        fits.extrapolated[rows], fits.n_neighbours[rows] = block.extrapolated, block.n_neighbours
+        fits.put(rows, block)
 
     with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
         blocks = list(_blocks(query_qd))

@@ -33,7 +33,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class More:
+class FurtherExamples:
     """Further examples to train on: features (C, F), and the row whose class each has."""
 
     features: NDArray[np.float64]
@@ -77,7 +77,7 @@ def predict_with_trees(
     *,
     name: str,
     seed: int,
-    more: Callable[[Round], More] | None = None,
+    more: Callable[[Round], FurtherExamples] | None = None,
 ) -> Predictions:
     """Train trees on features (N, F) of all objects, NaN where missing; write and return predictions.
 

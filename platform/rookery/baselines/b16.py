@@ -185,7 +185,6 @@ def _fit(
             neighbours=neighbours,
             threads=threads,
         )
-        fits.value[mine], fits.error[mine] = some.value, some.error
-        fits.extrapolated[mine], fits.n_neighbours[mine] = some.extrapolated, some.n_neighbours
+        fits.put(mine, some)
         used[mine] = ",".join(names)
     return fits, used

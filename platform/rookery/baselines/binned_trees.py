@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from rookery.baselines._redshift import redshift_features
 from rookery.baselines._rounds import Round
-from rookery.baselines._trees import More, make_task, predict_with_trees
+from rookery.baselines._trees import FurtherExamples, make_task, predict_with_trees
 from rookery.shift.copies import copied_view
 from rookery.shift.options import CopyDistance, CopySelection
 from rookery.surveys.train_on import TrainOn
@@ -83,7 +83,7 @@ def run_baseline(
         raise fail(f"baseline {name!r}", rule)
     models = np.union1d(split.indices("test"), split.indices("unlabelled"))
 
-    def made(each: Round) -> More:
+    def made(each: Round) -> FurtherExamples:
         view, source = copied_view(
             survey,
             each.train,
@@ -96,7 +96,7 @@ def run_baseline(
             least_snr=copy_snr,
             seed=seed,
         )
-        return More(_features(view, redshift), source)
+        return FurtherExamples(_features(view, redshift), source)
 
     return predict_with_trees(
         task,

@@ -26,7 +26,7 @@ def campaign_status(path: Path) -> dict[str, Any]:
     running = list((path / "running").glob("[!.]*.safetensors"))
     failed = sorted((path / "failed").glob("*.txt"))
     held = driver_alive(path)
-    errors = alike((file.stem, _text(file)) for file in failed)
+    errors = alike((file.stem, text_of(file)) for file in failed)
     wanted = len(set(count_networks(campaign)))
     table = path / "table.json"
     lines = _lines(table) if table.is_file() else []
@@ -87,7 +87,8 @@ def _lines(table: Path) -> list[_Line]:
     return build(_Table, parse_json(content, table), table).lines
 
 
-def _text(file: Path) -> str:
+def text_of(file: Path) -> str:
+    """Return the text of an error that a campaign keeps; raises `InputError` where it cannot be read."""
     try:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError as error:

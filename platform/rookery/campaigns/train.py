@@ -10,10 +10,9 @@ from typing import Any
 from rookery.campaigns.plan import Folders, NetworkTask, is_whole
 from rookery.compute.resources import ResourcePlan
 from rookery.search.engine import run_trials
-from rookery.search.live_trial import LiveTrial
 from rookery.search.notices import Notices
 from rookery.search.packs import pack_key
-from rookery.search.trial_queue import Queue
+from rookery.search.trial_queue import LiveTrial, Queue
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.files import write_text
 

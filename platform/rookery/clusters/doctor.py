@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rookery.clusters import checks, checks_storage
+from rookery.clusters import checks
 from rookery.clusters.findings import Finding, Level, merge, worst
 from rookery.clusters.nodes import Ask, ask_cluster, ask_here, first_line, node_names, skews
 from rookery.clusters.probe import Probe, disk, versions
@@ -177,7 +177,7 @@ def _check_study(study: Path, names: Sequence[str], ask: Ask) -> list[Finding]:
             name: {owner[file]: why for file, why in answer.items()} if isinstance(answer, dict) else {}
             for name, answer in ask("read_tokens", each=readers).items()
         }
-        found = checks_storage.check_shared_folder(str(base), written, unread)
+        found = checks.check_shared_folder(str(base), written, unread)
         disks = {name: answer for name, answer in ask("disk", str(base)).items() if isinstance(answer, dict)}
         return found + checks.check_free_space(disks, str(base))
     finally:
@@ -199,7 +199,7 @@ def _check_survey(survey: Path, names: Sequence[str], ask: Ask) -> list[Finding]
         for name, answer in answers.items()
         if name in names
     }
-    return checks_storage.check_survey(str(survey), seen, here)
+    return checks.check_survey(str(survey), seen, here)
 
 
 def _texts(answers: Mapping[str, Any]) -> dict[str, str | None]:

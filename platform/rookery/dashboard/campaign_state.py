@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rookery.campaigns.places import Place, read_places
+from rookery.campaigns.status import text_of
 from rookery.compute.lock import driver_alive
 from rookery.training.epochs_file import Epochs, running_epochs
 from rookery_ensembles.errors import fail
@@ -43,7 +44,7 @@ def read_campaign_state(folder: Path) -> CampaignState:
     alive = driver_alive(folder)
     epochs = running_epochs(folder)
     going = {*epochs, *(file.stem for file in (folder / "running").glob("[!.]*.safetensors"))}
-    errors = {file.stem: _text(file) for file in sorted((folder / "failed").glob("[!.]*.txt"))}
+    errors = {file.stem: text_of(file) for file in sorted((folder / "failed").glob("[!.]*.txt"))}
     states = dict.fromkeys(going, "interrupted" if alive is False else "running")
     states |= dict.fromkeys(errors, "failed")
     states |= {file.parent.name: "finished" for file in (folder / "members").glob("[!.]*/card.json")}
@@ -96,10 +97,3 @@ def read_table(file: Path) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise fail(file, f"is no campaign's table ({error})") from error
     return dict(found)
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise fail(file, f"cannot be read ({error.strerror})") from error

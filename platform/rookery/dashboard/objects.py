@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rookery.dashboard import figures
 from rookery.dashboard.ensembles import EnsembleView
 from rookery.dashboard.surveys import ObservedSurvey
-from rookery.reports.charts.model import Axis, Band, Line, single
+from rookery.reports.charts.model import Axis, Band, Line, Mark, single
 from rookery.reports.draw.page import translucent
 from rookery_ensembles.errors import fail
 from rookery_ensembles.redshift_pdf import bin_centres, credible_interval
@@ -134,7 +134,7 @@ def _pdfs(view: EnsembleView, row: int) -> dict[str, Any]:
     inside = (z >= low) & (z <= high)
     x, y = figures.joined([(z, np.asarray(values[row])) for values in view.stack.values])
     truth, top = float(view.truth[row]), float(max(final.max(), np.nanmax(y)))
-    marks = [
+    marks: list[Mark] = [
         Band(f"{_LEVEL:.0%} interval", z[inside], 0 * final[inside], final[inside], 0),
         Line("members", x, y, None, dash="solid"),
         Line("pool", z, view.pooled[row], 1, dash="dash"),

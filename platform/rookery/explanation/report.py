@@ -13,10 +13,9 @@ from rookery.explanation.pictures import Picture, activations_picture, attributi
 from rookery.explanation.result import Explanation, numbers
 from rookery.explanation.table import attributions_file, features_file
 from rookery.reports.assess.judged import is_simulated
-from rookery.reports.assess.provenance import made_now, survey_provenance
 from rookery.reports.charts.explanations import map_chart, thinning_chart
 from rookery.reports.charts.model import Chart
-from rookery.reports.page.folder import FIGURES, write_report
+from rookery.reports.page.folder import FIGURES, made_now, survey_provenance, write_report
 from rookery.reports.page.render import render_page
 from rookery.reports.page.words import spoken
 

@@ -12,7 +12,7 @@ import pandas as pd
 from rookery.inference.catalogues import catalogue_options
 from rookery.surveys import Survey, SurveyInfo
 from rookery.surveys import objects as _objects
-from rookery.surveys._table_rows import TableRows
+from rookery.surveys._tables import TableRows
 from rookery.surveys.blocks import SurveyBlock, SurveyBlocks
 from rookery.surveys.galaxies import ZERO_POINT, check_magnitudes
 from rookery.surveys.hats import is_hats, open_hats

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from rookery.surveys import Survey, open_survey
 from rookery.surveys.hats import is_hats
-from rookery.surveys.readers._roles import missing_column
-from rookery.surveys.readers._tables import open_table
+from rookery.surveys.readers._tables import missing_column, open_table
 from rookery.surveys.readers.galaxies.catalogue import ingest_catalogue
 from rookery.surveys.readers.galaxies.settings import CatalogueOptions
 from rookery_ensembles import Bundle

@@ -12,8 +12,8 @@ from rookery.shift.domain import object_features, observed_bands
 from rookery.surveys import Survey
 from rookery.training.member import Member
 from rookery_ensembles import Bundle, Predictions
-from rookery_ensembles.beside import MISSING, OUT_OF_DOMAIN
 from rookery_ensembles.errors import fail
+from rookery_ensembles.further_columns import MISSING, OUT_OF_DOMAIN
 
 logger = logging.getLogger(__name__)
 _SHOWN = 8
@@ -87,7 +87,7 @@ def marked(
 ) -> tuple[Predictions, dict[str, NDArray[np.bool_]]]:
     """Return predictions of all objects of a survey with the flag `out_of_domain`, and features outside.
 
-    The columns `domain_score` and `flags` say more; see `rookery_ensembles.beside`.
+    The columns `domain_score` and `flags` say more; see `rookery_ensembles.further_columns`.
 
     An object is out of the domain when a feature of it is out of the training objects' range, or is
     missing although fewer than 1 % of these lacked it. Without a domain the predictions stay as they are.

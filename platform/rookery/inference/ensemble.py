@@ -42,9 +42,9 @@ from rookery_ensembles.files import refuse_existing
 from rookery_ensembles.member_table import MemberTable, likelihoods, tabulate_members
 from rookery_ensembles.pools import find_pool
 from rookery_ensembles.pools.base import combine_all
+from rookery_ensembles.probabilities import mean_loss
 from rookery_ensembles.recipe import AUTO, looks_at_covariates
 from rookery_ensembles.shown import short_repr
-from rookery_ensembles.weights.evidence import mean_loss
 
 logger = logging.getLogger(__name__)
 _TOLD = 10

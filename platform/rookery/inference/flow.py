@@ -17,7 +17,7 @@ from rookery.surveys.blocks import blocks_of
 from rookery.training.member import Member, open_member
 from rookery.training.target import known_truth
 from rookery_ensembles import Bundle, Covariates, PredictionInfo, Predictions, split_uncertainty
-from rookery_ensembles.beside import uncertainty_columns
+from rookery_ensembles.further_columns import uncertainty_columns
 
 _AT_ONCE = 1024
 """Objects that are pooled and calibrated together: arrays that stay in a processor's cache."""

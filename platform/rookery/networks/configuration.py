@@ -66,3 +66,9 @@ def configuration_hash(family: str, configuration: TrainingConfiguration) -> str
     values = configuration.model_dump(mode="json", exclude=unchanged)
     text = json.dumps({"family": family, **values}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def scalar_names(covariates: str, *, mwebv: bool) -> tuple[str, ...]:
+    """Return names of covariates that are separated by commas, E(B-V) before them where it is one."""
+    named = tuple(name for part in covariates.split(",") if (name := part.strip()))
+    return ("mwebv", *named) if mwebv else named

@@ -19,18 +19,16 @@ from rookery.networks.family import FREE_IN_PACKS, load_family
 from rookery.search.attributes import INFEASIBLE
 from rookery.search.constraints import MOST_IN_A_ROW
 from rookery.search.ensemble_gains import EnsembleGains, MemberLikelihoods
-from rookery.search.found_again import found_again
 from rookery.search.jobs import trial_jobs
 from rookery.search.limits import Limits, ended_trials
 from rookery.search.listeners import CostsOfTrials, FirstFailures, Listener
-from rookery.search.live_trial import StudyTrial
 from rookery.search.proposals import Proposals
-from rookery.search.reconcile import attempts, forget_checkpoints, reconcile
+from rookery.search.reconcile import attempts, forget_checkpoints, found_again, reconcile
 from rookery.search.storage.drivers import Drivers, drivers_of
 from rookery.search.storage.optuna_internals import kept, take_up, together
 from rookery.search.study import Study
 from rookery.search.trial_counts import RunningTrial, TrialCounts
-from rookery.search.trial_queue import Queue
+from rookery.search.trial_queue import Queue, StudyTrial
 
 _LOOK_SECONDS = 1.0
 _MANY = 100

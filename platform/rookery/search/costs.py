@@ -1,6 +1,6 @@
 """What a study cost: device time and energy of every trial, those that came to nothing included."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rookery.search.study import Study
+    from rookery.training.card import Card
 
 
 class _CardFacts(BaseModel):
@@ -63,19 +64,22 @@ def trial_costs(study: "Study") -> "pd.DataFrame":
     """
     import pandas as pd
 
+    rows = [trial_row(trial, [card.model_dump() for card in cards]) for trial, cards in begun_trials(study)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def begun_trials(study: "Study") -> "Iterator[tuple[optuna.trial.FrozenTrial, list[Card]]]":
+    """Yield each trial that has begun, with the cards of its finished networks."""
     from rookery.search.study import member_folder
     from rookery.training.card import CARD, read_card
 
-    rows = []
     opened = study.reader()
     for trial in opened.get_trials(deepcopy=False) if opened else ():
         if trial.datetime_start is None:
             continue
         names = [study.member_name(trial.number, *each) for each in study.trainings()]
         folders = [member_folder(study.path, name) for name in names]
-        cards = [read_card(folder) for folder in folders if (folder / CARD).is_file()]
-        rows.append(trial_row(trial, [card.model_dump() for card in cards]))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+        yield trial, [read_card(folder) for folder in folders if (folder / CARD).is_file()]
 
 
 COLUMNS = (

@@ -12,6 +12,7 @@ import pandas as pd
 
 from rookery.documents import Source, build, dump
 from rookery.networks.family import load_family
+from rookery.search.constraints import check_survey_fits
 from rookery.search.earlier_studies import take_trials
 from rookery.search.pruners import make_pruner
 from rookery.search.samplers import make_sampler
@@ -20,7 +21,6 @@ from rookery.search.starting import Sources, check_start, choose_starts
 from rookery.search.storage.remote_folder import WEIGHTS, RemoteFolder, is_url
 from rookery.search.study import OPTUNA_NAME, StartsFrom, Study, StudyDocument, open_study
 from rookery.search.study_facts import STUDY_DOCUMENT
-from rookery.search.survey_fits import check_survey_fits
 from rookery.shift.options import ImportanceWeighting
 from rookery.shift.weights import warn_if_few
 from rookery.surveys import Survey, open_split

@@ -1,4 +1,4 @@
-"""Run a search: Ray Tune over a study until it has the wanted number of trials."""
+"""Run a search, Ray Tune over a study until it has the wanted number of trials; or tell what it takes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -14,18 +15,22 @@ from rookery.compute.resources import ResourcePlan, Resources
 from rookery.compute.session import listen_to_sigterm, ray_session
 from rookery.search.ask_tell import AskTell, open_ask_tell
 from rookery.search.attributes import WANTED
+from rookery.search.costs import trial_costs
 from rookery.search.engine import run_trials
-from rookery.search.expected import told_of_plan
 from rookery.search.limits import Limits
+from rookery.search.listeners import Telemetry
 from rookery.search.notices import telling
 from rookery.search.pack_choice import chosen_execution
+from rookery.search.parameters import FixedParameter
 from rookery.search.progress import SearchProgress
 from rookery.search.study import Study, driver_lock
-from rookery.search.telemetry import Telemetry
 from rookery.search.trial_counts import TrialCounts
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.files import check_name
 from rookery_ensembles.shown import short_repr
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @short_repr
@@ -165,3 +170,28 @@ def driving(study: Study, n_trials: int, limits: Limits | None = None) -> Iterat
         yield ask_tell
     finally:
         ask_tell.leave()
+
+
+def told_of_plan(study: Study, left: int, concurrent: int) -> list[str]:
+    """Return the space, and the time and devices that `left` more trials are expected to take, as lines."""
+    parameters = study.space.parameters
+    searched = [name for name, one in parameters.items() if not isinstance(one, FixedParameter)]
+    fixed = len(parameters) - len(searched)
+    lines = [f"{study.document.family}: {fixed} values fixed, {len(searched)} searched:"]
+    lines += [f"  {name}: {parameters[name].describe()}" for name in searched]
+    return [*lines, expected(trial_costs(study), left, concurrent)]
+
+
+def expected(costs: "pd.DataFrame", left: int, concurrent: int) -> str:
+    """Return what `left` trials would take, by the study's ended ones (a table of `trial_costs`)."""
+    ended = costs[costs["state"].isin(("COMPLETE", "PRUNED")) & costs["ended"].notna()]
+    if ended.empty:
+        rule = "how long they take is unknown before one has ended"
+        return f"{left} trials to go: {rule} (`rookery bench` measures what networks take here)"
+    seconds = float((ended["ended"] - ended["started"]).dt.total_seconds().mean())
+    rounds = -(-left // max(concurrent, 1))
+    hours = float(ended["device_seconds"].mean()) * left / 3600
+    joules = float(ended["energy_joules"].mean()) * left  # NaN where no device told
+    energy = f", {joules / 3.6e6:.3g} kWh" if joules == joules else ""
+    took = f"about {rounds * seconds / 60:.3g} min, {hours:.3g} device-hours{energy}"
+    return f"{left} trials to go: {took} (by {len(ended)} ended trials of this study)"

@@ -88,10 +88,9 @@ def run_pack(
     """
     import torch
 
-    from rookery.compute.faults import may_pass
+    from rookery.compute.faults import FOLDER_SECONDS, keep_trying, may_pass
     from rookery.compute.interruption import InterruptedTraining, leave
     from rookery.compute.memory import prepare_device
-    from rookery.compute.retry import FOLDER_SECONDS, keep_trying
     from rookery.search.study import member_folder, trial_values
     from rookery.training.members import train_members
 

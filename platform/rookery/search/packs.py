@@ -10,8 +10,7 @@ from uuid import uuid4
 from pydantic import ValidationError
 
 from rookery.networks.family import load_family
-from rookery.search.live_trial import LiveTrial
-from rookery.search.trial_queue import Queue
+from rookery.search.trial_queue import LiveTrial, Queue
 
 logger = logging.getLogger(__name__)
 Plan = dict[str, Any]

@@ -13,7 +13,7 @@ from rookery.search.earlier_studies import WarmStart
 from rookery.search.ensemble_gains import EnsembleGains
 from rookery.search.pruners import make_pruner
 from rookery.search.samplers import grid, make_sampler, without_warnings
-from rookery.search.sparing import SparingPruner
+from rookery.search.sparing_pruner import SparingPruner
 from rookery.search.study import StudyDocument
 from rookery.search.visible_trials import DeterministicPruner, VisibleTrialsSampler
 

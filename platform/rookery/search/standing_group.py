@@ -26,7 +26,7 @@ _LOOK_SECONDS = 1.0
 """So often is looked whether the group still lives."""
 
 
-class Post:
+class Mailbox:
     """The actor between a Tune actor and its group: the network to train now, and what is said of it."""
 
     def __init__(self, idle_seconds: float, answer_seconds: float) -> None:
@@ -102,8 +102,8 @@ class StandingGroup:
     plan
         Its number of workers and what each holds, and the study beside which Ray Train keeps its files.
     work
-        What each worker calls, with a dictionary whose `post` is the :class:`Post` as a Ray actor. It ends
-        where :meth:`Post.next` returns None.
+        What each worker calls, with a dictionary whose `post` is the :class:`Mailbox` as a Ray actor. It ends
+        where :meth:`Mailbox.next` returns None.
     """
 
     def __init__(self, plan: TrialPlan, work: Work) -> None:
@@ -112,7 +112,7 @@ class StandingGroup:
 
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = {"num_cpus": 0, "scheduling_strategy": here}
-        self._post = ray.remote(Post).options(**options).remote(IDLE_SECONDS, ANSWER_SECONDS)
+        self._post = ray.remote(Mailbox).options(**options).remote(IDLE_SECONDS, ANSWER_SECONDS)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._fit, args=(plan, work), name="worker group", daemon=True)
         self._thread.start()

@@ -1,14 +1,45 @@
-"""A queue of trials as the engine sees it: a study's is `AskTell`, a campaign's the list of its networks."""
+"""Trials that run, and their queue: a study's is `AskTell`, a campaign's the list of its networks."""
 
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from rookery.search.live_trial import LiveTrial
+if TYPE_CHECKING:
+    import optuna
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class LiveTrial:
+    """A trial that runs now."""
+
+    deaths: int = 0
+    """How often its worker died since it last finished an epoch."""
+    death: str = "its worker died"
+    """What its worker died of last."""
+
+
+@dataclass
+class StudyTrial(LiveTrial):
+    """A trial of a study that runs now: what is known of it beside the Optuna study."""
+
+    trial: "optuna.Trial"
+    reported: set[int] = field(default_factory=set)
+    pruned: bool = False
+    progressed: bool = False
+    attempts: int = 1
+    """How often it was begun or taken up since it last finished an epoch."""
+    epochs: int = 1
+    """Of each of its networks."""
+    networks: int = 1
+    spent: dict[int, Mapping[str, float]] = field(default_factory=dict)
+    """What each step took; of those before its driver was killed, too, once its worker resumes."""
+
+
 MAX_ATTEMPTS = 5
 """So often may a trial's worker die without one more epoch until the trial fails."""
 

@@ -1,4 +1,4 @@
-"""The trials of a study as a table: hyperparameters, objectives, metrics, costs."""
+"""The trials of a study as a table, hyperparameters, objectives, metrics and costs; and its Pareto front."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -6,11 +6,11 @@ from typing import Any, Literal
 import pandas as pd
 
 from rookery.search.attributes import INFEASIBLE
-from rookery.search.costs import trial_row
+from rookery.search.costs import begun_trials, trial_row
 from rookery.search.parameters import FixedParameter
-from rookery.search.study import Study, member_folder
-from rookery.training.card import CARD, Card, read_card
-from rookery_ensembles.errors import fail
+from rookery.search.study import Study
+from rookery.training.card import Card
+from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_file
 
 Format = Literal["csv", "parquet"]
@@ -30,14 +30,8 @@ def trials_table(study: Study) -> pd.DataFrame:
     """
     parameters = study.space.parameters.items()
     fixed = {name: p.value for name, p in parameters if isinstance(p, FixedParameter)}
-    opened = study.reader()
     rows = []
-    for trial in opened.get_trials(deepcopy=False) if opened else ():
-        if trial.datetime_start is None:
-            continue
-        names = [study.member_name(trial.number, *each) for each in study.trainings()]
-        folders = [member_folder(study.path, name) for name in names]
-        cards = [read_card(folder) for folder in folders if (folder / CARD).is_file()]
+    for trial, cards in begun_trials(study):
         row = trial_row(trial, [card.model_dump() for card in cards])
         del row["value"]
         row |= dict(zip(study.space.objectives, trial.values or (), strict=False))
@@ -100,3 +94,35 @@ def _uniform(table: pd.DataFrame) -> pd.DataFrame:
         return column.map(lambda value: None if value is None or value != value else str(value))
 
     return table.apply(of_one_type)
+
+
+def pareto_front(study: Study) -> list[dict[str, Any]]:
+    """Return the Pareto front, the best by the first objective first.
+
+    With one objective it is the best trial, or those that are as good.
+
+    Returns
+    -------
+    For each trial `trial`, `values` by objective, and its `configuration` as far as it was searched.
+    """
+    opened = study.reader()
+    names = study.space.objectives
+    try:
+        trials = opened.best_trials if opened else []
+    except InputError:
+        raise
+    except ValueError as error:  # Optuna's word for other objectives than the trials have
+        raise fail(study.path, f"the database has not the objectives {', '.join(names)} ({error})") from error
+    if odd := [trial.number for trial in trials if len(trial.values) != len(names)]:
+        rule = f"trials must have a value of each of {', '.join(names)}"
+        raise fail(study.path, f"{rule}, but trial {odd[0]} has others")
+    sign = 1 if study.space.objective.direction == "minimize" else -1
+    best = sorted(trials, key=lambda trial: (sign * trial.values[0], trial.number))
+    return [
+        {
+            "trial": trial.number,
+            "values": dict(zip(names, trial.values, strict=True)),
+            "configuration": dict(trial.params),
+        }
+        for trial in best
+    ]

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rookery.compute.faults import may_pass
-from rookery.compute.retry import FOLDER_SECONDS, keep_trying
+from rookery.compute.faults import FOLDER_SECONDS, keep_trying, may_pass
 from rookery.search.trial_plan import (
     FAILED,
     FINISHED,

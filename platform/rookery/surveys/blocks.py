@@ -21,8 +21,7 @@ from rookery.surveys import observations as _observations
 from rookery.surveys._document import DOCUMENT, IMAGES, OBJECTS, OBSERVATIONS, TRUTH, SurveyInfo, read_info
 from rookery.surveys._document import verify_digests as _verify_digests
 from rookery.surveys._image_file import map_images
-from rookery.surveys._table_rows import TableRows
-from rookery.surveys._tables import no_nulls, require_columns
+from rookery.surveys._tables import TableRows, no_nulls, require_columns
 from rookery.surveys.observations import ObservationArrays
 from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail

@@ -17,9 +17,8 @@ import pyarrow.parquet as pq
 
 from rookery.surveys import objects as _objects
 from rookery.surveys._document import DOCUMENT, IMAGES, OBJECTS, OBSERVATIONS, read_info
-from rookery.surveys._joined import joined_objects, joined_observations, joined_truth
+from rookery.surveys._joined import joined_objects, joined_observations, joined_truth, read_truth
 from rookery.surveys._split_file import carry_split
-from rookery.surveys._truth_file import read_truth
 from rookery.surveys.galaxies import GalaxyWriter
 from rookery.surveys.ingest import RowOnError
 from rookery.surveys.readers import all_readers

@@ -28,7 +28,7 @@ from rookery.campaigns.load import find_campaign, load_campaign
 from rookery.campaigns.status import campaign_status
 from rookery.dashboard.campaign_state import read_campaign_state
 from rookery.dashboard.networks import Cards
-from rookery.dashboard.storage import open_storage
+from rookery.dashboard.optuna_pages import open_storage
 from rookery.dashboard.trials import StudyTrials
 from rookery.documents import dump
 from rookery.networks.cost import blueprint
@@ -36,7 +36,7 @@ from rookery.networks.family import load_family
 from rookery.search.space import find_space, load_space
 from rookery.search.study import open_study
 from rookery.surveys import ingest_catalogue, ingest_cutouts, open_split, open_survey
-from rookery.surveys.readers._roles import read_columns
+from rookery.surveys.readers._tables import read_columns
 from rookery.training.card import read_card
 from rookery.training.checkpoint import load_checkpoint
 from rookery.training.member import open_member, train_member

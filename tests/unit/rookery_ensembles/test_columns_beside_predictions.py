@@ -14,8 +14,15 @@ from rookery_ensembles import (
     split_uncertainty,
     write_predictions,
 )
-from rookery_ensembles.beside import COLUMNS, DISAGREEMENT, EDGE, FLAGS, check_columns, uncertainty_columns
 from rookery_ensembles.domain import Domain
+from rookery_ensembles.further_columns import (
+    COLUMNS,
+    DISAGREEMENT,
+    EDGE,
+    FLAGS,
+    check_columns,
+    uncertainty_columns,
+)
 
 
 def domain() -> Domain:

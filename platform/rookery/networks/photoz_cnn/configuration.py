@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from rookery.networks.configuration import TrainingConfiguration
+from rookery.networks.configuration import TrainingConfiguration, scalar_names
 
 FILTERS = ((48, 64), (64, 92), (92, 128), (92, 128), (92, 128))
 """Published filters (S1, S2) of the blocks; S1 of the reductions, S2 of each convolution."""
@@ -88,8 +88,7 @@ class PhotozCnnConfiguration(TrainingConfiguration):
     @property
     def scalars(self) -> tuple[str, ...]:
         """Covariates that join the features, E(B-V) first."""
-        further = tuple(name for part in self.covariates.split(",") if (name := part.strip()))
-        return ("mwebv", *further) if self.mwebv else further
+        return scalar_names(self.covariates, mwebv=self.mwebv)
 
     @property
     def block_sides(self) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from rookery.networks.configuration import TrainingConfiguration
+from rookery.networks.configuration import TrainingConfiguration, scalar_names
 
 
 class PhotozMlpConfiguration(TrainingConfiguration):
@@ -51,8 +51,7 @@ class PhotozMlpConfiguration(TrainingConfiguration):
     @property
     def scalars(self) -> tuple[str, ...]:
         """Covariates that are inputs."""
-        named = tuple(name for part in self.covariates.split(",") if (name := part.strip()))
-        return ("mwebv", *named) if self.mwebv else named
+        return scalar_names(self.covariates, mwebv=self.mwebv)
 
     @model_validator(mode="after")
     def _check_inputs(self) -> "PhotozMlpConfiguration":

@@ -11,7 +11,6 @@ from rookery.reports.assess.classes import Assessment, assess
 from rookery.reports.assess.covariates import Bins, against_covariate
 from rookery.reports.assess.curves import Curves, class_curves, make_curves
 from rookery.reports.assess.judged import Truth
-from rookery.reports.assess.provenance import made_now, predictions_provenance, survey_provenance
 from rookery.reports.charts.against import binned_chart, days_chart, purity_efficiency_chart
 from rookery.reports.charts.classes import (
     MARKED,
@@ -22,9 +21,14 @@ from rookery.reports.charts.classes import (
     roc_chart,
 )
 from rookery.reports.charts.model import Chart
-from rookery.reports.page.csv_tables import class_tables, slugs
-from rookery.reports.page.folder import refuse_foreign, write_report
-from rookery.reports.page.paper_tables import paper_tables
+from rookery.reports.page.csv_tables import class_tables, paper_tables, slugs
+from rookery.reports.page.folder import (
+    made_now,
+    predictions_provenance,
+    refuse_foreign,
+    survey_provenance,
+    write_report,
+)
 from rookery.reports.page.render import render_page
 from rookery.reports.page.words import (
     bin_note,

@@ -9,18 +9,19 @@ import numpy as np
 from rookery.reports.assess.classes import Assessment
 from rookery.reports.assess.covariates import bin_by
 from rookery.reports.assess.curves import make_curves
-from rookery.reports.assess.provenance import made_now, predictions_provenance, survey_provenance
 from rookery.reports.charts.against import methods_chart
 from rookery.reports.charts.classes import precision_recall_chart, reliability_chart, roc_chart
 from rookery.reports.charts.model import Chart
 from rookery.reports.draw.colours import colour
-from rookery.reports.page.class_report import (
-    json_metrics,
-    marked_recalls,
-    notices,
-    reliability_note,
+from rookery.reports.page.class_report import json_metrics, marked_recalls, notices, reliability_note
+from rookery.reports.page.folder import (
+    PAGE,
+    made_now,
+    predictions_provenance,
+    refuse_foreign,
+    survey_provenance,
+    write_report,
 )
-from rookery.reports.page.folder import PAGE, refuse_foreign, write_report
 from rookery.reports.page.render import render, render_page
 from rookery.reports.page.words import Rows, compared_cells, describe_objects, spoken
 from rookery_ensembles import Classes

@@ -1,14 +1,21 @@
-"""A report's folder: written whole, and never over anything but an earlier report."""
+"""A report's folder: written whole, and never over anything but an earlier report; and its origin."""
 
 import json
+import platform
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import rookery
+from rookery.reports.assess.judged import Judged, is_simulated
 from rookery.reports.charts.model import Chart
 from rookery.reports.draw import paper
+from rookery.surveys.store import Survey
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, check_name
+from rookery_ensembles.partitions import digest_of
 from rookery_ensembles.plain_text import parse_json
 
 PAGE, DOCUMENT, FIGURES, TABLES = "index.html", "metrics.json", "figures", "tables"
@@ -84,3 +91,38 @@ def _known_files(target: Path) -> set[str]:
         return set()
     files = document.get("files")
     return {name for name in files if isinstance(name, str)} if isinstance(files, list) else set()
+
+
+def predictions_provenance(judged: Judged) -> dict[str, Any]:
+    """Return what is known of the predictions: file and digest, maker, fold, configuration, version."""
+    info = judged.info
+    made_by = {"member": info.member} if info.member is not None else {"bundle": info.bundle}
+    source = None if judged.source is None else str(judged.source)
+    return {
+        "file": source,
+        "sha256": None if judged.source is None else digest_of(judged.source),
+        **made_by,
+        "role": info.role,
+        "fold": info.fold,
+        "configuration": info.configuration,
+        "version": info.version,
+    }
+
+
+def survey_provenance(survey: Survey) -> dict[str, Any]:
+    """Return name, folder, checksum and kind of the survey that told the truth."""
+    return {
+        "name": survey.info.name,
+        "path": str(survey.path),
+        "checksum": survey.checksum,
+        "simulated": is_simulated(survey),
+    }
+
+
+def made_now() -> dict[str, Any]:
+    """Return date and versions of this report."""
+    packages = {name: version(name) for name in ("numpy", "scikit-learn", "plotly", "matplotlib")}
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"rookery": rookery.__version__, "python": platform.python_version(), **packages},
+    }

@@ -7,7 +7,6 @@ from typing import Literal
 
 from rookery.reports.assess.covariates import Bins
 from rookery.reports.assess.judged import Truth
-from rookery.reports.assess.provenance import made_now, predictions_provenance, survey_provenance
 from rookery.reports.assess.redshift_results import KIND, Results, make_results, results_document
 from rookery.reports.assess.redshifts import RedshiftAssessment, assess_methods
 from rookery.reports.charts.model import Chart
@@ -20,9 +19,14 @@ from rookery.reports.charts.redshifts import (
     quantiles_chart,
     trend_chart,
 )
-from rookery.reports.page.csv_tables import redshift_tables, slugs
-from rookery.reports.page.folder import refuse_foreign, write_report
-from rookery.reports.page.paper_tables import paper_tables
+from rookery.reports.page.csv_tables import paper_tables, redshift_tables, slugs
+from rookery.reports.page.folder import (
+    made_now,
+    predictions_provenance,
+    refuse_foreign,
+    survey_provenance,
+    write_report,
+)
 from rookery.reports.page.redshift_values import page_values
 from rookery.reports.page.render import render_page
 from rookery.reports.page.words import chance_document

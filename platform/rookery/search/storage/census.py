@@ -184,7 +184,7 @@ def _database(folder: Path, storage: str) -> Iterator[Ask | None]:
     """Ask the database at a URL; None where no study is in it yet."""
     import sqlalchemy
 
-    from rookery.compute.retry import reason
+    from rookery.compute.faults import reason
     from rookery.search.storage.database import read_only_storage, study_url
 
     url = study_url(folder, storage)

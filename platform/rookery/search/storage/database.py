@@ -15,8 +15,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from rookery.compute.faults import storage_fault
-from rookery.compute.retry import reason
+from rookery.compute.faults import reason, storage_fault
 from rookery.extras import missing
 from rookery.search.storage.patient_calls import file_patient, patient
 from rookery.search.storage.sqlite_file import flaws

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from optuna.exceptions import UpdateFinishedTrialError
 from sqlalchemy.exc import OperationalError
 
-from rookery.compute.retry import FOLDER_SECONDS, PATIENCE_SECONDS, causes, keep_trying
+from rookery.compute.faults import FOLDER_SECONDS, PATIENCE_SECONDS, causes, keep_trying
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rookery.compute.retry import PATIENCE_SECONDS, keep_trying, reason
+from rookery.compute.faults import PATIENCE_SECONDS, keep_trying, reason
 from rookery.search.study_facts import STUDY_DOCUMENT
 from rookery.training.epochs_file import SUFFIX
 from rookery_ensembles.errors import InputError, fail

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import sqlalchemy
 from sqlalchemy.exc import DBAPIError
 
-from rookery.compute.retry import reason
+from rookery.compute.faults import reason
 from rookery.search.storage.database import CONNECTION
 from rookery.search.storage.patient_calls import patient
 from rookery_ensembles.errors import fail

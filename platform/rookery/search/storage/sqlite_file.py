@@ -17,7 +17,7 @@ from optuna.storages._rdb import models
 from optuna.study import StudyDirection
 from sqlalchemy.pool import NullPool, StaticPool
 
-from rookery.compute.retry import reason
+from rookery.compute.faults import reason
 from rookery.search.storage.typed_reads import DAMAGE
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_file, write_new_bytes

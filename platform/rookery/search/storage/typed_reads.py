@@ -17,7 +17,7 @@ from optuna.storages._rdb.models import NOT_FOUND_MSG
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from rookery.compute.retry import reason
+from rookery.compute.faults import reason
 from rookery.search.attributes import RULES, is_number, is_whole
 from rookery_ensembles.errors import InputError, fail
 

@@ -7,11 +7,10 @@ import pytest
 
 from rookery import api, baselines
 from rookery.baselines._bazin import bazin, fit_bazin
-from rookery.baselines._bazin_features import bazin_feature_names
 from rookery.baselines._least_squares import least_squares
 from rookery.baselines._padding import block_curves, block_rows
 from rookery.baselines._redshift import distance_modulus
-from rookery.baselines.parametric_trees import parametric_features
+from rookery.baselines.parametric_trees import bazin_feature_names, parametric_features
 from rookery.compute.pool import RayPool
 from rookery.surveys.splits import open_split, split_survey
 from rookery.surveys.store import Survey, write_survey

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rookery.clusters import checks, checks_storage
+from rookery.clusters import checks
 from rookery.clusters.findings import Finding, Level, merge, node_list, worst
 
 GIB = 1 << 30
@@ -153,20 +153,20 @@ def test_a_study_needs_room_for_bytes_and_files(free: int, inodes: int | None, l
 
 
 def test_a_folder_that_all_nodes_share_is_one_good_finding():
-    finding = only(checks_storage.check_shared_folder("/s", {"a": None, "b": None}, {"a": {}, "b": {}}))
+    finding = only(checks.check_shared_folder("/s", {"a": None, "b": None}, {"a": {}, "b": {}}))
     assert (finding.level, finding.nodes) == (Level.OK, ("a", "b"))
 
 
 def test_a_folder_of_a_nodes_own_is_found_out():
     unread = {"a": {"b": "No such file or directory"}, "b": {"a": "No such file or directory"}}
-    findings = checks_storage.check_shared_folder("/s", {"a": None, "b": None}, unread)
+    findings = checks.check_shared_folder("/s", {"a": None, "b": None}, unread)
     assert [finding.level for finding in findings] == [Level.FAIL] * 2
     assert "files of 1 of 2 nodes are not seen here" in findings[0].text
 
 
 @pytest.mark.parametrize("error", ["No such file or directory", "Permission denied"])
 def test_a_node_that_cannot_write_is_named_once(error: str):
-    finding = only(checks_storage.check_shared_folder("/s", {"a": None, "b": error}, {"a": {}}))
+    finding = only(checks.check_shared_folder("/s", {"a": None, "b": error}, {"a": {}}))
     assert (finding.level, finding.nodes) == (Level.FAIL, ("b",))
     assert ("mount" in finding.advice) is error.startswith("No such")
 
@@ -184,13 +184,13 @@ SURVEY = {"checksum": "c" * 64, "document": "d" * 64, "tables": {"objects.parque
     ],
 )
 def test_a_survey_must_be_the_same_on_every_node(there: dict[str, Any], words: str | None):
-    finding = only(checks_storage.check_survey("/s", {"a": there}, SURVEY))
+    finding = only(checks.check_survey("/s", {"a": there}, SURVEY))
     assert finding.level is (Level.OK if words is None else Level.FAIL)
     assert words is None or words in finding.text
 
 
 def test_a_survey_that_the_driver_refuses_is_told_once():
-    finding = only(checks_storage.check_survey("/s", {}, {"error": "/s: is not a survey"}))
+    finding = only(checks.check_survey("/s", {}, {"error": "/s: is not a survey"}))
     assert (finding.level, finding.nodes) == (Level.FAIL, ())
 
 

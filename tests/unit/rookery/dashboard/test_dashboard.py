@@ -15,7 +15,7 @@ import pytest
 
 from rookery.dashboard import Dashboard, make_server, serve
 from rookery.dashboard.guard import Guard
-from rookery.dashboard.storage import open_storage
+from rookery.dashboard.optuna_pages import open_storage
 from rookery_ensembles.errors import InputError
 
 optuna = pytest.importorskip("optuna", reason="needs the extra `dashboard`")

@@ -23,9 +23,9 @@ from rookery.shift.domain import object_features, training_domain
 from rookery.surveys import Survey, new_galaxy_survey, open_split, open_survey, split_survey, write_survey
 from rookery.surveys.view import SurveyView
 from rookery_ensembles import Bundle, Classes, InputError, load_bundle, read_predictions, write_bundle
-from rookery_ensembles.beside import COLUMNS, MISSING, OUT_OF_DOMAIN
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.files import sha256
+from rookery_ensembles.further_columns import COLUMNS, MISSING, OUT_OF_DOMAIN
 
 FAINTER = 10 ** (-0.4 * 4)
 

@@ -14,7 +14,7 @@ from rookery import api
 from rookery.inference import predict_whole_survey, whole_survey
 from rookery.inference.partition import PartitionMaker
 from rookery.surveys import Survey
-from rookery.surveys._table_rows import TableRows
+from rookery.surveys._tables import TableRows
 from rookery.surveys.blocks import SurveyBlocks
 from rookery_ensembles import Bundle, Classes, InputError, Predictions, read_predictions
 from rookery_ensembles.predictions import read_info

@@ -237,7 +237,9 @@ def test_coverage_and_quantiles_of_calibrated_pdfs_are_the_diagonal(tmp_path: Pa
     # The PDF is even from 0 to 0.6, and so are the redshifts.
     even = catalogue(tmp_path / "s", redshift=0.6 * (np.arange(N) + 0.5) / N)
     method = assess_redshifts(predictions(np.full((N, K), 1 / 0.6, np.float32)), even)
-    coverage, quantiles, pit = (made({method.name: method.sample.pit}) for made in (coverage_curve, quantile_curve, pit_histogram))
+    coverage, quantiles, pit = (
+        made({method.name: method.sample.pit}) for made in (coverage_curve, quantile_curve, pit_histogram)
+    )
     for curve in (coverage, quantiles):
         np.testing.assert_allclose(curve.y["0007"], curve.x, atol=1.5 / N)
         assert (curve.low <= curve.x + 1 / N).all()

@@ -17,11 +17,11 @@ from rookery.search.attributes import INFEASIBLE
 from rookery.search.constraints import Constraints
 from rookery.search.creation import create_or_open_study
 from rookery.search.listeners import FAILURES_ALIKE
-from rookery.search.pareto import pareto_front
 from rookery.search.space import SearchSpace
 from rookery.search.study import Study, open_study
 from rookery.search.study import checkpoint as checkpoint_path
 from rookery.search.trial_queue import MAX_ATTEMPTS
+from rookery.search.trials_table import pareto_front
 from rookery.surveys import Survey, open_survey
 from rookery.surveys.equal_bins import EqualBins
 from rookery.training.job import TrainingJob

@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from rookery import api
-from rookery.dashboard.storage import open_storage
+from rookery.dashboard.optuna_pages import open_storage
 from rookery_ensembles.errors import LONGEST, InputError
 
 DOCUMENT = """\

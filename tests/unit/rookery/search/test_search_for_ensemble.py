@@ -22,7 +22,7 @@ from rookery.search.driver import run_search
 from rookery.search.ensemble_gains import EnsembleGains, MemberLikelihoods
 from rookery.search.limits import Limits
 from rookery.search.space import SearchSpace
-from rookery.search.sparing import SparingPruner
+from rookery.search.sparing_pruner import SparingPruner
 from rookery.search.study import Study, open_study
 from rookery.search.trial_plan import FINISHED, SPENT, STEP, VALUE, TrialPlan
 from rookery.search.visible_trials import VisibleTrials

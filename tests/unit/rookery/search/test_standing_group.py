@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from rookery.search.standing_group import Post
+from rookery.search.standing_group import Mailbox
 from rookery.search.trial_plan import FINISHED, STEP
 
 FIRST, LAST = {STEP: 1}, {FINISHED: [0.5]}
@@ -16,7 +16,7 @@ def run(what: Coroutine[Any, Any, None]) -> None:
 
 def test_a_report_waits_until_the_driver_has_decided() -> None:
     async def talk() -> None:
-        post = Post(60, 60)
+        post = Mailbox(60, 60)
         number = await post.give({"trial": 7})
         assert number is not None
         assert await post.next(0) == (number, {"trial": 7})
@@ -33,7 +33,7 @@ def test_a_report_waits_until_the_driver_has_decided() -> None:
 
 def test_a_network_that_is_withdrawn_stops_at_its_report_and_the_next_one_is_taken() -> None:
     async def talk() -> None:
-        post = Post(60, 60)
+        post = Mailbox(60, 60)
         first = await post.give({"trial": 1})
         assert first is not None
         said = asyncio.create_task(post.say(first, FIRST))
@@ -53,7 +53,7 @@ def test_a_network_that_is_withdrawn_stops_at_its_report_and_the_next_one_is_tak
 
 def test_one_that_was_withdrawn_before_its_turn_is_not_trained() -> None:
     async def talk() -> None:
-        post = Post(60, 60)
+        post = Mailbox(60, 60)
         first = await post.give({"trial": 1})
         assert first is not None
         await post.withdraw(first)
@@ -66,7 +66,7 @@ def test_one_that_was_withdrawn_before_its_turn_is_not_trained() -> None:
 
 def test_training_goes_on_where_the_driver_does_not_answer_and_an_idle_group_ends() -> None:
     async def talk() -> None:
-        post = Post(0.05, 0.05)
+        post = Mailbox(0.05, 0.05)
         number = await post.give({})
         assert number is not None
         assert not await post.say(number, FIRST)

@@ -15,11 +15,11 @@ from optuna.study import StudyDirection
 from sqlalchemy.schema import CreateTable
 
 from disks import fill, mounted
-from rookery.dashboard.storage import open_storage
+from rookery.dashboard.optuna_pages import open_storage
 from rookery.search.costs import trial_costs
-from rookery.search.pareto import pareto_front
 from rookery.search.status import study_status
 from rookery.search.study import open_study
+from rookery.search.trials_table import pareto_front
 from rookery_ensembles import InputError
 from rookery_ensembles.files import is_partial
 

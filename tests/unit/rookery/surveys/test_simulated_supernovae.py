@@ -7,8 +7,7 @@ import pytest
 from rookery import api
 from rookery.surveys import open_survey, simulate_supernovae
 from rookery.surveys.simulators.supernovae.cadence import darkness, depth_noise
-from rookery.surveys.simulators.supernovae.designs import DESIGNS
-from rookery.surveys.simulators.supernovae.follow_up import FollowUp
+from rookery.surveys.simulators.supernovae.designs import DESIGNS, FollowUp
 from rookery_ensembles.errors import InputError
 
 pytest.importorskip("sncosmo")

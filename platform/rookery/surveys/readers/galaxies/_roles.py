@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rookery.surveys.bands import EFFECTIVE_WAVELENGTH, wavelength_order
 from rookery.surveys.objects import OPTIONAL_TEXT
-from rookery.surveys.readers._roles import missing_column
+from rookery.surveys.readers._tables import missing_column
 from rookery_ensembles.errors import InputError, fail
 
 # Names under which catalogues commonly write a role, in lower case.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.surveys.ingest import OnError
-from rookery.surveys.readers._roles import read_columns
+from rookery.surveys.readers._tables import read_columns
 from rookery.surveys.readers.galaxies.photometry import Photometry
 from rookery_ensembles.errors import fail
 

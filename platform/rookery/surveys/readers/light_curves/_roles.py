@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rookery.surveys.readers._roles import missing_column
+from rookery.surveys.readers._tables import missing_column
 from rookery_ensembles.errors import InputError, did_you_mean
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rookery.signature import OutPath
 from rookery.surveys.ingest import IngestReport
-from rookery.surveys.readers._fits import read_fits
+from rookery.surveys.readers._tables import read_fits
 from rookery.surveys.readers.light_curves import _snana_heads as pairs
 from rookery.surveys.readers.light_curves._ingest import CodedOptions, LightCurveIngest
 from rookery.surveys.readers.light_curves._snana_tables import DEFAULT_TYPES

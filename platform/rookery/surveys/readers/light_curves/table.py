@@ -12,7 +12,7 @@ from rookery.surveys._document import ZERO_POINT
 from rookery.surveys.ingest import IngestReport
 from rookery.surveys.readers._blocks import column_names, read_blocks, read_table
 from rookery.surveys.readers._flux_units import told_unit, zero_point_of
-from rookery.surveys.readers._roles import read_columns
+from rookery.surveys.readers._tables import read_columns
 from rookery.surveys.readers.light_curves._ingest import LightCurveIngest, LightCurveOptions
 from rookery.surveys.readers.light_curves._long_rows import Fluxes, Gathered, ObjectIndex, checked_zero_point
 from rookery.surveys.readers.light_curves._object_table import ObjectTable, object_table
