@@ -173,7 +173,7 @@ def campaign(
     surveys: PathLike | None = None,
     survey_paths: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
-    processes: Count | None = None,
+    processes: Annotated[int, Between(0)] | None = None,
     cpus_per_network: float = 1,
     gpus_per_network: float | None = None,
     address: str | None = None,
@@ -201,7 +201,7 @@ def campaign(
     settings
         KEY=VALUE: set a dotted key of the file, such as defaults.members=1.
     processes
-        Networks at once; by default all that fit.
+        Networks at once; by default all that fit. 0: one by one in this process, without Ray and GPU.
     cpus_per_network
         CPU cores of a network.
     gpus_per_network

@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from rookery.baselines import run_baseline
+from rookery.baselines import option_names, run_baseline
 from rookery.campaigns.differences import check_between
 from rookery.campaigns.load import Campaign
 from rookery.campaigns.places import PLACES, write_places
@@ -64,8 +64,12 @@ def plan_campaign(
 ) -> CampaignResult:
     """Say what a campaign takes, and make nothing; see :func:`rookery.campaigns.plan.describe_plan`."""
     check_options(campaign)
-    if processes is not None and processes < 1:
-        raise InputError(f"`processes` must be at least 1, but is {processes}")
+    if processes is not None and processes < 0:
+        raise InputError(f"`processes` must be at least 0, but is {processes}")
+    execution = campaign.document.defaults.execution
+    if processes == 0 and execution not in ("actor", "auto"):
+        rule = "0 (in this process, without Ray) goes with the execution actor or auto"
+        raise InputError(f"`processes` {rule}, but `defaults.execution` is {execution}")
     if seconds is not None and not seconds > 0:
         raise InputError(f"`seconds_per_network` must be above 0, but is {seconds:g}")
     bring(folders)
@@ -161,19 +165,22 @@ def _work(
         return {}
     errors: dict[str, str] = {}
     defaults = campaign.document.defaults
-    with ray_session(resources.address) as nodes:
+    alone = resources.concurrent == 0
+    with nullcontext([]) if alone else ray_session(resources.address) as nodes:
         listen_to_sigterm()
-        plan = resources.plan(
-            nodes,
-            defaults.execution,
-            workers_per_network=defaults.workers_per_network,
-            pack=defaults.pack,
-            trials=len(tasks),
-        )
+        plan = None
+        if not alone:
+            plan = resources.plan(
+                nodes,
+                defaults.execution,
+                workers_per_network=defaults.workers_per_network,
+                pack=defaults.pack,
+                trials=len(tasks),
+            )
         if baselines:
             with NetworkProgress("baselines", len(baselines), console) as progress:
                 for baseline in baselines:
-                    error = _run_baseline(campaign, folders, baseline)
+                    error = _run_baseline(campaign, folders, baseline, alone=alone)
                     if error is not None:
                         errors[baseline.id] = error
                     progress.end(error is not None)
@@ -192,9 +199,10 @@ def _work(
     return errors
 
 
-def _run_baseline(campaign: Campaign, folders: Folders, task: BaselineTask) -> str | None:
-    """Run one baseline in this process (some spread their fits over Ray); return its error, if any."""
+def _run_baseline(campaign: Campaign, folders: Folders, task: BaselineTask, *, alone: bool) -> str | None:
+    """Run one baseline here (some spread their fits over Ray, if not `alone`); return its error, if any."""
     defaults = campaign.document.defaults
+    options = {"processes": 0} if alone and "processes" in option_names(task.baseline) else {}
     record = folders.failed / f"{task.id}.txt"
     try:
         run_baseline(
@@ -206,7 +214,7 @@ def _run_baseline(campaign: Campaign, folders: Folders, task: BaselineTask) -> s
             seed=defaults.seed,
             train_on=task.train_on,
             **_bins(campaign),
-            **task.options,
+            **(options | task.options),
         )
     except Exception as error:
         if storage_fault(error):

@@ -32,6 +32,7 @@ from rookery_ensembles import (
     pool_folds,
     read_predictions,
     stack_members,
+    write_predictions,
 )
 from rookery_ensembles.errors import fail
 from rookery_ensembles.member_table import tabulate_members
@@ -97,6 +98,8 @@ class _Scorer:
         whole = {name: nets for name, nets in starts.items() if all(map(self._is_ready, nets))}
         if row.ensemble_of is not None:
             found = [self._ensemble(row, whole)] if whole else []
+            for one in found:
+                write_predictions(one, self._bundle(row).with_suffix(".parquet"))
         else:
             found = [self._read(networks) for networks in whole.values()]
             found = [mean_of(found)] if row.average_of and found else found
@@ -129,6 +132,9 @@ class _Scorer:
     def _is_ready(self, member: str) -> bool:
         return is_whole(self.folders.members / member) and self._test_file(member).is_file()
 
+    def _bundle(self, row: RowDocument) -> Path:
+        return self.folders.ensembles / self.name / slug(row.name)
+
     def _ensemble(self, row: RowDocument, starts: Mapping[str, Sequence[str]]) -> Predictions:
         """Select, average and calibrate members on validation objects; keep the bundle.
 
@@ -146,7 +152,7 @@ class _Scorer:
         survey = self.data.survey
         bundle, choice = write_ensemble(
             candidates,
-            self.folders.ensembles / self.name / slug(row.name),
+            self._bundle(row),
             positive=self.campaign.document.defaults.positive,
             sharpen=not shifted,
             by=row.by,

@@ -9,7 +9,6 @@ from typing import Any
 
 from rookery.campaigns.plan import Folders, NetworkTask, is_whole
 from rookery.compute.resources import ResourcePlan
-from rookery.search.engine import run_trials
 from rookery.search.notices import Notices
 from rookery.search.packs import pack_key
 from rookery.search.trial_queue import LiveTrial, Queue
@@ -23,11 +22,11 @@ Done = Callable[[NetworkTask, str | None], None]
 def train_networks(
     tasks: Sequence[NetworkTask],
     folders: Folders,
-    plan: ResourcePlan,
+    plan: ResourcePlan | None,
     on_end: Done,
     notices: Sequence[Notices] = (),
 ) -> dict[str, str]:
-    """Finish every task, as many at once as the plan says.
+    """Finish every task, as many at once as the plan says; without one by one in this process.
 
     A network that fails is recorded under ``failed/`` and the others go on. One whose worker dies resumes
     on another one from its checkpoint.
@@ -46,7 +45,14 @@ def train_networks(
     """
     queue = NetworkQueue(tasks, folders, on_end, notices)
     try:
-        run_trials(queue, plan, trials=len(tasks))
+        if plan is None:
+            from rookery.search.here import run_here
+
+            run_here(queue, cpus=1, gpus=0)
+        else:
+            from rookery.search.engine import run_trials
+
+            run_trials(queue, plan, trials=len(tasks))
     finally:
         forget_sessions(folders)
     if queue.halted is not None:
