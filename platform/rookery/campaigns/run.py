@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,7 +166,9 @@ def _work(
     errors: dict[str, str] = {}
     defaults = campaign.document.defaults
     alone = resources.concurrent == 0
-    with nullcontext([]) if alone else ray_session(resources.address) as nodes:
+    place: AbstractContextManager[list[dict[str, float]]]
+    place = nullcontext([]) if alone else ray_session(resources.address)
+    with place as nodes:
         listen_to_sigterm()
         plan = None
         if not alone:
