@@ -89,6 +89,14 @@ def test_the_command_line_does_not_even_load_numpy():
     assert loaded_after("import rookery.cli", ("numpy", "pandas", "pyarrow")) == "[]"
 
 
+def test_completion_waits_for_no_heavy_library():
+    words = {"_ROOKERY_COMPLETE": "complete_bash", "COMP_WORDS": "rookery search --stu", "COMP_CWORD": "2"}
+    code = f"import os, sys; os.environ.update({words!r}); from rookery.cli.main import app\n"
+    code += "try:\n    app([], prog_name='rookery')\nexcept SystemExit:\n    pass\n"
+    code += "print([name for name in ('torch', 'ray', 'optuna', 'pandas') if name in sys.modules])"
+    assert run(code).split() == ["--study", "[]"]
+
+
 def test_help_answers_in_half_a_second():
     code = "import sys; sys.argv = ['rookery', '--help']; from rookery.cli import main; main()"
     times = []

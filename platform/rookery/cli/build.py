@@ -1,13 +1,14 @@
 """Commands made of functions: a verb's signature and docstring become its options and their help."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import NoneType
 from typing import Annotated, Any, get_args
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from rookery.cli.say import Given
 from rookery.cli.values import METAVARS, Spelling, option_names, path, spelling
@@ -61,6 +62,27 @@ class VerbGroup(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
+class VerbCommand(TyperCommand):
+    """A verb, which tells the choice that is probably meant by a value that is none."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read what was typed."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            error.message = _explained(error.message)
+            raise
+
+
+def _explained(message: str) -> str:
+    """Return what the parser says of a value without its own words, and with the choice that is like it."""
+    from rookery_ensembles.errors import did_you_mean  # not above: it would slow `--help` down
+
+    plain = message.removeprefix("Value error, ")
+    said, _, choices = plain.partition(" is not one of ")
+    return plain.rstrip(".") + did_you_mean(said.strip("'"), re.findall(r"'(.*?)'", choices))
+
+
 def command(name: str, made_of: Verb | Group) -> Any:
     """Return a verb, or a group of them, as a command of the parser."""
     if isinstance(made_of, Group):
@@ -68,7 +90,7 @@ def command(name: str, made_of: Verb | Group) -> Any:
         group.group = made_of
         return group
     app = typer.Typer(add_completion=False)
-    app.command(name, help=_unmarked(summary(made_of.function)))(_callback(made_of))
+    app.command(name, cls=VerbCommand, help=_unmarked(summary(made_of.function)))(_callback(made_of))
     return typer.main.get_command(app)
 
 

@@ -27,6 +27,13 @@ def test_a_misspelt_verb_is_told_the_right_one(
     assert f"did you mean '{suggested}'?" in typed(words, capsys)
 
 
+def test_a_misspelt_choice_is_told_the_right_one(capsys: pytest.CaptureFixture[str]) -> None:
+    told = typed("search pelican --survey s --split h --study st --trials 1 --sampler tpee", capsys)
+    text = " ".join(told.replace("│", " ").split())
+    assert "Invalid value for '--sampler': 'tpee' is not one of 'tpe', 'gp'" in text
+    assert "; did you mean 'tpe'?" in text
+
+
 def test_names_are_suggested_whatever_their_case_and_none_where_none_is_alike() -> None:
     assert did_you_mean("OBJID", ["objid", "ra"]) == "; did you mean 'objid'?"
     assert did_you_mean("magnitude", ["ra", "dec"]) == ""
@@ -51,6 +58,28 @@ def test_the_shell_completes_verbs_and_options(
     with pytest.raises(SystemExit):
         app([], prog_name="rookery")
     assert offered in capsys.readouterr().out.split()
+
+
+@pytest.mark.parametrize(
+    ("shell", "variables"),
+    [
+        ("zsh", {"_TYPER_COMPLETE_ARGS": "rookery ingest ta"}),
+        ("fish", {"_TYPER_COMPLETE_ARGS": "rookery ingest ta", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}),
+    ],
+)
+def test_zsh_and_fish_are_told_verbs_with_what_they_do(
+    shell: str,
+    variables: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in {**variables, "_ROOKERY_COMPLETE": f"complete_{shell}"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        app([], prog_name="rookery")
+    told = capsys.readouterr().out
+    assert "table" in told
+    assert "Read a long table" in told
 
 
 def test_spaces_and_families_are_listed_for_people_and_programs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,9 @@ import pytest
 from rookery.cli.build import spelled
 from rookery.cli.main import app
 from rookery.cli.values import option_names
+from rookery.clusters.files import cluster_file
 from rookery.signature import arguments
+from rookery.surveys import open_split, open_survey
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.files import EXISTS
 from rules_of_verbs import CONTINUED, LEAVES, is_output
@@ -104,3 +106,37 @@ def test_a_run_that_fails_leaves_what_it_was_to_overwrite(
     with pytest.raises(InputError, match="has none: choose another name"):
         app([*command_line(words, output, there), "--overwrite"])
     assert (there / "thesis.tex").exists()
+
+
+def light_curves(path: Path, objects: int) -> None:
+    types = ("SN Ia", "II P")
+    rows = [f"{one},{56000 + day},r,9,1,{types[one % 2]}" for one in range(objects) for day in range(3)]
+    path.write_text("\n".join(["object_id,mjd,band,flux,flux_err,type", *rows]))
+
+
+def test_what_exists_is_replaced_in_one_step_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Surveys, of which one is merged into itself, a split, and files."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(line: str) -> None:
+        with pytest.raises(SystemExit) as stop:
+            app(line.split())
+        assert not stop.value.code
+
+    for objects in (4, 6):
+        light_curves(tmp_path / "t.csv", objects)
+        run("ingest table t.csv s --overwrite")
+    assert len(open_survey("s")) == 6
+    for fraction in (0.5, 1):
+        run(f"split s half --train-fraction {fraction} --validation-fraction 0 --overwrite")
+    assert open_split(open_survey("s"), "half").role.tolist() == ["train"] * 6
+    light_curves(tmp_path / "u.csv", 2)
+    run("ingest table u.csv u")
+    run("merge s u s --origin a --origin b --prefix-ids --overwrite")
+    assert len(open_survey("s")) == 8
+    for kind in ("slurm", "local"):
+        run(f"cluster write {kind} --out cluster.yaml --overwrite")
+    assert (tmp_path / "cluster.yaml").read_text() == cluster_file("local").read_text()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["cluster.yaml", "s", "t.csv", "u", "u.csv"]
