@@ -304,6 +304,9 @@ def _opened(path: str | Path, **options: Any) -> "Iterator[pq.ParquetFile]":
         with open_parquet(path, page_checksum_verification=True, **options) as file:
             yield file
     except (pa.ArrowException, OSError) as error:
+        if Path(path).suffix.lower() != _SUFFIX:
+            rule = f"is no prediction file, which is Parquet and ends in {_SUFFIX}: tables of other programs"
+            raise fail(path, f"{rule} go through `rookery combine`") from error
         reason = str(error).partition("\n")[0]
         raise fail(path, f"must be an undamaged Parquet file, but cannot be read ({reason})") from error
 

@@ -184,7 +184,8 @@ def test_a_study_of_another_survey_is_refused_and_nothing_is_lost(study, other_s
 
 def test_a_dry_run_says_the_plan_and_leaves_nothing(survey, ray_session, tmp_path, capfd, study):
     search(survey, tmp_path / "planned", trials=7, dry_run=True)
-    assert "2 trials at once of 1 CPU in reused Tune actors, on 1 node" in capfd.readouterr().err
+    told = f"{tmp_path / 'planned'}: 2 trials at once of 1 CPU in reused Tune actors, on 1 node"
+    assert told in capfd.readouterr().err
     assert not (tmp_path / "planned").exists()
     before = len(trials(study))
     assert search(survey, study, trials=9, dry_run=True).plan.concurrent == 2

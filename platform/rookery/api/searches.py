@@ -162,7 +162,13 @@ def search(
         settings["storage"] = storage if folder == study else None
         opened = create_or_open_study(folder, loaded, open_survey(survey), split, target=target, **settings)
         return run_search(
-            opened, n_trials=trials, limits=limits, resources=resources, dry_run=dry_run, notify=notify
+            opened,
+            n_trials=trials,
+            limits=limits,
+            resources=resources,
+            dry_run=dry_run,
+            notify=notify,
+            called=study,
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rookery.words import count
 from rookery_ensembles.errors import InputError
 
 Node = dict[str, float]
@@ -157,7 +158,7 @@ def plan_resources(
     text += f"; {room} fit now ({have}), nodes may join" if autoscaling else f", on {have}"
     if trials is not None:
         rounds = math.ceil(trials / (at_once * (pack if packed else 1)))
-        text += f"; {trials} trials in about {rounds} rounds"
+        text += f"; {count(trials, 'trial')} in about {count(rounds, 'round')}"
     return ResourcePlan(
         in_group,
         at_once,

@@ -25,6 +25,7 @@ from rookery.search.parameters import FixedParameter
 from rookery.search.progress import SearchProgress
 from rookery.search.study import Study, driver_lock
 from rookery.search.trial_counts import TrialCounts
+from rookery.words import count
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.files import check_name
 from rookery_ensembles.shown import short_repr
@@ -52,6 +53,7 @@ def run_search(
     resources: Resources | None = None,
     dry_run: bool = False,
     notify: str | None = None,
+    called: str | Path | None = None,
     console: Console | None = None,
 ) -> SearchResult:
     """Bring a study to `n_trials` trials, those of earlier runs counted.
@@ -70,6 +72,8 @@ def run_search(
         Say what the space and the plan are, and what it is expected to take; train nothing.
     notify
         Whom to tell; see :class:`rookery.compute.messenger.Messenger` and :mod:`rookery.search.notices`.
+    called
+        What the study is called in what is told; by default its folder.
     console
         Where progress is shown; by default standard error.
 
@@ -83,7 +87,7 @@ def run_search(
         At Ctrl-C; the same call goes on with the study.
     """
     console = console or progress_console()
-    resources = resources or Resources()
+    resources, where = resources or Resources(), called or study.path
     _check(study, limits, resources)
     name, metric = str(study.remote.url if study.remote else study.path), study.space.objective.name
     with (
@@ -95,10 +99,10 @@ def run_search(
             study.sweep()
         if ask_tell.nothing_left():
             done = ask_tell.enough or f"all {n_trials} trials are finished"
-            console.print(f"{study.path}: {done}", highlight=False, soft_wrap=True)
+            console.print(f"{where}: {done}", highlight=False, soft_wrap=True)
             return SearchResult(study, ask_tell.counts, None)
         if (found := ask_tell.found_again()) is not None:
-            console.print(f"{study.path}: {found}", highlight=False, soft_wrap=True)
+            console.print(f"{where}: {found}", highlight=False, soft_wrap=True)
         with ray_session(resources.address) as nodes:
             planned = partial(
                 resources.plan,
@@ -112,9 +116,9 @@ def run_search(
             execution, why = chosen_execution(study, ask_tell.optuna, plan, ask_tell.left())
             if why is not None:
                 plan = planned(execution)
-                console.print(f"{study.path}: {why}", highlight=False, soft_wrap=True)
+                console.print(f"{where}: {why}", highlight=False, soft_wrap=True)
             for text in (plan.text, *plan.warnings):
-                console.print(f"{study.path}: {text}", highlight=False, soft_wrap=True)
+                console.print(f"{where}: {text}", highlight=False, soft_wrap=True)
             if dry_run:
                 for text in told_of_plan(study, ask_tell.left(), plan.concurrent):
                     console.print(text, highlight=False, soft_wrap=True, markup=False)
@@ -131,11 +135,11 @@ def run_search(
                 rule = "the study stopped, and the same command continues it"
                 raise InputError(f"{ask_tell.halted}; {rule}")
             if ask_tell.enough is not None:
-                words = f"{study.path}: no more trials: {ask_tell.enough}"
+                words = f"{where}: no more trials: {ask_tell.enough}"
                 console.print(words, highlight=False, soft_wrap=True)
             if not ask_tell.nothing_left():
                 # Tune catches Ctrl-C and returns as if all were well.
-                console.print(f"{study.path}: stopped; the same command goes on with it", soft_wrap=True)
+                console.print(f"{where}: stopped; the same command goes on with it", soft_wrap=True)
                 raise KeyboardInterrupt
     return SearchResult(study, ask_tell.counts, plan)
 
@@ -187,11 +191,11 @@ def expected(costs: "pd.DataFrame", left: int, concurrent: int) -> str:
     ended = costs[costs["state"].isin(("COMPLETE", "PRUNED")) & costs["ended"].notna()]
     if ended.empty:
         rule = "how long they take is unknown before one has ended"
-        return f"{left} trials to go: {rule} (`rookery bench` measures what networks take here)"
+        return f"{count(left, 'trial')} to go: {rule} (`rookery bench` measures what networks take here)"
     seconds = float((ended["ended"] - ended["started"]).dt.total_seconds().mean())
     rounds = -(-left // max(concurrent, 1))
     hours = float(ended["device_seconds"].mean()) * left / 3600
     joules = float(ended["energy_joules"].mean()) * left  # NaN where no device told
     energy = f", {joules / 3.6e6:.3g} kWh" if joules == joules else ""
     took = f"about {rounds * seconds / 60:.3g} min, {hours:.3g} device-hours{energy}"
-    return f"{left} trials to go: {took} (by {len(ended)} ended trials of this study)"
+    return f"{count(left, 'trial')} to go: {took} (by {count(len(ended), 'ended trial')} of this study)"

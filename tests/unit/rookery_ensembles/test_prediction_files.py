@@ -167,6 +167,12 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path, content: bytes) -> 
         read_predictions(tmp_path / "p.parquet")
 
 
+def test_a_table_is_told_from_a_damaged_file(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("object_id,p_Ia\n")
+    with pytest.raises(InputError, match=r"p\.csv: is no prediction file, .* through `rookery combine`"):
+        read_predictions(tmp_path / "p.csv")
+
+
 @settings(max_examples=25, deadline=None)
 @given(kept=st.floats(0, 1, exclude_max=True))
 def test_a_truncated_file_is_refused_wherever_it_was_cut(make_predictions, tmp_path_factory, kept) -> None:

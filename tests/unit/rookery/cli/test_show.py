@@ -113,7 +113,7 @@ def test_classes_are_named(tmp_path: Path, shown: Shown) -> None:
 def test_what_is_none_of_these_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has none of ensemble\.yaml, survey\.json"):
         api.show(tmp_path)
-    with pytest.raises(InputError, match="nowhere: is no search space"):
+    with pytest.raises(InputError, match="nowhere: does not exist, and is no search space that ships"):
         api.show("nowhere")
     (tmp_path / "p.parquet").write_bytes(b"PAR1 cut")
     with pytest.raises(InputError, match=r"p\.parquet: must be an undamaged Parquet file"):
