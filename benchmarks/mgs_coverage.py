@@ -11,16 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
 import torch
 from numpy.typing import NDArray
+from random_networks import random_points, train_network
 
-from rookery.search.space import find_space, load_space
 from rookery.surveys import Survey, open_survey, split_survey
 from rookery.surveys.equal_bins import EqualBins
 from rookery.surveys.readers.galaxies.mlz import ingest_mlz
-from rookery.training.job import TrainingJob
-from rookery.training.member import train_member
 from rookery_ensembles import (
     CandidateMember,
     Covariates,
@@ -42,7 +39,7 @@ def main(scratch: str, catalogue: str) -> None:
     survey = survey_of(Path(scratch) / "survey", Path(catalogue))
     candidates = [
         train(survey, Path(scratch), number, point, fold)
-        for number, point in enumerate(points())
+        for number, point in enumerate(random_points(CONFIGURATIONS, 0, EPOCHS))
         for fold in range(FOLDS)
     ]
     ids, magnitude = survey.objects["object_id"].to_numpy().astype(str), survey.objects[COVARIATE].to_numpy()
@@ -59,16 +56,6 @@ def main(scratch: str, catalogue: str) -> None:
             row(f"{by}, {calibration}", name, found, third == number)
 
 
-def points() -> list[dict[str, Any]]:
-    """Return configurations drawn at random from the search space that is shipped."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    space = load_space(find_space("photoz_mlp"))
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    return [
-        {**space.suggest(study.ask()), "epochs": EPOCHS, "patience": EPOCHS} for _ in range(CONFIGURATIONS)
-    ]
-
-
 def survey_of(place: Path, catalogue: Path) -> Survey:
     """Return the survey, with its folds."""
     if not place.is_dir():
@@ -82,20 +69,10 @@ def survey_of(place: Path, catalogue: Path) -> Survey:
 def train(survey: Survey, scratch: Path, number: int, point: dict[str, Any], fold: int) -> CandidateMember:
     """Return a network that never saw a fold; one that is there is not trained again."""
     name = f"c{number}-f{fold}"
-    job = TrainingJob(
-        member=name,
-        family="photoz_mlp",
-        configuration=point,
-        survey=str(survey.path),
-        survey_checksum=survey.checksum,
-        split="folds",
-        fold=fold,
-        redshift_bins=EqualBins(),
-        keep="last",
-        seed=100 * number + fold,
-    )
     folder = scratch / "members" / name
-    train_member(job, folder, scratch / "running" / name, lambda metrics, progress: None)
+    train_network(
+        survey, "folds", point, folder, bins=EqualBins(), seed=100 * number + fold, fold=fold, keep="last"
+    )
     print(name, file=sys.stderr, flush=True)
     return CandidateMember(
         name, folder, f"c{number}", open_predictions(folder / "predictions-validation.parquet")

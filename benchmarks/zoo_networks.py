@@ -6,18 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from random_networks import random_points, train_network
 from zoo_tasks import Objects
 
 from rookery import api
-from rookery.search.space import find_space, load_space
 from rookery.surveys import Survey, open_survey, split_survey
 from rookery.surveys.equal_bins import EqualBins
-from rookery.training.job import TrainingJob
-from rookery.training.member import train_member
 from rookery_ensembles import RedshiftBins, read_predictions
 
 EPOCHS = 8
@@ -39,8 +36,9 @@ def train_networks(
     torch.set_num_threads(1)
     rows = np.concatenate([train, *judged])
     survey = _survey(objects, rows, train, folder, seed)
+    points = random_points(members, seed % 2**31, EPOCHS, batch_size=64)
     values = np.stack([_predicted(survey, point, number, seed, folder, objects)
-                       for number, point in enumerate(_points(members, seed))])  # fmt: skip
+                       for number, point in enumerate(points)])  # fmt: skip
     ends = np.cumsum([len(train), *(len(part) for part in judged)])
     place = np.argsort(
         np.argsort([_name(row) for row in rows[len(train) :]])
@@ -49,14 +47,6 @@ def train_networks(
              for start, stop in pairwise(ends)]  # fmt: skip
     shutil.rmtree(folder)
     return found
-
-
-def _points(number: int, seed: int) -> list[dict[str, Any]]:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    space = load_space(find_space("photoz_mlp"))
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed % 2**31))
-    few = {"epochs": EPOCHS, "patience": EPOCHS, "batch_size": 64}
-    return [{**space.suggest(study.ask()), **few} for _ in range(number)]
 
 
 def _survey(
@@ -86,19 +76,10 @@ def _predicted(
 ) -> NDArray[np.float32]:
     """Train a network, and return its PDFs of the test objects, sorted by their names."""
     assert isinstance(objects.target, RedshiftBins)
-    name = f"m{number:03d}"
-    job = TrainingJob(
-        member=name,
-        family="photoz_mlp",
-        configuration=point,
-        survey=str(survey.path),
-        survey_checksum=survey.checksum,
-        split="zoo",
-        redshift_bins=EqualBins.of(objects.target),
-        seed=(seed + number) % 2**31,
-    )
-    train_member(job, folder / name, folder / "running", lambda metrics, progress: None)
-    found = read_predictions(folder / name / "predictions-test.parquet")
+    member = folder / f"m{number:03d}"
+    bins = EqualBins.of(objects.target)
+    train_network(survey, "zoo", point, member, bins=bins, seed=(seed + number) % 2**31)
+    found = read_predictions(member / "predictions-test.parquet")
     return found.values[np.argsort(found.object_id, kind="stable")]
 
 

@@ -7,6 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from catalogues import COLUMNS, catalogue
+from rookery import api
+from rookery.inference.catalogues import how_it_was_read
 from rookery.inference.write_ensemble import write_ensemble
 from rookery.shift.domain import training_domain
 from rookery.surveys import Survey, new_galaxy_survey, open_split, open_survey, split_survey
@@ -14,7 +17,7 @@ from rookery.surveys.equal_bins import EqualBins
 from rookery.training.candidate import open_candidate
 from rookery.training.job import TrainingJob
 from rookery.training.member import train_member
-from rookery_ensembles import Bundle
+from rookery_ensembles import Bundle, BundleMember, write_bundle
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +66,36 @@ def class_bundle(
         job = make_job(member=f"{seed:04d}", seed=seed)
         train_member(job, folder / job.member, folder / "running", lambda *_: None)
     return _bundle(tiny_survey, folder, ("0001", "0002"))
+
+
+@pytest.fixture(scope="session")
+def catalogue_survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
+    """400 galaxies of a catalogue file, whose names of columns are its own."""
+    folder = tmp_path_factory.mktemp("catalogue")
+    catalogue(400).to_csv(folder / "training.csv", index=False)
+    options: dict[str, Any] = {"columns": COLUMNS, "offsets": {"u": -0.04}, "missing": [55.5]}
+    found = api.ingest_catalogue(folder / "training.csv", folder / "survey", **options).survey
+    api.split(found.path, "half", train_fraction=0.5, seed=1)
+    return found
+
+
+@pytest.fixture(scope="session")
+def catalogue_bundle(
+    catalogue_survey: Survey, one_thread: None, tmp_path_factory: pytest.TempPathFactory
+) -> Bundle:
+    """A network of that catalogue, in a bundle that tells how it was read."""
+    folder = tmp_path_factory.mktemp("bundle")
+    job = TrainingJob(
+        member="0000", family="photoz_mlp", survey=str(catalogue_survey.path),
+        survey_checksum=catalogue_survey.checksum, split="half", seed=1,
+        redshift_bins=EqualBins(low=0, high=0.4, number=8),
+        configuration={"epochs": 2, "hidden_layers": 1, "width": 8},
+    )  # fmt: skip
+    train_member(job, folder / "0000", folder / "running", lambda *_: None)
+    return write_bundle(
+        folder / "bundle", members=[BundleMember("0000", folder / "0000", 1.0)], target=job.target,
+        bands=["u", "g", "r"], scores={}, provenance=how_it_was_read(catalogue_survey),
+    )  # fmt: skip
 
 
 def _bundle(survey: Survey, folder: Any, names: tuple[str, ...]) -> Bundle:

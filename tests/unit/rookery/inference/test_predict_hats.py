@@ -9,28 +9,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from catalogues import catalogue
 from rookery import api
 from rookery.inference.catalogues import how_it_was_read
 from rookery.surveys import Survey
-from rookery.surveys.equal_bins import EqualBins
 from rookery.surveys.hats import open_hats
-from rookery.training.job import TrainingJob
-from rookery.training.member import train_member
-from rookery_ensembles import Bundle, BundleMember, InputError, read_predictions, write_bundle
+from rookery_ensembles import Bundle, InputError, read_predictions, write_bundle
 
 N = 300
-COLUMNS = {"object_id": "objid", "redshift": "zspec", "mag_{band}": "m_{band}", "mag_err_{band}": "e_{band}"}
 PIXELS = ("Norder=1/Dir=0/Npix=22", "Norder=0/Dir=0/Npix=4", "Norder=5/Dir=10000/Npix=10191")
 
 
 def galaxies(seed: int = 0) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    z = rng.uniform(0.02, 0.38, N)
-    frame = pd.DataFrame({"objid": np.arange(1000, 1000 + N), "zspec": z})
-    for band, slope in (("u", 5.0), ("g", 3.0), ("r", 1.0)):
-        frame[f"m_{band}"] = 17 + slope * z + rng.normal(0, 0.03, N)
-        frame[f"e_{band}"] = 0.03
-    frame["_healpix_29"] = rng.integers(0, 12 << 58, N)
+    frame = catalogue(N, seed)
+    frame["_healpix_29"] = np.random.default_rng(seed).integers(0, 12 << 58, N)
     frame["lightcurve"] = [[1.0, 2.0]] * N  # what plays no role is not read
     return frame
 
@@ -49,31 +41,6 @@ def write_hats(folder: Path, frame: pd.DataFrame, *, sizes: tuple[int, ...] = (1
     return folder
 
 
-@pytest.fixture(scope="module")
-def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
-    folder = tmp_path_factory.mktemp("catalogue")
-    galaxies().drop(columns="lightcurve").to_csv(folder / "training.csv", index=False)
-    options: dict[str, Any] = {"columns": COLUMNS, "offsets": {"u": -0.04}, "missing": [55.5]}
-    found = api.ingest_catalogue(folder / "training.csv", folder / "survey", **options).survey
-    api.split(found.path, "half", train_fraction=0.5, seed=1)
-    return found
-
-
-@pytest.fixture(scope="module")
-def bundle(survey: Survey, one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    folder = tmp_path_factory.mktemp("bundle")
-    job = TrainingJob(
-        member="0000", family="photoz_mlp", survey=str(survey.path), survey_checksum=survey.checksum,
-        split="half", seed=1, redshift_bins=EqualBins(low=0, high=0.4, number=8),
-        configuration={"epochs": 2, "hidden_layers": 1, "width": 8},
-    )  # fmt: skip
-    train_member(job, folder / "0000", folder / "running", lambda *_: None)
-    return write_bundle(
-        folder / "bundle", members=[BundleMember("0000", folder / "0000", 1.0)], target=job.target,
-        bands=["u", "g", "r"], scores={}, provenance=how_it_was_read(survey),
-    )  # fmt: skip
-
-
 @pytest.fixture
 def sky(tmp_path: Path) -> Path:
     new = galaxies(seed=1)
@@ -83,15 +50,15 @@ def sky(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("rows", [1000, 77])
 def test_it_is_predicted_as_the_same_objects_in_one_file_are(
-    rows: int, bundle: Bundle, sky: Path, tmp_path: Path
+    rows: int, catalogue_bundle: Bundle, sky: Path, tmp_path: Path
 ) -> None:
     galaxies_file = tmp_path / "all.parquet"
     new = galaxies(seed=1).drop(columns="lightcurve")
     new.loc[3, "m_g"] = 55.5
     new.to_parquet(galaxies_file)
     before = {path: path.stat().st_mtime_ns for path in sky.rglob("*")}
-    made = api.predict(bundle.path, sky, tmp_path / "out", rows=rows)
-    whole = api.predict(bundle.path, galaxies_file, tmp_path / "whole.parquet")
+    made = api.predict(catalogue_bundle.path, sky, tmp_path / "out", rows=rows)
+    whole = api.predict(catalogue_bundle.path, galaxies_file, tmp_path / "whole.parquet")
     found = read_predictions(tmp_path / "out")
     assert made.objects == N
     assert found.object_id.tolist() == whole.object_id.tolist()
@@ -99,7 +66,7 @@ def test_it_is_predicted_as_the_same_objects_in_one_file_are(
     np.testing.assert_array_equal(found.truth, whole.truth)
     assert {path: path.stat().st_mtime_ns for path in sky.rglob("*")} == before
     assert {path.name for path in tmp_path.iterdir()} == {"sky", "out", "all.parquet", "whole.parquet"}
-    assert api.predict(bundle.path, sky, tmp_path / "out", rows=rows) == made
+    assert api.predict(catalogue_bundle.path, sky, tmp_path / "out", rows=rows) == made
 
 
 def test_files_stand_in_the_order_of_the_sky_in_every_layout(tmp_path: Path) -> None:
@@ -126,13 +93,13 @@ def test_files_stand_in_the_order_of_the_sky_in_every_layout(tmp_path: Path) -> 
 
 
 def test_objects_without_ids_go_by_their_rows(
-    survey: Survey, bundle: Bundle, sky: Path, tmp_path: Path
+    catalogue_survey: Survey, catalogue_bundle: Bundle, sky: Path, tmp_path: Path
 ) -> None:
-    how = how_it_was_read(survey)
+    how = how_it_was_read(catalogue_survey)
     how["catalogue"]["columns"].pop("object_id")
     numbered = write_bundle(
-        tmp_path / "numbered", members=bundle.members, target=bundle.target, scores={}, provenance=how,
-        bands=["u", "g", "r"],
+        tmp_path / "numbered", members=catalogue_bundle.members, target=catalogue_bundle.target, scores={},
+        provenance=how, bands=["u", "g", "r"],
     )  # fmt: skip
     for file in sky.rglob("*.parquet"):
         table = pq.ParquetFile(file).read()
@@ -175,22 +142,22 @@ def _spoil(frame: pd.DataFrame) -> pd.DataFrame:
     ],
 )
 def test_what_is_wrong_is_one_error_that_names_the_file(
-    damage: Any, message: str, bundle: Bundle, sky: Path, tmp_path: Path
+    damage: Any, message: str, catalogue_bundle: Bundle, sky: Path, tmp_path: Path
 ) -> None:
     damage(sky)
     with pytest.raises(InputError, match=message):
-        api.predict(bundle.path, sky, tmp_path / "out", rows=100)
+        api.predict(catalogue_bundle.path, sky, tmp_path / "out", rows=100)
     assert not (tmp_path / "out").exists()
 
 
 def test_it_needs_a_folder_and_a_bundle_that_tells_the_columns(
-    bundle: Bundle, sky: Path, tmp_path: Path
+    catalogue_bundle: Bundle, sky: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=r"sky: is a HATS catalogue, which is predicted into a folder"):
-        api.predict(bundle.path, sky, tmp_path / "out.csv")
+        api.predict(catalogue_bundle.path, sky, tmp_path / "out.csv")
     silent = write_bundle(
-        tmp_path / "silent", members=bundle.members, target=bundle.target, scores={}, provenance={},
-        bands=["u", "g", "r"],
+        tmp_path / "silent", members=catalogue_bundle.members, target=catalogue_bundle.target, scores={},
+        provenance={}, bands=["u", "g", "r"],
     )  # fmt: skip
     with pytest.raises(InputError, match="is a catalogue, but the bundle does not tell how one was read"):
         api.predict(silent.path, sky, tmp_path / "out")
