@@ -21,7 +21,7 @@ def answer(viewer: Viewer, output: str, inputs: dict[str, Any], state: dict[str,
 
     outputs = [place(one) for one in key.strip(".").split("...")]
     asked = {
-        "output": key, "outputs": outputs, "inputs": listed(inputs), "state": listed(state),
-        "changedPropIds": list(inputs),
+        "output": key, "outputs": outputs if key.startswith("..") else outputs[0],
+        "inputs": listed(inputs), "state": listed(state), "changedPropIds": list(inputs),
     }  # fmt: skip
     return app.server.test_client().post("/_dash-update-component", json=asked)

@@ -32,9 +32,11 @@ __all__ = [
     "Stack",
     "average_starts",
     "check_predictions_path",
+    "columns_of",
     "is_predictions_path",
     "pool_folds",
     "prediction_metrics",
+    "predictions_of",
     "read_info",
     "read_partition",
     "read_predictions",
@@ -207,21 +209,24 @@ def read_predictions(path: str | Path) -> Predictions:
     where = str(path)
     if Path(path).is_dir():
         return _joined(open_partitions(path))
-    with _opened(path) as file:
-        info = _read_info(file.schema_arrow, where)
-        held = value_column(info.target, info.compact)
-        column = held.name
-        flagged = [_FLAG] if _FLAG in file.schema_arrow.names else []
-        beside = [name for name in COLUMNS if name in file.schema_arrow.names]
-        table = file.read(columns=["object_id", "truth", column, *flagged, *beside])
-    values = table[column].combine_chunks()
+    with opened_predictions(path) as (file, info):
+        return predictions_of(file.read(columns=columns_of(file.schema_arrow, info)), info, where)
+
+
+def columns_of(schema: "pa.Schema", info: PredictionInfo) -> list[str]:
+    """Return the columns of a file that predictions are made of."""
+    beside = [name for name in (_FLAG, *COLUMNS) if name in schema.names]
+    return ["object_id", "truth", value_column(info.target, info.compact).name, *beside]
+
+
+def predictions_of(table: "pa.Table", info: PredictionInfo, where: str) -> Predictions:
+    """Return the predictions of a file's rows, checked; InputError where they break a rule."""
+    held = value_column(info.target, info.compact)
+    values = table[held.name].combine_chunks()
     cells = values.flatten()
-    for name, nulls in (
-        ("object_id", table["object_id"].null_count),
-        (column, values.null_count + cells.null_count),
-        *((name, table[name].null_count) for name in (*flagged, *beside)),
-    ):
-        if nulls:
+    for name in table.column_names:
+        nulls = table[name].null_count + (cells.null_count if name == held.name else 0)
+        if nulls and name != "truth":
             raise fail(where, f"column `{name}` must not hold nulls, but holds {nulls}")
     found = Predictions(
         info=info,
@@ -230,8 +235,8 @@ def read_predictions(path: str | Path) -> Predictions:
         values=unpacked_values(
             cells.to_numpy(zero_copy_only=True).reshape(-1, held.size), info.target, info.compact
         ),
-        out_of_domain=table[_FLAG].to_numpy() if flagged else None,
-        columns={name: table[name].to_numpy() for name in beside},
+        out_of_domain=table[_FLAG].to_numpy() if _FLAG in table.column_names else None,
+        columns={name: table[name].to_numpy() for name in COLUMNS if name in table.column_names},
     )
     return check_predictions(found, where)
 

@@ -269,14 +269,14 @@ def dashboard(
     survey: Sequence[PathLike] = (),
     announce: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve pages of studies, campaigns and ensembles, running or finished; writes nothing.
+    """Serve pages of studies, campaigns, ensembles and predictions, running or finished; writes nothing.
 
     See :func:`rookery.dashboard.serve`.
 
     Parameters
     ----------
     paths
-        Folders of studies, campaigns or bundles, folders that hold any number of them, or their URLs.
+        Folders of studies, campaigns or bundles, predictions, folders that hold any number of them, or URLs.
     host
         Address to listen on.
     port

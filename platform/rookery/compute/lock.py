@@ -33,15 +33,20 @@ def held(folder: Path, busy: str) -> Iterator[None]:
 
 
 def driver_alive(folder: Path) -> bool | None:
-    """Whether a driver of this machine holds the folder; None where the system does not tell.
+    """Whether a driver of this machine holds the folder; None where the system does not tell."""
+    return is_locked(folder / LOCK)
+
+
+def is_locked(path: Path) -> bool | None:
+    """Whether a process of this machine holds a file or folder; None where the system does not tell.
 
     Asked of Linux itself, since to try the lock would be to take it.
     """
-    lock, table = folder / LOCK, Path("/proc/locks")
-    if not lock.is_file():
+    if not path.exists():
         return False
     try:
-        inode = lock.stat().st_ino
-        return any(line.split()[-3].endswith(f":{inode}") for line in table.read_text().splitlines())
+        inode = path.stat().st_ino
+        table = Path("/proc/locks").read_text()
+        return any(line.split()[-3].endswith(f":{inode}") for line in table.splitlines())
     except (OSError, IndexError):
         return None

@@ -6,10 +6,20 @@ from typing import Any
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from rookery.dashboard.explanations import serve_explanations
-from rookery.dashboard.pages import campaign, cluster, ensemble, fleet, objects, parts, study, trial
+from rookery.dashboard.pages import (
+    campaign,
+    cluster,
+    ensemble,
+    fleet,
+    objects,
+    parts,
+    predictions,
+    study,
+    trial,
+)
 from rookery.dashboard.viewer import Viewer
 
-_PAGES = (fleet, study, trial, campaign, ensemble, objects, cluster)
+_PAGES = (fleet, study, trial, campaign, ensemble, predictions, objects, cluster)
 _META = [{"name": "viewport", "content": "width=device-width, initial-scale=1"}]
 
 

@@ -1,4 +1,4 @@
-"""A row for each study, campaign and bundle: how it stands, read again only where its files have changed."""
+"""A row for each thing that is shown: how it stands, read again only where its files have changed."""
 
 import math
 import threading
@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from rookery.campaigns.status import campaign_status
-from rookery.compute.lock import driver_alive
+from rookery.compute.lock import driver_alive, is_locked
 from rookery.dashboard.beside import campaign_best, study_baseline
 from rookery.dashboard.sources import Source, find_sources
 from rookery.dashboard.trials import stamp_of
@@ -73,7 +73,7 @@ class Fleet:
 
 def fleet_row(source: Source) -> dict[str, Any]:
     """Return how one stands, as plain values; what cannot be read is a row with its `error`."""
-    readers = {"study": _study, "campaign": _campaign, "bundle": _bundle}
+    readers = {"study": _study, "campaign": _campaign, "bundle": _bundle, "predictions": _predictions}
     try:
         return _head(source) | readers[source.kind](source.path)
     except InputError as error:
@@ -85,8 +85,10 @@ def _head(source: Source) -> dict[str, Any]:
 
 
 def _stamp(source: Source) -> object:
-    """Return what changes when the files of a study, campaign or bundle do."""
+    """Return what changes when the files of a study, campaign or bundle do, or predictions."""
     path = source.path
+    if source.kind == "predictions":
+        return stamp_of(path), is_locked(path)
     names = {
         "study": (STUDY_DOCUMENT, "study.db", "members"),
         "campaign": ("campaign.yaml", "table.json", "members", "running", "failed"),
@@ -170,6 +172,18 @@ def _bundle(path: Path) -> dict[str, Any]:
         "metric": metric,
         "best": scores.get(metric) if metric else None,
         "last_change": datetime.fromtimestamp(file.stat().st_mtime).isoformat(timespec="seconds"),
+    }
+
+
+def _predictions(path: Path) -> dict[str, Any]:
+    from rookery.dashboard.prediction_files import whats_there  # not above: it loads numpy and Arrow
+
+    there = whats_there(path)
+    return {
+        "state": there.state,
+        "done": there.objects,
+        "wanted": there.wanted,
+        "last_change": datetime.fromtimestamp(path.stat().st_mtime).isoformat(timespec="seconds"),
     }
 
 

@@ -12,6 +12,7 @@ from rookery.dashboard.explanations import Explanations
 from rookery.dashboard.fleet import Fleet
 from rookery.dashboard.histories import Histories
 from rookery.dashboard.networks import Cards
+from rookery.dashboard.prediction_files import PredictionFiles
 from rookery.dashboard.sources import Source
 from rookery.dashboard.stopped_now import StoppedNow
 from rookery.dashboard.surveys import Surveys
@@ -56,6 +57,11 @@ class Viewer:
     def stopped_now(self, folder: Path) -> StoppedNow:
         """Return what tells how a study's ensemble would score by now."""
         reader: StoppedNow = self._reader("stopped", folder, StoppedNow)
+        return reader
+
+    def predictions(self, path: Path) -> PredictionFiles:
+        """Return the reader of a file or folder of predictions."""
+        reader: PredictionFiles = self._reader("predictions", path, PredictionFiles)
         return reader
 
     def _reader(self, what: str, path: Path, make: Callable[[Path], Any]) -> Any:

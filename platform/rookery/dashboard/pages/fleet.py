@@ -9,6 +9,8 @@ from rookery.dashboard.viewer import Viewer
 
 PATH = "/"
 _SECONDS = 0.8
+_TRAIN = ("study", "campaign")
+_PLURALS = {"study": "studies", "campaign": "campaigns", "bundle": "bundles", "predictions": "predictions"}
 _COLUMNS = [
     parts.column("name", "name", "link", pinned="left", minWidth=180, flex=2, tooltipField="error"),
     parts.column("kind", "kind", width=100),
@@ -84,10 +86,9 @@ def _summary(rows: list[dict[str, Any]]) -> Any:
     energy = [row["energy"] for row in rows if row.get("energy") is not None]
     return parts.facts(
         [
-            *[(kind if number == 1 else f"{kind[:-1]}ies" if kind == "study" else f"{kind}s", number)
-              for kind, number in kinds.items()],
+            *[(kind if number == 1 else _PLURALS[kind], number) for kind, number in kinds.items()],
             ("running", sum(row["state"] == "running" for row in rows)),
-            ("networks", sum(row.get("networks") or 0 for row in rows if row["kind"] != "bundle")),
+            ("networks", sum(row.get("networks") or 0 for row in rows if row["kind"] in _TRAIN)),
             ("failed", sum(row.get("failed") or 0 for row in rows)),
             ("device time", parts.hours(sum(row.get("device_hours") or 0.0 for row in rows))),
             ("kWh", sum(energy) if energy else None),

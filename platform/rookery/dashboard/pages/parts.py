@@ -13,7 +13,9 @@ from rookery.dashboard.sources import Source
 
 TICK = 2000
 """Milliseconds between two looks of an open page."""
-PATHS = {"study": "/study", "campaign": "/campaign", "bundle": "/ensemble"}
+PATHS = {
+    "study": "/study", "campaign": "/campaign", "bundle": "/ensemble", "predictions": "/predictions",
+}  # fmt: skip
 
 
 def href(path: str, **query: object) -> str:
@@ -23,7 +25,7 @@ def href(path: str, **query: object) -> str:
 
 
 def address_of(source: Source) -> str:
-    """Return the address of the page of a study, campaign or bundle."""
+    """Return the address of the page of a study, campaign or bundle, or of predictions."""
     return href(PATHS[source.kind], at=source.key)
 
 

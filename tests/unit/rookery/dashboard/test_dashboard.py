@@ -238,7 +238,8 @@ def test_folder_with_an_odd_name_is_served(tmp_path: Path) -> None:
 
 
 def test_a_path_that_is_no_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no study, campaign, bundle or folder of them: nothing is there"):
+    rule = "is no study, campaign, bundle, predictions or folder of them"
+    with pytest.raises(InputError, match=f"{rule}: nothing is there"):
         make_server(tmp_path / "nowhere", port=0)
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="it is no folder"):

@@ -76,6 +76,7 @@ def test_studies_campaigns_and_bundles_are_found_by_names_of_their_own() -> None
         "studies/classes/ensemble": "bundle",
         "studies/redshifts": "study",
         "studies/redshifts/ensemble": "bundle",
+        "studies/redshifts/ensemble-out-of-fold.parquet": "predictions",
         "studies/warm": "study",
         "campaign": "campaign",
     }
