@@ -1,6 +1,5 @@
 """One Ray for all tests of a session, and small surveys to search on."""
 
-import logging
 import os
 
 import pytest
@@ -14,14 +13,9 @@ def ray_session():
     os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.2"
     import ray
 
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        _system_config={"metrics_report_interval_ms": 1000},  # ten seconds else
-    )
+    from rookery.compute.own_ray import start_own_ray
+
+    start_own_ray(num_cpus=2, _system_config={"metrics_report_interval_ms": 1000})  # ten seconds else
     yield ray
     ray.shutdown()
 

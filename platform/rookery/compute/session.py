@@ -13,14 +13,11 @@ from importlib import metadata
 from importlib.util import find_spec
 
 import rookery
+from rookery.compute.own_ray import start_own_ray
 from rookery.compute.resources import live_nodes
 from rookery.compute.watchdog import watch_ray
 from rookery.extras import installing
 from rookery_ensembles.errors import InputError
-
-logger = logging.getLogger(__name__)
-STARTS = 3
-"""How often a Ray of this process's own is started before it counts as one that does not come up."""
 
 
 @contextmanager
@@ -70,26 +67,17 @@ def ray_session(address: str | None, *, any_version: bool = False) -> Iterator[l
 
 
 def _connect(address: str | None) -> None:
-    """Connect to the cluster at `address`, or start a Ray, again where its raylet does not come up."""
+    """Connect to the cluster at `address`, or start a Ray of this process's own."""
     import ray
 
-    own = {"include_dashboard": False} if address is None else {}
-    for start in range(1, STARTS + 1):
-        try:
-            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
-            return
-        except (ConnectionError, RuntimeError, ray.exceptions.AuthenticationError) as error:
-            # RuntimeError: Ray's word for another version of Ray or Python on the cluster.
-            raise InputError(f"--address {address}: the Ray cluster does not let us in ({error})") from error
-        except Exception as error:
-            # Ray 2.60 raises a bare Exception where its raylet does not answer within 30 s.
-            if type(error) is not Exception:
-                raise
-            ray.shutdown()
-            if start == STARTS:
-                rule = f"did not come up in {STARTS} tries; this machine may be overloaded"
-                raise InputError(f"Ray: {rule} ({error}); the same command tries again") from error
-            logger.warning("Ray did not come up on this machine (%s); starting it again", error)
+    if address is None:
+        start_own_ray()
+        return
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ray.exceptions.AuthenticationError) as error:
+        # RuntimeError: Ray's word for another version of Ray or Python on the cluster.
+        raise InputError(f"--address {address}: the Ray cluster does not let us in ({error})") from error
 
 
 def _check_address(address: str) -> None:
