@@ -5,6 +5,7 @@ import json
 import optuna
 import pandas as pd
 import pytest
+from safetensors.torch import load_file
 
 from rookery import api
 from rookery.inference.ensemble import study_candidates
@@ -236,6 +237,24 @@ def test_a_worker_group_goes_on_after_a_network_was_pruned(survey, ray_session, 
     assert result.counts.pruned >= 1
     assert result.counts.failed == 0
     assert len(processes(tmp_path / "study")) == 1, "the group goes on with the next network"
+
+
+def test_in_a_worker_group_networks_start_from_a_study_and_look_at_another_survey(
+    study, survey, other_survey, tmp_path
+):
+    fixed = {**TINY, "epochs": 1, "freeze": "encoder.temporal"}
+    terms = {"start_from": study, "target": other_survey.path, "execution": "train", "concurrent": 1}
+    result = search(survey, tmp_path / "tuned", trials=1, fixed=fixed, **terms)
+    assert (result.plan.in_worker_group, result.counts.finished) == (True, 1)
+    tuned = result.study.members_folder / "0000"
+    start = json.loads((tuned / "card.json").read_text())["start"]
+    before = load_file(study / "members" / start["member"] / "weights.safetensors")
+    after = load_file(tuned / "weights.safetensors")
+    for part, kept in (("encoder.temporal", True), ("classifier", False)):
+        names = [name for name in after if name.startswith(part) and after[name].dtype.is_floating_point]
+        assert all((before[name] == after[name]).all() for name in names) is kept, part
+    judged = read_predictions(tuned / "predictions-test.parquet").object_id
+    assert set(judged) == {f"target:{name}" for name in other_survey.objects["object_id"]}
 
 
 def test_auto_takes_packs_where_they_were_timed_to_pay(ray_session, tmp_path):

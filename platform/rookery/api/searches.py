@@ -23,6 +23,7 @@ def search(
     split: str,
     study: PathLike,
     trials: Count,
+    target: PathLike | None = None,
     search_for: Literal["member", "ensemble"] = "member",
     device_hours: Annotated[float, Between(0)] | None = None,
     tolerance: Annotated[float, Between(0)] | None = None,
@@ -70,6 +71,9 @@ def search(
         Study folder, or its URL; one that exists is continued.
     trials
         Trials the study shall have, earlier ones counted.
+    target
+        Another survey to classify: terms of the loss without labels, copies and degraded validation look at
+        its objects. Both are put together beside the study, as STUDY-survey; see docs/transfer.md.
     search_for
         What the sampler looks for: the best member, or the best ensemble, where a trial is worth what it adds
         to the ensemble of all.
@@ -143,13 +147,14 @@ def search(
     from rookery.search.driver import planning_folder, run_search
     from rookery.search.limits import Limits
     from rookery.search.starting import searched_space
+    from rookery.search.target_survey import with_target
     from rookery.surveys import open_survey
     from rookery.training.target import chosen_target
 
     limits = Limits(device_hours, tolerance)
     resources = Resources(address, concurrent, cpus_per_trial, gpus_per_trial, autoscaling)
     loaded, sources = searched_space(space, dict(fixed or {}), study, start_from)
-    target = chosen_target(load_family(loaded.family).prediction_kind, class_names, bins)
+    learned = chosen_target(load_family(loaded.family).prediction_kind, class_names, bins)
     settings: dict[str, Any] = {
         "search_for": search_for, "starts": starts, "keep": keep, "inner_validation": inner_validation,
         "sampler": sampler, "sampler_options": dict(sampler_options or {}),
@@ -160,7 +165,8 @@ def search(
     }  # fmt: skip
     with planning_folder(study) if dry_run else nullcontext(study) as folder:
         settings["storage"] = storage if folder == study else None
-        opened = create_or_open_study(folder, loaded, open_survey(survey), split, target=target, **settings)
+        seen = open_survey(survey) if target is None else with_target(survey, split, target, folder)
+        opened = create_or_open_study(folder, loaded, seen, split, target=learned, **settings)
         return run_search(
             opened,
             n_trials=trials,

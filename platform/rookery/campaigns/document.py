@@ -6,17 +6,14 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from rookery.campaigns.rows import RowDocument, Values
 from rookery.compute.resources import Execution
 from rookery.documents import Document
-from rookery.search.parameters import Scalar
 from rookery.search.space import Objective
 from rookery.surveys.equal_bins import EqualBins
 from rookery.surveys.train_on import TrainOn
 from rookery.training.job import KeptEpoch
 from rookery_ensembles import METRICS
-from rookery_ensembles.recipe import Combining
-
-Values = dict[str, Scalar]
 
 
 class SurveyDocument(Document):
@@ -143,76 +140,6 @@ class ExperimentDocument(Document):
         if self.test_split is not None and self.test_survey is None:
             raise ValueError("`test_split` goes with `test_survey` alone; `split` has its own test objects")
         return self
-
-
-class RowDocument(Document):
-    """One line of comparison: a baseline, a network of several seeds, an average or an ensemble of others."""
-
-    name: str = Field(min_length=1)
-    baseline: str | None = None
-    """A classical method, for example `binned-trees`."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """Further options of the baseline, as `rookery baseline` has them."""
-    configuration: Values | None = None
-    """Hyperparameters over the defaults."""
-    family: str | None = None
-    """Another family of networks, which starts from its own defaults alone; goes with `configuration`."""
-    add: Values | None = None
-    """Hyperparameters over those of the row `from`, by default the network row above."""
-    start: str | None = Field(default=None, alias="from")
-    """The row that `add` starts from."""
-    start_from: str | None = None
-    """A member, study or bundle whose weights the networks start from (docs/transfer.md). The hyperparameters
-    that they share with it stand above those of defaults and experiments, and below the row's."""
-    ensemble_of: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Rows whose members are selected, averaged and calibrated on the validation objects."""
-    by: Combining = "greedy"
-    """How an ensemble's members are combined, as `rookery ensemble --by` does it. The published tables have
-    greedy selection, and so have files that do not say."""
-    calibration: str | None = None
-    """Another calibration than that has, as `rookery ensemble --calibration`."""
-    covariates: tuple[str, ...] = ()
-    """Columns of the experiment's survey that weights and calibration look at, instead of the usual ones."""
-    groups: str | None = None
-    """A covariate whose thirds have conformal limits of their own in the bundle."""
-    average_of: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Rows whose networks are averaged, all with the same weight and without a calibration."""
-    without_widest: float | None = Field(default=None, gt=0, lt=1)
-    """Judge without this part of the objects, those of the widest PDFs of redshift."""
-    members: int | None = Field(default=None, ge=1)
-    """Members of this row."""
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> "RowDocument":
-        kinds = ("baseline", "ensemble_of", "average_of", "configuration", "add")
-        given = [key for key in kinds if getattr(self, key) is not None]
-        if len(given) != 1:
-            found = " and ".join(given) or "none"
-            raise ValueError(f"needs exactly one of {', '.join(kinds)}, but has {found}")
-        if self.start is not None and self.add is None:
-            raise ValueError("`from` goes with `add` alone")
-        if self.family is not None and self.configuration is None:
-            raise ValueError("`family` goes with `configuration` alone")
-        if self.start_from is not None and not self.is_network:
-            raise ValueError(f"`start_from` goes with networks alone, and this row is {given[0]}")
-        if self.options and self.baseline is None:
-            raise ValueError("`options` goes with `baseline` alone")
-        for key in ("by", "calibration", "covariates", "groups"):
-            if key in self.model_fields_set and self.ensemble_of is None:
-                raise ValueError(f"`{key}` goes with `ensemble_of` alone")
-        if self.members is not None and not self.is_network:
-            raise ValueError(f"`members` goes with networks alone, and this row is {given[0]}")
-        return self
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Rows whose networks an ensemble or an average is made of."""
-        return self.ensemble_of or self.average_of or ()
-
-    @property
-    def is_network(self) -> bool:
-        """Whether the row trains networks."""
-        return self.configuration is not None or self.add is not None
 
 
 class Bins(Document):

@@ -1,30 +1,31 @@
 """Read a campaign file: find it, apply what the command line sets, check every name in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from rookery.campaigns.document import (
-    CampaignDocument,
-    ExperimentDocument,
-    RowDocument,
-    Values,
+from rookery.campaigns.checks import (
+    check_answers,
+    check_configurations,
+    check_experiments,
+    check_rows,
+    check_starts,
+    check_table,
 )
-from rookery.documents import Source, explain
+from rookery.campaigns.document import CampaignDocument, ExperimentDocument
+from rookery.campaigns.rows import Key, RowDocument, RowStart, Values, row_chain
+from rookery.documents import Source
 from rookery.networks.family import Family, load_family
 from rookery.training.job import inner_part
+from rookery.training.start import inherited
 from rookery.training.target import chosen_target
 from rookery_ensembles import Target
 from rookery_ensembles.errors import InputError, did_you_mean, fail
-from rookery_ensembles.recipe import looks_at_covariates
 
 if TYPE_CHECKING:
     from rookery.search.starting import Sources
 
-Key = tuple[str | int, ...]
 Layer = tuple[Key, Values]
 """Some hyperparameters, and the key under which the file holds them."""
 
@@ -89,24 +90,66 @@ class Campaign:
         ]
         if chain[0].family is not None:
             shared.clear()
-        if (sources := self.sources(row)) is not None:
-            place: Key = ("rows", rows.index(row), "start_from")
-            shared.append((place, sources.inherited(self.family_of(row))))
+        if row.start_from is not None:
+            shared.append((("rows", rows.index(row), "start_from"), self._inherited(experiment, row)))
         return shared + own
 
+    def _inherited(self, experiment: ExperimentDocument, row: RowDocument) -> Values:
+        """Return the hyperparameters that a row's networks share with those that they start from."""
+        family = self.family_of(row)
+        if (begins := self.begins(experiment, row)) is not None:
+            theirs = family.configure(dict(self.configuration(*begins)))
+            return inherited(theirs.model_dump(mode="json"), family)
+        sources = self.sources(row)
+        return {} if sources is None else sources.inherited(family)
+
+    def row_start(self, row: RowDocument) -> RowStart | None:
+        """Return the row of the campaign whose networks a row's networks start from; None for no such row."""
+        start = row.start_from
+        if isinstance(start, str):
+            return RowStart(row=start) if start in [other.name for other in self.document.rows] else None
+        return start
+
+    def takes_best(self, row: RowDocument) -> bool:
+        """Return whether all networks of a row start from the best one of another row."""
+        start = self.row_start(row)
+        return start is not None and start.take == "best"
+
+    def begins(
+        self, experiment: ExperimentDocument, row: RowDocument
+    ) -> tuple[ExperimentDocument, RowDocument] | None:
+        """Return the experiment and row that :meth:`row_start` names."""
+        start = self.row_start(row)
+        if start is None:
+            return None
+        there = experiment if start.experiment is None else self.document.experiments[start.experiment]
+        return there, self.row(start.row)
+
+    def start_seeds(self, experiment: ExperimentDocument, row: RowDocument, seed: int) -> list[int]:
+        """Return the seeds of the networks that one of a row's may start from."""
+        begins = self.begins(experiment, row)
+        if begins is None:
+            return []
+        seeds = self.seeds(*begins)
+        number = self.seeds(experiment, row).index(seed)
+        return seeds if self.takes_best(row) else [seeds[number % len(seeds)]]
+
     def sources(self, row: RowDocument) -> "Sources | None":
-        """Return the members that a row's networks start from; None where they start afresh."""
-        if row.start_from is None:
+        """Return the finished members that a row's networks start from; None where they start elsewhere."""
+        start = row.start_from
+        if not isinstance(start, str) or self.row_start(row) is not None:
             return None
         from rookery.search.starting import find_sources  # not above: it loads Optuna, and status needs none
 
-        if row.start_from not in self._sources:
+        if start not in self._sources:
             try:
-                self._sources[row.start_from] = find_sources(row.start_from, self.family_of(row))
+                self._sources[start] = find_sources(start, self.family_of(row))
             except InputError as error:
                 key = ("rows", self.document.rows.index(row), "start_from")
-                raise self.source.error(key, str(error)) from error
-        return self._sources[row.start_from]
+                names = [other.name for other in self.document.rows if other.is_network]
+                row_or = "" if Path(start).exists() else f"; nor is it a row ({', '.join(names)})"
+                raise self.source.error(key, f"{error}{row_or}") from error
+        return self._sources[start]
 
     def name_of(self, experiment: ExperimentDocument) -> str:
         """Return the name of an experiment."""
@@ -181,12 +224,13 @@ def load_campaign(
             raise fail(path, f"has no survey {name!r} to take from {folder}; its surveys are {known}")
         surveys[name] = {"path": str(folder)}
     document = source.validate(CampaignDocument)
-    _check_rows(source, document)
-    _check_experiments(source, document)
-    _check_table(source, document)
+    check_rows(source, document)
+    check_experiments(source, document)
+    check_table(source, document)
     campaign = Campaign(source, document, load_known_family(source, document))
-    _check_configurations(campaign)
-    _check_answers(campaign)
+    check_starts(campaign)
+    check_configurations(campaign)
+    check_answers(campaign)
     return campaign
 
 
@@ -210,37 +254,6 @@ def load_known_family(source: Source, document: CampaignDocument) -> Family[Any]
     return families[0]
 
 
-def row_chain(rows: Sequence[RowDocument], row: RowDocument) -> list[RowDocument]:
-    """Return a network row behind those that it starts from, the earliest first.
-
-    Raises
-    ------
-    InputError
-        When a row starts from none, from one that trains no network, or in a circle.
-    """
-    chain = [row]
-    while chain[0].configuration is None:
-        start = _start(rows, rows.index(chain[0]))
-        if start in chain:
-            names = [*(each.name for each in reversed(chain)), start.name]
-            raise InputError(f"starts from itself ({' <- '.join(names)})")
-        chain.insert(0, start)
-    return chain
-
-
-def _start(rows: Sequence[RowDocument], position: int) -> RowDocument:
-    row = rows[position]
-    if row.start is None:
-        above = [other for other in rows[:position] if other.is_network]
-        if not above:
-            raise InputError(f"`add` of `{row.name}` needs a network row above it, or `from`")
-        return above[-1]
-    networks = {other.name: other for other in rows if other.is_network}
-    if row.start not in networks:
-        raise InputError(f"`{row.start}` is no row that trains networks; those are {', '.join(networks)}")
-    return networks[row.start]
-
-
 def _set(source: Source, dotted: str, value: Any) -> None:
     """Put a value into the parsed file; only the last part of its key may be new."""
     *parents, last = dotted.split(".")
@@ -250,99 +263,3 @@ def _set(source: Source, dotted: str, value: Any) -> None:
         if not isinstance(place, dict):
             raise fail(source.path, f"`{dotted}` cannot be set: there is no mapping `{part}` on its way")
     place[last] = value
-
-
-def _check_rows(source: Source, document: CampaignDocument) -> None:
-    names = [row.name for row in document.rows]
-    for position, row in enumerate(document.rows):
-        if row.name in names[:position]:
-            raise source.error(("rows", position, "name"), f"every row needs its own, but found {row.name!r}")
-        if row.is_network:
-            try:
-                row_chain(document.rows, row)
-            except InputError as error:
-                raise source.error(("rows", position, "from" if row.start else "add"), str(error)) from error
-        networks = [other.name for other in document.rows if other.is_network]
-        key = "ensemble_of" if row.ensemble_of else "average_of"
-        for number, member in enumerate(row.parts):
-            if member not in networks:
-                rule = f"must be a row that trains networks ({', '.join(networks)}), but found {member!r}"
-                raise source.error(("rows", position, key, number), rule)
-
-
-def _check_experiments(source: Source, document: CampaignDocument) -> None:
-    names = [row.name for row in document.rows]
-    for name, experiment in document.experiments.items():
-        place: Key = ("experiments", name)
-        for key in ("survey", "test_survey"):
-            survey = getattr(experiment, key)
-            if survey is not None and survey not in document.surveys:
-                known = ", ".join(document.surveys)
-                raise source.error((*place, key), f"must be a survey ({known}), but found {survey!r}")
-        for number, wanted in enumerate(experiment.rows or ()):
-            if wanted not in names:
-                rule = f"must be a row ({', '.join(names)}), but found {wanted!r}"
-                raise source.error((*place, "rows", number), rule)
-        for row in document.rows:
-            if experiment.rows is not None and row.name not in experiment.rows:
-                continue
-            missing = [m for m in row.parts if experiment.rows and m not in experiment.rows]
-            if missing:
-                rule = f"`{row.name}` needs the rows {', '.join(missing)} too"
-                raise source.error((*place, "rows"), rule)
-            if row.baseline is not None and experiment.test_survey is not None:
-                rule = f"baselines predict their own survey, so `rows` must leave `{row.name}` out here"
-                raise source.error((*place, "test_survey"), rule)
-
-
-def _check_table(source: Source, document: CampaignDocument) -> None:
-    baselines = [row.name for row in document.rows if row.baseline is not None]
-    if document.table.baseline is not None and document.table.baseline not in baselines:
-        rule = f"must be a baseline row ({', '.join(baselines)}), but found {document.table.baseline!r}"
-        raise source.error(("table", "baseline"), rule)
-    for key, names in (
-        ("differences", [r.name for r in document.rows]),
-        ("between", [*document.experiments]),
-    ):
-        for number, pair in enumerate(getattr(document.table, key)):
-            for side, name in enumerate(pair):
-                if name not in names:
-                    what = "a row" if key == "differences" else "an experiment"
-                    rule = f"must be {what} ({', '.join(names)}), but found {name!r}"
-                    raise source.error(("table", key, number, side), rule)
-    for number, row in enumerate(document.published.rows if document.published else ()):
-        if row.experiment not in document.experiments:
-            known = ", ".join(document.experiments)
-            rule = f"must be an experiment ({known}), but found {row.experiment!r}"
-            raise source.error(("published", "rows", number, "experiment"), rule)
-
-
-def _check_answers(campaign: Campaign) -> None:
-    """Refuse to remove the widest PDFs where there are none, and covariates that no ensemble looks at."""
-    for position, row in enumerate(campaign.document.rows):
-        if row.without_widest is not None and not campaign.target.has_pdfs:
-            rule = "is about PDFs of redshift, but this campaign's networks predict classes"
-            raise campaign.source.error(("rows", position, "without_widest"), rule)
-        try:
-            looks_at_covariates(row.by, row.calibration, campaign.target.kind, row.covariates)
-        except InputError as error:
-            key, _, rule = str(error).partition(": ")
-            raise campaign.source.error(("rows", position, key), rule) from error
-
-
-def _check_configurations(campaign: Campaign) -> None:
-    """Hold the hyperparameters of every network against its family's configuration."""
-    for experiment in campaign.document.experiments.values():
-        for row in campaign.rows_of(experiment):
-            if not row.is_network:
-                continue
-            known = campaign.family_of(row).configuration
-            try:
-                known.model_validate(campaign.configuration(experiment, row))
-            except ValidationError as error:
-                problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-                layers = campaign.layers(experiment, row)
-                guilty = str(problem["loc"][0]) if problem["loc"] else ""
-                holders = [key for key, values in layers if guilty in values]
-                place: Key = (*holders[-1], guilty) if holders else layers[-1][0]
-                raise campaign.source.error(place, explain(problem, known)) from error

@@ -12,8 +12,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from rookery.campaigns.jobs import training_job
 from rookery.campaigns.load import Campaign
-from rookery.campaigns.plan import Folders, training_job
+from rookery.campaigns.plan import Folders
 from rookery.campaigns.prepare import ExperimentData
 from rookery.documents import build
 from rookery_ensembles.errors import fail
@@ -47,7 +48,7 @@ def write_places(campaign: Campaign, datasets: Mapping[str, ExperimentData], fol
         for row in campaign.rows_of(experiment):
             if row.is_network:
                 for seed, fold in product(campaign.seeds(experiment, row), data.folds):
-                    member = training_job(campaign, data, experiment, row, seed, fold).member
+                    member = training_job(campaign, datasets, experiment, row, seed, fold).member
                     place = Place(experiment=name, row=row.name, start=seed, fold=fold, member=member)
                     found.append(place.model_dump())
     write_text(folders.out / PLACES, json.dumps({"networks": found}, indent=1) + "\n")

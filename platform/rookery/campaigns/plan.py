@@ -6,15 +6,16 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from rookery.campaigns.document import ExperimentDocument, RowDocument
+from rookery.campaigns.document import ExperimentDocument
+from rookery.campaigns.jobs import Starts, outputs, split_facts, training_job
 from rookery.campaigns.load import Campaign
 from rookery.campaigns.prepare import ExperimentData, digest
+from rookery.campaigns.rows import RowDocument
 from rookery.documents import Document
 from rookery.networks.configuration import configuration_hash
 from rookery.search.storage.remote_folder import RemoteFolder
 from rookery.training.card import CARD, CONFIG, WEIGHTS, read_card
-from rookery.training.job import StartFrom, TrainingJob
-from rookery.training.target import target_fields
+from rookery.training.job import TrainingJob
 
 VALIDATION, TEST = "predictions-validation.parquet", "predictions-test.parquet"
 
@@ -68,6 +69,8 @@ class NetworkTask(Document):
     test objects."""
     size: int
     """Light curves that training sees, epochs times objects: what it costs, relative to others."""
+    after: tuple[str, ...] = ()
+    """Networks of the campaign of which the best one's weights are what this one starts from."""
 
     def is_finished(self, folders: Folders) -> bool:
         """Whether nothing is left to do."""
@@ -95,88 +98,17 @@ def is_whole(member: Path) -> bool:
     return all((member / name).is_file() for name in (CARD, CONFIG, WEIGHTS, VALIDATION))
 
 
-def training_job(
-    campaign: Campaign,
-    data: ExperimentData,
-    experiment: ExperimentDocument,
-    row: RowDocument,
-    seed: int,
-    fold: int | None = None,
-) -> TrainingJob:
-    """Return the job of one network; its name is a digest of all that decides what it becomes."""
-    defaults = campaign.document.defaults
-    family, configuration = campaign.family_of(row), campaign.configuration(experiment, row)
-    objective = {
-        key: value
-        for key, value in defaults.objective.model_dump().items()
-        if key in TrainingJob.model_fields
-    }
-    facts = {
-        "configuration": configuration_hash(family.name, family.configure(dict(configuration))),
-        "survey": data.survey.checksum,
-        "split": _split_facts(data),
-        "classes": _outputs(campaign),
-        "objective": defaults.objective.model_dump(mode="json"),
-    }
-    rule = campaign.epoch_rule(experiment, data.split.n_folds)
-    facts |= {key: value for key, value in rule.items() if value != TrainingJob.model_fields[key].default}
-    if experiment.train_on is not None:
-        facts["train_on"] = experiment.train_on.model_dump(mode="json")
-    start = _start(campaign, data, experiment, row, seed, fold)
-    if start is not None:
-        facts["start"] = start.weights
-    return TrainingJob(
-        member=fold_name(f"{digest(facts)[:12]}-s{seed}", fold),
-        family=family.name,
-        configuration=dict(configuration),
-        survey=str(data.survey.path.absolute()),
-        survey_checksum=data.survey.checksum,
-        split=data.split.name,
-        fold=fold,
-        train_on=experiment.train_on,
-        start=start,
-        # Members of one seed start alike in every fold.
-        seed=seed,
-        **rule,
-        **target_fields(campaign.target),
-        **objective,
-    )
-
-
-def _start(
-    campaign: Campaign,
-    data: ExperimentData,
-    experiment: ExperimentDocument,
-    row: RowDocument,
-    seed: int,
-    fold: int | None,
-) -> StartFrom | None:
-    """Return the member that a network starts from: seeds take one after the other, folds their own."""
-    sources = campaign.sources(row)
-    if sources is None:
-        return None
-    from rookery.search.starting import choose_starts  # not above: it loads Optuna, and status needs none
-
-    family, number = campaign.family_of(row), campaign.seeds(experiment, row).index(seed)
-    what = sources, data.survey, data.split.name, [(fold, number)], campaign.target, family
-    return choose_starts(*what).members[0]
-
-
-def fold_name(start: str, fold: int | None) -> str:
-    """Return the name of a random start's network for a fold; None for a validation role."""
-    return start if fold is None else f"{start}-f{fold}"
-
-
 def network_tasks(
     campaign: Campaign, datasets: dict[str, ExperimentData], folders: Folders
 ) -> list[NetworkTask]:
     """Return every network once, the costliest first: the last ones to end shall be short."""
     tasks: dict[str, NetworkTask] = {}
+    starts = Starts(campaign, datasets)
     for name, experiment, row in _network_rows(campaign):
         data = datasets[name]
         size = data.training_size(experiment.train_on)
         for seed, fold in product(campaign.seeds(experiment, row), data.folds):
-            job = training_job(campaign, data, experiment, row, seed, fold)
+            job = training_job(campaign, datasets, experiment, row, seed, fold)
             surveys = {}
             if data.predicts_elsewhere:
                 out = folders.elsewhere(job.member, data).relative_to(folders.out)
@@ -184,7 +116,10 @@ def network_tasks(
             epochs = campaign.family_of(row).configure(job.configuration).epochs
             known = tasks.get(job.member)
             tasks[job.member] = NetworkTask(
-                job=job, surveys={**(known.surveys if known else {}), **surveys}, size=epochs * size
+                job=job,
+                surveys={**(known.surveys if known else {}), **surveys},
+                size=epochs * size,
+                after=starts.members(experiment, row, seed, fold),
             )
     return sorted(tasks.values(), key=lambda task: -task.size)
 
@@ -199,8 +134,8 @@ def baseline_task(
         "baseline": row.baseline,
         "options": row.options,
         "survey": data.survey.checksum,
-        "split": _split_facts(data),
-        "classes": _outputs(campaign),
+        "split": split_facts(data),
+        "classes": outputs(campaign),
         "seed": defaults.seed,
     }
     train_on = experiment.train_on.model_dump(mode="json") if experiment.train_on is not None else None
@@ -293,20 +228,28 @@ def _stated_price(campaign: Campaign) -> Price | None:
 
 def _distinct(campaign: Campaign, experiment: ExperimentDocument) -> list[str]:
     """Return a digest of each network of an experiment, alike where experiments share it."""
-    found = []
-    for row in campaign.rows_of(experiment):
-        if not row.is_network:
-            continue
-        family = campaign.family_of(row)
-        point = configuration_hash(
-            family.name, family.configure(dict(campaign.configuration(experiment, row)))
-        )
-        train_on = experiment.train_on.model_dump(mode="json") if experiment.train_on else None
-        rule = campaign.epoch_rule(experiment, campaign.n_folds(experiment))
-        for seed, fold in product(campaign.seeds(experiment, row), range(campaign.n_folds(experiment) or 1)):
-            what = [experiment.survey, experiment.split, train_on, rule, point, seed, fold]
-            found.append(digest([*what, row.start_from] if row.start_from else what))
-    return found
+    rows = [row for row in campaign.rows_of(experiment) if row.is_network]
+    return [
+        digest([*_start_facts(campaign, experiment, row, seed), fold])
+        for row in rows
+        for seed, fold in product(campaign.seeds(experiment, row), range(campaign.n_folds(experiment) or 1))
+    ]
+
+
+def _start_facts(
+    campaign: Campaign, experiment: ExperimentDocument, row: RowDocument, seed: int
+) -> list[Any]:
+    """Return what makes a random start of a row another one, as far as the file tells."""
+    family = campaign.family_of(row)
+    point = configuration_hash(family.name, family.configure(dict(campaign.configuration(experiment, row))))
+    train_on = experiment.train_on.model_dump(mode="json") if experiment.train_on else None
+    rule = campaign.epoch_rule(experiment, campaign.n_folds(experiment))
+    if (begins := campaign.begins(experiment, row)) is not None:
+        seeds = campaign.start_seeds(experiment, row, seed)
+        start: Any = [campaign.takes_best(row), *(_start_facts(campaign, *begins, own) for own in seeds)]
+    else:
+        start = row.start_from
+    return [experiment.survey, experiment.split, train_on, rule, point, seed, start]
 
 
 def _parts(campaign: Campaign, name: str) -> str:
@@ -328,15 +271,3 @@ def _network_rows(campaign: Campaign) -> Iterator[tuple[str, ExperimentDocument,
         for row in campaign.rows_of(experiment):
             if row.is_network:
                 yield name, experiment, row
-
-
-def _outputs(campaign: Campaign) -> Any:
-    """Return what a digest holds of the outputs: the classes, or the bins of redshift."""
-    return campaign.target.names or campaign.document.defaults.bins.model_dump()
-
-
-def _split_facts(data: ExperimentData) -> str:
-    """Return a digest of who has which role, so that a split made anew under its name is another one."""
-    split = data.split
-    facts = [split.name, split.object_id.tolist(), split.role.tolist(), split.fold.tolist()]
-    return digest(facts if split.group is None else [*facts, split.group.tolist()])

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from rookery import baselines
 from rookery.campaigns.document import ExperimentDocument, SurveyDocument
-from rookery.campaigns.load import Campaign, Key
+from rookery.campaigns.load import Campaign
+from rookery.campaigns.rows import Key
 from rookery.documents import Source, dump
 from rookery.reports.draw.survey import simulate_and_draw
 from rookery.signature import arguments
@@ -55,6 +56,11 @@ class ExperimentData:
     def count(self, role: str) -> int:
         """Return the number of objects of a role."""
         return len(self.split.indices(role))
+
+    def held(self, fold: int | None) -> NDArray[np.int64]:
+        """Return the rows that judge networks of a fold: those that validate or test."""
+        own = self.split.indices("validation") if fold is None else self.split.indices("train", fold)
+        return np.union1d(own, self.split.indices("test"))
 
     def training_size(self, wanted: TrainOn | None) -> int:
         """Return how many objects train a network, on average over the folds, or validate it."""

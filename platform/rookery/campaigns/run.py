@@ -145,6 +145,12 @@ def _check_remote(campaign: Campaign, url: str, surveys: Path | None, address: s
     if campaign.document.defaults.workers_per_network > 1:
         rule = "`defaults.workers_per_network` above 1 needs a folder that every node sees"
         raise fail(campaign.source.path, f"{rule}, but the campaign is at {url}")
+    for number, row in enumerate(campaign.document.rows):
+        if campaign.row_start(row) is not None:
+            rule = "a row that starts from another one needs a folder that every node sees"
+            raise campaign.source.error(
+                ("rows", number, "start_from"), f"{rule}, but the campaign is at {url}"
+            )
     made = [name for name, survey in campaign.document.surveys.items() if survey.path is None]
     if address is not None and surveys is None and made:
         rule = "survey stores must lie where every node sees them: give --surveys FOLDER"

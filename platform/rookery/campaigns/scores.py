@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.campaigns.document import Bins, ExperimentDocument, RowDocument
+from rookery.campaigns.document import Bins, ExperimentDocument
+from rookery.campaigns.jobs import Datasets, fold_name, training_job
 from rookery.campaigns.load import Campaign
-from rookery.campaigns.plan import VALIDATION, Folders, baseline_task, fold_name, is_whole, training_job
+from rookery.campaigns.plan import VALIDATION, Folders, baseline_task, is_whole
 from rookery.campaigns.prepare import ExperimentData
+from rookery.campaigns.rows import RowDocument
 from rookery.campaigns.uncertainty import Judged, judge
 from rookery.inference.covariates import named_covariates, object_covariates, some_covariates
 from rookery.inference.write_ensemble import write_ensemble
@@ -70,7 +72,7 @@ def score_campaign(campaign: Campaign, datasets: dict[str, ExperimentData], fold
     """Score every row of every experiment; networks that are missing leave a row with fewer, or none."""
     lines = []
     for name, experiment in campaign.document.experiments.items():
-        scorer = _Scorer(campaign, name, experiment, datasets[name], folders)
+        scorer = _Scorer(campaign, name, experiment, datasets, folders)
         for row in campaign.rows_of(experiment):
             lines += scorer.lines(row)
     return lines
@@ -83,8 +85,13 @@ class _Scorer:
     campaign: Campaign
     name: str
     experiment: ExperimentDocument
-    data: ExperimentData
+    datasets: Datasets
     folders: Folders
+
+    @property
+    def data(self) -> ExperimentData:
+        """What the experiment stands on."""
+        return self.datasets[self.name]
 
     def lines(self, row: RowDocument) -> list[Line]:
         """Return a row's line, and one for each bin."""
@@ -117,8 +124,8 @@ class _Scorer:
     def _names(self, row: RowDocument) -> list[str]:
         """Return the names of a row's random starts: those of its networks, but for their folds."""
         seeds = self.campaign.seeds(self.experiment, row)
-        jobs = [training_job(self.campaign, self.data, self.experiment, row, seed) for seed in seeds]
-        return [job.member for job in jobs]
+        where = self.campaign, self.datasets, self.experiment
+        return [training_job(*where, row, seed).member for seed in seeds]
 
     def _of_folds(self, start: str) -> list[str]:
         """Return the networks of one random start."""

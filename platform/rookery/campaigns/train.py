@@ -12,6 +12,8 @@ from rookery.compute.resources import ResourcePlan
 from rookery.search.notices import Notices
 from rookery.search.packs import pack_key
 from rookery.search.trial_queue import LiveTrial, Queue
+from rookery.training.card import read_card
+from rookery.training.job import StartFrom, TrainingJob
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.files import write_text
 
@@ -79,7 +81,7 @@ class _Network(LiveTrial):
 
 
 class NetworkQueue(Queue[_Network]):
-    """A campaign's networks, each a trial of one member; they do not depend on each other."""
+    """A campaign's networks, each a trial of one member; one that starts from others waits for them."""
 
     def __init__(
         self,
@@ -94,6 +96,7 @@ class NetworkQueue(Queue[_Network]):
         """Those of networks that failed, by member."""
         self._folders, self._on_end = folders, on_end
         self._waiting = deque(_Network(number, task, _kind(task)) for number, task in enumerate(tasks))
+        self._missing = {task.job.member for task in tasks}
 
     @property
     def folder(self) -> Path:
@@ -102,9 +105,11 @@ class NetworkQueue(Queue[_Network]):
 
     def suggest(self, key: str) -> dict[str, Any] | None:
         """Return the plan of the next network."""
-        if self.halted is not None or not self._waiting:
+        network = next(filter(self._may_begin, self._waiting), None)
+        if self.halted is not None or network is None:
             return None
-        network = self._live[key] = self._waiting.popleft()
+        self._waiting.remove(network)
+        self._live[key] = network
         task = network.task
         folder = self._folders.members / task.job.member
         if folder.exists() and not is_whole(folder):  # no member at all: someone took files away
@@ -112,15 +117,33 @@ class NetworkQueue(Queue[_Network]):
         return {
             "trial": network.number,
             "remote": self._folders.remote and self._folders.remote.url,
-            "jobs": [task.job.model_dump(mode="json")],
+            "jobs": [self._begun(task).model_dump(mode="json")],
             "surveys": task.surveys,
             "one_survey": False,
         }
 
+    def waits(self) -> bool:
+        """Whether all networks that are left start from some that are in training."""
+        return bool(self._waiting and self._live) and not any(map(self._may_begin, self._waiting))
+
+    def _may_begin(self, network: _Network) -> bool:
+        return self._missing.isdisjoint(network.task.after)
+
+    def _begun(self, task: NetworkTask) -> TrainingJob:
+        """Return a network's job with the weights that it starts from: the best of those named."""
+        if not task.after:
+            return task.job
+        folders = [(self._folders.members / name).absolute() for name in task.after]
+        cards = {folder: read_card(folder) for folder in folders}
+        sign = 1 if task.job.direction == "minimize" else -1
+        best = min(folders, key=lambda folder: sign * cards[folder].value)
+        return task.job.model_copy(update={"start": StartFrom(folder=str(best), weights=cards[best].weights)})
+
     def suggest_like(self, key: str, like: str) -> dict[str, Any] | None:
         """Return the plan of the next network of the same architecture, survey, split and target."""
         for network in self._waiting:
-            if network.kind is not None and network.kind == self._live[like].kind:
+            alike = network.kind is not None and network.kind == self._live[like].kind
+            if alike and self._may_begin(network):
                 self._waiting.remove(network)
                 self._waiting.appendleft(network)
                 return self.suggest(key)
@@ -153,10 +176,15 @@ class NetworkQueue(Queue[_Network]):
         record = self._folders.failed / f"{member}.txt"
         if error is None:
             record.unlink(missing_ok=True)
+            self._missing.discard(member)
         else:
             self.errors[member] = error
             write_text(record, error + "\n")
         self._on_end(live.task, error)
+        if error is not None:
+            for network in [one for one in self._waiting if member in one.task.after]:
+                self._waiting.remove(network)
+                self._end(network, None, f"it starts from {member}, which failed: {error}", kind)
 
     def nothing_left(self) -> bool:
         """Whether every network has ended."""

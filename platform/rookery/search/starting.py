@@ -20,6 +20,7 @@ from rookery.search.space import SearchSpace, find_space, load_space
 from rookery.search.storage.remote_folder import is_url
 from rookery.search.study import StartsFrom, Study, member_folder, open_study, trial_values
 from rookery.surveys import Survey
+from rookery.surveys.parts import spellings, survey_parts
 from rookery.training.card import CARD, CONFIG, Card
 from rookery.training.job import StartFrom
 from rookery.training.rows import role_rows
@@ -220,20 +221,15 @@ def choose_starts(
 
 def _seen(folder: Path, card: Card, survey: Survey) -> frozenset[int] | None:
     """Return the rows of a survey that a member may have seen; None where it is of another survey."""
-    first, ids = 0, survey.objects["object_id"]
-    places = [(survey.checksum, 0, len(survey))]
-    places += [(checksum, 0, number) for checksum, number in survey.info.earlier.items()]
-    for part in survey.info.provenance.get("merged", ()):
-        places.append((part["checksum"], first, first + part["objects"]))
-        places += [(checksum, first, first + number) for checksum, number in part.get("earlier", {}).items()]
-        first += part["objects"]
-    for checksum, low, high in places:
+    ids = survey.objects["object_id"]
+    for checksum, low, high in survey_parts(survey):
         if checksum == card.survey:
             held: set[str] = set()
             for role in ("validation", "test"):
                 if (file := folder / f"predictions-{role}.parquet").is_file():
                     held.update(read_predictions(file).object_id.tolist())
             names = ids.iloc[low:high]
-            own = names.isin(held) | names.str.partition(":")[2].isin(held)
-            return frozenset(low + place for place in range(high - low) if not own.iloc[place])
+            return frozenset(
+                low + place for place, name in enumerate(names) if held.isdisjoint(spellings(str(name)))
+            )
     return None

@@ -17,6 +17,7 @@ from rookery.surveys.bands import plain_band, wavelength_order
 from rookery.surveys.galaxies import new_galaxy_survey
 from rookery.surveys.objects import covariate_columns, objects_frame
 from rookery.surveys.observations import ObservationArrays, assemble, check_observations
+from rookery.surveys.parts import merged_part
 from rookery.surveys.store import Survey, open_survey, write_light_curves
 from rookery.surveys.view import SurveyView
 from rookery_ensembles.errors import fail
@@ -101,7 +102,7 @@ def merge_surveys(
     kept: Split | None = None
     if split is not None and opened:
         kept = open_split(opened[0], split)
-        opened[0] = SurveyView.of_objects(opened[0], _labelled(kept))
+        opened[0] = SurveyView.of_objects(opened[0], labelled_rows(kept))
     parts = _parts(opened, origins, prefix_ids, band_aliases or {}, type_map or {})
     _check_kinds(parts)
     bands = _aligned_bands(parts)
@@ -122,18 +123,18 @@ def merge_surveys(
     else:
         merged = _galaxies(out, name, bands, parts, frame, truth, provenance, overwrite)
     if kept is not None:
-        _write_split(merged, kept)
+        write_merged_split(merged, kept)
     return merged
 
 
-def _labelled(split: Split) -> NDArray[np.int64]:
+def labelled_rows(split: Split) -> NDArray[np.int64]:
     """Return the rows that train or validate."""
     return np.sort(np.concatenate([split.indices("train"), split.indices("validation")]))
 
 
-def _write_split(merged: Survey, kept: Split) -> None:
+def write_merged_split(merged: Survey, kept: Split) -> None:
     """Write the first survey's split for the merged one, whose other objects are to be classified."""
-    rows = _labelled(kept)
+    rows = labelled_rows(kept)
     column = "type" if merged.info.kind == "light_curves" else "redshift"
     known = merged.objects[column].notna().to_numpy()
     role = np.where(known, "test", "unlabelled").astype(object)
@@ -326,9 +327,7 @@ def _told(part: _Part) -> dict[str, Any]:
     return {
         "name": info.name,
         "origin": part.origin,
-        "checksum": info.checksum,
-        **({"earlier": info.earlier} if info.earlier else {}),
+        **merged_part(part.survey),
         "bands": dict(zip(info.bands, part.bands, strict=True)),
-        "objects": len(part.survey),
         "covariates": covariate_columns(list(part.survey.objects.columns)),
     }

@@ -238,6 +238,10 @@ def test_published_figures_are_those_of_the_reference(project_root: Path) -> Non
     if not reference.is_file():
         pytest.skip(f"the published figures are absent: there is no {reference}")
     table = pd.read_csv(reference, comment="#")
+    sdss = table[table["survey"] == "sdss_ii"]
+    rows = yaml.safe_load(find_campaign("pelican2019_sdss_small").read_text())["published"]["rows"]
+    keys = ["training_size", "test_size", "accuracy", "auc"]
+    assert [[{**row, **row["metrics"]}[key] for key in keys] for row in rows] == sdss[keys].values.tolist()
     table = table[table["survey"].str.startswith("lsst")]
     names = {"accuracy": "accuracy", "auc": "auc", "recall_at_precision_0.95": "recall_ia_precision_95",
              "recall_at_precision_0.98": "recall_ia_precision_98"}  # fmt: skip

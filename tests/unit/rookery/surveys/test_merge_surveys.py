@@ -1,5 +1,6 @@
 """Merged surveys: everything of each is there, aligned, and what cannot be aligned is refused."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from rookery.surveys import (
     split_survey,
     write_survey,
 )
+from rookery.surveys._document import survey_checksum
 from rookery_ensembles.errors import InputError
 
 
@@ -186,6 +188,21 @@ def test_what_cannot_be_aligned_is_one_error(tmp_path):
     refused(tmp_path, r"larger: image.size must be that of .*galaxies, 4", other_kind, larger)
     fewer = galaxies(tmp_path / "fewer", ["4"], "g")
     refused(tmp_path, r"cutouts must have the bands of .*galaxies, g r, but have g", other_kind, fewer)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        ("zero_point", 25.0, r"b: zero_point must be that of .*a, 27.5, for them to be merged, but is 25.0"),
+        ("flux_unit", "nanomaggy", r"b: flux_unit must be that of .*a, FLUXCAL, .* but is nanomaggy"),
+    ],
+)
+def test_units_must_be_those_of_the_first(tmp_path, key, value, rule):
+    one, other = light_curves(tmp_path / "a", ["1"], "g"), light_curves(tmp_path / "b", ["2"], "g")
+    info = {**json.loads((other.path / "survey.json").read_text()), key: value}
+    info["checksum"] = survey_checksum(info["files"], info["bands"], info["zero_point"])
+    (other.path / "survey.json").write_text(json.dumps(info))
+    refused(tmp_path, rule, one, other)
 
 
 def test_two_names_of_a_band_are_refused_until_one_is_renamed(tmp_path):

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from rookery.networks.family import load_family
 from rookery.surveys import Survey, split_survey, write_survey
+from rookery.surveys.equal_bins import EqualBins
 from rookery.training.card import Card, read_card
 from rookery.training.data import load_data
 from rookery.training.job import StartFrom, TrainingJob
@@ -102,6 +103,26 @@ def test_other_classes_get_a_fresh_head_and_the_message_and_card_say_so(
     assert card.start is not None
     assert card.start.fresh == ("classifier.1.bias", "classifier.1.weight")
     assert "fresh weights for classifier.1.bias, classifier.1.weight" in caplog.text
+
+
+def test_other_bins_get_a_fresh_last_layer(make_job: MakeJob, tiny_galaxies: Survey, tmp_path: Path) -> None:
+    def job(number: int, start: StartFrom | None) -> TrainingJob:
+        fields = make_job(
+            family="photoz_mlp", survey=str(tiny_galaxies.path), survey_checksum=tiny_galaxies.checksum,
+            class_names=None, redshift_bins=EqualBins(low=0, high=0.4, number=number), start=start,
+        )  # fmt: skip
+        small = {"epochs": 1, "batch_size": 16, "width": 8, "hidden_layers": 1}
+        return fields.model_copy(update={"configuration": small})
+
+    first, before = trained(job(12, None), tmp_path / "first")
+    start = StartFrom(folder=str(tmp_path / "first"), weights=first.weights)
+    card, after = trained(job(9, start), tmp_path / "other")
+    assert card.start is not None
+    assert card.start.fresh
+    assert {name for name in after if before[name].shape != after[name].shape} <= set(card.start.fresh)
+    same = trained(job(12, start), tmp_path / "same")[0]
+    assert same.start is not None
+    assert same.start.fresh == ()
 
 
 def test_other_bands_get_fresh_layers_across_them(
