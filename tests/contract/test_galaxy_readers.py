@@ -27,7 +27,7 @@ from rookery.surveys import (
     ingest_mlz,
     open_survey,
 )
-from rookery.surveys.flags import MISSING_MAGNITUDE, NON_FINITE, SPIKE
+from rookery.surveys.galaxies import MISSING_MAGNITUDE, NON_FINITE, SPIKE
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.files import sha256
 

@@ -50,7 +50,7 @@ def simulate_supernovae(
     overwrite
         Replace a survey, its splits too, and a figure that are there already.
     """
-    from rookery.reports.draw.survey import simulate_and_draw
+    from rookery.reports.draw.pictures import simulate_and_draw
     from rookery.surveys import simulators
 
     return simulate_and_draw(
@@ -105,7 +105,7 @@ def simulate_galaxies(
     overwrite
         Replace a survey, its splits too, and a figure that are there already.
     """
-    from rookery.reports.draw.survey import simulate_and_draw
+    from rookery.reports.draw.pictures import simulate_and_draw
     from rookery.surveys import simulators
 
     return simulate_and_draw(

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rookery
-from rookery.baselines._redshift_task import redshift_task
+from rookery.baselines._rounds import redshift_task
 from rookery.compute.progress import tracked
 from rookery.surveys.equal_bins import EqualBins, equal_bins
 from rookery.surveys.splits import Split

@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 import rookery
 from rookery.baselines._local_linear import NEIGHBOURS, Floats, LocalFits, local_linear
 from rookery.baselines._photometry import colour_features, dereddened
-from rookery.baselines._redshift_task import RedshiftTask, redshift_task
-from rookery.baselines._rounds import Round
+from rookery.baselines._rounds import RedshiftTask, Round, redshift_task
 from rookery.surveys.equal_bins import EqualBins, equal_bins
 from rookery.surveys.train_on import TrainOn
 from rookery_ensembles.errors import fail

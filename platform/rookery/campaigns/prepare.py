@@ -18,7 +18,7 @@ from rookery.campaigns.document import ExperimentDocument, SurveyDocument
 from rookery.campaigns.load import Campaign
 from rookery.campaigns.rows import Key
 from rookery.documents import Source, dump
-from rookery.reports.draw.survey import simulate_and_draw
+from rookery.reports.draw.pictures import simulate_and_draw
 from rookery.signature import arguments
 from rookery.surveys import Split, Survey, matching, open_split, open_survey, split_survey
 from rookery.surveys.merge import merge_surveys

@@ -1,4 +1,4 @@
-"""Galaxy surveys: a catalogue of magnitudes, with or without cutouts, written as a stream."""
+"""Galaxy surveys: catalogues of magnitudes, with or without cutouts, written as streams; their `flags`."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +16,17 @@ from rookery.surveys.store import write_tables
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, refuse_existing
 
+# Bits of the column `flags`: what was wrong with an object and was mended by rule.
+NON_FINITE = 1
+"""Pixels that were not finite were set to 0."""
+SPIKE = 2
+"""A saturated or spiking pixel was clipped."""
+EDGE = 4
+"""The cutout crosses the edge of its frame; pixels beyond it are 0."""
+MISSING_MAGNITUDE = 8
+"""A magnitude is missing."""
+FLAGS = {"non_finite": NON_FINITE, "spike": SPIKE, "edge": EDGE, "missing_magnitude": MISSING_MAGNITUDE}
+"""All of them by name, as a survey's provenance counts them."""
 ZERO_POINT = 22.5
 """AB magnitude of one nanomaggy."""
 

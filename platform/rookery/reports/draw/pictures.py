@@ -1,8 +1,8 @@
-"""Pictures of a survey's objects: example light curves, and galaxies in colour (asinh of i, r and g)."""
+"""Pictures of a survey's objects: light curves, and galaxies in colour (asinh of i, r and g)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rookery.reports.charts.light_curves import light_curves_chart
 from rookery.reports.draw.paper import check_figure_path, empty_figure, paper_figure, paper_style
 from rookery_ensembles.errors import fail
-from rookery_ensembles.files import atomic_file
+from rookery_ensembles.files import atomic_file, refuse_existing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -103,3 +103,28 @@ def draw_pictures(
                 axes.text(0.04, 0.05, label, color="white", fontsize=6.5, transform=axes.transAxes)
                 axes.set_axis_off()
         _save(figure, path, dpi=120)
+
+
+def simulate_and_draw(
+    simulate: Callable[..., "Survey"],
+    out: str | Path,
+    *,
+    figure: str | Path | None = None,
+    overwrite: bool = False,
+    **options: Any,
+) -> "Survey":
+    """Simulate a survey into `out` with these options, and draw some of its objects into `figure`, if given.
+
+    Raises
+    ------
+    InputError
+        When the figure's kind cannot be drawn or it exists and `overwrite` is false, before anything is
+        simulated, and as `simulate` does.
+    """
+    if figure is not None:
+        check_figure_path(Path(figure))
+        refuse_existing(figure, overwrite=overwrite)
+    made = simulate(out, overwrite=overwrite, **options)
+    if figure is not None:
+        (draw_light_curves if made.info.image is None else draw_galaxies)(made, Path(figure))
+    return made

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.surveys import ingest_cubes, ingest_cutouts, ingest_frames
-from rookery.surveys.flags import EDGE, SPIKE
+from rookery.surveys.galaxies import EDGE, SPIKE
 from rookery.surveys.readers.galaxies._pixels import clean, sky_noise
 from rookery_ensembles.errors import InputError
 

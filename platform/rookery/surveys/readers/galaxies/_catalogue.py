@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rookery.compute.progress import tracked
-from rookery.surveys.flags import MISSING_MAGNITUDE
+from rookery.surveys.galaxies import MISSING_MAGNITUDE
 from rookery.surveys.ingest import Faults
 from rookery.surveys.readers._tables import OpenTable, column_values
 from rookery.surveys.readers.galaxies._roles import Roles, match_roles
@@ -66,7 +66,7 @@ class Galaxies:
 
 
 @dataclass
-class Wrong:
+class RowErrors:
     """What spoils rows: the first error of each, in the order in which rules are checked."""
 
     rules: dict[int, str] = field(default_factory=dict)
@@ -159,7 +159,7 @@ def galaxies_from_columns(
     """
     rows = Rows.of(files, [len(frame) for frame in frames], firsts)
     table = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-    wrong = Wrong()
+    wrong = RowErrors()
     if roles.object_id is None:
         ids = rows.ids()
     else:
@@ -215,7 +215,7 @@ def dereddened(galaxies: Galaxies, settings: CatalogueSettings, where: str | Pat
     return replace(galaxies, frame=frame, wrong=wrong)
 
 
-def _check_ids(ids: list[str], wrong: Wrong, rows: Rows) -> None:
+def _check_ids(ids: list[str], wrong: RowErrors, rows: Rows) -> None:
     first: dict[str, int] = {}
     for row, name in enumerate(ids):
         if not name:
@@ -225,14 +225,14 @@ def _check_ids(ids: list[str], wrong: Wrong, rows: Rows) -> None:
             wrong.rules.setdefault(row, rule)
 
 
-def _redshifts(column: pd.Series, settings: CatalogueSettings, wrong: Wrong) -> Floats:
+def _redshifts(column: pd.Series, settings: CatalogueSettings, wrong: RowErrors) -> Floats:
     values = settings.without_missing(_numbers(column, "redshift", wrong), magnitudes=True)
     rule = f"redshift {column.name!r} must be at least {LOWEST_REDSHIFT:g} (or missing)"
     wrong.add(values < LOWEST_REDSHIFT, rule, values)
     return values
 
 
-def _covariate(role: str, column: pd.Series, settings: CatalogueSettings, wrong: Wrong) -> Floats:
+def _covariate(role: str, column: pd.Series, settings: CatalogueSettings, wrong: RowErrors) -> Floats:
     values = settings.without_missing(_numbers(column, role, wrong), magnitudes=False)
     limits = {"mwebv": (0.0, np.inf), "ra": (-360.0, 360.0), "dec": (-90.0, 90.0)}
     low, high = limits.get(role, (-np.inf, np.inf))
@@ -243,7 +243,7 @@ def _covariate(role: str, column: pd.Series, settings: CatalogueSettings, wrong:
 
 
 def _magnitudes(
-    table: pd.DataFrame, band: str, roles: Roles, settings: CatalogueSettings, wrong: Wrong
+    table: pd.DataFrame, band: str, roles: Roles, settings: CatalogueSettings, wrong: RowErrors
 ) -> tuple[Floats, Floats | None]:
     column = roles.value[band]
     unit = settings.unit_of(band, is_flux=band in roles.flux)
@@ -264,7 +264,7 @@ def _magnitudes(
     return settings.to_ab(band, raw, error, unit=unit)
 
 
-def _numbers(column: pd.Series, what: str, wrong: Wrong) -> Floats:
+def _numbers(column: pd.Series, what: str, wrong: RowErrors) -> Floats:
     """Return a column as finite numbers and NaN; rows with anything else are noted."""
     if pd.api.types.is_numeric_dtype(column):
         values = column.to_numpy(dtype=np.float64, na_value=np.nan).copy()

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.compute.progress import tracked
-from rookery.surveys.flags import FLAGS
-from rookery.surveys.galaxies import ZERO_POINT, GalaxyWriter, new_galaxy_survey
+from rookery.surveys.galaxies import FLAGS, ZERO_POINT, GalaxyWriter, new_galaxy_survey
 from rookery.surveys.ingest import Faults, Ingest, IngestReport, Paths
 from rookery.surveys.readers.galaxies._catalogue import Galaxies, dereddened
 from rookery.surveys.readers.galaxies._pixels import Images, clean

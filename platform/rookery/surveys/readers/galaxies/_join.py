@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rookery.surveys.flags import MISSING_MAGNITUDE
+from rookery.surveys.galaxies import MISSING_MAGNITUDE
 from rookery.surveys.readers._tables import open_table
 from rookery.surveys.readers.galaxies._catalogue import (
     Galaxies,

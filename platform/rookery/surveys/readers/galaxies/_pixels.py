@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.surveys.flags import NON_FINITE, SPIKE
+from rookery.surveys.galaxies import NON_FINITE, SPIKE
 
 # A pixel must stand out of its neighbours by so many sigma of the sky to be called a spike.
 SPIKE_SIGMA = 10.0

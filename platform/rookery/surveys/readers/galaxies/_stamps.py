@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.surveys.flags import EDGE, NON_FINITE
+from rookery.surveys.galaxies import EDGE, NON_FINITE
 from rookery.surveys.readers.galaxies._frame_files import PixelCache, Plane
 
 Resample = Literal["auto", "never", "always"]

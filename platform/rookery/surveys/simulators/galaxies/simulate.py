@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 
 from rookery.compute.progress import tracked
-from rookery.surveys import flags
 from rookery.surveys._document import DOCUMENT
-from rookery.surveys.galaxies import GalaxyWriter, new_galaxy_survey
+from rookery.surveys.galaxies import MISSING_MAGNITUDE, GalaxyWriter, new_galaxy_survey
 from rookery.surveys.store import Survey, open_survey
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import refuse_existing
@@ -150,5 +149,5 @@ def _finish(
     missing = objects.filter(regex="^mag_.$").isna().any(axis=1)
     objects.insert(0, "object_id", ids)
     truth.insert(0, "object_id", ids)
-    objects["flags"] = np.where(missing, float(flags.MISSING_MAGNITUDE), 0.0)
+    objects["flags"] = np.where(missing, float(MISSING_MAGNITUDE), 0.0)
     writer.finish(objects=objects, truth=truth, provenance=provenance)
