@@ -1,5 +1,6 @@
 """A page with a picture of the house, drawn from what its rooms import of each other."""
 
+import ast
 import math
 import tomllib
 from collections import Counter
@@ -18,6 +19,8 @@ modules do. A room imports only from rooms below it (`make lint` holds it to tha
 `rookery_ensembles`, which imports nothing of ours. The picture is made from the imports, with the site.
 
 ![Rooms of the platform and what they import](figures/house.svg)
+
+{measured}
 
 | room | what is in it | modules | imports from |
 |---|---|---|---|
@@ -47,6 +50,20 @@ def counted(names: list[str]) -> tuple[Counter[tuple[str, str]], Counter[str]]:
         others = {room(each) for each in graph.find_modules_directly_imported_by(module)} - {own, None}
         arcs.update((own, other) for other in others if other is not None)
     return arcs, sizes
+
+
+def measured(root: Path) -> str:
+    """Return how large the house is, in a sentence: modules, lines, public names, the longest file."""
+    folders = (root / "platform" / "rookery", root / "ensembles" / "rookery_ensembles")
+    texts = {file: file.read_text(encoding="utf-8") for folder in folders for file in folder.rglob("*.py")}
+    lines = {file: text.count("\n") for file, text in texts.items()}
+    tops = [node for text in texts.values() for node in ast.parse(text).body]
+    public = [n for n in tops if isinstance(n, ast.FunctionDef | ast.ClassDef) and not n.name.startswith("_")]
+    longest = max(lines, key=lambda file: lines[file])
+    return (
+        f"{len(lines)} modules, {sum(lines.values()):,} lines, {len(public):,} public functions and classes; "
+        f"the longest file, `{longest.relative_to(root)}`, has {lines[longest]} lines."
+    )
 
 
 def words(name: str) -> str:
@@ -98,7 +115,10 @@ def write(app: Any) -> None:
         lines.append(
             f"| `{name}` | {words(name)} | {sizes[name]} | {', '.join(below) or '–'} |".replace("``", "`")
         )
-    texts = {PAGE: _HEAD + "\n".join(lines) + "\n", PICTURE: picture(names, arcs, sizes)}
+    texts = {
+        PAGE: _HEAD.format(measured=measured(folder.parent)) + "\n".join(lines) + "\n",
+        PICTURE: picture(names, arcs, sizes),
+    }
     for file, text in texts.items():
         if not (folder / file).is_file() or (folder / file).read_text(encoding="utf-8") != text:
             (folder / file).write_text(text, encoding="utf-8")
