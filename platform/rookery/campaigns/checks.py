@@ -1,17 +1,13 @@
 """What a campaign file must hold beyond its grammar: names that exist, rows that rest on others."""
 
-from typing import TYPE_CHECKING
-
 from pydantic import ValidationError
 
+from rookery.campaigns.campaign import Campaign
 from rookery.campaigns.document import CampaignDocument, ExperimentDocument
 from rookery.campaigns.rows import Key, RowDocument, row_chain
 from rookery.documents import Source, explain
 from rookery_ensembles.errors import InputError, did_you_mean
 from rookery_ensembles.recipe import looks_at_covariates
-
-if TYPE_CHECKING:
-    from rookery.campaigns.load import Campaign
 
 
 def check_rows(source: Source, document: CampaignDocument) -> None:
@@ -82,7 +78,7 @@ def check_table(source: Source, document: CampaignDocument) -> None:
             raise source.error(("published", "rows", number, "experiment"), rule)
 
 
-def check_starts(campaign: "Campaign") -> None:
+def check_starts(campaign: Campaign) -> None:
     """Refuse starts from what is no row of networks of the family, and starts in a circle."""
     experiments, source = campaign.document.experiments, campaign.source
     networks = {row.name: row for row in campaign.document.rows if row.is_network}
@@ -113,7 +109,7 @@ def check_starts(campaign: "Campaign") -> None:
             _check_circle(campaign, experiment, row)
 
 
-def _check_circle(campaign: "Campaign", experiment: ExperimentDocument, row: RowDocument) -> None:
+def _check_circle(campaign: Campaign, experiment: ExperimentDocument, row: RowDocument) -> None:
     """Follow a row to the one that starts afresh."""
     way: list[tuple[ExperimentDocument, RowDocument]] = []
     place: Key = ("rows", campaign.document.rows.index(row), "start_from")
@@ -126,7 +122,7 @@ def _check_circle(campaign: "Campaign", experiment: ExperimentDocument, row: Row
             raise campaign.source.error(place, f"starts from itself ({' <- '.join(names)})")
 
 
-def check_answers(campaign: "Campaign") -> None:
+def check_answers(campaign: Campaign) -> None:
     """Refuse to remove the widest PDFs where there are none, and covariates that no ensemble looks at."""
     for position, row in enumerate(campaign.document.rows):
         if row.without_widest is not None and not campaign.target.has_pdfs:
@@ -139,7 +135,7 @@ def check_answers(campaign: "Campaign") -> None:
             raise campaign.source.error(("rows", position, key), rule) from error
 
 
-def check_configurations(campaign: "Campaign") -> None:
+def check_configurations(campaign: Campaign) -> None:
     """Hold the hyperparameters of every network against its family's configuration."""
     for experiment in campaign.document.experiments.values():
         for row in campaign.rows_of(experiment):
@@ -147,7 +143,7 @@ def check_configurations(campaign: "Campaign") -> None:
                 _check_configuration(campaign, experiment, row)
 
 
-def _check_configuration(campaign: "Campaign", experiment: ExperimentDocument, row: RowDocument) -> None:
+def _check_configuration(campaign: Campaign, experiment: ExperimentDocument, row: RowDocument) -> None:
     """Check a row's hyperparameters, and before them those that it shares with the row it starts from."""
     if (begins := campaign.begins(experiment, row)) is not None:
         _check_configuration(campaign, *begins)

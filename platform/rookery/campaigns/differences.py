@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from io import StringIO
 from typing import Any
 
-from rookery.campaigns.load import Campaign
+from rookery.campaigns.campaign import Campaign
 from rookery.campaigns.prepare import ExperimentData
 from rookery.campaigns.scores import Line, is_number
 from rookery.campaigns.uncertainty import LEVEL, Difference, differences

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.campaigns.campaign import Campaign
 from rookery.campaigns.document import ExperimentDocument
-from rookery.campaigns.load import Campaign
 from rookery.campaigns.prepare import ExperimentData, digest
 from rookery.campaigns.rows import RowDocument
 from rookery.networks.configuration import configuration_hash

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from rookery.campaigns.campaign import Campaign
 from rookery.campaigns.jobs import training_job
-from rookery.campaigns.load import Campaign
 from rookery.campaigns.plan import Folders
 from rookery.campaigns.prepare import ExperimentData
 from rookery.documents import build

@@ -6,9 +6,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from rookery.campaigns.campaign import Campaign
 from rookery.campaigns.document import ExperimentDocument
 from rookery.campaigns.jobs import Starts, outputs, split_facts, training_job
-from rookery.campaigns.load import Campaign
 from rookery.campaigns.prepare import ExperimentData, digest
 from rookery.campaigns.rows import RowDocument
 from rookery.documents import Document

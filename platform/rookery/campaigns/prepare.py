@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rookery import baselines
+from rookery.campaigns.campaign import Campaign
 from rookery.campaigns.document import ExperimentDocument, SurveyDocument
-from rookery.campaigns.load import Campaign
 from rookery.campaigns.rows import Key
 from rookery.documents import Source, dump
 from rookery.reports.draw.pictures import simulate_and_draw

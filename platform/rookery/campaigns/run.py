@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 
 from rookery.baselines import option_names, run_baseline
+from rookery.campaigns.campaign import Campaign
 from rookery.campaigns.differences import check_between
-from rookery.campaigns.load import Campaign
 from rookery.campaigns.places import PLACES, write_places
 from rookery.campaigns.plan import (
     BaselineTask,

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.campaigns.campaign import Campaign
 from rookery.campaigns.document import Bins, ExperimentDocument
 from rookery.campaigns.jobs import Datasets, fold_name, training_job
-from rookery.campaigns.load import Campaign
 from rookery.campaigns.plan import VALIDATION, Folders, baseline_task, is_whole
 from rookery.campaigns.prepare import ExperimentData
 from rookery.campaigns.rows import RowDocument

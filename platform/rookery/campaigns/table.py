@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import rookery
+from rookery.campaigns.campaign import Campaign
 from rookery.campaigns.differences import Pair, differences_csv, differences_markdown, paired, plain
-from rookery.campaigns.load import Campaign
 from rookery.campaigns.plan import Folders
 from rookery.campaigns.prepare import ExperimentData
 from rookery.campaigns.scores import Line, is_number

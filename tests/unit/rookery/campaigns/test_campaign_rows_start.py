@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from rookery.campaigns.campaign import Campaign
 from rookery.campaigns.jobs import fold_name, training_job
-from rookery.campaigns.load import Campaign, load_campaign
+from rookery.campaigns.load import load_campaign
 from rookery.campaigns.plan import Folders, NetworkTask, count_networks, network_tasks
 from rookery.campaigns.prepare import ExperimentData, prepare
 from rookery.campaigns.train import NetworkQueue

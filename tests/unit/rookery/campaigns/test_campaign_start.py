@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rookery.campaigns.load import Campaign, load_campaign
+from rookery.campaigns.campaign import Campaign
+from rookery.campaigns.load import load_campaign
 from rookery.campaigns.plan import Folders, network_tasks
 from rookery.campaigns.prepare import prepare
 from rookery.surveys import Survey
