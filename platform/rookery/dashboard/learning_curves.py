@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rookery.dashboard import figures
 from rookery.dashboard.figures import Curve
-from rookery.dashboard.histories import RATE, History, counterpart
+from rookery.dashboard.networks import RATE, History, counterpart
 from rookery.dashboard.trials import Trial
 from rookery.search.study_facts import StudyFacts
 

@@ -10,8 +10,7 @@ from rookery.dashboard.cluster import Machines, RayWatch
 from rookery.dashboard.ensembles import Ensembles
 from rookery.dashboard.explanations import Explanations
 from rookery.dashboard.fleet import Fleet
-from rookery.dashboard.histories import Histories
-from rookery.dashboard.networks import Cards
+from rookery.dashboard.networks import Cards, Histories
 from rookery.dashboard.prediction_files import PredictionFiles
 from rookery.dashboard.sources import Source
 from rookery.dashboard.stopped_now import StoppedNow

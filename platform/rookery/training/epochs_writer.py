@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from rookery.compute.utilisation import IdleWatch, Utilisation
+from rookery.compute.energy import IdleWatch, Utilisation
 from rookery.training.epochs_file import MEMORY, TIME, UTILISATION, Head, epochs_file, read_epochs
 from rookery.training.job import TrainingJob
 from rookery.training.progress import Metrics

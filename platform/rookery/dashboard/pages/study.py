@@ -7,8 +7,7 @@ from typing import Any
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from rookery.dashboard import figures, learning_curves
-from rookery.dashboard.histories import History, shown_columns
-from rookery.dashboard.networks import Cards
+from rookery.dashboard.networks import Cards, History, shown_columns
 from rookery.dashboard.pages import parts, study_hyperparameters, study_networks, study_stopped
 from rookery.dashboard.sources import Source
 from rookery.dashboard.trials import StudyTrials, Trial

@@ -6,7 +6,7 @@ from typing import Any
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from rookery.dashboard import figures
-from rookery.dashboard.histories import History, counterpart, shown_columns
+from rookery.dashboard.networks import History, counterpart, shown_columns
 from rookery.dashboard.pages import parts
 from rookery.dashboard.sources import Source
 from rookery.dashboard.trials import StudyTrials, Trial

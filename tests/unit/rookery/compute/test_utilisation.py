@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from rookery.compute.utilisation import IdleWatch, Utilisation
+from rookery.compute.energy import IdleWatch, Utilisation
 
 
 def test_an_idle_gpu_is_told_of_once_after_five_epochs() -> None:
