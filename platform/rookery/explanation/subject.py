@@ -15,7 +15,7 @@ from rookery.surveys import Survey, open_survey
 from rookery.training.card import CARD
 from rookery.training.data import find_device
 from rookery.training.member import Member, open_member
-from rookery.training.streaming import gather
+from rookery.training.resident import gather
 from rookery.training.target import known_truth
 from rookery_ensembles import Classes, load_bundle
 from rookery_ensembles.errors import did_you_mean, fail

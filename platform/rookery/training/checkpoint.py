@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import math
+import struct
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,6 @@ from rookery.documents import Document, build
 from rookery.training.card import Draws
 from rookery.training.job import TrainingJob
 from rookery.training.progress import MEAN, Partial, Progress, State, means_of
-from rookery.training.tensor_file import tensor_bytes, write_tensors
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import atomic_file
 from rookery_ensembles.plain_text import parse_json
@@ -231,3 +231,41 @@ def _batch_size(job: TrainingJob) -> int:
     from rookery.networks.family import load_family
 
     return int(load_family(job.family).configure(job.configuration).batch_size)
+
+
+_KINDS = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors of the CPU; the largest types come first, so that each lies at a multiple of its size."""
+    ordered = sorted(tensors.items(), key=lambda pair: (-pair[1].element_size(), pair[0]))
+    header: dict[str, object] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name, value in ordered:
+        begin, end = end, end + value.numel() * value.element_size()
+        kind, shape = _KINDS[value.dtype], list(value.shape)
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as stream:
+        stream.write(struct.pack("<Q", len(text)) + text)
+        for _, value in ordered:
+            stream.write(tensor_bytes(value))
+
+
+def tensor_bytes(value: Tensor) -> memoryview:
+    """Return a tensor's bytes in the order of its elements, without a copy where they lie so."""
+    if not value.numel():
+        return memoryview(b"")
+    return value.contiguous().reshape(-1).view(torch.uint8).numpy().data

@@ -16,9 +16,8 @@ from rookery.networks.family import Family, Inputs
 from rookery.surveys import Survey, open_survey
 from rookery.surveys.train_on import training_rows
 from rookery.training.job import TrainingJob
-from rookery.training.resident import Resident
+from rookery.training.resident import Resident, gather, place, survey_room
 from rookery.training.rows import choosing_rows, role_rows
-from rookery.training.streaming import gather, place, survey_room
 from rookery_ensembles import Target
 from rookery_ensembles.errors import fail
 
@@ -92,7 +91,7 @@ def load_data(
     ----------
     room
         Bytes of the device that the survey may take; one that takes more streams from the host. By default
-        what :func:`rookery.training.streaming.survey_room` tells.
+        what :func:`rookery.training.resident.survey_room` tells.
     resident
         What may hold the survey's tensors already, and keeps them for the next job.
 

@@ -18,12 +18,11 @@ from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family
 from rookery.training.alone import AloneNetwork, Stepped
 from rookery.training.data import TrainingData
-from rookery.training.epoch_sums import Losses, Sums
 from rookery.training.job import TrainingJob
 from rookery.training.pack import Pack
 from rookery.training.progress import Keep, Metrics, Partial, Progress, Report, State
 from rookery.training.team import ALONE, Team
-from rookery.training.trainee import DivergedError, Epoch, StoppedTrainingError, Trainee
+from rookery.training.trainee import DivergedError, Epoch, Losses, StoppedTrainingError, Sums, Trainee
 
 logger = logging.getLogger(__name__)
 KEEP_SECONDS = 300.0

@@ -25,7 +25,7 @@ from rookery.surveys.splits import split_path
 from rookery.training.data import TrainingData, predict_rows
 from rookery.training.device_metrics import Judged, fetched, judged
 from rookery.training.job import TrainingJob
-from rookery.training.streaming import place_of
+from rookery.training.resident import place_of
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import sha256
 
