@@ -168,14 +168,9 @@ def search(
         seen = open_survey(survey) if target is None else with_target(survey, split, target, folder)
         opened = create_or_open_study(folder, loaded, seen, split, target=learned, **settings)
         return run_search(
-            opened,
-            n_trials=trials,
-            limits=limits,
-            resources=resources,
-            dry_run=dry_run,
-            notify=notify,
+            opened, n_trials=trials, limits=limits, resources=resources, dry_run=dry_run, notify=notify,
             called=study,
-        )
+        )  # fmt: skip
 
 
 def campaign(
