@@ -116,9 +116,9 @@ class AloneNetwork:
         draws = Draws(words)
         inputs = self._family.augment(self._data.batch(mine), self._configuration, draws)
         terms = self._loss(inputs, self._data.target_n[labelled], draws)
-        whole = {len(mine): len(rows) + len(unlabelled), len(labelled): len(rows)}
         means = {name: term.mean() for name, term in terms.items()}
         if team.size > 1:
+            whole = {len(mine): len(rows) + len(unlabelled), len(labelled): len(rows)}
             parts = {name: len(term) * team.size / whole[len(term)] for name, term in terms.items()}
             means = {name: mean * parts[name] for name, mean in means.items()}
         self._optimizer.zero_grad(set_to_none=True)
