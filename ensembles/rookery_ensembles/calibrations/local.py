@@ -28,6 +28,8 @@ from rookery_ensembles.shown import short_repr
 
 PRIORS = (3.0, 30.0, 300.0)
 """Pulls towards the global map, in objects, of which cross-validation chooses one."""
+ERRORS = 2.0
+"""A covariate is looked at when that gains more than so many standard errors on objects left out."""
 _PARTS, _MOST_TO_CHOOSE, _MOST_TO_FIT = 3, 20_000, 100_000
 _BLOCK = 20_000
 _KEYS = ("base", "covariates", "slopes")
@@ -85,9 +87,10 @@ class LocalCalibration(Calibration):
     ) -> Self:
         """Fit the global map, then how objects depart from it.
 
-        Three-fold cross-validation chooses the pull. Where no pull lowers the log-loss of objects that were
-        left out by more than its standard error, the global map is all. On the data of the fit the log-loss
-        is never higher than the global map's, and that never higher than without.
+        Three-fold cross-validation chooses the pull, and the covariates: the one that helps least is left out
+        while the log-loss of objects that were left out does not rise by more than `ERRORS` standard errors
+        without it. Where none is left, the global map is all. On the data of the fit the log-loss is never
+        higher than the global map's, and that never higher than without.
 
         Parameters
         ----------
@@ -115,15 +118,15 @@ class LocalCalibration(Calibration):
         known = np.isfinite(covariates.values).all(axis=1) & (weight > 0)
         if known.sum() < 2 * _PARTS:
             return alone
-        knots = knots_of(covariates.values[known])
         chosen = np.flatnonzero(known)[spread_rows(int(known.sum()), _MOST_TO_FIT)]
-        features = rank_polynomials(covariates.values[chosen], knots)
         ends = true_bin_ends(base.apply(masses[chosen]), index[chosen])
-        prior = _best_prior(ends, features, weight[chosen])
-        if prior is None:
+        used, prior = _useful(ends, covariates.take(chosen), weight[chosen])
+        if not used:
             return alone
+        knots = knots_of(covariates.columns(used)[known])
+        features = rank_polynomials(covariates.columns(used)[chosen], knots)
         slopes = tuple(tuple(row) for row in fit_slopes(ends, features, weight[chosen], prior).tolist())
-        found = cls(base, covariates.names, knots, slopes)
+        found = cls(base, used, knots, slopes)
         return found if _loss(found, data, covariates) < _loss(alone, data, covariates) else alone
 
     def apply(self, values_nk: NDArray[Any], covariates: Covariates | None = None) -> FloatArray:
@@ -174,22 +177,58 @@ def _check(found: LocalCalibration, where: str) -> None:
     check_numbers([number for row in found.slopes for number in row], f"{where}, slopes")
 
 
-def _best_prior(ends: FloatArray, features_np: FloatArray, weight_n: FloatArray) -> float | None:
-    """Return the pull of the greatest likelihood of objects left out; None where none beats no slopes."""
-    order = np.random.default_rng(0).permutation(len(features_np))[:_MOST_TO_CHOOSE]
-    part, gain = np.arange(len(order)) % _PARTS, np.zeros((len(PRIORS), len(order)))
-    none = np.zeros((features_np.shape[1], WIDTH))
-    for i in range(_PARTS):
-        seen, unseen = order[part != i], order[part == i]
-        before = np.log(likelihood(ends[:, unseen], features_np[unseen], none))
-        for j, prior in enumerate(PRIORS):
-            slopes = fit_slopes(ends[:, seen], features_np[seen], weight_n[seen], prior)
-            after = np.log(likelihood(ends[:, unseen], features_np[unseen], slopes))
-            gain[j, part == i] = after - before
-    weighted = gain * weight_n[order]
-    means, errors = weighted.mean(axis=1), weighted.std(axis=1) / np.sqrt(len(order))
-    best = int(means.argmax())
-    return PRIORS[best] if means[best] > errors[best] else None
+def _useful(ends: FloatArray, covariates: Covariates, weight_n: FloatArray) -> tuple[tuple[str, ...], float]:
+    """Return the covariates that help on objects left out, and the pull that serves them best."""
+    order = np.random.default_rng(0).permutation(len(covariates))[:_MOST_TO_CHOOSE]
+    judged = _Judged(ends[:, order], covariates.take(order), weight_n[order])
+    used = covariates.names
+    prior, gain_n = judged.best(used)
+    while used:
+        less = {name: tuple(one for one in used if one != name) for name in used}
+        without = {name: judged.gain(others, prior) for name, others in less.items()}
+        helps = {name: judged.in_errors(gain_n - other_n) for name, other_n in without.items()}
+        weakest = min(helps, key=lambda name: helps[name])
+        if helps[weakest] > ERRORS:
+            break
+        used = less[weakest]
+        prior, gain_n = judged.best(used)
+    return used, prior
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """What maps that depend on some covariates gain over the global one on objects left out of their fit."""
+
+    ends: FloatArray
+    covariates: Covariates
+    weight_n: FloatArray
+
+    def best(self, names: tuple[str, ...]) -> tuple[float, FloatArray]:
+        """Return the best pull, and the gains (N,) with it."""
+        gains = {prior: self.gain(names, prior) for prior in PRIORS}
+        prior = max(gains, key=lambda each: gains[each].mean())
+        return prior, gains[prior]
+
+    def gain(self, names: tuple[str, ...], prior: float) -> FloatArray:
+        """Return (N,) gains in nats, each times what its object counts."""
+        gain_n = np.zeros(len(self.weight_n))
+        if not names:
+            return gain_n
+        values, part = self.covariates.columns(names), np.arange(len(gain_n)) % _PARTS
+        features = rank_polynomials(values, knots_of(values))
+        none = np.zeros((features.shape[1], WIDTH))
+        for i in range(_PARTS):
+            seen, unseen = part != i, part == i
+            slopes = fit_slopes(self.ends[:, seen], features[seen], self.weight_n[seen], prior)
+            before, after = (likelihood(self.ends[:, unseen], features[unseen], s) for s in (none, slopes))
+            gain_n[unseen] = np.log(after / before)
+        return gain_n * self.weight_n
+
+    @staticmethod
+    def in_errors(gain_n: FloatArray) -> float:
+        """Return a mean gain in standard errors; 0 where nothing differs."""
+        error = float(gain_n.std()) / np.sqrt(len(gain_n))
+        return float(gain_n.mean()) / error if error > 0 else 0.0
 
 
 def _loss(found: LocalCalibration, data: Checked, covariates: Covariates) -> float:
