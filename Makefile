@@ -18,7 +18,7 @@ test: $(VENV)/.dev lint   ## Static checks and all quick tests (about 3 minutes)
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
 
 # Ray's waits ignore the signal that a test took too long: only the end of the process ends them.
-slow: $(VENV)/.dev        ## The slow tests: killed drivers, worker groups, clusters, the wheel, the demo
+slow: $(VENV)/.dev        ## The slow tests: killed drivers, worker groups, clusters, the wheel, a small demo
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup --timeout 900 --timeout-method thread --durations 10
 
 bench: $(VENV)/.runtime  ## How fast networks train here, on one core (some minutes)

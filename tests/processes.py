@@ -8,6 +8,8 @@ from typing import TypeVar
 import psutil
 
 T = TypeVar("T")
+LEAN_HEAD = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
+"""For the head of a :class:`ray.cluster_utils.Cluster`: no process that a test does not need."""
 
 
 def free_port() -> int:

@@ -102,7 +102,7 @@ def test_a_search_on_a_full_disk_stops_and_goes_on_when_there_is_room(tiny_surve
         command = [
             sys.executable, "-m", "rookery", "search", "pelican", "--survey", str(tiny_survey.path),
             "--split", "half", "--study", str(study), "--pruner", "none", "--set", "epochs=2",
-            "--set", "days_per_column=8", "--set", "merged_blocks=2", "--trials",
+            "--set", "days_per_column=8", "--set", "merged_blocks=2", "--concurrent", "1", "--trials",
         ]  # fmt: skip
         subprocess.run([*command, "1"], check=True, capture_output=True, timeout=200)
         fill(disk)

@@ -10,10 +10,11 @@ import torch
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.xdist_group("ray")]
 SHOWN = {"env_vars": {"CUDA_VISIBLE_DEVICES": "0"}}
 SEARCH = """
-import sys, ray
+import sys
 from rookery import api
+from rookery.compute.own_ray import start_own_ray
 from rookery_ensembles import InputError
-ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+start_own_ray(num_cpus=2, num_gpus=1)
 try:
     api.search("pelican", survey=sys.argv[1], split="half", study=sys.argv[2], trials=2, pruner="none",
                fixed={"epochs": 1, "days_per_column": 8})

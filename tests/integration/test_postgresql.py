@@ -14,6 +14,7 @@ import pytest
 from postgresql import PostgreSQL, find
 from processes import wait_for
 from rookery import api
+from rookery.compute.session import ray_session as session
 from rookery.dashboard.optuna_pages import open_storage
 from rookery.search.storage.drivers import DRIVER
 from rookery.search.study import open_study
@@ -106,8 +107,11 @@ def test_a_server_that_is_away_for_twenty_seconds_costs_no_trial(survey, tmp_pat
 
 
 def test_several_studies_share_a_database(survey, tmp_path, server):
+    options = {"split": "half", "trials": 1, "pruner": "none", "storage": server.url, "fixed": FIXED}
+    with session(None):  # one Ray for both
+        for name in ("a", "b"):
+            api.search("pelican", survey=survey.path, study=tmp_path / name, **options)
     for name in ("a", "b"):
-        end(start(survey, tmp_path / name, server, 1, "only"), tmp_path / name, "only")
         assert_complete(tmp_path / name, server, 1)
         assert api.status(tmp_path / name)["trials"]["complete"] == 1
         names = [study.study_name for study in open_storage(tmp_path / name).get_all_studies()]

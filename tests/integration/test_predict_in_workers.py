@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from processes import wait_for
+from processes import LEAN_HEAD, wait_for
 from rookery import api
 from rookery.compute.actors import ActorPool
 from rookery_ensembles import InputError, read_predictions
@@ -131,7 +131,7 @@ def test_two_raylets_share_the_partitions(bundle, tiny_survey, tmp_path, monkeyp
 
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     node = {"num_cpus": 1, "object_store_memory": 10**8}
-    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    cluster = Cluster(initialize_head=True, head_node_args={**node, **LEAN_HEAD})
     try:
         cluster.add_node(**node)
         words = [sys.executable, "-m", "rookery", "predict", str(bundle.path), str(tiny_survey.path)]

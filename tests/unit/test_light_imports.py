@@ -61,6 +61,7 @@ STUDY = f"open_study({str(FILES / 'studies' / 'classes')!r})"
         "from pathlib import Path; from rookery.dashboard.optuna_pages import open_storage; "
         f"assert open_storage(Path({str(FILES / 'studies' / 'classes')!r})).get_all_studies()",
         "import rookery.dashboard.server",
+        "import rookery.search.creation, rookery.search.driver",
     ],
     ids=[
         "status of a study",
@@ -68,9 +69,10 @@ STUDY = f"open_study({str(FILES / 'studies' / 'classes')!r})"
         "cards and costs",
         "study of the dashboard",
         "dashboard",
+        "driver of a search",
     ],
 )
-def test_who_looks_does_not_wait_for_torch_or_ray(statement):
+def test_who_looks_or_drives_does_not_wait_for_torch_or_ray(statement):
     assert loaded_after(statement, ("torch", "ray")) == "[]"
 
 

@@ -22,12 +22,12 @@ from rookery.search.storage.remote_folder import WEIGHTS, RemoteFolder, is_url
 from rookery.search.study import OPTUNA_NAME, StartsFrom, Study, StudyDocument, open_study
 from rookery.search.study_facts import STUDY_DOCUMENT
 from rookery.shift.options import ImportanceWeighting
+from rookery.shift.split_weights import check_shift, shift_weights
 from rookery.shift.weights import warn_if_few
 from rookery.surveys import Survey, open_split
 from rookery.training.job import inner_part
 from rookery.training.rows import choosing_rows, role_rows
 from rookery.training.target import target_fields
-from rookery.training.validation import check_shift, shift_weights
 from rookery_ensembles import Target
 from rookery_ensembles.errors import InputError, did_you_mean, fail
 from rookery_ensembles.files import atomic_file, check_name, is_partial, sha256, write_new_text

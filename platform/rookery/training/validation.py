@@ -1,7 +1,7 @@
 """What a network is judged by after each epoch: plain validation, and validation under a shift."""
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -12,22 +12,14 @@ from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family, Inputs
 from rookery.shift.copies import redshifted_view
 from rookery.shift.degraded import degraded_survey
-from rookery.shift.options import DegradedValidation, ImportanceWeighting, Shift
-from rookery.shift.weights import (
-    ShiftWeights,
-    check_covariates,
-    effective_number,
-    importance_weights,
-    labelled_and_target,
-)
-from rookery.surveys import Survey, open_split
-from rookery.surveys.splits import split_path
+from rookery.shift.options import ImportanceWeighting
+from rookery.shift.split_weights import shift_weights
+from rookery.shift.weights import effective_number
+from rookery.surveys import open_split
 from rookery.training.data import TrainingData, predict_rows
 from rookery.training.device_metrics import Judged, fetched, judged
 from rookery.training.job import TrainingJob
 from rookery.training.resident import place_of
-from rookery_ensembles.errors import fail
-from rookery_ensembles.files import sha256
 
 
 @dataclass(frozen=True)
@@ -120,46 +112,3 @@ def prepare_validation(
     device = place_of(data.inputs)
     degraded = {name: values.to(device) for name, values in inputs.items()}
     return Validation(family, data, place, degraded=degraded)
-
-
-def shift_weights(survey: Survey, split: str, shift: ImportanceWeighting) -> ShiftWeights:
-    """Return the weights of a split's labelled objects; kept for the next job on the same."""
-    return _weights(_Key(survey, (survey.checksum, split, sha256(split_path(survey, split)))), shift)
-
-
-def check_shift(survey: Survey, split: str, shift: Shift) -> None:
-    """Raise InputError unless survey and split allow the shift."""
-    labelled_and_target(survey, open_split(survey, split))
-    if isinstance(shift, ImportanceWeighting):
-        check_covariates(survey, shift.covariates, "objective.shift.covariates")
-        shift_weights(survey, split, shift)
-    elif survey.info.kind != "light_curves":
-        assert isinstance(shift, DegradedValidation)
-        raise fail(survey.path, "`objective.shift` degraded is for light curves; take importance_weights")
-
-
-@dataclass(frozen=True)
-class _Key:
-    """A survey and split, equal to another where their contents are."""
-
-    survey: Survey
-    identity: tuple[str, str, str]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self.identity == other.identity
-
-    def __hash__(self) -> int:
-        return hash(self.identity)
-
-
-@lru_cache(maxsize=4)
-def _weights(key: _Key, shift: ImportanceWeighting) -> ShiftWeights:
-    split = open_split(key.survey, key.identity[1])
-    return importance_weights(
-        key.survey,
-        split,
-        shift.covariates,
-        classifier=shift.classifier,
-        clip=shift.clip,
-        seed=shift.seed,
-    )
