@@ -46,8 +46,6 @@ PAGES = {
     "/ensemble?at=studies%2Fclasses%2Fensemble": "#ensemble-reliability .main-svg",
     "/ensemble?at=studies%2Fredshifts%2Fensemble": "#ensemble-coverage .main-svg",
     "/objects?at=studies%2Fclasses%2Fensemble&object=SN0000011": "#object-observed .scatterlayer .trace",
-    "/predictions?at=predictions%2Fredshifts.parquet&id=g7": "#predictions-object .scatterlayer .trace",
-    "/predictions?at=predictions%2Fclasses.parquet": "#predictions-predicted .scatterlayer .trace",
     "/study?at=nowhere": ".error",
     "/cluster": ".ag-row",
 }
@@ -75,7 +73,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(FILES / "studies", folder / "studies")
     shutil.copytree(FILES / "campaign", folder / "campaign")
     shutil.copytree(FILES / "surveys", folder / "surveys")
-    shutil.copytree(FILES / "predictions", folder / "predictions")
     for name in (NASTY, "broken"):
         (folder / name).mkdir()
         (folder / name / "study.yaml").write_text(STUDY)
@@ -263,18 +260,3 @@ def test_an_object_out_of_the_domain_is_found_by_a_list_and_shown_with_its_light
     page.locator(".search").last.fill("peak<10")
     page.locator(".search").last.press("Enter")
     page.get_by_text("there is no column 'peak'").wait_for()
-
-
-@pytest.mark.timeout(120)
-def test_predictions_come_page_by_page_and_an_object_is_drawn_by_a_click_or_its_name(
-    page: Any, server: Any
-) -> None:
-    look(page, server, "/predictions?at=predictions%2Fredshifts.parquet")
-    page.wait_for_selector("#predictions-rows .ag-row[row-index='0'] [col-id=object_id]:has-text('g0')")
-    page.click("#predictions-rows .ag-paging-button[aria-label='Next Page']")
-    page.click("#predictions-rows .ag-row [col-id=object_id]:has-text('g110')")
-    page.wait_for_selector("#predictions-object .scatterlayer .trace")
-    assert "id=g110" in page.url
-    page.fill("input.search", "nobody")
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#predictions-object :text('no object is called nobody among 120')")
