@@ -200,7 +200,7 @@ def explain(
     device: str | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Explain a network: its features and their maps, activations, what matters to its answers, invariance.
+    """Explain a network or a bundle: features and their maps, activations, what matters, invariance.
 
     See :func:`rookery.explanation.explain`.
 
@@ -213,7 +213,7 @@ def explain(
     out
         Folder to write: a page, figures for papers, the features of every object, attributions.
     member
-        Which of the bundle's members; by default the one of the largest weight.
+        Which of the bundle's members alone; by default the means over all of them, by weight.
     split
         Its train and validation objects are the labelled ones; by default those whose truth is known.
     objects

@@ -1,4 +1,4 @@
-"""Explain a network: everything computed, and written as one folder with a page."""
+"""Explain a network or an ensemble: everything computed, and written as one folder with a page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,20 +8,24 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from rookery.explanation.attributions import attribute
+from rookery.explanation.ensemble import explain_all, open_all
 from rookery.explanation.invariance import thinned_distances
 from rookery.explanation.maps import make_maps, principal_components
 from rookery.explanation.objects import choose, groups, sample
 from rookery.explanation.overlap import Overlap, overlap
 from rookery.explanation.report import write
 from rookery.explanation.result import Explanation
-from rookery.explanation.subject import Subject, open_subject
+from rookery.explanation.subject import Subject, find_parts
 from rookery.explanation.table import known_columns, labelled
 from rookery.networks.inside import stage_outputs
 from rookery.reports.page.folder import PAGE, refuse_foreign
+from rookery.surveys import open_survey
+from rookery.training.data import find_device
 
 _THINNED = 500
 """Light curves that are thinned."""
+_CHOSEN = ""
+"""Name of the chosen objects among the groups, which have names."""
 
 
 def explain(
@@ -37,7 +41,7 @@ def explain(
     seed: int = 0,
     device: str | None = None,
 ) -> Path:
-    """Explain a network on the objects of a survey, and return the path of the page.
+    """Explain a network, or an ensemble, on the objects of a survey, and return the path of the page.
 
     Parameters
     ----------
@@ -49,7 +53,7 @@ def explain(
         Folder to write: ``index.html`` (one file, works offline), ``metrics.json``, ``features.parquet``,
         ``attributions.parquet`` and ``figures/``. An earlier report there is replaced.
     member
-        Which of the bundle's members; by default the one of the largest weight.
+        Which of the bundle's members alone; by default the means over all of them, by weight.
     split
         Its train and validation objects are the labelled ones; by default those whose truth is known.
     objects
@@ -66,18 +70,27 @@ def explain(
     Raises
     ------
     InputError
-        As :func:`rookery.explanation.subject.open_subject` does; for an object that is not in the survey, and
+        As :func:`rookery.explanation.subject.find_parts` and :func:`rookery.explanation.ensemble.open_all`
+        do; for an object that is not in the survey, and
         where `out` holds other files.
     """
     out = Path(out)
     refuse_foreign(out)
-    subject = open_subject(what, survey, member=member, device=device)
+    parts = find_parts(Path(what), member)
+    subject = open_all(parts, open_survey(survey), find_device(device))
     grouped = groups(subject)
     chosen = choose(subject, objects, grouped)
     known = known_columns(subject, split)
     everything = np.arange(len(subject.survey))
     answers = subject.probability.argmax(1).astype(np.int64)
     rows = np.array([one.row for one in chosen], dtype=np.int64)
+    wanted = {
+        name: (some, _columns(subject, name, answers[some]))
+        for name, group in grouped.items()
+        if len(some := sample(group, averaged, seed))
+    }
+    thinned = sample(everything, _THINNED, seed)
+    together = explain_all(subject, {_CHOSEN: (rows, answers[rows]), **wanted}, thinned, seed)
     found = Explanation(
         subject,
         known,
@@ -85,13 +98,10 @@ def explain(
         _overlaps(subject, known, seed),
         chosen,
         _stages(subject, rows),
-        attribute(subject, rows, answers[rows]),
-        {
-            name: attribute(subject, some, _columns(subject, name, answers[some]))
-            for name, group in grouped.items()
-            if len(some := sample(group, averaged, seed))
-        },
-        thinned_distances(subject, sample(everything, _THINNED, seed), seed),
+        together.attributions.pop(_CHOSEN),
+        together.attributions,
+        thinned_distances(subject, thinned, together.copies),
+        together.alike,
     )
     write(out, found)
     return out / PAGE

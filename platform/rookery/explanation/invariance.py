@@ -34,28 +34,59 @@ class Thinned:
     """Part of the copies with the same class; of redshifts, within 0.05 (1 + z)."""
 
 
-def thinned_distances(subject: Subject, rows: NDArray[np.int64], seed: int) -> list[Thinned]:
-    """Return the distances for each part that copies keep; none for surveys without light curves.
+@dataclass(frozen=True)
+class Copies:
+    """What a network makes of R light curves' copies, for each of P parts that they keep."""
 
-    Where the survey has a covariate `deep`, also for deep and wide fields, and for deep light curves with
-    as many observations as the median wide one.
+    parts: tuple[float, ...]
+    distance: NDArray[np.float64]
+    """(P, R) from the features of the whole light curve."""
+    probability: NDArray[np.float64]
+    """(P, R, K) what it predicts."""
+
+    def scaled(self, share: float) -> "Copies":
+        """Return them with every number multiplied."""
+        return Copies(self.parts, share * self.distance, share * self.probability)
+
+    def plus(self, other: "Copies") -> "Copies":
+        """Return the sums with those of another network."""
+        return Copies(self.parts, self.distance + other.distance, self.probability + other.probability)
+
+
+def look_at_copies(subject: Subject, rows: NDArray[np.int64], seed: int) -> Copies | None:
+    """Let a network look at thinned copies of some light curves; None for surveys without light curves.
+
+    Where the survey has a covariate `deep`, one part is what leaves deep light curves as many observations
+    as the median wide one has.
     """
     if subject.survey.info.kind != "light_curves":
-        return []
+        return None
     unit, deep = _unit(subject, seed), _deep(subject)
-    counts = np.diff(subject.survey.observation_arrays().offsets)
     parts = list(PARTS)
     if deep is not None:
+        counts = np.diff(subject.survey.observation_arrays().offsets)
         as_wide = float(np.median(counts[~deep]) / np.median(counts[deep]))
         parts += [round(as_wide, 2)] if as_wide < 1 else []
-    found = []
-    for number, part in enumerate(sorted(set(parts), reverse=True)):
+    parts = sorted(set(parts), reverse=True)
+    distances, probabilities = [], []
+    for number, part in enumerate(parts):
         probability, features = look(subject.member, _thin(subject, rows, part, [seed, number]))
-        distance = np.linalg.norm(features - subject.features[rows], axis=1) / unit
+        distances.append(np.linalg.norm(features - subject.features[rows], axis=1) / unit)
+        probabilities.append(probability)
+    return Copies(tuple(parts), np.array(distances, np.float64), np.array(probabilities, np.float64))
+
+
+def thinned_distances(subject: Subject, rows: NDArray[np.int64], copies: Copies | None) -> list[Thinned]:
+    """Return the distances for each part that copies keep, of deep and wide fields also alone."""
+    if copies is None:
+        return []
+    deep = _deep(subject)
+    who = {"all": np.ones(len(rows), bool)}
+    if deep is not None:
+        who |= {"deep": deep[rows], "wide": ~deep[rows]}
+    found = []
+    for part, distance, probability in zip(copies.parts, copies.distance, copies.probability, strict=True):
         same = _same(subject, rows, probability)
-        who = {"all": np.ones(len(rows), bool)}
-        if deep is not None:
-            who |= {"deep": deep[rows], "wide": ~deep[rows]}
         for name, those in who.items():
             if those.any():
                 low, median, high = np.quantile(distance[those], [0.1587, 0.5, 0.8413])
@@ -90,7 +121,7 @@ def _deep(subject: Subject) -> NDArray[np.bool_] | None:
     return deep if deep.any() and not deep.all() else None
 
 
-def _same(subject: Subject, rows: NDArray[np.int64], probability: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _same(subject: Subject, rows: NDArray[np.int64], probability: NDArray[np.floating]) -> NDArray[np.bool_]:
     if subject.of_classes:
         return probability.argmax(1) == subject.probability[rows].argmax(1)
     answer = subject.answer[rows].astype(np.float64)

@@ -45,6 +45,8 @@ def write(out: Path, found: Explanation) -> None:
         "configuration": card.configuration,
         "weights": card.weights,
         "share": subject.share,
+        "members": {part.id: part.share for part in subject.parts},
+        "averaged_by_place": found.alike,
         "features": int(subject.features.shape[1]),
         "rules": RULES,
         **found_numbers,
@@ -121,15 +123,18 @@ def _page(
 ) -> str:
     subject, card = found.subject, found.subject.member.card
     share = "" if subject.share is None else f", {subject.share:.0%} of its ensemble"
+    many = len(subject.parts)
+    if many:
+        share = f", {many} networks, the heaviest is {card.member} ({subject.share:.0%})"
     unit = "the log-odds of the class" if subject.of_classes else "the mean redshift"
     return render_page(
         "explanation.html.j2",
         charts,
-        title=f"What {card.member} has learned",
+        title=f"What {'an ensemble' if many else card.member} has learned",
         lead=f"{card.family}{share}; {len(subject.survey):,} objects of {subject.survey.info.name}, "
         f"{subject.features.shape[1]} features each.",
         simulated=document["simulated"],
-        notices=[],
+        notices=[_averaged(found)] if many else [],
         maps=[
             (title, [(key, _COLOURED[key.split("_", 1)[1]]) for key in charts if key.startswith(f"{name}_")])
             for name, title in _MAPS.items()
@@ -154,6 +159,17 @@ def _page(
             *spoken("survey:", document["survey"]),
             *spoken("", {"date": document["date"], "versions": document["versions"]}),
         ],
+    )
+
+
+def _averaged(found: Explanation) -> str:
+    """Say what the page's numbers and pictures are means of."""
+    subject = found.subject
+    places = "" if found.alike > 0.999 else f" (by date and pixel, over {found.alike:.0%} of the weight)"
+    return (
+        f"Answers and attributions are means over {len(subject.parts)} networks, by weight{places}, without "
+        "the bundle's pool and calibration; distances are means over the networks, each in its own unit; "
+        f"features are those of all side by side; stages are those of {subject.member.card.member} alone."
     )
 
 

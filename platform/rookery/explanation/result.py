@@ -32,6 +32,8 @@ class Explanation:
     """Of objects of each group, for their group."""
     thinned: list[Thinned]
     """How far features of light curves move when a part of the observations is taken away."""
+    alike: float = 1.0
+    """Share of the networks whose attributions by date or pixel are averaged: their images are alike."""
 
 
 def numbers(found: Explanation) -> dict[str, object]:

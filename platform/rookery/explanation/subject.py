@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rookery.networks.family import Inputs
-from rookery.surveys import Survey, open_survey
+from rookery.surveys import Survey
 from rookery.training.card import CARD
-from rookery.training.data import find_device
 from rookery.training.member import Member, open_member
 from rookery.training.resident import gather
 from rookery.training.target import known_truth
@@ -25,10 +24,21 @@ _AT_ONCE = 512
 
 
 @dataclass(frozen=True)
+class Part:
+    """A network to explain, as a part of what is explained."""
+
+    id: str
+    folder: Path
+    share: float | None
+    """Of the ensemble; None of a network that is given alone."""
+
+
+@dataclass(frozen=True)
 class Subject:
     """A network, a survey, and what it makes of every object; N objects, K classes or bins."""
 
     member: Member
+    """Of a whole ensemble the one of the largest weight, whose inputs and stages are shown."""
     share: float | None
     """The member's share of the ensemble that it is of; None where it is given alone."""
     survey: Survey
@@ -37,6 +47,8 @@ class Subject:
     """(N, K) what it predicts."""
     features: NDArray[np.float32]
     """(N, F) what its last layer sees."""
+    parts: tuple[Part, ...] = ()
+    """The members of a whole ensemble, whose mean predictions, and features side by side, these are."""
 
     @property
     def device(self) -> torch.device:
@@ -103,31 +115,13 @@ class Subject:
         return np.array([row[name] for name in object_ids], dtype=np.int64)
 
 
-def open_subject(
-    what: str | Path, survey: str | Path, *, member: str | None = None, device: str | None = None
-) -> Subject:
-    """Open a member, or one of a bundle's, and let it look at a survey.
-
-    Parameters
-    ----------
-    what
-        Ensemble bundle or member folder.
-    member
-        Which of the bundle's members; by default the one of the largest weight.
-
-    Raises
-    ------
-    InputError
-        When `what` is neither, the bundle has no such member or only foreign ones, or the network cannot
-        read the survey.
-    """
-    folder, share = _member_folder(Path(what), member)
-    opened = open_member(folder, find_device(device))
-    found = open_survey(survey)
-    inputs = opened.encode(found)
-    opened.check_bands(found)
+def open_one(part: Part, survey: Survey, device: torch.device) -> Subject:
+    """Open a network and let it look at a survey; raises InputError where it cannot read that."""
+    opened = open_member(part.folder, device)
+    inputs = opened.encode(survey)
+    opened.check_bands(survey)
     probability, features = look(opened, inputs)
-    return Subject(opened, share, found, inputs, probability, features)
+    return Subject(opened, part.share, survey, inputs, probability, features)
 
 
 def look(member: Member, inputs: Inputs) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -144,21 +138,33 @@ def look(member: Member, inputs: Inputs) -> tuple[NDArray[np.float32], NDArray[n
     return torch.cat(predicted).numpy(), torch.cat(features).numpy()
 
 
-def _member_folder(path: Path, name: str | None) -> tuple[Path, float | None]:
-    """Return the folder of the network to explain, and its share of its ensemble."""
+def find_parts(path: Path, name: str | None) -> list[Part]:
+    """Return the networks to explain, that of the largest weight first: a member, or those of a bundle.
+
+    Parameters
+    ----------
+    name
+        Which of the bundle's members alone; None for all of them.
+
+    Raises
+    ------
+    InputError
+        When `path` is neither, or the bundle has no such member or only foreign ones.
+    """
     if (path / "ensemble.yaml").is_file():
         bundle = load_bundle(path)
-        folders = dict(zip((one.id for one in bundle.members), bundle.member_folders(), strict=True))
-        shares = {one.id: one.weight for one in bundle.members}
-        chosen = name or max(shares, key=lambda one: shares[one])
-        if chosen not in folders:
-            rule = f"`member`: it has no member {chosen!r}; those are {', '.join(folders)}"
-            raise fail(path, f"{rule}{did_you_mean(chosen, folders)}")
-        return folders[chosen], shares[chosen]
+        folders = zip(bundle.members, bundle.member_folders(), strict=True)
+        parts = {one.id: Part(one.id, folder, one.weight) for one, folder in folders}
+        if name is None:
+            return sorted(parts.values(), key=lambda part: -(part.share or 0.0))
+        if name not in parts:
+            rule = f"`member`: it has no member {name!r}; those are {', '.join(parts)}"
+            raise fail(path, f"{rule}{did_you_mean(name, parts)}")
+        return [parts[name]]
     if not (path / CARD).is_file():
         raise fail(path, f"is neither an ensemble bundle nor a member: it has no ensemble.yaml and no {CARD}")
     if name is not None:
         raise fail(
             path, f"`member` names one of a bundle's, but this is a member itself ({name!r} was given)"
         )
-    return path, None
+    return [Part(path.name, path, None)]

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,13 +15,16 @@ from torch import nn
 from rookery import api
 from rookery.dashboard.explanations import Explanations
 from rookery.explanation.attributions import attribute
+from rookery.explanation.ensemble import MOST_FEATURES, Sum
 from rookery.explanation.objects import choose, groups
 from rookery.explanation.overlap import overlap
 from rookery.explanation.subject import Subject
+from rookery.inference.write_ensemble import write_ensemble
 from rookery.networks.inside import seen_by_last_layer, stage_outputs
 from rookery.networks.precision import LastLinear
 from rookery.surveys import Survey
 from rookery.surveys.equal_bins import EqualBins
+from rookery.training.candidate import open_candidate
 from rookery.training.card import read_card
 from rookery.training.job import TrainingJob
 from rookery.training.member import train_member
@@ -88,6 +92,22 @@ def test_attributions_of_pixels_add_up_and_patches_hide_all_bands() -> None:
     np.testing.assert_allclose(
         found.occlusion[:, :, :2, :2], patch[:, None, None, None] + np.zeros((1, 3, 2, 2)), atol=1e-3
     )
+
+
+def test_attributions_of_an_ensemble_are_the_means_of_its_networks_by_weight() -> None:
+    one = attribute(linear_subject(images=True), np.arange(2), np.ones(2, dtype=np.int64))
+    other = replace(one, **{name: 3 * getattr(one, name) for name in vars(one) if name != "rows"})
+    smaller = replace(other, gradients=other.gradients[..., :4], occlusion=other.occlusion[..., :4])
+    found = Sum()
+    for share, each in ((0.5, one), (0.25, other), (0.25, smaller)):
+        found.add(share, each)
+    mean = found.mean()
+    assert found.alike == 0.75, "the last one has images of another shape"
+    np.testing.assert_allclose(mean.answer, 2 * one.answer)
+    np.testing.assert_allclose(mean.by_band, 2 * one.by_band, rtol=1e-5)
+    for name in ("gradients", "occlusion", "remainder"):
+        wanted = (0.5 + 3 * 0.25) / 0.75 * getattr(one, name)
+        np.testing.assert_allclose(getattr(mean, name), wanted, rtol=1e-5, atol=1e-7)
 
 
 def test_a_sample_like_another_has_an_auc_of_a_half_and_one_far_away_of_one() -> None:
@@ -199,6 +219,32 @@ def test_a_network_is_explained(family: str, members: dict[str, Any], tmp_path: 
     api.explain(folder, survey.path, tmp_path / "out", objects=[one], mapped=30, averaged=1, device="cpu")
     again = json.loads((page.parent / "metrics.json").read_text())
     assert [(each["object_id"], each["rule"]) for each in again["objects"]] == [(one, "asked for")]
+
+
+@pytest.mark.slow
+def test_a_whole_ensemble_is_explained(
+    members: dict[str, Any], make_job: Callable[..., TrainingJob], tmp_path: Path
+) -> None:
+    """Two networks, one of which sees light curves with half as many columns."""
+    folder, survey = members["pelican"]
+    job = make_job(member="0001", configuration={"epochs": 1, "days_per_column": 16, "features": 5})
+    train_member(job, tmp_path / "0001", tmp_path / "running", lambda *_: None, device="cpu")
+    candidates = [open_candidate(path, path.name) for path in (folder, tmp_path / "0001")]
+    bundle, _ = write_ensemble(candidates, tmp_path / "bundle", domain=None, provenance={}, by="mean")
+    page = api.explain(bundle.path, survey.path, tmp_path / "out", mapped=30, averaged=2, device="cpu")
+    told = json.loads((page.parent / "metrics.json").read_text())
+    assert set(told["members"].values()) == {0.5}
+    assert (told["features"], told["averaged_by_place"]) == (8 + 5, 0.5)
+    assert told["features"] < MOST_FEATURES
+    words = " ".join(page.read_text().split())
+    assert "means over 2 networks, by weight (by date and pixel, over 50% of the weight)" in words
+    first, shown = str(told["member"]), [told["objects"][0]["object_id"]]
+    api.explain(
+        bundle.path, survey.path, tmp_path / "one", member=first, objects=shown, averaged=1, device="cpu"
+    )
+    both = [pq.read_table(path / "features.parquet")["features"] for path in (page.parent, tmp_path / "one")]
+    whole, alone = (np.array(features.to_pylist()) for features in both)
+    np.testing.assert_allclose(whole[:, : alone.shape[1]], alone, rtol=1e-5)
 
 
 @pytest.mark.slow
