@@ -1,9 +1,11 @@
 """The blocks of code of the documentation, wherever they stand."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _FENCED = re.compile(r"^```([\w{}-]*)\n(.*?)^```", re.S | re.M)
 
@@ -36,6 +38,17 @@ def pages(root: Path) -> list[Path]:
     every = sorted((root / "docs").rglob("*.md"))
     found = [one for one in every if not made & set(one.relative_to(root).parts) and one.name != "verbs.md"]
     return [root / "README.md", root / "CONTRIBUTING.md", *found]
+
+
+def notebooks(root: Path) -> list[Path]:
+    """Return every notebook of the site."""
+    return sorted((root / "docs" / "tutorials").glob("*.ipynb"))
+
+
+def cells(notebook: Path) -> list[dict[str, Any]]:
+    """Return a notebook's cells of code."""
+    found = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in found if cell["cell_type"] == "code"]
 
 
 def blocks(page: Path) -> Iterator[Block]:

@@ -16,6 +16,7 @@ MODULES = {
     "simulate": ("galsim", "sncosmo", "speclite"),
     "qp": ("h5py",),
     "rail": ("rail",),
+    "mlflow": ("mlflow",),
     "energy": ("pynvml",),
     "postgresql": ("psycopg",),
     "dashboard": ("dash", "dash_ag_grid", "waitress", "optuna_dashboard"),

@@ -1,4 +1,4 @@
-"""The quickstarts run as they are typed, from a user's files to the table, with fewer, shorter trainings."""
+"""Quickstarts and tutorials run as typed, from a user's files to the table, with fewer, shorter trainings."""
 
 import re
 import shlex
@@ -30,18 +30,18 @@ Run = Callable[[Path, str], None]
 
 @pytest.fixture
 def run(project_root: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Type every command of a quickstart, in a folder."""
+    """Type every command of a page, in a folder."""
 
     def run(folder: Path, page: str) -> None:
         monkeypatch.chdir(folder)
-        for block in blocks(project_root / "docs" / "quickstart" / f"{page}.md"):
+        for block in blocks(project_root / "docs" / f"{page}.md"):
             for line in block.commands:
                 words = shlex.split(line)
                 if words[1] == "search":
                     words = [*shlex.split(re.sub(r"--trials \d+", "", line)), *SHORT[words[2]].split()]
                 elif words[1] == "split":
                     words = shlex.split(line.replace("--folds 5", "--folds 2"))
-                elif words[1] == "evaluate":
+                elif words[1] in ("evaluate", "compare"):
                     words += ["--replicates", "0"]
                 monkeypatch.setattr(sys, "argv", words)
                 with pytest.raises(SystemExit) as stop:
@@ -65,7 +65,7 @@ def test_a_catalogue_becomes_a_table_of_redshifts_with_intervals_that_hold(tmp_p
     galaxies(400, 1).to_csv(tmp_path / "galaxies.csv", index=False)
     new = galaxies(200, 2)
     new.drop(columns="z_spec").to_csv(tmp_path / "new_galaxies.csv", index=False)
-    run(tmp_path, "photoz_catalogue")
+    run(tmp_path, "quickstart/photoz_catalogue")
     found = pd.read_csv(tmp_path / "z_phot.csv").set_index("object_id").loc[new["object_id"]]
     z, low, high = new["z_spec"].to_numpy(), found.filter(like="low"), found.filter(like="high")
     assert low.shape[1] == high.shape[1] >= 1
@@ -73,6 +73,21 @@ def test_a_catalogue_becomes_a_table_of_redshifts_with_intervals_that_hold(tmp_p
     inside = (low.iloc[:, -1].to_numpy() <= z) & (z <= high.iloc[:, -1].to_numpy())
     assert inside.mean() > 0.6
     assert (tmp_path / "runs" / "z" / "report" / "index.html").is_file()
+
+
+def test_real_galaxies_get_redshifts_of_networks_that_did_not_see_them(
+    tmp_path, run, shared_data, ray_session
+):
+    lines = (shared_data / "sdss_mgs" / "SDSS_MGS.train").read_text().splitlines()[:1001]
+    (tmp_path / "SDSS_MGS.train").write_text("\n".join(lines) + "\n")
+    run(tmp_path, "tutorials/real_galaxies")
+    found = pd.read_csv(tmp_path / "z_phot.csv")
+    assert len(found) == 1000
+    scatter = np.abs(found["z_median"] - found["z_spec"]) / (1 + found["z_spec"])
+    assert np.median(scatter) < 0.03
+    inside = found["z_spec"].between(found["conformal_low_95"], found["conformal_high_95"])
+    assert 0.9 < inside.mean() < 0.99
+    assert (tmp_path / "runs" / "report" / "index.html").is_file()
 
 
 def test_cutouts_become_a_table_of_redshifts(tmp_path, run, ray_session):
@@ -84,7 +99,7 @@ def test_cutouts_become_a_table_of_redshifts(tmp_path, run, ray_session):
         image = flux[:, None, None] / 1024 + rng.normal(0, 0.02, (5, 32, 32))
         np.save(tmp_path / "cutouts" / f"{row['object_id']}.npy", image.astype(np.float32))
     table[["object_id", "z_spec"]].to_csv(tmp_path / "redshifts.csv", index=False)
-    run(tmp_path, "images")
+    run(tmp_path, "quickstart/images")
     assert set(pd.read_csv(tmp_path / "z_phot.csv")["object_id"]) == set(table["object_id"])
 
 
@@ -96,7 +111,7 @@ def test_light_curves_become_types_and_the_next_night_too(tmp_path, run, tiny_su
     late = table["id"].isin(types.index[-20:]) | (table["time"] > table["time"].quantile(0.8))
     table[~late].to_csv(tmp_path / "light_curves.csv", index=False)
     table[late].drop(columns="type").to_csv(tmp_path / "tonight.csv", index=False)
-    run(tmp_path, "supernovae")
+    run(tmp_path, "quickstart/supernovae")
     before, after = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("types", "types_tonight"))
     assert set(before["object_id"]) < set(after["object_id"]) == set(types.index)
     assert open_survey(tmp_path / "my_survey").info.counts["observations"] == len(table)
@@ -119,7 +134,7 @@ def test_predictions_of_other_programs_become_one_table(tmp_path, run):
                 wide = {f"z{one:.4f}": pdf[:, k] for k, one in enumerate(centres)}
                 pd.DataFrame({"object_id": ids, **wide}).to_csv(folder / name, index=False)
         pd.DataFrame({"object_id": ids, "z_spec": z}).to_csv(folder / "spectra.csv", index=False)
-    run(tmp_path, "foreign")
+    run(tmp_path, "quickstart/foreign")
     truth = pd.read_csv(tmp_path / "new" / "spectra.csv").set_index("object_id")["z_spec"]
     found = pd.read_csv(tmp_path / "z_phot.csv").set_index("object_id")["z_median"]
     assert np.std(found - truth[found.index]) < 0.035

@@ -1,12 +1,13 @@
 """Every block of code of every page is one that Rookery takes: its verbs, options, targets, files and names.
 
 The quickstarts are run as they are typed by tests/integration/test_quickstarts.py, the commands and Python of
-docs/ensembles.md by test_ensembles_page.py. What would take hours, a cluster or others' data is parsed here
-by the command line's own parser, and its Python compiled and held to what it imports.
+docs/ensembles.md by test_ensembles_page.py, notebooks by `make site`. What would take hours, a cluster or
+others' data is parsed here by the command line's own parser, and its Python held to what it uses.
 """
 
 import ast
 import importlib
+import inspect
 import re
 import shlex
 from pathlib import Path
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pages import Block, blocks, pages
+from pages import Block, blocks, cells, notebooks, pages
+from rookery import api
 from rookery.cli.build import Group, command
 from rookery.cli.verbs import ROOT
 
@@ -67,14 +69,33 @@ def test_what_is_typed_is_taken(block: Block) -> None:
         check(line)
 
 
-@pytest.mark.parametrize("block", of("python"), ids=lambda block: block.place)
-def test_python_compiles_and_imports_what_is_there(block: Block) -> None:
-    for node in ast.walk(ast.parse(block.text)):
+def check_python(text: str) -> None:
+    """Refuse imports of what is not there, and calls of `rookery.api` with options that it lacks."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("api."):
+            known = inspect.signature(getattr(api, ast.unparse(node.func).removeprefix("api."))).parameters
+            assert [one.arg for one in node.keywords if one.arg not in known] == []
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rookery"):
             if node.module == "rookery.rail":
                 pytest.importorskip("rail", reason="RAIL is installed by `make rail` alone")
             module = importlib.import_module(str(node.module))
             assert [one.name for one in node.names if not hasattr(module, one.name)] == []
+
+
+@pytest.mark.parametrize("block", of("python"), ids=lambda block: block.place)
+def test_python_compiles_and_uses_what_is_there(block: Block) -> None:
+    check_python(block.text)
+
+
+@pytest.mark.parametrize("notebook", notebooks(ROOT_FOLDER), ids=lambda notebook: notebook.name)
+def test_notebooks_use_what_is_there_and_keep_no_outputs(notebook: Path) -> None:
+    check_python("\n".join("".join(cell["source"]) for cell in cells(notebook)))
+    assert [cell["id"] for cell in cells(notebook) if cell["outputs"] or cell["execution_count"]] == []
+
+
+def test_python_with_a_misspelt_option_is_found() -> None:
+    with pytest.raises(AssertionError, match="train_fractoin"):
+        check_python("api.split(survey, 'half', train_fractoin=0.5)")
 
 
 @pytest.mark.parametrize("block", of("yaml"), ids=lambda block: block.place)

@@ -174,7 +174,7 @@ def export(
     predictions: PathLike,
     out: OutPath,
     *,
-    to: Literal["csv", "fits", "parquet", "qp", "compact", "fink"] | None = None,
+    to: Literal["csv", "fits", "parquet", "qp", "compact", "fink", "mlflow"] | None = None,
     catalogue: PathLike | None = None,
     id_column: str | None = None,
     overwrite: bool = False,
@@ -182,7 +182,8 @@ def export(
     """Write predictions as a table or a file of qp; a study's trials; or an ensemble as a module for Fink.
 
     See :func:`rookery_ensembles.exchange.export`; of a study, a row a trial with hyperparameters, metrics and
-    costs: :func:`rookery.search.trials_table.trials_table`; of an ensemble, a science module of the Fink
+    costs: :func:`rookery.search.trials_table.trials_table`, or with `to` mlflow runs of MLflow:
+    :func:`rookery.search.mlflow_runs.export_runs`; of an ensemble, a science module of the Fink
     broker: :func:`rookery.inference.fink.export_science_module`.
 
     Parameters
@@ -190,12 +191,13 @@ def export(
     predictions
         Prediction file (Parquet), or a study: its folder or URL; with `to` fink an ensemble bundle.
     out
-        File to write: .csv, .fits, .parquet (a table), .hdf5 or .h5 (qp); of a study .csv or .parquet; of an
-        ensemble the folder to make.
+        File to write: .csv, .fits, .parquet (a table), .hdf5 or .h5 (qp); of a study .csv or .parquet, or for
+        MLflow .db; of an ensemble the folder to make.
     to
         The format, where the ending shall be checked: csv, fits, parquet or qp; or compact, a prediction file
         in .parquet whose PDFs take 64 bytes each; or fink, of an ensemble of light-curve networks: a science
-        module of the Fink broker, which needs numpy, pandas and torch alone.
+        module of the Fink broker, which needs numpy, pandas and torch alone; or mlflow, of a study: trials as
+        runs in a database that `mlflow ui` opens.
     catalogue
         A survey store, or a table (CSV, FITS, Parquet), whose columns are written beside.
     id_column
@@ -205,7 +207,7 @@ def export(
     """
     import rookery.compute.progress  # noqa: F401 - it shows how far the work is
     from rookery.search.storage.remote_folder import is_url
-    from rookery_ensembles.errors import InputError
+    from rookery_ensembles.errors import InputError, fail
     from rookery_ensembles.exchange import check_export
     from rookery_ensembles.exchange import export as write
     from rookery_ensembles.files import refuse_existing
@@ -230,7 +232,13 @@ def export(
         opened = open_study(predictions)
         if opened.remote is not None:
             opened.remote.fetch_members()
+        if to == "mlflow":
+            from rookery.search.mlflow_runs import export_runs
+
+            return export_runs(opened, out)
         return export_trials(opened, out, to)
+    if to == "mlflow":
+        raise fail(predictions, "--to mlflow is for a study, but here is no study.yaml")
     check_export(out, to=to)
     columns: Any = catalogue
     if catalogue is not None and Path(catalogue).is_dir():

@@ -129,7 +129,13 @@ def written(page: Path, given: Given) -> None:
 
 
 def exported(columns: tuple[str, ...], given: Given) -> None:
-    """Tell which columns were written, or which classes a module tells apart."""
+    """Tell which columns were written, which classes a module tells apart, or how to see the runs."""
+    if given["to"] == "mlflow":
+        look = f"mlflow ui --backend-store-uri sqlite:///{given['out']}"
+        typer.echo(
+            f"{given['out']}: {len(columns)} runs; where all of mlflow is installed, `{look}` shows them"
+        )
+        return
     what = "a Fink science module, probabilities of" if given["to"] == "fink" else "columns"
     typer.echo(f"{given['out']}: {what} {', '.join(columns)}")
 
