@@ -98,7 +98,7 @@ def test_a_survey_that_streams_from_the_host_trains_the_same_weights(
     assert all(torch.equal(weights[name], streamed[name]) for name in weights)
     np.testing.assert_array_equal(values, other_values)
     assert progress.best_value == other_progress.best_value
-    copies = [times for place, times in spy.of("copy").items() if place.startswith("streaming.py")]
+    copies = [times for place, times in spy.of("copy").items() if place.startswith("resident.py")]
     assert sum(copies) >= spy.steps * len(data.inputs)
 
 

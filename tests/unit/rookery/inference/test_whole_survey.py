@@ -270,7 +270,7 @@ def test_a_survey_of_other_types_has_no_truth_in_any_part(
 def test_progress_tells_the_speed_and_the_time_left(
     redshift_bundle: Bundle, galaxies: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rookery.search.progress._EVERY", 0.0)
+    monkeypatch.setattr("rookery.compute.progress._EVERY", 0.0)
     told = io.StringIO()
     console = Console(file=told, width=200)
     predict_whole_survey(redshift_bundle.path, galaxies.path, tmp_path / "parts", rows=100, console=console)

@@ -174,7 +174,7 @@ def test_a_search_whose_classes_no_type_is_of_lists_the_types(tmp_path: Path) ->
     api.split(survey.path, "half", train_fraction=0.5)
     before = ray.is_initialized()
     for classes, message in (
-        (("SNIa", "non-SNIa"), r"no object is of the class SNIa; its types are Ia \(5\), II \(3\)"),
+        (("Ibc", "non-Ibc"), r"no object is of the class Ibc; its types are Ia \(5\), II \(3\)"),
         (("Ia", "Ibc"), r"must be one of the classes Ia, Ibc, .*; its types are Ia \(5\), II \(3\)"),
     ):
         with pytest.raises(InputError, match=message):
