@@ -110,3 +110,8 @@ def test_no_block_is_of_a_language_that_nobody_looks_at() -> None:
 def test_a_command_with_a_misspelt_option_is_found() -> None:
     with pytest.raises(Exception, match="No such option"):
         check("rookery split my_survey half --train-fractoin 0.5")
+
+
+def test_the_reference_lists_every_verb_of_python() -> None:
+    listed = re.findall(r"autofunction:: (\w+)", (ROOT_FOLDER / "docs" / "reference" / "api.md").read_text())
+    assert listed == sorted(name for name in api.__all__ if inspect.isfunction(getattr(api, name)))
