@@ -85,7 +85,7 @@ def test_real_galaxies_get_redshifts_of_networks_that_did_not_see_them(
     assert len(found) == 1000
     scatter = np.abs(found["z_median"] - found["z_spec"]) / (1 + found["z_spec"])
     assert np.median(scatter) < 0.03
-    inside = found["z_spec"].between(found["conformal_low_95"], found["conformal_high_95"])
+    inside = found["z_spec"].between(found["z_low_95"], found["z_high_95"])
     assert 0.9 < inside.mean() < 0.99
     assert (tmp_path / "runs" / "report" / "index.html").is_file()
 
