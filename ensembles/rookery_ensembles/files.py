@@ -9,6 +9,7 @@ to the disk (fsync) before and after the rename.
 import fcntl
 import hashlib
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -52,7 +53,7 @@ def is_partial(path: Path) -> bool:
 
 
 def refuse_existing(target: Path | str, *, overwrite: bool = False, document: str | None = None) -> None:
-    """Refuse an output that exists, before any work is done for it: the one rule of all verbs that write.
+    """Refuse an output that exists or cannot be written, before any work for it: a rule of all verbs.
 
     Parameters
     ----------
@@ -66,12 +67,13 @@ def refuse_existing(target: Path | str, *, overwrite: bool = False, document: st
     Raises
     ------
     InputError
-        When it exists and may not be replaced, when it is a folder of something else, or when no file
-        may have that name.
+        When it exists and may not be replaced, when it is a folder of something else, when no file may
+        have that name, or when nothing can be written there.
     """
     check_name(target)
     target = Path(target)
     if not target.exists():
+        _try_to_write(target)
         return
     if not overwrite:
         raise fail(target, EXISTS)
@@ -79,6 +81,16 @@ def refuse_existing(target: Path | str, *, overwrite: bool = False, document: st
         raise fail(target, "must be a file to be overwritten by one, but is a folder")
     if document is not None:
         _refuse_other_folder(target, document)
+    _try_to_write(target)
+
+
+def _try_to_write(target: Path) -> None:
+    """Make a file without a name where `target` will lie, in the nearest folder above it that is there."""
+    above = next(folder for folder in target.absolute().parents if folder.exists())
+    try:
+        tempfile.TemporaryFile(dir=above).close()
+    except OSError as error:
+        raise fail(target, f"cannot be written ({error.strerror or error})") from error
 
 
 def _refuse_other_folder(target: Path, document: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from rookery_ensembles import InputError, _replace
-from rookery_ensembles.files import atomic_file, atomic_folder, sha256, write_text
+from rookery_ensembles.files import atomic_file, atomic_folder, refuse_existing, sha256, write_text
 
 DISK_FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -83,3 +83,11 @@ def test_the_former_folder_stays_when_the_new_one_cannot_take_its_name(
 def test_digests_are_those_of_the_standard(tmp_path: Path) -> None:
     write_text(tmp_path / "a", "abc")
     assert sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_where_nothing_can_be_written_is_said_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(InputError, match=r"file/out: cannot be written \(Not a directory\)"):
+        refuse_existing(tmp_path / "file" / "out")
+    refuse_existing(tmp_path / "not" / "yet" / "out")
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]

@@ -17,8 +17,8 @@ from rules_of_verbs import CONTINUED, LEAVES, is_output
 READ = {
     *("against", "bundle", "catalogue", "columns_file", "file", "files", "first", "manifest", "metadata"),
     *("model_path", "name", "objects", "partial", "path", "paths", "predictions", "second", "space"),
-    *("start_from", "study", "survey", "surveys", "target", "templates", "test", "train_ids", "truth", "warm_start"),
-    "what",
+    *("start_from", "study", "survey", "surveys", "target", "templates", "test", "train_ids"),
+    *("truth", "warm_start", "what"),
 }
 """Arguments that are paths to read. One that is not among them is an output, and keeps the rule."""
 
