@@ -50,9 +50,10 @@ def attribute(subject: Subject, rows: NDArray[np.int64], columns: NDArray[np.int
     columns
         (B,) the class of each object whose log-odds are explained; without effect on redshifts.
     """
+    blocks = [slice(start, start + _AT_ONCE) for start in range(0, len(rows), _AT_ONCE)]
     parts = [
-        _attribute(subject, rows[start : start + _AT_ONCE], columns[start : start + _AT_ONCE])
-        for start in tracked(range(0, len(rows), _AT_ONCE), "objects", len(rows), size=lambda _: _AT_ONCE)
+        _attribute(subject, rows[block], columns[block])
+        for block in tracked(blocks, "objects", len(rows), size=lambda block: len(rows[block]))
     ]
     joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])}
     return Attributions(**joined)

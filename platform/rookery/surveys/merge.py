@@ -314,9 +314,9 @@ def _galaxies(
             for part in parts:
                 order = [part.bands.index(band) for band in bands]
                 pixels = part.survey.image_array()
-                starts = range(0, len(pixels), _CUTOUTS)
-                for start in tracked(starts, "cutouts", len(pixels), size=lambda _: _CUTOUTS):
-                    writer.add_images(pixels[start : start + _CUTOUTS][:, order])
+                blocks = (pixels[start : start + _CUTOUTS] for start in range(0, len(pixels), _CUTOUTS))
+                for block in tracked(blocks, "cutouts", len(pixels), size=len):
+                    writer.add_images(block[:, order])
         writer.finish(objects=frame, truth=truth, provenance=provenance)
     return open_survey(out)
 

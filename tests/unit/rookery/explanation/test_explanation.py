@@ -216,7 +216,8 @@ def test_a_network_is_explained(family: str, members: dict[str, Any], tmp_path: 
     (seen,) = Explanations([tmp_path]).all().values()
     assert (seen.survey, one in seen.objects) == (survey.checksum, True)
     assert seen.weights == {read_card(folder).weights}
-    api.explain(folder, survey.path, tmp_path / "out", objects=[one], mapped=30, averaged=1, device="cpu")
+    fewer = {"mapped": 30, "averaged": 1, "device": "cpu", "overwrite": True}
+    api.explain(folder, survey.path, tmp_path / "out", objects=[one], **fewer)
     again = json.loads((page.parent / "metrics.json").read_text())
     assert [(each["object_id"], each["rule"]) for each in again["objects"]] == [(one, "asked for")]
 
