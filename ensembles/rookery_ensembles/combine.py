@@ -14,9 +14,9 @@ FloatArray = NDArray[np.float64]
 Look = Callable[[Block, int, int], None]
 MANY = 32
 """Of so many members the linear pool of values in single precision is summed in single precision."""
-_TOGETHER = 8
-_PIECE = 100_000
-"""So many values of `_TOGETHER` members are worked on at a time: 400 kB in single precision."""
+_TOGETHER = 32
+_PIECE = 1_600_000
+"""So many values of `_TOGETHER` members are worked on at a time; with fewer threads wait for each other."""
 
 
 def average(
@@ -57,8 +57,7 @@ def weighted_sum(values_m: Block, weights_m: NDArray[np.float64], look: Look | N
     """Return the sum of M arrays (n, K), each times its weight, in double precision.
 
     Of `MANY` arrays or more in single precision some at a time are multiplied and summed in single precision,
-    piece by piece that stays in a core's cache, which is about as fast as memory is read and exact to single
-    precision.
+    piece by piece, which is exact to single precision.
 
     Parameters
     ----------

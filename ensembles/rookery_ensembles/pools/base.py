@@ -19,8 +19,8 @@ from rookery_ensembles.target import KINDS, Target
 
 FloatArray = NDArray[np.float64]
 
-_BLOCK_VALUES = 4_000_000
-"""A block holds so many values of all members together: 32 MB in double precision."""
+_BLOCK_VALUES = 8_000_000
+"""A block holds so many values of all members together: 64 MB in double precision."""
 _MANY_VALUES, _MOST_THREADS = 50_000_000, 8
 
 
