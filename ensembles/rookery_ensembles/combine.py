@@ -14,9 +14,8 @@ FloatArray = NDArray[np.float64]
 Look = Callable[[Block, int, int], None]
 MANY = 32
 """Of so many members the linear pool of values in single precision is summed in single precision."""
-_TOGETHER = 32
 _PIECE = 1_600_000
-"""So many values of `_TOGETHER` members are worked on at a time; with fewer threads wait for each other."""
+"""So many values of `MANY` members are worked on at a time; with fewer threads wait for each other."""
 
 
 def average(
@@ -73,7 +72,7 @@ def weighted_sum(values_m: Block, weights_m: NDArray[np.float64], look: Look | N
             total += weight * np.asarray(values, dtype=np.float64)
         return total
     total, single = np.empty((n, k)), weights_m.astype(np.float32)
-    step = max(1, _PIECE // (_TOGETHER * k))
+    step = max(1, _PIECE // (MANY * k))
     for start in range(0, n, step):
         rows = slice(start, min(start + step, n))
         with np.errstate(invalid="ignore", over="ignore"):  # whoever looks finds what is not finite
@@ -92,14 +91,11 @@ def _sum_of_rows(
     """Return the weighted sum of some rows: of `MANY` arrays at a time in single precision."""
     m, k = len(values_m), np.shape(values_m[0])[1]
     total = np.zeros((rows.stop - rows.start) * k)
-    for several in range(0, m, MANY):
-        summed = np.zeros(len(total), dtype=np.float32)
-        for first in range(several, min(several + MANY, m), _TOGETHER):
-            some = slice(first, min(first + _TOGETHER, several + MANY, m))
-            here = values_m[some]
-            piece = here[:, rows] if isinstance(here, np.ndarray) else np.stack([one[rows] for one in here])
-            summed += single_m[some] @ piece.reshape(len(piece), -1)
-            if look is not None:
-                look(piece, first, rows.start)
-        total += summed
+    for first in range(0, m, MANY):
+        some = slice(first, min(first + MANY, m))
+        here = values_m[some]
+        piece = here[:, rows] if isinstance(here, np.ndarray) else np.stack([one[rows] for one in here])
+        total += single_m[some] @ piece.reshape(len(piece), -1)
+        if look is not None:
+            look(piece, first, rows.start)
     return total.reshape(-1, k)
