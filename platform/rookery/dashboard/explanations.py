@@ -4,13 +4,14 @@ import hashlib
 import json
 import mimetypes
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, abort
 
+from rookery.dashboard.sources import folders_with
 from rookery.dashboard.trials import stamp_of
 from rookery.reports.page.folder import DOCUMENT, FORMAT, PAGE
 from rookery.training.card import CARD
@@ -63,7 +64,11 @@ class Explanations:
     def all(self) -> dict[str, Explanation]:
         """Return those that there are now, by key; a file is read again only where it has changed."""
         with self._lock:
-            found = [self._explanation(one) for root in self._roots for one in _documents(root, _DEEPEST)]
+            found = [
+                self._explanation(folder / DOCUMENT)
+                for root in self._roots
+                for folder in folders_with(DOCUMENT, root, _DEEPEST, _PASSED)
+            ]
         return {one.key: one for one in found if one is not None}
 
     def of(self, bundle: Bundle, survey: str | None) -> list[Explanation]:
@@ -91,22 +96,6 @@ def serve_explanations(server: "Flask", explanations: Explanations) -> None:
             abort(404)
         kind = mimetypes.guess_type(name)[0]
         return Response(file.read_bytes(), mimetype=kind, headers={"Content-Security-Policy": _ALONE})
-
-
-def _documents(folder: Path, deeper: int) -> Iterator[Path]:
-    """Yield the documents of reports below a folder; what cannot be listed is passed over."""
-    if (folder / DOCUMENT).is_file():
-        yield folder / DOCUMENT
-        return
-    if not deeper:
-        return
-    try:
-        inside = sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
-    except OSError:
-        return
-    for one in inside:
-        if one.name not in _PASSED:
-            yield from _documents(one, deeper - 1)
 
 
 def _parsed(file: Path) -> Explanation | None:

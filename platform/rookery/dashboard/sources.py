@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -105,6 +105,25 @@ def _walk(path: Path, deeper: int) -> Iterator[tuple[Path, Kind]]:
             yield from _walk(path / entry.name, deeper - 1)
         elif is_prediction_file(path / entry.name):
             yield path / entry.name, "predictions"
+
+
+def folders_with(document: str, folder: Path, deeper: int, passed: Collection[str]) -> Iterator[Path]:
+    """Yield folders that hold a document, so many levels below `folder` at most, none inside another one.
+
+    Hidden folders and those of the names `passed` are passed over, and what cannot be listed.
+    """
+    if (folder / document).is_file():
+        yield folder
+        return
+    if not deeper:
+        return
+    try:
+        inside = sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
+    except OSError:
+        return
+    for one in inside:
+        if one.name not in passed:
+            yield from folders_with(document, one, deeper - 1, passed)
 
 
 def is_prediction_file(path: Path) -> bool:

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rookery.campaigns.status import survey_paths
+from rookery.dashboard.sources import folders_with
 from rookery.search.study_facts import STUDY_DOCUMENT, read_facts
 from rookery.shift.domain import object_features
 from rookery.surveys._conditions import matching
@@ -24,6 +25,7 @@ _BLOCK = 2000
 _MOST_OBSERVATIONS = 20_000_000
 """With more of them a survey is not looked through for features of its light curves."""
 _DEEPEST = 3
+_PASSED = ("members", "running", "predictions", "tune")
 Features = Mapping[str, NDArray[np.float64]]
 
 
@@ -143,7 +145,7 @@ class Surveys:
             if _is_it(folder, checksum):
                 return folder
         for root in (*self._given, *self._roots):
-            for folder in _below(root, _DEEPEST):
+            for folder in folders_with(DOCUMENT, root, _DEEPEST, _PASSED):
                 if _is_it(folder, checksum):
                     return folder
         where = f"; its study names {', '.join(map(str, told))}" if told else ""
@@ -178,18 +180,3 @@ def _is_it(folder: Path, checksum: str) -> bool:
         return read_info(folder / DOCUMENT).checksum == checksum
     except InputError:
         return False
-
-
-def _below(folder: Path, deeper: int) -> Iterator[Path]:
-    if (folder / DOCUMENT).is_file():
-        yield folder
-        return
-    if not deeper:
-        return
-    try:
-        inside = sorted(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
-    except OSError:
-        return
-    for one in inside:
-        if one.name not in ("members", "running", "predictions", "tune"):
-            yield from _below(one, deeper - 1)
