@@ -1,6 +1,5 @@
 """What must stay cheap to import, each checked in a fresh interpreter."""
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -16,11 +15,6 @@ def run(code):
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def children_seconds():
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def loaded_after(statement, names):
@@ -99,11 +93,11 @@ def test_completion_waits_for_no_heavy_library():
     assert run(code).split() == ["--study", "[]"]
 
 
-def test_help_answers_in_half_a_second():
-    code = "import sys; sys.argv = ['rookery', '--help']; from rookery.cli import main; main()"
-    times = []
-    for _ in range(3):  # processor time, the best of three: other tests may run on the same cores
-        start = children_seconds()
-        assert "Search a space" in run(code)
-        times.append(children_seconds() - start)
-    assert min(times) < 0.5
+def test_help_loads_few_modules():
+    """What half a second of `rookery --help` is made of (docs/performance.md has the seconds): a third of
+    a millisecond a module, and a slow machine counts as many of them as a fast one."""
+    code = "import sys; sys.argv = ['rookery', '--help']\nfrom rookery.cli import main\n"
+    code += "try:\n    main()\nexcept SystemExit:\n    pass\nprint(len(sys.modules))"
+    said = run(code)
+    assert "Search a space" in said
+    assert int(said.splitlines()[-1]) < 400
