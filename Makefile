@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Python compiles what it imports; compiling all of torch, Ray and scipy takes half of the time of pip.
+# Containers often forbid it to keep what it compiled: each new process would then need twice its time.
 PIP_OPTIONS := --quiet --disable-pip-version-check --no-compile
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test slow bench rail lint site screenshots release-check format clean
 .DEFAULT_GOAL := help
