@@ -36,9 +36,15 @@ def wait_for(condition: Callable[[], T], seconds: float = 180) -> T:
 
 def wait_until_gone(processes: Iterable[psutil.Process], seconds: float = 60) -> None:
     """Wait for the end of processes; Ray's agents may stay: they look for their dead head for a minute."""
-    left = [process for process in processes if "Agent" not in "".join(command_of(process)[:1])]
+    left = [process for process in processes if not _is_agent(command_of(process))]
     _, alive = psutil.wait_procs(left, timeout=seconds)
     assert alive == []
+
+
+def _is_agent(command: list[str]) -> bool:
+    """Whether a command is an agent of Ray's: by the title that it takes, or before by what Python runs."""
+    titled = "Agent" in "".join(command[:1])
+    return titled or any(word.endswith(("/agent.py", "/agent/main.py")) for word in command[:4])
 
 
 def command_of(process: psutil.Process) -> list[str]:
