@@ -1,8 +1,10 @@
-"""One Ray for all tests of a session, and small surveys to search on."""
+"""One Ray for all tests of a session, small surveys to search on, and a browser."""
 
 import os
 
 import pytest
+
+import browser as chromium
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +36,19 @@ def other_survey(tmp_path_factory):
     other = simulate_supernovae(tmp_path_factory.mktemp("surveys") / "other", n=80, seed=9)
     split_survey(other, "half", train_fraction=0.5, seed=1)
     return other
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium."""
+    pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    pytest.importorskip("dash", reason="needs the extra `dashboard`")
+    with chromium.started() as found:
+        yield found
+
+
+@pytest.fixture
+def page(browser):
+    """A page that must have nothing to say on its console, and asks nobody but the server."""
+    with chromium.opened(browser) as found:
+        yield found

@@ -1,9 +1,7 @@
 """The dashboard in a real browser: what is seen, what changes by itself, what the address keeps."""
 
 import json
-import os
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,19 +9,12 @@ from urllib.parse import quote
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-optuna = pytest.importorskip("optuna")
-pytest.importorskip("dash", reason="needs the extra `dashboard`")
-make_server = pytest.importorskip("rookery.dashboard").make_server
+from browser import NASTY, in_a_browser, look, look_at_all, served
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (`apt-get install chromium`)"),
-    pytest.mark.xdist_group("browser"),
-]
+optuna = pytest.importorskip("optuna")
+
+pytestmark = in_a_browser
 FILES = Path(__file__).resolve().parents[1] / "fixtures" / "files_of_0_1"
-NASTY = "<img src=x onerror=window.hacked=1>"
 STUDY = """
 family: photoz_mlp
 split: {name: cv, digest: '', folds: 2}
@@ -91,62 +82,15 @@ def live_study(runs: Path) -> Any:
     )
 
 
-def served(*paths: Path, **options: Any) -> Iterator[Any]:
-    server = make_server(*paths, port=0, **options)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
 @pytest.fixture(scope="module")
 def server(runs: Path) -> Iterator[Any]:
-    yield from served(runs)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    options = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-    with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM, args=options)
+    with served(runs) as found:
         yield found
-        found.close()
-
-
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """A page that must have nothing to say on its console, and asks nobody but the server."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(30_000)
-    opened = context.new_page()
-    told: list[str] = []
-    opened.on("console", lambda line: told.append(line.text) if line.type in ("error", "warning") else None)
-    opened.on("pageerror", lambda error: told.append(str(error)))
-    opened.on("request", lambda asked: None if "127.0.0.1" in asked.url[:20] else told.append(asked.url))
-    opened.told = told
-    yield opened
-    context.close()
-    assert [line for line in told if not line.startswith(("data:", "blob:"))] == []
-
-
-def look(page: Any, server: Any, path: str) -> None:
-    page.goto(f"http://127.0.0.1:{server.server_address[1]}{path}")
-    page.wait_for_selector("main > *")
 
 
 @pytest.mark.timeout(300)
 def test_every_page_is_drawn_without_a_word_on_the_console_also_on_a_phone(page: Any, server: Any) -> None:
-    for width, scheme in ((1280, "light"), (390, "dark")):
-        page.set_viewport_size({"width": width, "height": 844})
-        page.emulate_media(color_scheme=scheme)
-        for path, drawn in PAGES.items():
-            look(page, server, path)
-            page.wait_for_selector(drawn)
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
-            assert page.evaluate("window.hacked") is None, path
-            assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    look_at_all(page, server, PAGES)
 
 
 def test_the_fleet_shows_broken_studies_beside_whole_ones(page: Any, server: Any) -> None:
@@ -230,7 +174,7 @@ def test_the_button_changes_light_and_dark_and_it_is_kept(page: Any, server: Any
 
 
 def test_from_elsewhere_a_browser_must_show_the_token(browser: Any, runs: Path) -> None:
-    for guarded in served(runs / "studies", host="0.0.0.0", token="a-token-of-ones-own"):
+    with served(runs / "studies", host="0.0.0.0", token="a-token-of-ones-own") as guarded:
         context = browser.new_context()
         page = context.new_page()
         port = guarded.server_address[1]

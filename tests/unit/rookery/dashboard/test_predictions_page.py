@@ -1,7 +1,6 @@
 """Predictions on the dashboard: a file, a finished folder and one that is being made."""
 
 import fcntl
-import json
 import os
 import shutil
 from dataclasses import replace
@@ -13,45 +12,19 @@ import pytest
 
 pytest.importorskip("dash", reason="needs the extra `dashboard`")
 from dash_callbacks import answer
+from predicted import finish, folder, redshifts
 from rookery.dashboard.fleet import fleet_row
 from rookery.dashboard.prediction_files import PredictionFiles
 from rookery.dashboard.prediction_sums import PredictionSums
 from rookery.dashboard.sources import check_roots, find_sources
 from rookery.dashboard.viewer import Viewer
-from rookery_ensembles import Classes, PredictionInfo, Predictions, RedshiftBins
+from rookery_ensembles import Classes, PredictionInfo, Predictions
 from rookery_ensembles.errors import InputError
-from rookery_ensembles.partitions import partition_name, write_manifest
+from rookery_ensembles.partitions import partition_name
 from rookery_ensembles.predictions import write_predictions
-from rookery_ensembles.redshift_pdf import gaussian_pdf
 
 FILES = Path(__file__).resolve().parents[3] / "fixtures" / "files_of_0_1"
-BINS = RedshiftBins.equal(0.0, 1.0, 50)
 GRID = "predictions-rows"
-
-
-def redshifts(n: int, first: int = 0) -> Predictions:
-    """Galaxies of redshift 0.25, the last tenth of 0.75, flagged and out of the domain."""
-    late = np.arange(n) >= 0.9 * n
-    pdf = gaussian_pdf(np.where(late, 0.75, 0.25), np.full(n, 0.05), BINS.edges).astype(np.float32)
-    names = np.array([f"g{first + i:05d}" for i in range(n)])
-    columns = {"flags": np.where(late, 1 + 8, 0).astype(np.int32)}
-    return Predictions(PredictionInfo(BINS, bundle="b"), names, None, pdf, late, columns)
-
-
-def folder(path: Path, sizes: tuple[int, ...], wanted: int, rows: int) -> Path:
-    """A folder that is being made, as `rookery predict` leaves it when it is killed."""
-    path.mkdir(parents=True)
-    (path / "_plan.json").write_text(json.dumps({"objects": wanted, "rows": rows, "days": None}))
-    for number, n in enumerate(sizes):
-        write_predictions(redshifts(n, number * rows), path / partition_name(number))
-    return path
-
-
-def finish(path: Path, sizes: tuple[int, ...]) -> Path:
-    """The same folder, whole."""
-    write_manifest(path, redshifts(10).info, sizes, {}, 1)
-    (path / "_plan.json").unlink()
-    return path.rename(path.with_name(path.name.removesuffix(".unfinished")))
 
 
 def test_files_and_folders_are_found_and_surveys_and_members_are_not(tmp_path: Path) -> None:
