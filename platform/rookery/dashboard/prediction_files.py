@@ -22,7 +22,7 @@ from rookery.dashboard.prediction_sums import PredictionSums
 from rookery.dashboard.sources import UNFINISHED
 from rookery.dashboard.trials import stamp_of
 from rookery_ensembles._documents import Fields
-from rookery_ensembles.errors import fail
+from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.exchange.summary import Columns, summary_columns
 from rookery_ensembles.partitions import MANIFEST, open_partitions, partition_name
 from rookery_ensembles.plain_text import parse_json
@@ -102,6 +102,8 @@ class PredictionFiles:
         self.info: PredictionInfo | None = None
         self.sums: PredictionSums | None = None
         """What was summed up so far; None while no file is there."""
+        self.error: InputError | None = None
+        """What is damaged in a file, of which the rest is left out."""
         self._stamps: dict[str, object] = {}
         """Of the files that are summed up, or are just being."""
         self._left: Iterator[Predictions] = iter(())
@@ -112,7 +114,9 @@ class PredictionFiles:
     def version(self) -> str:
         """What changes whenever there is something new to show."""
         there, sums = self.there, self.sums
-        return "" if there is None else f"{there.state} {there.objects} {sums.objects if sums else 0}"
+        if there is None:
+            return ""
+        return f"{there.state} {there.objects} {sums.objects if sums else 0} {self.error or ''}"
 
     def refresh(self, seconds: float = 1.0) -> There:
         """Look what is there, and sum up more of it for about so long.
@@ -120,7 +124,8 @@ class PredictionFiles:
         Raises
         ------
         InputError
-            As `whats_there` does, or when a file is damaged.
+            As `whats_there` does, or when the first file tells nothing of itself. What else is damaged is
+            kept as `error`.
         """
         with self._lock:
             self.there = there = whats_there(self._place())
@@ -132,10 +137,14 @@ class PredictionFiles:
             if self.sums is None or any(stamps.get(name) != old for name, old in self._stamps.items()):
                 self.info = read_info(there.files[0])  # made anew, or corrected for other class fractions
                 self.sums, self._stamps, self._left = PredictionSums(self.info.target), {}, iter(())
+                self.error = None
                 self._blocks.clear()
             until = time.monotonic() + seconds
             while time.monotonic() < until:
-                block = next(self._left, None)
+                try:
+                    block = next(self._left, None)
+                except InputError as error:
+                    self.error, block = error, None
                 if block is not None:
                     self.sums.add(block)
                     continue

@@ -52,11 +52,13 @@ dagcomponents.RookeryState = function (props) {
 dagcomponents.RookeryProgress = function (props) {
   if (!props.value) return null;
   const [done, wanted] = props.value;
-  const words = wanted ? done + " of " + wanted : String(done);
+  const told = (number) => (number < 1e5 ? String(number) : number.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 3 }));
+  const words = wanted ? told(done) + " of " + told(wanted) : told(done);
+  const exact = wanted ? done.toLocaleString("en") + " of " + wanted.toLocaleString("en") : words;
   const part = wanted ? Math.min(100, (100 * done) / wanted) : 0;
   return React.createElement(
     "span",
-    { className: "progress", title: words },
+    { className: "progress", title: exact },
     wanted ? React.createElement("span", { className: "bar" }, React.createElement("span", { style: { width: part + "%" } })) : null,
     React.createElement("span", null, words)
   );
@@ -83,6 +85,25 @@ window.dash_clientside = Object.assign({}, window.dash_clientside, {
       });
       if (address.href !== window.location.href) window.history.replaceState(window.history.state, "", address.href);
       return window.dash_clientside.no_update;
+    },
+    // So does the page of a long table, but for the first one.
+    remember_page: function (info) {
+      const address = new URL(window.location.href);
+      if (info && address.pathname === "/predictions") {
+        if (info.currentPage) address.searchParams.set("page", info.currentPage + 1);
+        else address.searchParams.delete("page");
+        if (address.href !== window.location.href) window.history.replaceState(window.history.state, "", address.href);
+      }
+      return window.dash_clientside.no_update;
+    },
+    // A long table asks again for the rows that it shows when there are more of them than before.
+    more_rows: function (version, before) {
+      const counted = (version || "").split(" ")[1];
+      if (counted && before && counted !== before) {
+        const table = window.dash_ag_grid.getApi("predictions-rows");
+        if (table) table.refreshInfiniteCache();
+      }
+      return counted || null;
     },
     theme: function (clicks, kept) {
       const system = window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";

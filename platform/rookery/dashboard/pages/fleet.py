@@ -13,14 +13,14 @@ _TRAIN = ("study", "campaign")
 _PLURALS = {"study": "studies", "campaign": "campaigns", "bundle": "bundles", "predictions": "predictions"}
 _COLUMNS = [
     parts.column("name", "name", "link", pinned="left", minWidth=180, flex=2, tooltipField="error"),
-    parts.column("kind", "kind", width=100),
+    parts.column("kind", "kind", width=120),
     parts.column("state", "state", "state", tooltipField="error"),
     parts.column("progress", "done", "progress", comparator={"function": "rookery_done(valueA, valueB)"}),
     parts.column("best", "best", "number"),
     parts.column("metric", "of", width=170),
     parts.column("baseline", "baseline", "number", width=125, tooltipField="baseline_name"),
-    parts.column("running", "running", "number", width=95),
-    parts.column("failed", "failed", "number", width=90),
+    parts.column("running", "running", "number", width=110),
+    parts.column("failed", "failed", "number", width=100),
     parts.column("left", "left", "hours", width=100),
     parts.column("device_hours", "device time", "hours"),
     parts.column("energy", "kWh", "number", width=90),

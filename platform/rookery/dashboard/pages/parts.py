@@ -215,7 +215,7 @@ def column(name: str, words: str, kind: str = "text", **more: Any) -> dict[str, 
     elif kind == "state":
         base |= {"cellRenderer": "RookeryState", "width": 120}
     elif kind == "progress":
-        base |= {"cellRenderer": "RookeryProgress", "cellDataType": False, "width": 150, "filter": False}
+        base |= {"cellRenderer": "RookeryProgress", "cellDataType": False, "width": 175, "filter": False}
     elif kind == "time":
         base |= {"valueFormatter": {"function": "rookery_time(params.value)"}, "width": 150}
     return base | more

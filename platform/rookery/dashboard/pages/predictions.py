@@ -4,7 +4,7 @@ from typing import Any
 
 import dash_ag_grid as dag
 import numpy as np
-from dash import Dash, Input, Output, State, dcc, html, no_update
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from rookery.dashboard.figures import plain
 from rookery.dashboard.pages import parts
@@ -14,6 +14,7 @@ from rookery.dashboard.viewer import Viewer
 from rookery.reports.charts import predictions as charts
 from rookery.reports.charts.model import Chart
 from rookery.reports.draw.page import page_figure
+from rookery.words import count
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.exchange.summary import TRUTHS
 from rookery_ensembles.further_columns import FLAGS
@@ -24,9 +25,12 @@ _PAGE = 100
 """Objects of a page of the table."""
 _MOST_CLASSES = 12
 """So many classes have a column for their probability."""
-_FIGURES = ("predicted", "certain", "flagged")
+_FIGURES = {"predicted": "Answers", "certain": "Certainty", "flagged": "Flags"}
+"""Figures of all objects, and what stands above each."""
+_HIDDEN, _SEEN = {"display": "none"}, dict[str, str]()
 _REDSHIFTS = ("z_median", "z_low_68", "z_high_68", "z_low_95", "z_high_95")
 _BESIDE = {"domain_score": "out of domain", "disagreement": "disagreement"}
+_TOLD = {**_BESIDE, "domain_score": "domain score", "out_of_domain": "out of domain", "true_class": "truth"}
 
 
 def layout(viewer: Viewer, query: dict[str, str]) -> Any:
@@ -38,19 +42,31 @@ def layout(viewer: Viewer, query: dict[str, str]) -> Any:
         [
             *parts.tick("predictions"),
             dcc.Store(id="predictions-key", data=source.key),
+            *(dcc.Store(id=f"predictions-{name}") for name in ("paged", "counted")),
             html.H1(source.key),
             html.Div(id="predictions-error"),
             html.Div(id="predictions-facts", className="facts"),
             html.P(id="predictions-note", className="note"),
-            html.Div([parts.graph(f"predictions-{name}", 320) for name in _FIGURES], className="two"),
-            html.Div([parts.typed("id", query.get("id", ""), "object", "object_id")], className="controls"),
-            html.Div(id="predictions-found"),
-            html.Div(
-                [html.Div(_table(), id="predictions-table"), parts.graph("predictions-object", 420)],
-                className="two",
-            ),
+            html.Div([*_overview(), *_objects(query)], id="predictions-body"),
         ]
     )
+
+
+def _overview() -> list[Any]:
+    """Return the places of the figures of all objects."""
+    shown = [
+        html.Section([html.H2(title), parts.graph(f"predictions-{name}", 300)], id=f"predictions-{name}-part")
+        for name, title in _FIGURES.items()
+    ]
+    return [html.Div(shown, className="three")]
+
+
+def _objects(query: dict[str, str]) -> list[Any]:
+    """Return the table of objects, and the places of the one that is chosen."""
+    table = html.Div(_table(query.get("page", "")), id="predictions-table")
+    one = [parts.graph("predictions-object", 420), html.Div(id="predictions-found", className="facts")]
+    search = html.Div([parts.typed("id", query.get("id", ""), "object", "object_id")], className="controls")
+    return [parts.section("Objects", search, html.Div([table, html.Div(one)], className="two"))]
 
 
 def register(app: Dash, viewer: Viewer) -> None:
@@ -62,6 +78,8 @@ def register(app: Dash, viewer: Viewer) -> None:
         Output("predictions-facts", "children"),
         Output("predictions-note", "children"),
         *(Output(f"predictions-{name}", "figure") for name in _FIGURES),
+        Output("predictions-flagged-part", "style"),
+        Output("predictions-body", "style"),
         Output("predictions-rows", "columnDefs"),
         Output("predictions-shown", "data"),
         Input("predictions-tick", "n_intervals"),
@@ -70,26 +88,30 @@ def register(app: Dash, viewer: Viewer) -> None:
     )
     def update(_: int | None, key: str, before: str | None) -> Any:
         source = viewer.source(key, "predictions")
-        same = (no_update,) * 6
+        same = (no_update,) * 8
         if source is None:
             return parts.error_box(f"{key} is gone."), *same, None
         reader = viewer.predictions(source.path)
         try:
             there = reader.refresh()
         except InputError as error:
-            return parts.error_box(str(error)), *same, None
+            return parts.error_box(str(error)), *same[:6], _HIDDEN, no_update, None
         if reader.version == before:
-            return (no_update,) * 8
+            return (no_update,) * 10
         sums = reader.sums
         if sums is None:
-            waits = parts.blank("no file is finished yet")
-            return None, _facts(there, None), "", waits, waits, waits, no_update, reader.version
+            waits = "No file is finished yet; what is finished is shown by itself."
+            return None, _facts(there, None), waits, *same[2:6], _HIDDEN, no_update, reader.version
+        told = None if reader.error is None else parts.error_box(str(reader.error))
         figures = [
-            parts.blank("no flags are told") if chart is None else drawn(f"{key} {name}", chart)
+            no_update if chart is None else drawn(f"{key} {name}", chart)
             for name, chart in zip(_FIGURES, _charts(sums), strict=True)
         ]
-        columns = _columns(sums.target) if not before or before.endswith(" 0") else no_update
-        return None, _facts(there, reader), _note(there, sums), *figures, columns, reader.version
+        flagged = _HIDDEN if figures[2] is no_update else _SEEN
+        body = _SEEN if sums.objects else _HIDDEN
+        columns = _columns(sums.target) if not before or before.split()[2] == "0" else no_update
+        words = _facts(there, reader), _note(there, reader, sums)
+        return told, *words, *figures, flagged, body, columns, reader.version
 
 
 def _register_objects(app: Dash, viewer: Viewer) -> None:
@@ -106,9 +128,23 @@ def _register_objects(app: Dash, viewer: Viewer) -> None:
         try:
             there = reader.refresh(0.0)
             rows = [_row(row) for row in reader.rows(asked["startRow"], asked["endRow"])]
-        except InputError:
-            return {"rowData": [], "rowCount": 0}  # the error stands at the top of the page
+        except InputError as error:
+            reader.error = error  # the page tells it
+            return {"rowData": [], "rowCount": 0}
         return {"rowData": rows, "rowCount": there.objects}
+
+    app.clientside_callback(
+        ClientsideFunction("rookery", "remember_page"),
+        Output("predictions-paged", "data"),
+        Input("predictions-rows", "paginationInfo"),
+        prevent_initial_call=True,
+    )
+    app.clientside_callback(
+        ClientsideFunction("rookery", "more_rows"),
+        Output("predictions-counted", "data"),
+        Input("predictions-shown", "data"),
+        State("predictions-counted", "data"),
+    )
 
     @app.callback(
         Output({"type": "state", "name": "id"}, "value"),
@@ -170,10 +206,13 @@ def _facts(there: There, reader: PredictionFiles | None) -> list[Any]:
     return parts.facts(pairs)
 
 
-def _note(there: There, sums: PredictionSums) -> str:
+def _note(there: There, reader: PredictionFiles, sums: PredictionSums) -> str:
     if sums.objects >= there.objects:
         return f"The figures are of all {there.objects:,} objects."
-    return f"The figures are of {sums.objects:,} objects by now: an even part of {len(there.files):,} files."
+    if reader.error is not None:
+        return f"The figures are of the {sums.objects:,} objects that can be read."
+    files = count(len(there.files), "file")
+    return f"The figures are of {sums.objects:,} objects by now: an even part of {files}."
 
 
 def _charts(sums: PredictionSums) -> tuple[Chart, Chart, Chart | None]:
@@ -193,7 +232,7 @@ def _charts(sums: PredictionSums) -> tuple[Chart, Chart, Chart | None]:
 
 
 def _object(reader: PredictionFiles, row: int, key: str) -> Any:
-    """Return the figure of an object, and what is told of it."""
+    """Return the figure of an object, and what is told of it: names below values."""
     told, values = reader.one(row)
     assert reader.info is not None
     target = reader.info.target
@@ -203,9 +242,10 @@ def _object(reader: PredictionFiles, row: int, key: str) -> Any:
         chart = charts.pdf_chart(edges, values, interval, truth)
     else:
         chart = charts.probabilities_chart(_names(target), values, None if truth is None else plain(truth))
-    cells = [(name, value) for name, value in _row(told).items() if not name.startswith("p_")]
-    table = parts.plain_table([name for name, _ in cells], [[parts.told(value) for _, value in cells]])
-    return drawn(key, chart), table
+    words = {True: "yes", False: "no"}
+    shown = {name: value for name, value in _row(told).items() if not name.startswith("p_") and value != ""}
+    pairs = [(n, words[value] if isinstance(value, bool) else value) for n, value in shown.items()]
+    return drawn(key, chart), parts.facts((_TOLD.get(n, n), value) for n, value in pairs)
 
 
 def _names(target: Target) -> list[str]:
@@ -219,10 +259,12 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     return row | {"flags": ", ".join(n.replace("_", " ") for n, bit in FLAGS.items() if bits & bit)}
 
 
-def _table() -> dag.AgGrid:
-    """Return the table, whose rows come page by page."""
+def _table(page: str) -> dag.AgGrid:
+    """Return the table, whose rows come page by page, at the page that an address names, counted from 1."""
+    before = max(int(page), 1) - 1 if page.isdecimal() and len(page) < 8 else 0
     return dag.AgGrid(
         id="predictions-rows",
+        paginationGoTo=before or None,
         columnDefs=[],
         rowModelType="infinite",
         getRowId="params.data.object_id",
@@ -231,9 +273,10 @@ def _table() -> dag.AgGrid:
             "pagination": True, "paginationPageSize": _PAGE, "paginationPageSizeSelector": False,
             "cacheBlockSize": _PAGE, "maxBlocksInCache": 10, "suppressFieldDotNotation": True,
             "animateRows": False, "enableCellTextSelection": True,
+            "infiniteInitialRowCount": before * _PAGE + 1,  # until the server tells how many there are
         },
         className="table",
-        style={"height": "720px", "width": "100%"},
+        style={"height": "min(720px, 80vh)", "width": "100%"},
     )  # fmt: skip
 
 

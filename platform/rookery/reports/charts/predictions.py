@@ -32,9 +32,9 @@ def widths_chart(edges: FloatArray, counts: NDArray[np.int64]) -> Chart:
     """Return how wide the central 68 % intervals are, over 1 + z."""
     shown = np.flatnonzero(counts)
     part = slice(int(shown[0]), int(shown[-1]) + 1) if shown.size else slice(None)
-    steps = Steps("", edges[part.start : None if part.stop is None else part.stop + 1], counts[part], 0, True,
-                  _NUMBER)  # fmt: skip
-    x = Axis("Width of the 68 % interval / (1 + z_median)", log=True)
+    ends = edges[part.start : None if part.stop is None else part.stop + 1]
+    steps = Steps("", ends, counts[part], 0, True, _NUMBER)
+    x = Axis("Width of the 68 % interval / (1 + z_median)", _wide(ends, 8.0), log=True)
     return single("Width of intervals", x, Axis("Objects"), [steps])
 
 
@@ -78,5 +78,15 @@ def probabilities_chart(names: Sequence[str], probability: FloatArray, truth: st
 
 
 def _in_places(name: str, values: NDArray[Any], hue: int, hover: str) -> Steps:
-    """Return a value above each of the places 0, 1, 2... that an axis names."""
-    return Steps(name, np.arange(len(values) + 1) - 0.5, values, hue, True, hover)
+    """Return a bar at each of the places 0, 1, 2... that an axis names."""
+    places = np.arange(len(values))
+    edges = np.stack([places - 0.35, places + 0.35], axis=1).ravel()
+    between = np.insert(np.asarray(values, dtype=float), places[1:], 0.0)
+    return Steps(name, edges, between, hue, True, hover)
+
+
+def _wide(edges: FloatArray, least: float) -> tuple[float, float]:
+    """Return the ends of a logarithmic axis that shows (B + 1,) edges: a factor of `least` at the least."""
+    low, high = float(edges[0]), float(edges[-1])
+    more = max(1.0, least * low / high) ** 0.5
+    return low / more, high * more
