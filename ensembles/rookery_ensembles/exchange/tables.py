@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from rookery_ensembles.bounds import open_parquet
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.exchange.ids import ids_as_text
 from rookery_ensembles.fits_units import check_units
+from rookery_ensembles.text_tables import decimal_point, separator
 
 IDS = ("object_id", "objectid", "objid", "obj_id", "id", "galaxy_id", "snid", "name")
 """Usual names of the column of objects' names, whatever the case; the first that a table has is taken."""
 TEXT = "OUS"
+_SHOWN_ROWS = 200
+"""So many lines of a table in text tell how it is written."""
 
 
 def read_columns(path: str | Path, id_column: str | None = None) -> dict[str, NDArray[Any]]:
@@ -157,11 +161,15 @@ def _csv(path: Path, id_column: str | None) -> dict[str, NDArray[Any]]:
     from pyarrow import csv as arrow
 
     with path.open(newline="", encoding="utf-8-sig") as stream:
-        names = next(csv.reader(stream), [])
+        lines = list(islice(stream, _SHOWN_ROWS))
+    mark = separator(lines[0].strip()) if lines else ","
+    mark = "," if mark == " " else mark  # blanks stand in the names of a single column
+    names = next(csv.reader(lines, delimiter=mark), [])
     _once(path, names)
     ids = id_column or usual_name(dict.fromkeys(names), IDS)
     kinds = {} if ids is None else {ids: pa.string()}  # 007 is no number
-    table = arrow.read_csv(path, convert_options=arrow.ConvertOptions(column_types=kinds))
+    convert = arrow.ConvertOptions(column_types=kinds, decimal_point=decimal_point(lines[1:], mark))
+    table = arrow.read_csv(path, parse_options=arrow.ParseOptions(delimiter=mark), convert_options=convert)
     return {name: _plain(table[name]) for name in table.column_names}
 
 

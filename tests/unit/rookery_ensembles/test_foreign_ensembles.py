@@ -225,6 +225,21 @@ def test_classes_of_tables_are_combined_in_one_order(tmp_path: Path) -> None:
     assert (np.array(["Ia", "II"])[found.values.argmax(axis=1)] == types).mean() > 0.7
 
 
+@pytest.mark.parametrize(("mark", "point"), [(";", "."), (";", ","), ("\t", ".")])
+def test_tables_may_be_written_with_other_marks_than_commas(tmp_path: Path, mark: str, point: str) -> None:
+    rng = np.random.default_rng(0)
+    types, ids = rng.choice(["Ia", "II"], 200), [f"0{i}" for i in range(200)]
+    right = rng.uniform(0.4, 0.95, 200)
+    table = pd.DataFrame({"snid": ids, "p_Ia": np.where(types == "Ia", right, 1 - right)})
+    table.assign(p_II=1 - table["p_Ia"]).to_csv(tmp_path / "a.csv", index=False, sep=mark, decimal=point)
+    pd.DataFrame({"snid": ids, "type": types}).to_csv(tmp_path / "types.csv", index=False, sep=mark)
+    made = combine([tmp_path / "a.csv"], KnownTruth.of_file(tmp_path / "types.csv"), tmp_path / "bundle")
+    assert made.matched.known == 200
+    found = apply(made.bundle, [tmp_path / "a.csv"])
+    assert found.object_id.tolist() == ids
+    assert (np.array(["Ia", "II"])[found.values.argmax(axis=1)] == types).mean() > 0.7
+
+
 def test_names_of_files_are_names_of_members(tmp_path: Path) -> None:
     assert member_names(["a/bpz.v2.csv", "x y.npz"]) == ["bpz", "x_y"]
     assert member_names([tmp_path / "n1" / "p.csv", tmp_path / "n2" / "p.csv"]) == ["n1-p", "n2-p"]

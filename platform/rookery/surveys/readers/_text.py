@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,10 @@ import pyarrow.csv as pacsv
 
 from rookery.surveys._tables import unique_columns
 from rookery_ensembles.errors import fail
+from rookery_ensembles.text_tables import DECIMAL_COMMA, decimal_point, separator, split_fields
 
 _NULLS = ["", "NA", "N/A", "NaN", "nan", "-nan", "null", "NULL", "None", "--", "masked"]
 _HEAD_BYTES = 1 << 16
-_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
 # Names of the columns from (a header's names, the number of fields in a row); raises ValueError.
 Resolve = Callable[[list[str], int], list[str]]
@@ -32,13 +32,6 @@ class TextLayout:
     """Lines before the first row."""
     decimal_point: str = "."
     """``","`` where semicolons part the fields and numbers are written with a decimal comma."""
-
-
-def split_fields(line: str, delimiter: str) -> list[str]:
-    """Return the fields of a line."""
-    if delimiter == " ":
-        return line.split()
-    return [field.strip().strip('"') for field in line.split(delimiter)]
 
 
 def text_layout(
@@ -99,19 +92,6 @@ def text_layout(
     return TextLayout(unique_columns(found, where), delimiter, skip, point)
 
 
-def separator(line: str) -> str:
-    """Return what parts the fields of a line, ``" "`` where it is blanks."""
-    return next((mark for mark in (";", ",", "\t") if mark in line), " ")
-
-
-def decimal_point(rows: Iterable[str], delimiter: str) -> str:
-    """Return how the numbers of rows are written: with a point, or with a comma between semicolons."""
-    if delimiter != ";":
-        return "."
-    fields = [field for row in rows for field in split_fields(row.strip(), delimiter)]
-    return "," if any(map(_DECIMAL_COMMA.fullmatch, fields)) else "."
-
-
 def parse_text(
     content: bytes, layout: TextLayout, wanted: Collection[str], text: Collection[str]
 ) -> pa.Table:
@@ -160,7 +140,7 @@ def _rows(body: bytes) -> Iterator[bytes]:
 
 
 def _is_number(field: str, delimiter: str) -> bool:
-    if field in _NULLS or (delimiter == ";" and _DECIMAL_COMMA.fullmatch(field)):
+    if field in _NULLS or (delimiter == ";" and DECIMAL_COMMA.fullmatch(field)):
         return True
     try:
         float(field)
