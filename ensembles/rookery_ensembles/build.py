@@ -102,6 +102,17 @@ class EnsembleChoice:
         """Return the covariates of objects, NaN where unknown; None where the choice looked at none."""
         return None if self.covariates is None else self.covariates.of(object_id)
 
+    def summary(self) -> dict[str, Any]:
+        """Return the members' weights, and how they were chosen, as plain values for JSON."""
+        return {
+            "members": self.weights,
+            "candidates": len(self.losses),
+            "calibration": str(self.calibration),
+            "by": self.by,
+            "pool": self.recipe.pool,
+            "auto": None if self.report is None else self.report.to_dict(),
+        }
+
     def provenance(self) -> dict[str, Any]:
         """Return what a bundle tells of how its members were chosen."""
         return {

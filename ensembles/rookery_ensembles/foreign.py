@@ -8,7 +8,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from rookery_ensembles.errors import fail
 from rookery_ensembles.exchange.found import Found
 from rookery_ensembles.exchange.readers import read_foreign
 from rookery_ensembles.known_truth import KnownTruth, MatchedTruth
+from rookery_ensembles.metric import plain_scores
 from rookery_ensembles.partitions import digest_of
 from rookery_ensembles.recipe import AUTO, looks_at_covariates, needs_covariates
 from rookery_ensembles.redshift_bins import Z_MEAN
@@ -46,6 +47,15 @@ class Combined:
     """How it was made."""
     matched: MatchedTruth
     """What it rests on."""
+
+    def summary(self) -> dict[str, Any]:
+        """Return members, calibration, objects and scores as plain values for JSON, None where undefined."""
+        return {
+            "bundle": str(self.bundle.path),
+            **self.choice.summary(),
+            "objects": asdict(self.matched),
+            "scores": {"known_truth": plain_scores(self.choice.scores)},
+        }
 
 
 def member_names(files: Files) -> list[str]:

@@ -6,7 +6,7 @@ costs one pass. A new metric is one entry here; samples, tables, pages and campa
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -254,3 +254,11 @@ def shown(metrics: Sequence[Metric], k: int) -> tuple[Metric, ...]:
 def weighted(metrics: Sequence[Metric], weighting: Any) -> dict[str, NDArray[np.float64]]:
     """Return those metrics that are defined under weights, each (R,), of a weighting of objects."""
     return {entry.name: entry.compute(weighting) for entry in metrics if entry.weighable}
+
+
+def plain_scores(scores: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float | None]]:
+    """Return the metrics of several, by name, as JSON can hold them: None where undefined."""
+    return {
+        each: {name: value if math.isfinite(value) else None for name, value in found.items()}
+        for each, found in scores.items()
+    }

@@ -113,8 +113,11 @@ def predict(predictions: "Predictions | Partitions", given: Given) -> None:
         typer.echo(f"Class fractions of {record.n_objects} objects: {found}")
 
 
-def combined(made: "Combined", _: Given) -> None:
+def combined(made: "Combined", given: Given) -> None:
     """Tell what was matched, the members' weights, and how good they are together."""
+    if given["json"]:
+        as_json(made.summary())
+        return
     from rookery.reports import comparison_table
 
     typer.echo(f"{made.matched}")
@@ -199,6 +202,10 @@ def baseline(predictions: "Predictions | Partitions", given: Given) -> None:
 
 def campaign(result: "CampaignResult", given: Given) -> None:
     """Show the plan, or the table."""
+    if given["json"]:
+        table = result.out / "table.json"
+        as_json({"plan": result.plan} if given["dry_run"] else json.loads(table.read_text(encoding="utf-8")))
+        return
     if given["dry_run"]:
         typer.echo(result.plan)
         return

@@ -1,7 +1,6 @@
 """From the members of a study to an ensemble bundle."""
 
 import logging
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -40,6 +39,7 @@ from rookery_ensembles.bundle import DOCUMENT, member_weights
 from rookery_ensembles.errors import InputError, fail
 from rookery_ensembles.files import refuse_existing
 from rookery_ensembles.member_table import MemberTable, likelihoods, tabulate_members
+from rookery_ensembles.metric import plain_scores
 from rookery_ensembles.pools import find_pool
 from rookery_ensembles.pools.base import combine_all
 from rookery_ensembles.probabilities import mean_loss
@@ -79,20 +79,9 @@ class StudyEnsemble:
             scores["out_of_fold"] = {"calibrated": prediction_metrics(self.out_of_fold, positive)}
         return {
             "bundle": str(self.bundle.path),
-            "members": dict(self.choice.weights),
-            "candidates": len(self.choice.losses),
-            "calibration": str(self.choice.calibration),
-            "by": self.choice.by,
-            "pool": self.choice.recipe.pool,
-            "auto": None if self.choice.report is None else self.choice.report.to_dict(),
+            **self.choice.summary(),
             "out_of_fold_pit_tests": {name: asdict(test) for name, test in self.pit_tests.items()},
-            "scores": {
-                objects: {
-                    name: {key: None if math.isnan(value) else value for key, value in found.items()}
-                    for name, found in each.items()
-                }
-                for objects, each in scores.items()
-            },
+            "scores": {objects: plain_scores(each) for objects, each in scores.items()},
         }
 
 

@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rookery.cli.main import app
@@ -11,6 +13,7 @@ from rookery.signature import arguments
 from rookery.surveys import Survey
 from rookery_ensembles import PredictionInfo, Predictions, RedshiftBins
 from rookery_ensembles.predictions import write_predictions
+from rookery_ensembles.redshift_pdf import gaussian_pdf
 from rules_of_verbs import CONTINUED, LEAVES, is_output
 
 ACTING = {
@@ -51,3 +54,34 @@ def test_a_judgement_and_a_comparison_are_json(
             app([*words, "--json"])
         assert not stop.value.code
         assert json.loads(capsys.readouterr().out)["n"] == len(objects)
+
+
+def printed(words: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    with pytest.raises(SystemExit) as stop:
+        app([*words, "--json"])
+    assert not stop.value.code
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_a_bundle_of_foreign_networks_is_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng, target = np.random.default_rng(1), RedshiftBins.equal(0.0, 0.4, 20)
+    z, ids = rng.uniform(0, 0.4, 100), np.array([f"g{i}" for i in range(100)])
+    for name in ("a", "b"):
+        pdf = gaussian_pdf(z + rng.normal(0, 0.02, 100), np.full(100, 0.03), np.asarray(target.edges))
+        made = Predictions(PredictionInfo(target, member=name), ids, z, pdf.astype(np.float32))
+        write_predictions(made, tmp_path / f"{name}.parquet")
+    pd.DataFrame({"id": ids, "z_spec": z}).to_csv(tmp_path / "z.csv", index=False)
+    files = [str(tmp_path / f"{name}.parquet") for name in ("a", "b")]
+    words = ["combine", *files, "--truth", str(tmp_path / "z.csv"), "--out", str(tmp_path / "out")]
+    found = printed([*words, "--by", "mean"], capsys)
+    assert found["bundle"] == str(tmp_path / "out")
+    assert found["members"] == {"a": 0.5, "b": 0.5}
+    assert found["objects"] == {"objects": 100, "matched": 100, "known": 100}
+    assert found["scores"]["known_truth"]["average"]["n"] == 100
+
+
+def test_a_campaigns_plan_is_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = printed(["campaign", "tiny", "--out", str(tmp_path / "c"), "--dry-run"], capsys)
+    assert "networks" in found["plan"]
+    assert not (tmp_path / "c").exists()
