@@ -5,7 +5,7 @@ import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,12 @@ from rookery.clusters import checks
 from rookery.clusters.findings import Finding, Level, merge, worst
 from rookery.clusters.nodes import Ask, ask_cluster, ask_here, first_line, node_names, skews
 from rookery.clusters.probe import Probe, disk, versions
+from rookery.compute.progress import counted
 from rookery_ensembles.errors import InputError
 from rookery_ensembles.shown import short_repr
 
+Done = Callable[[int], None]
+"""Is told how many more checks are done."""
 _PATIENCE_S = 10.0
 
 
@@ -66,22 +69,33 @@ def examine(
     The report. A cluster that does not answer, or a survey that cannot be read, is a finding of it
     and no error.
     """
-    if address is None:
-        ask = ask_here(socket.gethostname())
-        nodes = ask("facts", tempfile.gettempdir())
-        findings = [Finding("cluster", Level.OK, "none asked for: this machine alone")]
-        return _report(None, findings, nodes, ask, survey, study)
+    with counted("checks", 1 + sum(one is not None for one in (address, survey, study))) as done:
+        if address is None:
+            ask = ask_here(socket.gethostname())
+            nodes = ask("facts", tempfile.gettempdir())
+            done(1)
+            findings = [Finding("cluster", Level.OK, "none asked for: this machine alone")]
+            return _report(None, findings, nodes, ask, survey, study, done)
+        return _examine_at(address, survey, study, done)
+
+
+def _examine_at(
+    address: str, survey: str | Path | None, study: str | Path | None, done: Done
+) -> DoctorReport:
+    """Connect to a cluster and examine it."""
     from rookery.compute.session import ray_session
 
     try:
         with ray_session(address, any_version=True):
-            return _examine_cluster(address, survey, study)
+            return _examine_cluster(address, survey, study, done)
     except InputError as error:
         advice = "is it up? `ray status` on its head; the port is the head's 6379 unless it was changed"
         return DoctorReport(address, [Finding("cluster", Level.FAIL, str(error), advice)], {})
 
 
-def _examine_cluster(address: str, survey: str | Path | None, study: str | Path | None) -> DoctorReport:
+def _examine_cluster(
+    address: str, survey: str | Path | None, study: str | Path | None, done: Done
+) -> DoctorReport:
     """Examine the cluster that this process is connected to."""
     import ray
 
@@ -89,6 +103,7 @@ def _examine_cluster(address: str, survey: str | Path | None, study: str | Path 
     names = node_names([node for node in listed if node["Alive"]])
     ask = ask_cluster(names)
     answers = ask("facts", ray.get_runtime_context().get_temp_dir())
+    done(1)
     findings = [
         Finding(
             "cluster",
@@ -112,7 +127,7 @@ def _examine_cluster(address: str, survey: str | Path | None, study: str | Path 
     text += f"; {dead} more have left since it started" if dead else ""
     findings.insert(0, Finding("cluster", Level.OK, text))
     findings.append(_judge_token(os.environ.get("RAY_AUTH_MODE") == "token"))
-    return _report(address, findings, nodes, ask, survey, study)
+    return _report(address, findings, nodes, ask, survey, study, done)
 
 
 def _judge_token(token: bool) -> Finding:
@@ -132,6 +147,7 @@ def _report(
     ask: Ask,
     survey: str | Path | None,
     study: str | Path | None,
+    done: Done,
 ) -> DoctorReport:
     """Run every check on the nodes that answered."""
     if nodes:
@@ -140,10 +156,13 @@ def _report(
         findings += checks.check_devices(nodes)
         if study is not None:
             findings += _check_study(Path(study).absolute(), list(nodes), ask)
+            done(1)
         if survey is not None:
             findings += _check_survey(Path(survey).absolute(), list(nodes), ask)
+            done(1)
         if address is not None:
             findings += checks.check_clocks(skews(list(nodes), ask))
+            done(1)
         findings += checks.check_scratch(nodes)
         findings += checks.check_shared_memory(nodes)
         findings += checks.check_open_files(nodes)
