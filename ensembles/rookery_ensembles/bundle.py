@@ -262,6 +262,8 @@ def load_bundle(path: str | Path) -> Bundle:
     path = Path(path)
     file = path / DOCUMENT
     if not file.is_file():
+        if (path / "study.yaml").is_file():
+            raise fail(path, "is a study and no bundle: `rookery ensemble` makes its bundle, STUDY/ensemble")
         raise fail(file, "the file is missing, which every ensemble bundle must have")
     document, digest = BundleDocument.from_text(file.read_bytes(), str(file))
     _verify_files(path, document.members)

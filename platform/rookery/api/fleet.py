@@ -78,6 +78,8 @@ def status_of(path: PathLike) -> dict[str, Any]:
         from rookery.campaigns.status import campaign_status
 
         return campaign_status(folder)
+    if not folder.exists():
+        raise fail(folder, "must be a study or a campaign, or a folder of them, but does not exist")
     raise fail(folder, "is neither a study nor a campaign: it has no study.yaml and no campaign.yaml")
 
 
@@ -152,10 +154,23 @@ def tag(
         Word to give it; repeatable. Without any the tags are only told.
     remove
         Word to take from it; repeatable.
+
+    Raises
+    ------
+    InputError
+        When it is no study, has trials but none of this number, or a tag is no single word.
     """
+    from rookery.search.storage.census import read_census
+    from rookery.search.study_facts import read_facts
     from rookery.search.tags import change_tags
     from rookery_ensembles.errors import fail  # not above: the command line loads no numpy
 
     if not (Path(study) / "study.yaml").is_file():
         raise fail(study, "is no study: it must hold a study.yaml, but has none")
+    facts = read_facts(Path(study))
+    numbers = [
+        one.number for one in read_census(Path(study), facts.storage, facts.storage_name, (), "epochs")
+    ]
+    if numbers and trial not in numbers:
+        raise fail(study, f"has no trial {trial}: its trials are {min(numbers)} to {max(numbers)}")
     return change_tags(Path(study), trial, add, remove)

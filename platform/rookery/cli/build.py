@@ -2,8 +2,9 @@
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import NoneType
 from typing import Annotated, Any, get_args
 
@@ -13,6 +14,14 @@ from typer.core import TyperCommand, TyperGroup
 from rookery.cli.say import Given
 from rookery.cli.values import METAVARS, Spelling, option_names, path, spelling
 from rookery.signature import Argument, arguments, summary
+
+_NUMBERS = {
+    "Input should be a valid integer, unable to parse string as an integer": "must be a whole number",
+    "Input should be a valid number, unable to parse string as a number": "must be a number",
+    "Input should be greater than or equal to": "must be at least",
+    "Input should be less than or equal to": "must be at most",
+}
+"""What the parser says of numbers, and how it is told."""
 
 
 @dataclass(frozen=True)
@@ -58,29 +67,69 @@ class VerbGroup(TyperGroup):
         if args[0] not in verbs and not args[0].startswith("-") and not ctx.resilient_parsing:
             from rookery_ensembles.errors import did_you_mean  # not above: it would slow `--help` down
 
-            ctx.fail(f"No such command {args[0]!r}{did_you_mean(args[0], verbs)}")
+            meant = did_you_mean(args[0], verbs)
+            if not meant and ctx.parent is not None:
+                meant = f"; behind {ctx.info_name!r} must come {_either(verbs)}"
+            ctx.fail(f"No such command {args[0]!r}{meant}")
         return super().resolve_command(ctx, args)
 
 
 class VerbCommand(TyperCommand):
-    """A verb, which tells the choice that is probably meant by a value that is none."""
+    """A verb, which tells the choice or option that is probably meant by one that is none."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read what was typed."""
+        typed = [*args]
         try:
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:
-            error.message = _explained(error.message)
+            if hasattr(error, "param_type"):  # one that is missing
+                _tell_both(error, ctx)
+            else:
+                error.message = _explained(error.message, _value(error, typed))
+            raise
+        except Exception as error:
+            if alike := getattr(error, "possibilities", None):  # an option that is none
+                from rookery_ensembles.errors import did_you_mean
+
+                name = getattr(error, "option_name", "")
+                vars(error).update(
+                    message=f"No such option {name!r}{did_you_mean(name, alike)}", possibilities=()
+                )
             raise
 
 
-def _explained(message: str) -> str:
+def _explained(message: str, value: str | None) -> str:
     """Return what the parser says of a value without its own words, and with the choice that is like it."""
     from rookery_ensembles.errors import did_you_mean  # not above: it would slow `--help` down
 
-    plain = message.removeprefix("Value error, ")
+    plain = message.removeprefix("Value error, ").rstrip(".")
     said, _, choices = plain.partition(" is not one of ")
-    return plain.rstrip(".") + did_you_mean(said.strip("'"), re.findall(r"'(.*?)'", choices))
+    for words, told in _NUMBERS.items():
+        plain = plain.replace(words, told)
+    if value is not None and plain.startswith("must "):
+        return f"{plain}, but is {value!r}"
+    return plain + did_you_mean(said.strip("'"), re.findall(r"'(.*?)'", choices))
+
+
+def _value(error: typer.BadParameter, args: Sequence[str]) -> str | None:
+    """Return what was typed for the option that an error is of, None where that is not plain to see."""
+    names = getattr(getattr(error, "param", None), "opts", ())
+    follow = [after for name, after in pairwise(args) if name in names]
+    return follow[0] if len(follow) == 1 else None
+
+
+def _tell_both(error: typer.BadParameter, ctx: Any) -> None:
+    """Tell of arguments of any number, of which none is left, that another one comes behind them."""
+    places = [one for one in ctx.command.params if one.param_type_name == "argument"]
+    missing = getattr(error, "param", None)
+    if missing in places[:-1] and missing.nargs == -1:
+        error.message = f"One or more of it must stand before {places[-1].name!r}"
+
+
+def _either(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def command(name: str, made_of: Verb | Group) -> Any:

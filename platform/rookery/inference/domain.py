@@ -39,9 +39,11 @@ def check_bands(
     Raises
     ------
     InputError
-        When the survey has none of the ensemble's bands; or, unless `allow_missing`, when it lacks one
-        that no member saw missing.
+        When a member's family needs another kind of survey, or the survey has none of the ensemble's bands;
+        or, unless `allow_missing`, when it lacks one that no member saw missing.
     """
+    for member in members:
+        member.check_kind(survey)
     wanted = bundle.bands or ()
     observed = observed_bands(survey) if observed is None else observed
     missing = bundle.lacking_bands(observed)

@@ -44,8 +44,8 @@ class OpenEnsemble:
         self, survey: Survey, allow_missing_bands: bool, observed: Sequence[str] | None = None
     ) -> None:
         """Refuse a survey as `rookery.inference.domain.check_bands` does, and warn of lacking covariates."""
-        warn_of_lacking(self.bundle, survey)
         check_bands(self.bundle, self.members, survey, allow_missing_bands, observed)
+        warn_of_lacking(self.bundle, survey)
 
     def info(self, survey: SurveyInfo) -> PredictionInfo:
         """Return what predictions of a survey say about themselves."""

@@ -62,11 +62,15 @@ class Member:
     network: nn.Module
     """With its weights."""
 
-    def encode(self, survey: Survey) -> Inputs:
-        """Return a survey as the network's inputs; raises InputError where the family cannot read it."""
+    def check_kind(self, survey: Survey) -> None:
+        """Raise InputError when the family does not learn from surveys of this kind."""
         if survey.info.kind not in self.family.survey_kinds:
             needed = f"`{self.card.family}` needs a survey of {' or '.join(self.family.survey_kinds)}"
             raise fail(survey.path, f"{needed}, but this one holds {survey.info.kind}")
+
+    def encode(self, survey: Survey) -> Inputs:
+        """Return a survey as the network's inputs; raises InputError where the family cannot read it."""
+        self.check_kind(survey)
         return self.family.encode(survey, self.configuration, self.card.bands)
 
     def check_bands(self, survey: Survey) -> None:

@@ -167,8 +167,8 @@ def _truths(info: PredictionInfo, survey: Survey, rows: NDArray[np.intp]) -> NDA
 def check_survey(info: PredictionInfo, survey: Survey, where: str) -> None:
     """Raise InputError when predictions say that they are of another survey."""
     if info.survey is not None and not survey.info.was(info.survey):
-        rule = f"must be of the survey {survey.path}, whose checksum is {survey.checksum}"
-        raise fail(where, f"{rule}, but was made for the checksum {info.survey}")
+        rule = f"must be of the survey {survey.path}, whose checksum is {survey.checksum[:12]}"
+        raise fail(where, f"{rule}, but was made for the checksum {info.survey[:12]}")
 
 
 def survey_rows(object_id: NDArray[Any], survey: Survey, where: str) -> NDArray[np.intp]:

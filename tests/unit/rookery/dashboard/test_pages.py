@@ -165,6 +165,8 @@ def test_tags_are_given_by_a_verb_and_stand_in_the_table(tmp_path: Path) -> None
     assert {row["trial"]: row["tags"] for row in rows if row["tags"]} == {2: "good"}
     with pytest.raises(InputError, match="must be one word"):
         api.tag(tmp_path / "s", 2, add=["two words"])
+    with pytest.raises(InputError, match="has no trial 99: its trials are 0 to "):
+        api.tag(tmp_path / "s", 99, add=["good"])
     (tmp_path / "s" / "tags.yaml").write_text("2: good\n")
     with pytest.raises(InputError, match="must hold trials and lists of words"):
         api.tag(tmp_path / "s", 2)

@@ -208,12 +208,15 @@ def test_the_terminal_counts_objects_outside(
 
 
 def test_a_survey_without_a_band_that_no_network_saw_missing_is_refused_unless_asked_for(
-    bundle: Bundle, tiny_survey: Survey, tmp_path: Path
+    bundle: Bundle, tiny_survey: Survey, tmp_path: Path, project_root: Path
 ) -> None:
     lacking = faint_copy(tiny_survey, tmp_path / "gr", bands=("g", "r"))
     out = tmp_path / "p.parquet"
     with pytest.raises(InputError, match=r"lacks the bands i, z, which no network .* --allow-missing-bands"):
         predict_survey(bundle.path, lacking.path, out)
+    catalogue = project_root / "tests" / "fixtures" / "files_of_0_1" / "surveys" / "catalogue"
+    with pytest.raises(InputError, match=r"`pelican` needs a survey of light_curves, .* holds catalogue"):
+        predict_survey(bundle.path, catalogue, out)
     assert not out.exists()
     made = predict_survey(bundle.path, lacking.path, out, allow_missing_bands=True)
     assert made.out_of_domain is not None
