@@ -123,7 +123,7 @@ def _tell_both(error: typer.BadParameter, ctx: Any) -> None:
     """Tell of arguments of any number, of which none is left, that another one comes behind them."""
     places = [one for one in ctx.command.params if one.param_type_name == "argument"]
     missing = getattr(error, "param", None)
-    if missing in places[:-1] and missing.nargs == -1:
+    if missing in places[:-1] and getattr(missing, "nargs", 1) == -1:
         error.message = f"One or more of it must stand before {places[-1].name!r}"
 
 
