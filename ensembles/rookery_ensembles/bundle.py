@@ -35,6 +35,7 @@ from rookery_ensembles.member_values import Block, MemberValues
 from rookery_ensembles.model_card import FILE as CARD
 from rookery_ensembles.model_card import model_card
 from rookery_ensembles.pools import find_pool
+from rookery_ensembles.progress import tracked
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.target import Target
 
@@ -313,7 +314,7 @@ def _verify_files(path: Path, members: Sequence[MemberEntry]) -> None:
             raise fail(entry, "a bundle must hold its members' files and nothing else: remove this")
         if entry.is_symlink():
             raise fail(entry, "a bundle must not hold links")
-    for member, folder in zip(members, folders, strict=True):
+    for member, folder in tracked([*zip(members, folders, strict=True)], "members"):
         for name, digest in member.digests.items():
             file = folder / name
             if not file.is_file():
