@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from rookery import api
 from rookery.api._types import PathLike, Seed
+from rookery.extras import require
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,9 +52,11 @@ def demo(out: PathLike = "demo", *, seed: Seed = 1) -> tuple[Path, Path]:
     Raises
     ------
     InputError
-        When `out` holds anything but an earlier demo.
+        When `out` holds anything but an earlier demo, or an extra is not installed.
     """
     from rich.console import Console
+
+    require("the demo", "search", "simulate")
 
     out, console, start = Path(out), Console(), time.monotonic()
 

@@ -44,3 +44,12 @@ def missing(what: str, extra: str, module: str) -> "InputError":
     from rookery_ensembles.errors import InputError  # not above: it loads numpy
 
     return InputError(f"{what} needs `{module}`, of the extra `{extra}`: {installing(extra)}")
+
+
+def require(what: str, *extras: str) -> None:
+    """Raise InputError where some extras are not installed, which tells all of them at once."""
+    from importlib.util import find_spec
+
+    absent = [extra for extra in extras if find_spec(MODULES[extra][0]) is None]
+    if absent:
+        raise missing(what, ",".join(absent), MODULES[absent[0]][0])

@@ -51,7 +51,7 @@ LINES = {
     "pareto": ("{study}", "search"),
     "tag": ("{study} 0 --add good", None),
     "dashboard": ("{study}", "dashboard"),
-    "demo": ("", "simulate"),
+    "demo": ("", "search,simulate"),
     "simulate supernovae": ("o --n 3", "simulate"),
     "simulate galaxies": ("o --n 3", "simulate"),
     "cluster write": ("slurm", None),

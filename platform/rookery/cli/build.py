@@ -52,6 +52,10 @@ class VerbGroup(TyperGroup):
 
     group: Group
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options."""
+        return _plain(super().get_params(ctx), ctx)
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the verbs."""
         return list(self.group.verbs())
@@ -77,6 +81,10 @@ class VerbGroup(TyperGroup):
 class VerbCommand(TyperCommand):
     """A verb, which tells the choice or option that is probably meant by one that is none."""
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the arguments and options."""
+        return _plain(super().get_params(ctx), ctx)
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read what was typed."""
         typed = [*args]
@@ -97,6 +105,17 @@ class VerbCommand(TyperCommand):
                     message=f"No such option {name!r}{did_you_mean(name, alike)}", possibilities=()
                 )
             raise
+
+
+def _plain(params: list[Any], ctx: Any) -> list[Any]:
+    """Return arguments and options as help texts show them: no value of flags, no types of Python."""
+    for one in params:
+        if getattr(one, "is_flag", False) and one.metavar is None:
+            one.metavar = ""
+        kind = getattr(one, "display_type_rich", None)
+        if kind is not None and one.param_type_name == "argument" and (kind(ctx=ctx) or "").startswith("<"):
+            vars(one)["display_type_rich"] = lambda ctx: None
+    return params
 
 
 def _explained(message: str, value: str | None) -> str:

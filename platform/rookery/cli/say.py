@@ -319,22 +319,6 @@ def begun(folder: Path, given: Given) -> None:
     typer.echo(f"Next: pip install -e {folder}; python -m pytest --pyargs rookery.testing -k {name}")
 
 
-def listed(found: list[dict[str, Any]], given: Given) -> None:
-    """List things, each with a line for all that is told of it."""
-    if given["json"]:
-        as_json(found)
-        return
-    from rich.text import Text
-
-    console = _console()
-    for each in found:
-        told = dict(each)
-        console.print(Text(told.pop("name"), style="bold"))
-        for name, value in told.items():
-            words = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            console.print(Text(f"  {name.replace('_', ' ')}: {words}"))
-
-
 def _rows(scores: Mapping[str, Mapping[str, float]]) -> list[tuple[str, Mapping[str, float]]]:
     return [(name.replace("_", " "), metrics) for name, metrics in scores.items()]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from rookery.cli.say import Given, as_json, listed
+from rookery.cli.say import Given, as_json
 
 _SHOWN = 8
 """So many trials that run are listed."""
@@ -63,6 +63,18 @@ def shown(found: dict[str, Any], given: Given) -> None:
             rows = [row for row in rows if row[0] != "parameters"]
             rows += list(found["parameters"].items())
         for line in _lines([row for row in rows if row[1]]):
+            typer.echo(line)
+
+
+def listed(found: list[dict[str, Any]], given: Given) -> None:
+    """List things, each with a line for all that is told of it."""
+    if given["json"]:
+        as_json(found)
+        return
+    for each in found:
+        told = dict(each)
+        typer.echo(typer.style(told.pop("name"), bold=True))
+        for line in _lines([(f"  {name.replace('_', ' ')}", _words(value)) for name, value in told.items()]):
             typer.echo(line)
 
 

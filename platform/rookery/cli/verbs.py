@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rookery import api
 from rookery.cli import say, say_surveys, submit
 from rookery.cli.build import Group, Verb
-from rookery.cli.say_status import shown, spaces, status
+from rookery.cli.say_status import listed, shown, spaces, status
 from rookery.demo import demo
 
 _JSON = {"json": "Print JSON, for programs."}
@@ -50,7 +50,7 @@ VERBS: dict[str, Verb | Group] = {
     "report": Verb(api.report, say.written),
     "show": Verb(api.show, shown, _JSON),
     "spaces": Verb(api.spaces, spaces, _JSON),
-    "families": Verb(api.families, say.listed, _JSON),
+    "families": Verb(api.families, listed, _JSON),
     "pareto": Verb(api.pareto, say.pareto, _JSON),
     "tag": Verb(api.tag, say.tags, _JSON),
     "dashboard": Verb(api.dashboard, say.dashboard),
