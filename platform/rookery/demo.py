@@ -202,9 +202,9 @@ def _say_what_is_next(console: "Console", out: Path, pages: tuple[Path, Path], s
     for page in pages:
         console.print(f"  [bold]{page}[/bold]", highlight=False, soft_wrap=True)
     for command, purpose in (
-        (f"{rookery} dashboard {out}/study", "look at the search"),
+        (f"{rookery} dashboard {out}", "look at searches, ensembles and predictions"),
         (
-            f"rookery search pelican --survey {out}/survey --split half --study runs/x --trials 20",
+            f"{rookery} search pelican --survey {out}/survey --split half --study runs/x --trials 20",
             "search on",
         ),
         (f"{rookery} ingest snana PATH SURVEY", "bring your own light curves"),

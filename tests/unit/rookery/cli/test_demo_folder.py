@@ -1,7 +1,10 @@
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from rookery import demo
 from rookery_ensembles.errors import InputError
@@ -45,3 +48,13 @@ def test_folder_of_something_else_is_refused_and_kept(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not empty and holds no earlier demo"):
         demo._prepare(tmp_path, 1)
     assert (tmp_path / "survey" / "survey.json").exists()
+
+
+def test_what_is_next_can_be_typed_also_where_the_command_is_not_on_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    demo._say_what_is_next(Console(), tmp_path, (tmp_path / "a.html", tmp_path / "b.html"), 3.0)
+    typed = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "#" in line]
+    assert len(typed) == 4
+    assert {Path(word).resolve() for word in typed} == {Path(sys.executable).parent.resolve() / "rookery"}
