@@ -21,7 +21,7 @@ from rookery.dashboard import make_server
 from rookery.dashboard.sources import find_sources
 
 WIDE, PHONE = (1280, 800), (390, 780)
-COLOURS = 128
+COLOURS = 255
 """Of a picture's palette: few, so that it is small."""
 
 
@@ -45,7 +45,7 @@ def pictures(runs: Path) -> Iterator[tuple[str, str, str, tuple[int, int], str]]
     made = next(one for one in found if one.kind == "bundle")
     own = (one.key for one in found if one.kind == "study" and one.path == made.path.parent)
     study, bundle = quote(next(own)), quote(made.key)
-    yield "dashboard_fleet", "/", ".ag-row", (1280, 380), "light"
+    yield "dashboard_fleet", "/", ".ag-row", (1280, 560), "light"
     yield "dashboard_study", f"/study?at={study}", "#learning-curves .main-svg", WIDE, "light"
     yield "dashboard_object", f"/objects?at={bundle}&list=disagreed", ".ag-row", (1280, 880), "light"
     yield "dashboard_ensemble", f"/ensemble?at={bundle}", "#ensemble-weights .main-svg", WIDE, "dark"

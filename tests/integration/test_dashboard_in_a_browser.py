@@ -149,6 +149,29 @@ def test_choices_and_filters_stand_in_the_address_and_come_back_with_it(page: An
     page.wait_for_url("**networks-filter=**")
 
 
+def shown_rows(page: Any, column: str) -> list[str]:
+    """What stands in a column, from the first row to the last."""
+    cells = page.locator(f".ag-row [col-id='{column}']").all()
+    placed = [(int(one.locator("xpath=..").get_attribute("row-index")), one.inner_text()) for one in cells]
+    return [text for _, text in sorted(placed)]
+
+
+def test_rows_are_sorted_by_what_they_are_worth_and_those_without_a_value_stand_last(
+    page: Any, server: Any
+) -> None:
+    for way in ("asc", "desc"):
+        look(page, server, f"/study?at={quote(NASTY)}&view=networks&networks-sort={way}+validation_log_loss")
+        page.wait_for_selector(".state.failed")
+        *values, last = shown_rows(page, "validation_log_loss")
+        assert last == ""
+        numbers = list(map(float, values))
+        assert numbers == sorted(numbers, reverse=way == "desc")
+        look(page, server, f"/?fleet-sort={way}+progress")
+        page.wait_for_selector(".ag-row .progress")
+        done = [int(text.split()[0]) for text in shown_rows(page, "progress") if text]
+        assert done == sorted(done, reverse=way == "desc")
+
+
 def test_two_networks_are_compared_and_stay_so_as_the_study_grows(page: Any, server: Any, runs: Path) -> None:
     look(page, server, f"/study?at={quote(NASTY)}&view=networks")
     boxes = page.locator(".ag-row input[type=checkbox]")

@@ -13,6 +13,8 @@ from rookery.shift.domain import object_features
 from rookery.surveys import Survey
 from rookery_ensembles.domain import Domain
 
+_ABREAST, _NAME = 3, 0.86
+"""Cutouts of a row, and the part of a row's height above their names."""
 _SOFTENING = 0.1
 """Part of a cutout's range up to which brightness is shown as it is; beyond by its logarithm (asinh)."""
 
@@ -43,16 +45,19 @@ def _cutouts(one: Survey) -> dict[str, Any]:
         shown.insert(0, ("colours", _colours(images_bij[[middle + 1, middle, middle - 1]])))
     layout = figures.layout(_key(one), "", "", showlegend=False)
     del layout["xaxis"], layout["yaxis"]
-    width, notes = 1 / len(shown), []
+    columns, notes = min(_ABREAST, len(shown)), []
+    width, height = 1 / columns, 1 / -(-len(shown) // columns)
     for number, (name, trace) in enumerate(shown):
-        axis = "" if number == 0 else str(number + 1)
-        ends = [number * width, (number + 0.94) * width]
-        layout[f"xaxis{axis}"] = {"domain": ends, "visible": False, "constrain": "domain"}
-        layout[f"yaxis{axis}"] = {"visible": False, "scaleanchor": f"x{axis}", "autorange": True}
+        axis, (row, column) = "" if number == 0 else str(number + 1), divmod(number, columns)
+        across = [column * width, (column + 0.94) * width]
+        down = [1 - (row + _NAME) * height, 1 - row * height]
+        layout[f"xaxis{axis}"] = {"domain": across, "visible": False, "constrain": "domain"}
+        layout[f"yaxis{axis}"] = {"domain": down, "visible": False, "scaleanchor": f"x{axis}",
+                                  "autorange": True, "constrain": "domain"}  # fmt: skip
         trace |= {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
-        notes.append({"text": name, "showarrow": False, "xref": "paper", "yref": "paper",
-                      "x": sum(ends) / 2, "y": 0, "yanchor": "top"})  # fmt: skip
-    layout |= {"annotations": notes, "margin": {"l": 8, "r": 8, "t": 8, "b": 28}}
+        notes.append({"text": name, "showarrow": False, "xref": f"x{axis} domain", "yref": f"y{axis} domain",
+                      "x": 0.5, "y": 0, "yanchor": "top"})  # fmt: skip
+    layout |= {"annotations": notes, "margin": {"l": 8, "r": 8, "t": 8, "b": 8}}
     return {"data": [trace for _, trace in shown], "layout": layout}
 
 

@@ -27,7 +27,7 @@ _NETWORKS = [
     parts.column("network", "network", "link", pinned="left", width=120),
     parts.column("of", "study or campaign", "link", minWidth=170, flex=1),
     parts.column("state", "state", "state"),
-    parts.column("epoch", "epoch", "progress", comparator={"function": "rookery_done(valueA, valueB)"}),
+    parts.column("epoch", "epoch", "progress", comparator={"function": "rookery_done"}),
     parts.column("seconds", "s an epoch", "number", width=130),
     parts.column("silent", "last epoch", "hours", width=125, headerTooltip="how long ago it told of one"),
     parts.column("host", "node", width=140),

@@ -12,10 +12,10 @@ _SECONDS = 0.8
 _TRAIN = ("study", "campaign")
 _PLURALS = {"study": "studies", "campaign": "campaigns", "bundle": "bundles", "predictions": "predictions"}
 _COLUMNS = [
-    parts.column("name", "name", "link", pinned="left", minWidth=180, flex=2, tooltipField="error"),
+    parts.column("name", "name", "link", pinned="left", minWidth=220, flex=2, tooltipField="error"),
     parts.column("kind", "kind", width=120),
     parts.column("state", "state", "state", tooltipField="error"),
-    parts.column("progress", "done", "progress", comparator={"function": "rookery_done(valueA, valueB)"}),
+    parts.column("progress", "done", "progress", comparator={"function": "rookery_done"}),
     parts.column("best", "best", "number"),
     parts.column("metric", "of", width=170),
     parts.column("baseline", "baseline", "number", width=125, tooltipField="baseline_name"),

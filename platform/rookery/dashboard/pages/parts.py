@@ -200,7 +200,7 @@ def column(name: str, words: str, kind: str = "text", **more: Any) -> dict[str, 
             "type": "rightAligned",
             "filter": "agNumberColumnFilter",
             "valueFormatter": {"function": f"rookery_{kind}(params.value)"},
-            "comparator": {"function": "rookery_last(valueA, valueB, nodeA, nodeB, isDescending)"},
+            "comparator": {"function": "rookery_last"},
             "width": 110,
         }
     elif kind == "estimate":
@@ -215,7 +215,7 @@ def column(name: str, words: str, kind: str = "text", **more: Any) -> dict[str, 
     elif kind == "state":
         base |= {"cellRenderer": "RookeryState", "width": 120}
     elif kind == "progress":
-        base |= {"cellRenderer": "RookeryProgress", "cellDataType": False, "width": 175, "filter": False}
+        base |= {"cellRenderer": "RookeryProgress", "cellDataType": False, "width": 215, "filter": False}
     elif kind == "time":
         base |= {"valueFormatter": {"function": "rookery_time(params.value)"}, "width": 150}
     return base | more

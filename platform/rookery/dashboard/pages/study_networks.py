@@ -40,7 +40,7 @@ def layout(viewer: Viewer, source: Source, query: dict[str, str]) -> Any:
                 className="controls",
             ),
             parts.grid(
-                "networks", columns(rows, reader.facts), rows, "id", query, height=560,
+                "networks", columns(rows, reader.facts), rows, "id", query, height=parts.height(rows),
                 rowSelection={"mode": "multiRow", "enableClickSelection": False},
             ),
             html.Div(id="networks-compared"),
@@ -163,8 +163,9 @@ def columns(rows: list[dict[str, Any]], facts: StudyFacts) -> list[dict[str, Any
             else "text"
         )
         kind = {"trial": "link", "state": "state", "started": "time"}.get(name, kind)
-        words = name.removeprefix("point.")
-        more: dict[str, Any] = {"headerTooltip": words}
+        full = name.removeprefix("point.")
+        words = full.removeprefix("validation_")  # so is every metric here
+        more: dict[str, Any] = {"headerTooltip": full}
         if name == "trial":
             more |= {
                 "pinned": "left",
