@@ -18,6 +18,7 @@ MOST_POINTS = 60_000
 """Of a figure's curves together; longer ones are thinned, their extremes kept."""
 _SVG_POINTS = 8_000
 """With more the browser draws by WebGL, of which a page may hold but a few."""
+_FEW_TRIALS = 8
 Curve = tuple[NDArray[Any], NDArray[Any]]
 
 
@@ -88,6 +89,8 @@ def best_so_far(
         "hovertemplate": "until trial %{x}: %{y:.5g}<extra></extra>",
     }  # fmt: skip
     shown = layout(f"best {key}", "trial", plain(metric))
+    if max(numbers, default=0) < _FEW_TRIALS:
+        shown["xaxis"]["dtick"] = 1  # no part of a trial
     low, high = robust_range(value)
     if low < high:
         shown["yaxis"]["autorangeoptions"] = {"clipmin": low, "clipmax": high}

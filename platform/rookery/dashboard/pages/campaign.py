@@ -170,8 +170,8 @@ def _table(source: Source) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         parts.column("row", "row", width=220),
         parts.column("source", "source", width=130),
         *([parts.column("bin", "bin", width=150)] if any(line["bin"] for line in lines) else []),
-        parts.column("networks", "networks", width=110),
-        parts.column("test", "test objects", "number", width=120),
+        parts.column("networks", "networks", width=125),
+        parts.column("test", "test objects", "number", width=145),
     ]
     for name in names:
         words = f"{METRICS[name].short} {METRICS[name].arrow}"

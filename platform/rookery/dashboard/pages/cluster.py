@@ -25,7 +25,7 @@ _NODES = [
 ]
 _NETWORKS = [
     parts.column("network", "network", "link", pinned="left", width=120),
-    parts.column("of", "study or campaign", "link", minWidth=170, flex=1),
+    parts.column("of", "study or campaign", "link", minWidth=185, flex=1),
     parts.column("state", "state", "state"),
     parts.column("epoch", "epoch", "progress", comparator={"function": "rookery_done"}),
     parts.column("seconds", "s an epoch", "number", width=130),
@@ -42,10 +42,10 @@ _NETWORKS = [
     parts.column("actor", "Ray's actor", width=140),
 ]
 _COSTS = [
-    parts.column("name", "study or campaign", "link", pinned="left", minWidth=180, flex=1),
+    parts.column("name", "study or campaign", "link", pinned="left", minWidth=220, flex=1),
     parts.column("state", "state", "state"),
     parts.column("networks", "networks", "number", width=125),
-    parts.column("device_hours", "device time", "hours", sort="desc", width=150),
+    parts.column("device_hours", "device time", "hours", sort="desc", width=165),
     parts.column("each", "of each network", "hours", width=170),
     parts.column("energy", "kWh", "number"),
 ]
@@ -102,7 +102,7 @@ def _look(viewer: Viewer) -> tuple[Any, ...]:
         own = one["kind"] == "study" and number.isdecimal()
         one["network_href"] = parts.href("/trial", at=one["of"], trial=int(number)) if own else one["of_href"]
     nodes = machine_rows(answer, networks, this_machine())
-    told = [row for row in rows if row["kind"] != "bundle" and row["state"] != "broken"]
+    told = [row for row in rows if row["kind"] in ("study", "campaign") and row["state"] != "broken"]
     costs = [_cost(row) for row in told]
     drawn = (
         _facts(answer, networks, told, nodes),

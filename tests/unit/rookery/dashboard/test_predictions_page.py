@@ -149,6 +149,15 @@ def test_the_page_is_drawn_once_and_sends_the_rows_that_are_asked_for(tmp_path: 
     assert "out of domain, edge" in str(drawn["predictions-found"])
 
 
+def test_predictions_train_nothing_and_cost_nothing(tmp_path: Path) -> None:
+    folder(tmp_path / "sky.unfinished", (10,), 30, 10)
+    shutil.copytree(FILES / "campaign", tmp_path / "campaign")
+    page = answer(Viewer([tmp_path]), "page.children", {"url.pathname": "/cluster", "url.search": ""},
+                  {"page-shown.data": None}).get_data(as_text=True)  # fmt: skip
+    assert '"name":"campaign"' in page.replace(" ", "")
+    assert "sky" not in page
+
+
 def test_a_truth_that_is_known_stands_in_the_figure(tmp_path: Path) -> None:
     known = replace(redshifts(10), truth=np.full(10, 0.3))
     write_predictions(known, tmp_path / "sky.parquet")
