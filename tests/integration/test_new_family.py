@@ -32,6 +32,7 @@ def test_a_new_family_passes_the_contract_suite_and_is_searched(tmp_path: Path, 
                tmp_path, site)  # fmt: skip
     assert " passed" in told
     assert "failed" not in told
+    assert "warning" not in told
     study = tmp_path / "study"
     run(["rookery", "search", "my_network", "--survey", tiny_galaxies.path, "--split", "half",
          "--study", study, "--trials", 2, "--bins", "0,0.4,8", "--set", "epochs=2"],

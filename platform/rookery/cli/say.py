@@ -316,7 +316,8 @@ def begun(folder: Path, given: Given) -> None:
     """Tell what to do with a new package."""
     name = given["name"]
     typer.echo(f"{folder}: a family of networks; {folder / name / 'network.py'} is the place to begin")
-    typer.echo(f"Next: pip install -e {folder}; python -m pytest --pyargs rookery.testing -k {name}")
+    installed = f"pip install pytest hypothesis -e {folder}"
+    typer.echo(f"Next: {installed}; python -m pytest --pyargs rookery.testing -k {name}")
 
 
 def _rows(scores: Mapping[str, Mapping[str, float]]) -> list[tuple[str, Mapping[str, float]]]:
