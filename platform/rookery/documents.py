@@ -1,6 +1,7 @@
 """YAML documents at the border: validated once by pydantic, with file, line and key in every message."""
 
 from pathlib import Path
+from types import NoneType
 from typing import Any, TypeVar
 
 import yaml
@@ -26,7 +27,9 @@ class Source:
         parsed = YamlText(text, path)
         self._root, self.data = parsed.root, parsed.data
         if not isinstance(self.data, dict):
-            raise fail(path, f"must hold a mapping of keys to values, not {type(self.data).__name__}")
+            holds = {str: "text", list: "a list", NoneType: "nothing"}
+            found = holds.get(type(self.data), f"{self.data!r}")
+            raise fail(path, f"must be YAML that maps keys to values, but holds {found}")
 
     @classmethod
     def read(cls, path: str | Path) -> "Source":

@@ -72,10 +72,10 @@ def test_key_that_stands_twice_is_refused_with_its_line(text: str, line: int, ke
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "must hold a mapping of keys to values, not NoneType"),
-        ("# a comment alone\n", "must hold a mapping of keys to values, not NoneType"),
-        ("- a\n- b\n", "must hold a mapping of keys to values, not list"),
-        ("a word\n", "must hold a mapping of keys to values, not str"),
+        ("", "must be YAML that maps keys to values, but holds nothing"),
+        ("# a comment alone\n", "must be YAML that maps keys to values, but holds nothing"),
+        ("- a\n- b\n", "must be YAML that maps keys to values, but holds a list"),
+        ("a word\n", "must be YAML that maps keys to values, but holds text"),
         ("a: 1\nb: [1, 2\n", r"is not valid YAML"),
         ("a: 1\n\tb: 2\n", r"line 2: is not valid YAML"),
         ("a: 1\n---\nb: 2\n", r"line 2: is not valid YAML \(but found another document\)"),

@@ -274,7 +274,7 @@ def test_a_file_that_is_no_study_database_is_told_of_and_left_alone(
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ("- a list", "must hold a mapping of keys to values, not list"),
+        ("- a list", "must be YAML that maps keys to values, but holds a list"),
         ("storage: [", "is not valid YAML"),
         (STUDY + "storage: 5", "storage.*should be a valid string, but found 5"),
         (STUDY + "storage: somewhere", "`storage` must be the URL of a database"),

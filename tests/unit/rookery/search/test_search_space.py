@@ -205,8 +205,8 @@ def test_broken_key_beside_the_parameters_is_refused(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "must hold a mapping of keys to values, not NoneType"),
-        ("- features\n", "must hold a mapping of keys to values, not list"),
+        ("", "must be YAML that maps keys to values, but holds nothing"),
+        ("- features\n", "must be YAML that maps keys to values, but holds a list"),
         ("family: [\n", "is not valid YAML"),
         (HEAD + "  features: 1\n  features: 2\n", r"line 5: key `parameters\.features` stands twice"),
         (HEAD, "line 3: `parameters`: must map at least one parameter's name to its range, but found None"),

@@ -192,7 +192,9 @@ def test_columns_are_mapped_by_file_and_by_option(csv, tmp_path):
     )
     assert report.survey.objects["object_id"].tolist() == ["a", "b"]
     (tmp_path / "map.yaml").write_text("- mjd\n")
-    with pytest.raises(InputError, match=r"map\.yaml: must hold a mapping of keys to values, not list"):
+    with pytest.raises(
+        InputError, match=r"map\.yaml: must be YAML that maps keys to values, but holds a list"
+    ):
         ingest_table(path, tmp_path / "other", columns_file=tmp_path / "map.yaml")
 
 
