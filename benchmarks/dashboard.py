@@ -5,6 +5,7 @@ tables), serves them in a process of its own, and asks for pages as a browser do
 `--running [MINUTES]` instead tells what ten open pages cost a search that runs (`dashboard_running.py`).
 """
 
+import argparse
 import json
 import random
 import sqlite3
@@ -125,12 +126,17 @@ def look(url: str, versions: list[Any]) -> list[Any]:
 
 def main() -> None:
     """Make, serve, ask, and print a table."""
+    told = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    told.add_argument("studies", type=int, nargs="?", default=50)
+    told.add_argument("trials", type=int, nargs="?", default=10_000)
+    told.add_argument("--running", type=float, nargs="?", const=4.0, metavar="MINUTES")
+    given = told.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if sys.argv[1:2] == ["--running"]:
+    if given.running is not None:
         with tempfile.TemporaryDirectory() as folder:
-            dashboard_running.run(Path(folder), float((sys.argv[2:3] or [4])[0]), look)
+            dashboard_running.run(Path(folder), given.running, look)
         return
-    studies, trials = (int(one) for one in (sys.argv[1:3] or (50, 10_000)))
+    studies, trials = given.studies, given.trials
     with tempfile.TemporaryDirectory() as folder:
         runs = Path(folder) / "runs"
         for seed in range(studies):
