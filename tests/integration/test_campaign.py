@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from processes import wait_for
 from rookery import api
 from rookery_ensembles import InputError, classification_metrics, load_bundle, read_predictions
 
@@ -298,3 +299,21 @@ def test_a_driver_killed_at_any_moment_loses_no_finished_network(file, tmp_path)
     assert len(after) == 5
     assert {name: after[name] for name in before} == before
     assert "| again | plain | all | 4 |" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_campaign_in_one_process_ends_at_sigterm_also_where_its_shell_has_it_ignore_ctrl_c(file, tmp_path):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "rookery", "campaign", str(file), "--out", str(out), "--processes", "0"]
+    command += ["--set=defaults.configuration.epochs=3000", "--set=defaults.configuration.patience=3000"]
+    ignoring = ["/bin/sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command]
+    driver = subprocess.Popen(ignoring, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        wait_for(lambda: list((out / "running").glob("*.safetensors")))  # a network trains
+        driver.send_signal(signal.SIGTERM)
+        said, _ = driver.communicate(timeout=60)
+    finally:
+        driver.kill()
+    assert driver.returncode == 130, said
+    assert f"{out}: stopped; the same command goes on with it" in said
+    assert "Traceback" not in said

@@ -95,8 +95,14 @@ def run_campaign(
     notify
         Whom to tell; see :class:`rookery.compute.messenger.Messenger` and :mod:`rookery.search.notices`.
     """
-    with telling(notify, str(folders.remote.url if folders.remote else folders.out), "networks") as notices:
-        return _run_campaign(campaign, folders, plan, surveys, resources, notices)
+    where = str(folders.remote.url if folders.remote else folders.out)
+    with telling(notify, where, "networks") as notices:
+        try:
+            return _run_campaign(campaign, folders, plan, surveys, resources, notices)
+        except KeyboardInterrupt:
+            words = f"{where}: stopped; the same command goes on with it"
+            progress_console().print(words, highlight=False, soft_wrap=True)
+            raise
 
 
 def _run_campaign(

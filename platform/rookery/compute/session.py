@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from importlib.util import find_spec
+from types import FrameType
 
 import rookery
 from rookery.compute.own_ray import start_own_ray
@@ -141,7 +142,14 @@ def listen_to_sigterm() -> None:
     """Take SIGTERM in the driver as Ctrl-C from now on; Ray's own handler would end it at once.
 
     Batch systems and preempted nodes send it. Must follow the connection to Ray; elsewhere than in the
-    main thread nothing happens.
+    main thread nothing happens. A shell starts what it puts into the background with Ctrl-C ignored: there
+    SIGTERM interrupts all the same.
     """
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda number, frame: os.kill(os.getpid(), signal.SIGINT))
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    if not callable(signal.getsignal(signal.SIGINT)):
+        raise KeyboardInterrupt
+    os.kill(os.getpid(), signal.SIGINT)  # Tune, while it runs, has a handler of its own
