@@ -23,7 +23,7 @@ PELICAN = Case(
     },
     64,
 )
-MOST = {"photoz_mlp": (256, 14.03), "photoz_cnn": (156, 17.81), "pelican": (517, 32.74)}
+MOST = {"photoz_mlp": (256, 14.03), "photoz_cnn": (199, 20.88), "pelican": (541, 37.99)}
 """Kernels, and MB read and written."""
 ROOM = 1.05
 

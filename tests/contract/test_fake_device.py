@@ -110,3 +110,38 @@ def test_what_stays_on_the_device_is_not_listed(device: torch.device) -> None:
     assert isinstance(x.grad, FakeTensor)
     assert not spy.seen
     assert x.grad.cpu().tolist() == [0, 0, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("order", "weight_order", "biased", "forward", "backward"),
+    [
+        (torch.contiguous_format, torch.contiguous_format, False, [], []),
+        (torch.channels_last, torch.channels_last, False, [], []),
+        (torch.channels_last, torch.channels_last, True, ["y+y"], ["y"]),
+        (torch.channels_last, torch.contiguous_format, False, ["w+w"], ["w+w"]),
+        (torch.contiguous_format, torch.channels_last, True, ["x+x", "y+y"], ["x+x", "y"]),
+    ],
+)
+def test_a_convolution_counts_with_the_copies_that_cudnn_asks_for(
+    device: torch.device,
+    order: torch.memory_format,
+    weight_order: torch.memory_format,
+    biased: bool,
+    forward: list[str],
+    backward: list[str],
+) -> None:
+    x = torch.randn(2, 3, 8, 8).contiguous(memory_format=order).to(device).requires_grad_()
+    weight = torch.randn(5, 3, 3, 3).contiguous(memory_format=weight_order).to(device).requires_grad_()
+    bias = torch.randn(5).to(device).requires_grad_() if biased else None
+    with Spy() as there:
+        y = torch.nn.functional.conv2d(x, weight, bias, padding=1)
+    gradient = torch.ones_like(y)
+    with Spy() as back:
+        torch.autograd.grad(y, [x, weight] if bias is None else [x, weight, bias], gradient)
+    size = {"x": x.numel() * 4, "y": y.numel() * 4, "w": weight.numel() * 4}
+    extra = bias.numel() * 4 if bias is not None else 0
+    assert there.kernels == 1 + len(forward)
+    assert there.traffic == sum(size.values()) + extra + sum(size[n] for k in forward for n in k.split("+"))
+    assert back.kernels == 1 + len(backward)
+    moved = 2 * size["x"] + size["y"] + 2 * size["w"] + extra
+    assert back.traffic == moved + sum(size[n] for k in backward for n in k.split("+"))

@@ -5,6 +5,7 @@ refuses it. :class:`Spy` lists what a training does that a GPU would have to wai
 fake is blind to code for CUDA alone, to NCCL, to streams and to what CUDA's kernels compute.
 """
 
+import math
 import re
 import traceback
 from collections import Counter
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._prims_common import suggest_memory_format
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
@@ -25,6 +27,8 @@ NAME = "fakegpu"
 _OURS = re.compile(r"/(rookery|tests)/")
 _SHAPED_BY_VALUES = ("nonzero", "masked_select", "_unique2", "unique_dim", "unique_consecutive", "equal")
 _COPIES = ("_to_copy", "copy_")
+_ROUNDED = ("conv2d", "linear", "prelu", "matmul", "mm", "addmm", "bmm", "baddbmm", "addmv", "mv")
+"""What autocast computes in its own type, of what networks are made of; the list is that of CUDA."""
 _INDEXING = ("index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index")
 _VIEWS = ("detach", "alias", "view", "_unsafe_view", "lift_fresh", "select", "slice", "unsqueeze", "expand")
 """Of these nothing is computed."""
@@ -89,10 +93,26 @@ def fake_device() -> torch.device:
     """Return the device; the first call makes it known to torch, for the rest of the process."""
     _setup_privateuseone_for_python_backend(NAME, backend_module=_Module())
     _library.fallback(lambda op, *args, **kwargs: _compute(op, args, kwargs), "PrivateUse1")
+    _library.fallback(torch.library.fallthrough_kernel, "AutocastPrivateUse1")
+    for name in _ROUNDED:
+        _operations.impl(name, _rounded(getattr(torch.ops.aten, name)), "AutocastPrivateUse1")
     return torch.device(NAME, 0)
 
 
 _library = torch.library.Library("_", "IMPL")
+_operations = torch.library.Library("aten", "IMPL")
+
+
+def _rounded(op: Any) -> Any:
+    """Return an operation as autocast has it: numbers in single precision are rounded before."""
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        dtype = torch.get_autocast_dtype(NAME)
+        with torch.autocast(NAME, enabled=False):
+            given = [x.to(dtype) if isinstance(x, Tensor) and x.dtype == torch.float32 else x for x in args]
+            return op(*given, **kwargs)
+
+    return run
 
 
 class _GeneratorAnywhere(torch.Generator):
@@ -177,7 +197,9 @@ class Spy(TorchDispatchMode):
     steps: int = 0
     """Steps of a fused optimizer."""
     kernels: int = 0
-    """Operations of the device that make or change numbers: on a GPU as many kernels, or some more."""
+    """Operations of the device that make or change numbers: on a GPU as many kernels, or some more. To those
+    of a convolution belong what torch does beside cuDNN's: copies of what does not lie densely in the order
+    that it computes in, and a pass for a bias."""
     traffic: int = 0
     """Bytes that these read and write, if nothing stays in a cache."""
 
@@ -196,7 +218,10 @@ class Spy(TorchDispatchMode):
         moved = [value for value in [*given, *made] if isinstance(value, FakeTensor)]
         if moved and not op.is_view and name not in _VIEWS:
             self.kernels += 1
-            self.traffic += sum(value.numel() * value.element_size() for value in moved)
+            self.traffic += sum(map(_bytes, moved))
+            for beside in _beside_convolution(name, args, made):
+                self.kernels += 1
+                self.traffic += beside
         for kind in self._kinds(name, args, given, made):
             self.seen[kind, f"{_place()}: {name}"] += 1
         return found
@@ -217,6 +242,29 @@ class Spy(TorchDispatchMode):
             return ["sync"] * by_mask + ["copy"] * any(_on_host(i) for i in indices)
         made = [value for value in found if _on_host(value)]
         return ["host"] if made and not fake and name not in _VIEWS else []
+
+
+def _bytes(x: Tensor) -> int:
+    """Return how many bytes a tensor takes; what is the same along a dimension counts once."""
+    different = [size for size, stride in zip(x.shape, x.stride(), strict=True) if stride]
+    return math.prod(different) * x.element_size() if x.numel() else 0
+
+
+def _beside_convolution(name: str, args: Any, made: list[Any]) -> list[int]:
+    """Return the bytes of each kernel that torch runs on a GPU beside those of a convolution."""
+    if name == "convolution":
+        x, weight, bias = args[:3]
+        operands, biased = [x, weight], [2 * _bytes(made[0])] if bias is not None else []
+    elif name == "convolution_backward":
+        gradient, x, weight = args[:3]
+        of_input, of_weight, of_bias = args[-1]
+        operands = [gradient, *[x] * of_weight, *[weight] * of_input]
+        biased = [_bytes(gradient)] * of_bias
+    else:
+        return []
+    orders = [suggest_memory_format(value) for value in (x, weight) if value.ndim == 4]
+    order = torch.channels_last if torch.channels_last in orders else torch.contiguous_format
+    return [2 * _bytes(value) for value in operands if not value.is_contiguous(memory_format=order)] + biased
 
 
 def _place() -> str:
