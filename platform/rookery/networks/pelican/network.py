@@ -10,6 +10,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rookery.networks.draws import Dropout, Layers
+from rookery.networks.layout import (
+    Blocks,
+    Laid,
+    LaidOut,
+    Layout,
+    Source,
+    Weight,
+    channel_multiple,
+    computed_in,
+)
 from rookery.networks.pelican.configuration import PelicanConfiguration
 from rookery.networks.pelican.interpolation import gaussian_process, linear
 from rookery.networks.precision import LastLinear
@@ -18,7 +28,7 @@ KERNELS = (7, 5, 3, 1)
 CHANNELS = 3  # scaled flux, signal-to-noise, mask
 
 
-class Inception(nn.Module):
+class Inception(LaidOut):
     """Parallel convolutions of four widths along time, normalised together.
 
     (B, C, N, T) -> (B, 4f, N, T). The branches run as one convolution of the largest width, in which the
@@ -27,14 +37,23 @@ class Inception(nn.Module):
 
     def __init__(self, channels: int, filters: int, stride: int = 1) -> None:
         super().__init__()
-        self.stride = stride
+        self.channels, self.filters, self.stride = channels, filters, stride
         self.branches = nn.ModuleList(nn.Conv2d(channels, filters, (1, kernel)) for kernel in KERNELS)
         self.norm = nn.BatchNorm2d(filters * len(KERNELS))
 
-    def forward(self, x_bcnt: Tensor) -> Tensor:
+    def weights(self) -> list[Weight]:
+        """Return the joined weight and bias."""
+        places = list(zip(self.branches, KERNELS, strict=True))
+        out, kernel = [self.filters * len(KERNELS)], (1, KERNELS[0])
+        weights = [Source(branch, "weight", (KERNELS[0] - width) // 2) for branch, width in places]
+        biases = [Source(branch, "bias") for branch, _ in places]
+        return [Weight(self, weights, out, [self.channels], kernel), Weight(self, biases, out)]
+
+    def forward(self, x_bcnt: Tensor, laid: Laid | None = None) -> Tensor:
         """Return the joined branches (B, 4f, N, T / stride)."""
+        weight, bias = self._joined() if laid is None else laid.of(self)
         padding = (0, KERNELS[0] // 2)
-        joined = functional.conv2d(x_bcnt, *self._joined(), stride=(1, self.stride), padding=padding)
+        joined = functional.conv2d(x_bcnt, weight, bias, stride=(1, self.stride), padding=padding)
         return functional.relu(self.norm(joined))
 
     def as_convolution(self) -> nn.Conv2d:
@@ -79,7 +98,7 @@ class Encoder(nn.Module):
             _block(c, filters if number else CHANNELS, c.temporal_filters, 1 if number else c.temporal_stride)
             for number in range(c.temporal_blocks)
         ]
-        self.temporal = nn.Sequential(*blocks)
+        self.temporal = Blocks(*blocks)
         self.across_bands = nn.Sequential(
             nn.Conv2d(filters, c.band_filters, (n_bands, 1)), nn.BatchNorm2d(c.band_filters), nn.ReLU()
         )
@@ -88,7 +107,8 @@ class Encoder(nn.Module):
         for _ in range(c.merged_blocks):
             merged += [nn.MaxPool2d((1, 2)), _block(c, width, c.merged_filters)]
             width, columns = len(KERNELS) * c.merged_filters, columns // 2
-        self.merged = nn.Sequential(*merged)
+        self.merged = Blocks(*merged)
+        self.layout = Layout(self.modules())
         self.flatten = c.pooling == "flatten"
         self.features = nn.Linear(width * (columns if self.flatten else 2) + 2 * c.n_scalars, c.features)
         self.activation = nn.Sigmoid() if c.feature_activation == "sigmoid" else nn.ReLU()
@@ -102,8 +122,9 @@ class Encoder(nn.Module):
         if self.interpolation != "none":
             scaled = torch.asinh(self.filled(flux_bnt, error_bnt, mask_bnt) / self.unit(flux_bnt, mask_bnt))
         image = torch.stack([scaled, ratio, mask_bnt], dim=-1)
-        per_band = self.temporal(image.permute(0, 3, 1, 2))
-        x_bct = self.merged(self.across_bands(per_band))[:, :, 0]
+        laid = None if channel_multiple(image) is None else self.layout(computed_in(image))
+        per_band = self.temporal((image if laid is None else image.to(laid.dtype)).permute(0, 3, 1, 2), laid)
+        x_bct = self.merged(self.across_bands(per_band), laid)[:, :, 0]
         summary = [x_bct.flatten(1)] if self.flatten else [x_bct.mean(2), x_bct.amax(2)]
         if scalars_bs is not None:
             summary.append(scalars_bs)

@@ -119,7 +119,7 @@ def test_weights_begin_as_xavier_uniform_biases_at_a_tenth_slopes_at_zero() -> N
 
 def test_inception_is_its_branches_side_by_side() -> None:
     c = configured()
-    block = Inception(c, 3, 2, 4, (3, 5))
+    block = Inception(c, [3], 2, 4, (3, 5))
     x = torch.randn(2, 3, 8, 8)
     weights, biases = (
         list(t.split(block.parts)) for t in (block.reduce.convolution.weight, block.reduce.convolution.bias)
@@ -131,7 +131,7 @@ def test_inception_is_its_branches_side_by_side() -> None:
     five, three = block.wide
     wanted = [one(0), five(one(1)), three(one(2)), same_average(one(3))]
     torch.testing.assert_close(block(x), torch.cat(wanted, dim=1))
-    assert block.out_channels == 3 * 4 + 2
+    assert block.out == [4, 4, 4, 2]
     assert five.convolution.kernel_size == (5, 5)
 
 
