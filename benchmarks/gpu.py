@@ -3,8 +3,9 @@
 Correctness first, for each family a line a check: loss and gradient in single precision, without TF32, within
 1e-4 of the CPU's; the steps of an epoch, in which the host may wait for the device nowhere
 (`torch.cuda.set_sync_debug_mode`); a pack that is its members, and a training that is resumed, within 1e-3
-after three epochs; half of the batch where memory does not suffice. Then what `rookery bench` measures. Exit
-status 1 where something fails. With `cpu` what needs no GPU: a test runs that.
+after three epochs; half of the batch where memory does not suffice. Then what `rookery bench` measures, and
+training with weights laid out (`rookery.networks.layout`) beside training with them as they are. Exit status
+1 where something fails. With `cpu` what needs no GPU: a test runs that.
 """
 
 import copy
@@ -12,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,12 @@ import torch
 
 from rookery.compute.memory import OutOfMemory
 from rookery.networks.draws import Draws
+from rookery.networks.layout import asking_for
 from rookery.training.alone import AloneNetwork
 from rookery.training.arithmetic import arithmetic
 from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.loop import train, train_pack
-from rookery.training.speed import Bench, Case
+from rookery.training.speed import Bench, Case, turns
 from rookery.training.team import ALONE
 from rookery.training.trainee import Trainee
 
@@ -36,6 +39,7 @@ SMALL_PELICAN = {
     "merged_blocks": 1,
     "batch_size": 32,
 }
+LOSSES = {"autoencoder": True, "contrastive": True, "kl": True, "feature_activation": "sigmoid"}
 CASES = [
     Case("photoz_mlp", "photoz_mlp", {"width": 32, "batch_size": 32}, 192),
     Case("photoz_cnn", "photoz_cnn", SMALL_CNN, 192, 16),
@@ -204,6 +208,30 @@ def checked(device: torch.device) -> bool:
     return good
 
 
+LAID_OUT = [
+    Case("photoz_cnn as published", "photoz_cnn", {"batch_size": 128}, 4096),
+    Case("pelican with all its losses", "pelican", {**LOSSES, "batch_size": 64}, 4096),
+]
+
+
+def laid_out(device: torch.device, cases: list[Case]) -> None:
+    """Print for each network and precision how fast it trains with weights laid out, and as they are."""
+    for case in cases:
+        for precision in ("float32", "bf16"):
+            own = replace(case, values={**case.values, "precision": precision})
+            with tempfile.TemporaryDirectory(prefix="rookery-gpu-") as scratch:
+                bench = Bench(own, Path(scratch), device)
+                found = turns({"laid out": bench.loop, "as they are": lambda b=bench: as_they_are(b)})
+            rates = [f"{case.objects / seconds:.0f} objects/s {way}" for way, seconds in found.items()]
+            print(f"{case.name}, {precision}: {', '.join(rates)}", flush=True)
+
+
+def as_they_are(bench: Bench) -> float:
+    """Train one network without laying out its weights; return the seconds of an epoch."""
+    with asking_for(None):
+        return bench.loop()
+
+
 def main(device: str = "cuda") -> None:
     """Check, then measure."""
     good = checked(torch.device(device))
@@ -212,6 +240,7 @@ def main(device: str = "cuda") -> None:
         from rookery.cli import say
 
         say.bench(api.bench(device="cuda"), {"json": False})
+        laid_out(torch.device(device), LAID_OUT)
     sys.exit(not good)
 
 

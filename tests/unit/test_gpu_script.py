@@ -41,6 +41,17 @@ def test_a_check_that_fails_is_told(
     assert ended.value.code == 1
 
 
+@pytest.mark.usefixtures("one_thread")
+def test_weights_laid_out_and_as_they_are_are_measured_side_by_side(
+    script: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = script.Case("photoz_cnn", "photoz_cnn", script.SMALL_CNN, 96, 16)
+    script.laid_out(torch.device("cpu"), [case])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["photoz_cnn, float32", "photoz_cnn, bf16"]
+    assert all("objects/s laid out, " in line and line.endswith("objects/s as they are") for line in lines)
+
+
 def test_what_differs_is_seen(script: ModuleType) -> None:
     wanted = torch.tensor([0.0, 2.0, -4.0])
     assert script.near(wanted + torch.tensor([0.0, 0.0, 0.4]), wanted) == pytest.approx(0.1)
