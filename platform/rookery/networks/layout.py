@@ -70,11 +70,14 @@ def channel_places(parts: Sequence[int], multiple: int, device: torch.device) ->
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A module's parameter that is a part of a weight; its kernel begins at a column of the weight's."""
+    """A parameter that is a part of a weight."""
 
     module: nn.Module
+    """Whose parameter it is."""
     name: str
+    """By which the module has it."""
     column: int = 0
+    """Of the weight's kernel, where its own begins."""
 
     def parameter(self) -> Tensor:
         """Return what the module has by that name now."""
@@ -87,12 +90,15 @@ class Weight:
     """A tensor that a layer computes with: (out, into, *kernel), or one number a channel, without `into`."""
 
     layer: nn.Module
+    """Which computes with it."""
     sources: Sequence[Source]
     """Parameters that it is made of, their output channels one after the other."""
     out: Sequence[int]
+    """Parts of its output channels, each of which is padded by itself."""
     into: Sequence[int] = ()
-    """Parts of its output and of its input channels, each of which is padded by itself."""
+    """Parts of its input channels, likewise."""
     kernel: tuple[int, ...] = (1, 1)
+    """Height and width."""
 
     def shape(self, multiple: int) -> tuple[int, ...]:
         """Return its shape in memory: the input channels last."""
