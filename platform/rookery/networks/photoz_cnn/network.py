@@ -259,9 +259,9 @@ class PhotozNetwork(nn.Module):
         features = sum(self.parts) * (c.block_sides[-1] ** 2 if self.flatten else 1)
         self.head = _head(c, features + n_scalar_features(c), n_bins)
         self.layouts = {multiple: Layout(self.modules(), multiple) for multiple in (1, TENSOR_CORES)}
-        out = [layer.out for layer in self.modules() if isinstance(layer, Convolution)]
-        more = sum(sum(padded(parts, TENSOR_CORES)) for parts in out)
-        self.may_pad = not c.batch_norm and more <= _MOST_MORE * sum(map(sum, out))
+        made = [layer.out for layer in self.modules() if isinstance(layer, Convolution)]
+        more = sum(sum(padded(parts, TENSOR_CORES)) for parts in made)
+        self.may_pad = not c.batch_norm and more <= _MOST_MORE * sum(sum(parts) for parts in made)
         """Whether channels may be added: not where batch norm would count them, nor where they are many."""
         self.n_flagged = len(c.scalars) - c.mwebv
         self.coarse = False
