@@ -134,7 +134,7 @@ def _facts(
             given[name] = f"{sum(one for one, _ in used):g} of {sum(total for _, total in used):g}"
     return parts.facts(
         [
-            ("nodes", len(nodes)),
+            ("node" if len(nodes) == 1 else "nodes", len(nodes)),
             *((f"{name}s given away", words) for name, words in given.items()),
             ("networks in training", states.count("running") + states.count("stalled")),
             ("stalled", states.count("stalled") or None),

@@ -185,7 +185,7 @@ def _facts(there: There, reader: PredictionFiles | None) -> list[Any]:
     pairs: list[tuple[str, object]] = [
         ("objects", there.objects if finished else f"{there.objects:,} of {there.wanted:,}"),
         ("state", there.state),
-        ("files", len(there.files)),
+        ("file" if len(there.files) == 1 else "files", len(there.files)),
     ]
     if reader is not None and reader.sums is not None and reader.info is not None:
         sums, info = reader.sums, reader.info

@@ -222,7 +222,7 @@ def _facts(reader: StudyTrials, cards: Cards, stalled: int) -> list[Any]:
                 f"best {facts.metric}, {'lowest' if facts.minimize else 'highest'}",
                 best.values[0] if best else None,
             ),
-            ("of trial", best.number if best else None),
+            ("best trial", best.number if best else None),
             ("complete", states["complete"]),
             ("pruned", states["pruned"] or None),
             ("failed", states["failed"] or None),
