@@ -84,6 +84,22 @@ def test_laid_out_weights_give_the_same_values_and_gradients(name: str, multiple
         torch.testing.assert_close(found[key], value, rtol=1e-9, atol=1e-11, msg=lambda m, k=key: f"{k}: {m}")
 
 
+@pytest.mark.parametrize("name", ["inceptions", "residuals", "batch norm", "light curves"])
+def test_weights_are_rounded_as_autocast_rounds_them(name: str) -> None:
+    family, c, network, inputs = built(name)
+    network, inputs = network.float(), {key: values.float() for key, values in inputs.items()}
+    found = []
+    for multiple in (None, 8):
+        network.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, cache_enabled=False), asking_for(multiple):
+            value = loss(family, c, network, inputs)
+        value.backward()
+        found.append([value.detach(), *(v.grad for v in network.parameters() if v.grad is not None)])
+    for wanted, laid in zip(*found, strict=True):
+        assert laid.dtype == wanted.dtype == torch.float32
+        assert (laid - wanted).norm() <= 0.03 * wanted.norm() + 1e-3
+
+
 @pytest.mark.parametrize("name", ["inceptions", "residuals", "branches", "equal residuals"])
 def test_padded_channels_are_multiples_in_every_convolution(name: str) -> None:
     family, c, network, inputs = built(name)
