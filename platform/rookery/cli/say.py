@@ -128,7 +128,9 @@ def combined(made: "Combined", given: Given) -> None:
 
 def written(page: Path, given: Given) -> None:
     """Tell where a page was written."""
-    typer.echo(f"{page}: one page, {page.stat().st_size / 1e6:.1f} MB, which needs nothing else")
+    size = page.stat().st_size
+    told = f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+    typer.echo(f"{page}: one page, {told}, which needs nothing else")
 
 
 def exported(columns: tuple[str, ...], given: Given) -> None:
