@@ -245,7 +245,9 @@ def _best_chart(trials: Sequence[Trial], facts: StudyFacts) -> Chart:
     best = np.minimum.accumulate(y) if facts.minimize else np.maximum.accumulate(y)
     marks = [
         Line("trial", x, y, None, marked=True, joined=False, hover="trial {x}: {y:.5g}"),
-        Line("best so far", x, best, 0, hover="until trial {x}: {y:.5g}"),
+        Line(
+            "best so far", np.repeat(x, 2)[1:], np.repeat(best, 2)[:-1], 0, hover="until trial {x}: {y:.5g}"
+        ),
     ]
     return single("Best so far", Axis("trial"), Axis(facts.metric), marks)
 
