@@ -1,6 +1,7 @@
 """Columns of galaxy catalogues: roles, headers, units; answers known beforehand."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -61,6 +62,23 @@ def test_other_mapped_roles_are_covariates():
 def test_what_cannot_be_matched_is_named(names, mapping, message):
     with pytest.raises(InputError, match=message):
         roles(names, mapping)
+
+
+@pytest.mark.parametrize(
+    ("names", "meant"),
+    [
+        (["modelMag_g", "modelMag_r", "modelMagErr_g", "modelMagErr_r"],
+         "--column 'mag_{band}=modelMag_{band}' --column 'mag_err_{band}=modelMagErr_{band}'?"),
+        (["MAG_AUTO_G", "MAG_AUTO_R", "MAGERR_AUTO_G", "MAGERR_AUTO_R"],
+         "--column 'mag_{band}=MAG_AUTO_{band}' --column 'mag_err_{band}=MAGERR_AUTO_{band}'?"),
+        (["cmodel_mag_g", "cmodel_mag_r"], "--column 'mag_{band}=cmodel_mag_{band}'?"),
+    ],
+)  # fmt: skip
+def test_columns_of_magnitudes_under_another_name_are_suggested_and_taken(names, meant):
+    with pytest.raises(InputError, match=re.escape(f"; did you mean {meant}")):
+        roles(names, {})
+    mapping = dict(pair.split("=") for pair in re.findall(r"'(.*?)'", meant))
+    assert len(roles(names, mapping).bands) == 2
 
 
 def test_mlz_header_that_lacks_an_error_is_mended():

@@ -1,7 +1,8 @@
 """Which column of a galaxy catalogue plays which role."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ _KINDS = {
 }  # fmt: skip
 _BAND = r"(?P<band>[A-Za-z][A-Za-z0-9]{0,7})"
 _PHOTOMETRIC = re.compile(rf"(?P<kind>mag_err|mag|flux_err|flux)_{_BAND}")
+_LETTERS, _ERROR = frozenset("ugrizyUGRIZYJHK"), re.compile(r"_?err(or)?", re.IGNORECASE)
 # Columns that the survey store makes itself.
 _RESERVED = ("type", "flags", *OPTIONAL_TEXT)
 
@@ -97,10 +99,24 @@ def match_roles(mapping: Mapping[str, str], names: list[str], where: Path, *, ne
         raise fail(
             where,
             "must have magnitudes: map them with --column mag_BAND=NAME, or 'mag_{band}=NAME_{band}'; "
-            f"its columns are {', '.join(names)}",
+            f"its columns are {', '.join(names)}{_meant(names)}",
         )
     identity = rest.pop("object_id", None)
     return Roles(identity, tuple(wavelength_order(value)), value, error, frozenset(flux), rest)
+
+
+def _meant(names: Sequence[str]) -> str:
+    """Return the options that columns suggest, such as ``modelMag_u`` and ``modelMag_g``, or nothing."""
+    stems = Counter(name[:-1] for name in names if name[-1:] in _LETTERS)
+    several = [stem for stem, bands in stems.items() if bands > 1 and "mag" in stem.lower()]
+    errors = {_ERROR.sub("", stem).lower(): stem for stem in several if _ERROR.search(stem)}
+    values = [stem for stem in several if not _ERROR.search(stem)]
+    if not values:
+        return ""
+    found = f"--column 'mag_{{band}}={values[0]}{{band}}'"
+    if (error := errors.get(values[0].lower())) is not None:
+        found += f" --column 'mag_err_{{band}}={error}{{band}}'"
+    return f"; did you mean {found}?"
 
 
 def _split(role: str) -> tuple[str, str]:
