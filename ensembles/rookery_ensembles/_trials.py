@@ -54,9 +54,9 @@ class Trials:
             gram_of_cells(target, values_m, truth_n, self.weight_n, cell_n),
             covariates,
         )
-        self._weights: dict[tuple[str, int | None], FloatArray] = {}
+        self._weights: dict[tuple[str, bool, int | None], FloatArray] = {}
         self._equal: dict[str, FloatArray] = {}
-        self._pooled: dict[tuple[str, str, int | None], FloatArray] = {}
+        self._pooled: dict[tuple[str, str, bool, int | None], FloatArray] = {}
         self._losses: dict[Recipe, FloatArray] = {}
         self.plain = self.pooled(PLAIN, None)
         self.plain_loss = self.loss(PLAIN)
@@ -93,7 +93,7 @@ class Trials:
     def _likelihood(self, recipe: Recipe, fold: int | None) -> FloatArray:
         """Return (N,) likelihoods after a fit to all folds but one; of a calibration those of that fold."""
         if recipe.pool == "linear" and recipe.calibration == "none":
-            return self.evidence.pooled(self.weights(recipe.weights, fold))
+            return self.evidence.pooled(self.weights(recipe, fold))
         values = self.pooled(recipe, fold)
         if recipe.calibration == "none":
             return self.target.likelihood(values, self.index_n)
@@ -108,20 +108,21 @@ class Trials:
         found[judged] = self.target.likelihood(calibrated, self.index_n[judged])
         return found
 
-    def weights(self, name: str, fold: int | None) -> FloatArray:
+    def weights(self, recipe: Recipe, fold: int | None) -> FloatArray:
         """Return weights by the objects of all folds but one: (M,), or of a gate (N, M) of each object."""
-        if (name, fold) not in self._weights:
+        key = (recipe.weights, recipe.shrink, fold)
+        if key not in self._weights:
             evidence = self.evidence
             if fold is not None:
                 cell = np.arange(evidence.cell.max() + 1)
                 evidence = evidence.chosen(cell[cell % self.n_folds == fold], without=True)
-            found = find_weights(name).fit(evidence)
+            found = find_weights(recipe.weights).fit(evidence, shrink=recipe.shrink)
             weights = found.weights_m
             if found.gate is not None and self.covariates is not None:
                 names = [str(number) for number in range(len(weights))]
                 weights = found.gate.weights(names, weights, self.covariates)
-            self._weights[name, fold] = weights
-        return self._weights[name, fold]
+            self._weights[key] = weights
+        return self._weights[key]
 
     def pooled(self, recipe: Recipe, fold: int | None) -> FloatArray:
         """Return (N, K) pooled values of all objects, with weights by all folds but one."""
@@ -130,8 +131,8 @@ class Trials:
             if recipe.pool not in self._equal:
                 self._equal[recipe.pool] = pool.combine(self.target, self.values_m)
             return self._equal[recipe.pool]
-        key = (recipe.pool, recipe.weights, fold)
+        key = (recipe.pool, recipe.weights, recipe.shrink, fold)
         if key not in self._pooled:
-            weights = self.weights(recipe.weights, fold)
+            weights = self.weights(recipe, fold)
             self._pooled[key] = pool.combine(self.target, self.values_m, weights)
         return self._pooled[key]

@@ -18,15 +18,17 @@ from rookery_ensembles.calibrations import Covariates, methods
 from rookery_ensembles.errors import fail
 from rookery_ensembles.pools import POOLS
 from rookery_ensembles.progress import tracked
-from rookery_ensembles.recipe import PLAIN, Recipe
+from rookery_ensembles.recipe import PLAIN, USUAL, Recipe
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.target import Target
 from rookery_ensembles.weights import WEIGHTS
 
 FloatArray = NDArray[np.float64]
 
-ERRORS = 2.0
-"""A recipe is taken when it gains more than so many standard errors."""
+ERRORS = 1.0
+"""A recipe is taken when it gains more than so many standard errors over the one that it would replace."""
+GATE_ERRORS = 2.0
+"""Weights that depend on covariates must gain so many over the best of the others."""
 MOST_POOLS = 2
 """So many of the pools that are best with equal weights are tried with the best weights."""
 MOST_CALIBRATIONS = 2
@@ -109,12 +111,15 @@ def find_recipe(
 
     The objects are divided into five folds. A recipe is fitted to four and judged on the fifth, in turn.
     First all weights are tried in the linear pool, of which those that depend on covariates must gain more
-    than `ERRORS` standard errors over the best of the others; then the other pools with equal weights and the
-    best of them with the best weights; then all calibrations after the plain average, and those that serve it
-    best after the best of these and after weights that depend on covariates. The best is taken where it
-    gains more than `ERRORS` standard errors over the plain average. The choice is made five times more, each
-    time without looking at the objects of one fold, and what it chose, fitted to the other folds, is judged
-    on that fold: the gain that is reported. Where this is negative, the plain average is served all the same.
+    than `GATE_ERRORS` standard errors over the best of the others; then the other pools with equal weights
+    and the best of them with the best weights; then all calibrations after the plain average, and those that
+    serve it best after the best of these and after weights that depend on covariates. Then a ladder is
+    climbed: from the plain average to greedy selection with the usual calibration, and to the best recipe.
+    Each step is taken where it gains more than `ERRORS` standard errors, paired by objects, over what was
+    taken before: of few objects a choice among many recipes costs what it brings. The choice is made five
+    times more, each time without looking at the objects of one fold, and what it chose, fitted to the other
+    folds, is judged on that fold: the gain that is reported. Where this is negative, the plain average is
+    served all the same.
 
     Parameters
     ----------
@@ -218,7 +223,7 @@ def select(trials: Trials, outer: int | None = None) -> tuple[Recipe, tuple[Alte
     for gate in _gates(trials):
         attempt(gate)
         gain, error = trials.gain(gate, outer, over=flat)
-        if not gain > ERRORS * error:
+        if not gain > GATE_ERRORS * error:
             aside.append(tried.pop(gate))
     pools = [p for p in POOLS.values() if several and p.takes(trials.target) and trials.sharpen]
     for pool in pools:
@@ -234,9 +239,22 @@ def select(trials: Trials, outer: int | None = None) -> tuple[Recipe, tuple[Alte
     for name in [name for name in able if name != "none"][:MOST_CALIBRATIONS]:
         for top in tops:
             attempt(replace(top, calibration=name))
-    first = tried.pop(best())
+    if several:
+        attempt(USUAL)
+    served = _climbed(trials, outer, [recipe for recipe in (USUAL, best()) if recipe in tried])
+    first = tried.pop(best() if served == PLAIN else served)
     ordered = (first, *sorted([*tried.values(), *aside], key=lambda each: -each.gain))
-    return (first.recipe if first.gain > ERRORS * first.error else PLAIN), ordered
+    return served, ordered
+
+
+def _climbed(trials: Trials, outer: int | None, steps: Sequence[Recipe]) -> Recipe:
+    """Return the last step that gains more than `ERRORS` errors over the one before it that was taken."""
+    taken = PLAIN
+    for step in steps:
+        gain, error = trials.gain(step, outer, over=taken)
+        if gain > ERRORS * error:
+            taken = step
+    return taken
 
 
 def _weights(*, local: bool) -> list[str]:
@@ -273,7 +291,9 @@ def _reason(trials: Trials, recipe: Recipe, alternatives: tuple[Alternative, ...
         return "nothing has a better log score than the plain average"
     told = f"{first.recipe} gains {first.gain:.4f} +- {first.error:.4f} nats over the plain average"
     if recipe == PLAIN:
-        return f"nothing beats the plain average beyond {ERRORS:g} standard errors; the best, {told}"
+        return f"nothing beats the plain average beyond its error; the best, {told}"
+    if recipe == USUAL:
+        return f"{told}, and the best of {len(alternatives)} ways does not beat that beyond its error"
     told = f"{told}, the most of {len(alternatives)} ways"
     gate = Recipe(weights=recipe.weights)
     if trials.covariates is None or gate not in _gates(trials):

@@ -58,6 +58,8 @@ class Recipe:
 
 PLAIN = Recipe()
 """The plain average: what everything else must beat."""
+USUAL = Recipe(weights=GREEDY, calibration=None, shrink=False)
+"""Bagged greedy selection and the target's usual calibration, without a choice among recipes."""
 
 
 def ways() -> tuple[str, ...]:
@@ -82,7 +84,7 @@ def named_recipe(by: str) -> Recipe | None:
         return None
     if by == MEAN:
         return PLAIN
-    return Recipe(weights=by, calibration=None, shrink=by != GREEDY)
+    return USUAL if by == GREEDY else Recipe(weights=by, calibration=None)
 
 
 def looks_at_covariates(by: str, calibration: str | None, kind: str, names: Sequence[str]) -> bool:

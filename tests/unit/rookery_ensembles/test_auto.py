@@ -5,13 +5,14 @@ import pytest
 
 from rookery_ensembles import Classes, Covariates, InputError, RedshiftBins, Target
 from rookery_ensembles._trials import Trials
-from rookery_ensembles.auto import AutoReport, drawn_truth, find_recipe, honest_gain
+from rookery_ensembles.auto import AutoReport, drawn_truth, find_recipe, honest_gain, select
 from rookery_ensembles.pools import find_pool
 from rookery_ensembles.probabilities import LOG_FLOOR
-from rookery_ensembles.recipe import PLAIN, Recipe
+from rookery_ensembles.recipe import PLAIN, USUAL, Recipe
 from rookery_ensembles.redshift_pdf import gaussian_pdf
 from rookery_ensembles.weights import Evidence, find_weights
 from rookery_ensembles.weights.evidence import cells, gram_of_cells
+from rookery_ensembles.weights.greedy import bagged_selection
 
 CLASSES, BINS = Classes(("a", "b")), RedshiftBins.equal(0.0, 1.0, 25)
 Sample = tuple[Target, np.ndarray, np.ndarray]
@@ -44,10 +45,9 @@ def served(report: AutoReport, seen: Sample, new: Sample) -> float:
     likelihood = np.array([target.likelihood(member, index) for member in values])
     at = cells(len(truth))
     evidence = Evidence(likelihood, None, at, gram_of_cells(target, values, truth, None, at))
-    weights = find_weights(recipe.weights).fit(evidence).weights_m
-    calibration = target.fit_calibration(
-        pool.combine(target, values, weights), index, method=recipe.calibration
-    )
+    weights = find_weights(recipe.weights).fit(evidence, shrink=recipe.shrink).weights_m
+    pooled = pool.combine(target, values, weights)
+    calibration = recipe.fit_calibration(target, pooled, index, None, sharpen=True)
     _, values, truth = new
     index = target.index(truth)
 
@@ -76,6 +76,32 @@ def test_a_poor_member_is_left_out() -> None:
     report = find_recipe(*measured(200, 0, (1.0, 4.0)), honest=False)
     assert report.recipe != PLAIN
     assert "nats over the plain average" in report.reason
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("make", [classified, measured])
+def test_what_is_served_beats_what_stands_before_it_beyond_its_error(make, seed: int) -> None:
+    trials = Trials(*make(120, seed, (1.0, 1.2, 4.0), sharp=2.0), None, sharpen=True)
+    served, alternatives = select(trials)
+    gain, error = trials.gain(USUAL, None)
+    before = USUAL if gain > error else PLAIN
+    best = max(alternatives, key=lambda each: each.gain).recipe
+    gain, error = trials.gain(best, None, over=before)
+    assert served == (best if gain > error else before)
+
+
+def test_of_few_objects_the_usual_ensemble_is_served_where_the_best_of_many_beats_it_by_luck() -> None:
+    report = find_recipe(*measured(200, 0, (1.0, 1.2, 4.0)), honest=False)
+    assert report.recipe == USUAL == report.alternatives[0].recipe
+    assert max(each.gain for each in report.alternatives) > report.alternatives[0].gain
+    assert "does not beat that beyond its error" in report.reason
+
+
+def test_the_usual_ensemble_is_what_greedy_selection_makes_unshrunk() -> None:
+    trials = Trials(*measured(100, 0, (1.0, 1.0, 1.1)), None, sharpen=True)
+    expected = bagged_selection(trials.evidence.likelihood_mn)
+    np.testing.assert_allclose(trials.weights(USUAL, None), expected, atol=1e-6)
+    assert not np.allclose(trials.weights(Recipe(weights="greedy"), None), expected, atol=1e-3)
 
 
 def test_where_the_plain_average_is_the_truth_nothing_is_chosen_beyond_its_error() -> None:
@@ -194,7 +220,7 @@ def test_one_member_has_no_other_pool_nor_weights() -> None:
 def test_without_leave_to_sharpen_only_what_widens_is_tried() -> None:
     report = find_recipe(*classified(300, 0, (1.0, 2.0)), honest=False, sharpen=False)
     assert {each.recipe.pool for each in report.alternatives} == {"linear"}
-    assert {each.recipe.calibration for each in report.alternatives} <= {"none", "temperature"}
+    assert {each.recipe.calibration for each in report.alternatives} <= {"none", "temperature", None}
 
 
 def test_weighted_objects_are_those_that_matter() -> None:
