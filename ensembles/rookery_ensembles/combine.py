@@ -76,7 +76,7 @@ def weighted_sum(values_m: Block, weights_m: NDArray[np.float64], look: Look | N
     for start in range(0, n, step):
         rows = slice(start, min(start + step, n))
         with np.errstate(invalid="ignore", over="ignore"):  # whoever looks finds what is not finite
-            total[rows] = _sum_of_rows(values_m, single, rows, look)
+            _sum_rows_into(total[rows].reshape(-1), values_m, single, rows, look)
     return total
 
 
@@ -85,17 +85,19 @@ def are_many(values_m: Block) -> bool:
     return len(values_m) >= MANY and all(values.dtype == np.float32 for values in values_m)
 
 
-def _sum_of_rows(
-    values_m: Block, single_m: NDArray[np.float32], rows: slice, look: Look | None
-) -> FloatArray:
-    """Return the weighted sum of some rows: of `MANY` arrays at a time in single precision."""
-    m, k = len(values_m), np.shape(values_m[0])[1]
-    total = np.zeros((rows.stop - rows.start) * k)
+def _sum_rows_into(
+    total: FloatArray, values_m: Block, single_m: NDArray[np.float32], rows: slice, look: Look | None
+) -> None:
+    """Sum some rows, end to end, each array times its weight: of `MANY` at a time in single precision."""
+    m = len(values_m)
     for first in range(0, m, MANY):
         some = slice(first, min(first + MANY, m))
         here = values_m[some]
         piece = here[:, rows] if isinstance(here, np.ndarray) else np.stack([one[rows] for one in here])
-        total += single_m[some] @ piece.reshape(len(piece), -1)
+        found = single_m[some] @ piece.reshape(len(piece), -1)
+        if first:
+            total += found
+        else:
+            total[:] = found
         if look is not None:
             look(piece, first, rows.start)
-    return total.reshape(-1, k)

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +14,14 @@ from numpy.typing import NDArray
 from rookery_ensembles.blas import one_blas_thread
 from rookery_ensembles.combine import Look
 from rookery_ensembles.errors import fail
-from rookery_ensembles.member_values import Block, MemberValues, as_member_values, blocks
+from rookery_ensembles.member_values import (
+    BLOCK_VALUES,
+    ArrayValues,
+    Block,
+    MemberValues,
+    as_member_values,
+    blocks,
+)
 from rookery_ensembles.probabilities import LOG_FLOOR, check_weights, plainly_normalised
 from rookery_ensembles.target import KINDS, Target
 
@@ -140,16 +148,16 @@ def combine_all(
     names = [f"{where}, item {number}" for number in needed.tolist()]
     size = max(1, _BLOCK_VALUES // (len(needed) * k))
     widths = target.widths
-    looker = everyone.index(True) if True in everyone else None  # checks what all others take
+    looking = not members.checked
+    looker = everyone.index(True) if looking and True in everyone else None  # checks what all others take
 
     def work(block: Block, first: int, rows: slice) -> None:
         part = block[:, rows] if isinstance(block, np.ndarray) else [values[rows] for values in block]
 
         def look(piece: Block, member: int, row: int) -> None:
-            if not members.checked:
-                _check(target, widths, piece, names, member, first + rows.start + row)
+            _check(target, widths, piece, names, member, first + rows.start + row)
 
-        if looker is None:
+        if looking and looker is None:
             look(part, 0, 0)
         for number, (pool, _) in enumerate(tasks):
             some = part if everyone[number] else [part[i] for i in chosen[number].tolist()]
@@ -160,15 +168,23 @@ def combine_all(
     # Blocks are small: threads of a single operation would wait for each other, so each block has its own.
     threads = min(len(os.sched_getaffinity(0)), _MOST_THREADS) if m * n * k > _MANY_VALUES else 1
     with one_blas_thread(), ThreadPoolExecutor(threads) as workers:
-        for place, block in blocks(members.some(needed.tolist())):
-            length = place.stop - place.start
-            parts = [slice(start, min(start + size, length)) for start in range(0, length, size)]
+        # What lies in memory is gone through at once, so that threads wait for each other at its end alone.
+        most = m * n * k if isinstance(members, ArrayValues) else BLOCK_VALUES
+        for place, block in blocks(members.some(needed.tolist()), most):
+            parts = even_parts(place.stop - place.start, size, threads)
             if threads == 1:
                 for rows in parts:
                     work(block, place.start, rows)
             else:
                 list(workers.map(partial(work, block, place.start), parts))
     return pooled
+
+
+def even_parts(n: int, most: int, threads: int) -> list[slice]:
+    """Return parts of n rows, none of more than `most`, that give every thread the same work."""
+    count = min(n, -(-n // (most * threads)) * threads)
+    ends = [n * number // count for number in range(count + 1)]
+    return [slice(start, stop) for start, stop in pairwise(ends)]
 
 
 def _checked_weights(

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery_ensembles import InputError, RedshiftBins, average
-from rookery_ensembles.pools import find_pool
+from rookery_ensembles.pools import base, find_pool
 
 
 def test_a_weighted_mean_worked_by_hand() -> None:
@@ -79,3 +79,25 @@ def test_a_wrong_value_among_many_members_is_named(of, bad: float) -> None:
     weights[35] = 0.0
     found = find_pool("linear", MANY_BINS).combine(MANY_BINS, of(values), weights)
     assert np.isfinite(found).all()  # a member that does not count is not looked at
+
+
+@pytest.mark.parametrize("of", [np.asarray, list])
+def test_threads_that_share_many_blocks_find_what_one_finds(of, monkeypatch: pytest.MonkeyPatch) -> None:
+    values, weights = many_members(), np.random.default_rng(2).dirichlet(np.ones(37))
+    pool = find_pool("linear", MANY_BINS)
+    alone = pool.combine(MANY_BINS, of(values), weights)
+    monkeypatch.setattr(base, "_MANY_VALUES", 0)
+    monkeypatch.setattr(base, "_BLOCK_VALUES", 37 * 50 * 41)
+    np.testing.assert_allclose(pool.combine(MANY_BINS, of(values), weights), alone, rtol=2e-6)
+    values[35, 599, 7] = -0.2
+    with pytest.raises(InputError, match=r"item 35, row 599.*column 7"):
+        pool.combine(MANY_BINS, of(values), weights)
+
+
+@given(n=st.integers(1, 500), most=st.integers(1, 600), threads=st.integers(1, 8))
+def test_parts_hold_every_row_once_and_give_threads_the_same_work(n: int, most: int, threads: int) -> None:
+    parts = base.even_parts(n, most, threads)
+    assert [row for part in parts for row in range(n)[part]] == list(range(n))
+    sizes = [part.stop - part.start for part in parts]
+    assert 1 <= min(sizes) <= max(sizes) <= min(most, min(sizes) + 1)
+    assert len(parts) % threads == 0 or len(parts) == n
