@@ -34,6 +34,8 @@ PEERS = {"deephyper": "with_deephyper.py", "autogluon": "with_autogluon.py"}
 Rows = np.ndarray
 OURS = ("auto", "greedy")
 AVERAGE, SINGLE = "plain average", "best single"
+ROUNDING = 1e-7
+"""Scores that differ by less are the same: where `auto` serves the plain average, say."""
 
 
 def main() -> None:
@@ -214,7 +216,7 @@ def tell(found: list[dict[str, Any]]) -> None:
     print("|---|---|---|---|---|---|")
     for name in names:
         gains = np.array([told[name]["log gain"] for told in found])
-        lost = 100 * np.mean(gains[:, 0] < -gains[:, 1])
+        lost = 100 * np.mean(gains[:, 0] < -gains[:, 1] - ROUNDING)
         seconds = [told[f"{name} seconds"] for told in found if f"{name} seconds" in told]
         took = f"{np.mean(seconds):.2f}" if seconds else ""
         rank = [f"{ranks[what][name]:.2f}" for what in ranks]
@@ -247,7 +249,8 @@ def _ranks(found: list[dict[str, Any]], names: list[str], what: str) -> dict[str
     """Return the mean rank of each, from 1; ties share theirs."""
     from scipy.stats import rankdata
 
-    ranks = np.array([rankdata([told[name][what] for name in names]) for told in found])
+    scores = np.array([[told[name][what] for name in names] for told in found])
+    ranks = rankdata(np.round(scores / ROUNDING), axis=1)
     return dict(zip(names, ranks.mean(axis=0).tolist(), strict=True))
 
 
