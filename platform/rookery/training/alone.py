@@ -1,6 +1,6 @@
 """Networks as a loop steps them: one by itself, which several processes may train together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -15,6 +15,9 @@ from rookery.training.data import TrainingData, predict_there
 from rookery.training.progress import MEAN, State, means_of
 from rookery.training.team import Team
 from rookery.training.trainee import Trainee
+
+MakeOptimizer = Callable[[Trainee], torch.optim.Optimizer]
+"""Makes a network's optimizer; each of its groups has a `ratio`, of its learning rate to the step's."""
 
 
 class Stepped(Protocol):
@@ -74,16 +77,13 @@ class Loss(nn.Module):
 class AloneNetwork:
     """One network, trained by one process or by a team of them."""
 
-    def __init__(self, family: Family[Any], trainee: Trainee, team: Team) -> None:
+    def __init__(
+        self, family: Family[Any], trainee: Trainee, team: Team, optimizer: MakeOptimizer | None = None
+    ) -> None:
         self._family, self._team = family, team
         self._network, self._data, self._configuration = trainee.network, trainee.data, trainee.configuration
         self._frozen = self._configuration.frozen
-        self._optimizer = torch.optim.AdamW(
-            _parameter_groups(trainee),
-            lr=self._configuration.learning_rate,
-            weight_decay=self._configuration.weight_decay,
-            fused=True,
-        )
+        self._optimizer = (optimizer or adamw)(trainee)
         self._loss = team.wrap(Loss(family, self._network, self._configuration))
         self._averaged = Averaged(self._network) if self._configuration.average_epochs else None
         self._let_learn()
@@ -170,6 +170,13 @@ class AloneNetwork:
     def fewer_at_once(self) -> bool:
         """See :class:`Stepped`: one network is the least."""
         return False
+
+
+def adamw(trainee: Trainee) -> torch.optim.Optimizer:
+    """Return the optimizer of a network."""
+    c = trainee.configuration
+    groups = _parameter_groups(trainee)
+    return torch.optim.AdamW(groups, lr=c.learning_rate, weight_decay=c.weight_decay, fused=True)
 
 
 def _parameter_groups(trainee: Trainee) -> list[dict[str, Any]]:

@@ -1,0 +1,69 @@
+"""Muon: matrices take steps whose directions all count alike; biases, norms and last layers keep AdamW.
+
+Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon/); steps are as long as AdamW's (0.2 in the root
+of the mean square, Liu et al. 2025, arXiv:2502.16982), so that its rate and decay serve for both. torch's own
+`torch.optim.Muon` takes no convolutions, and computes in bfloat16, which few CPUs do fast.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rookery.networks.precision import LastLinear
+from rookery.training.trainee import Trainee
+
+_MOMENTUM = 0.95
+_LENGTH = 0.2
+"""Root of the mean square of a step's elements, in learning rates."""
+_QUINTIC = (3.4445, -4.7750, 2.0315)
+_ITERATIONS = 5
+
+
+class Muon(torch.optim.AdamW):
+    """AdamW whose groups with `matrices` take Muon's steps; a convolution (O, I, H, W) is one of (O, IHW)."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """Take a step; the gradients of matrices are gone then."""
+        for group in self.param_groups:
+            for parameter in group["params"] if group["matrices"] else ():
+                if parameter.grad is not None:
+                    self._step_of_matrix(parameter, group)
+                    parameter.grad = None
+        return super().step(closure)
+
+    def _step_of_matrix(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        state, gradient = self.state[parameter], parameter.grad
+        assert gradient is not None
+        if not state:
+            state["step"] = torch.zeros(())
+            state["momentum"] = torch.zeros_like(parameter)
+        state["step"] += 1
+        mean = state["momentum"].lerp_(gradient, 1 - _MOMENTUM)
+        matrix = gradient.lerp(mean, _MOMENTUM).flatten(1)
+        length = _LENGTH * max(matrix.shape) ** 0.5  # one of orthogonal rows has 1 / that root
+        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+        parameter.add_(orthogonal(matrix).reshape(parameter.shape), alpha=-group["lr"] * length)
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """Return U V^T of a matrix U S V^T, roughly: its singular values come to lie between 0.7 and 1.2."""
+    a, b, c = _QUINTIC
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    x = wide / (wide.norm() + 1e-7)
+    for _ in range(_ITERATIONS):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x if wide is matrix else x.T
+
+
+def muon(trainee: Trainee) -> Muon:
+    """Return the optimizer of a network: last layers and what has one dimension stay with AdamW."""
+    c, network = trainee.configuration, trainee.network
+    last = {id(p) for m in network.modules() if isinstance(m, LastLinear) for p in m.parameters()}
+    groups: dict[bool, list[Tensor]] = {True: [], False: []}
+    for parameter in network.parameters():
+        groups[parameter.ndim > 1 and id(parameter) not in last].append(parameter)
+    made = [{"params": some, "ratio": 1.0, "matrices": matrices} for matrices, some in groups.items()]
+    return Muon(made, lr=c.learning_rate, weight_decay=c.weight_decay, fused=True)
