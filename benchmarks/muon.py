@@ -48,7 +48,7 @@ class Muon(torch.optim.AdamW):
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Return U V^T of a matrix U S V^T, roughly: its singular values come to lie between 0.7 and 1.2."""
+    """Return U V^T of a matrix U S V^T, roughly: most singular values come to lie between 0.7 and 1.2."""
     a, b, c = _QUINTIC
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = wide / (wide.norm() + 1e-7)

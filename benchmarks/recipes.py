@@ -63,6 +63,7 @@ def recipes(space: str) -> dict[str, dict[str, Any]]:
         found["weights averaged, rate 2 times"] = averaged | faster
         return found | _larger(space, "", {}) | _muon("", {})
     found["one cycle"] = CYCLE
+    found["one cycle, rate 2 times as high"] = CYCLE | faster
     found["one cycle, weights averaged"] = CYCLE | averaged
     found["one cycle, turns alternated"] = CYCLE | {"turns": "alternated"}
     found["one cycle, first half of the epochs at half the size"] = CYCLE | {"coarse_part": 0.5}
