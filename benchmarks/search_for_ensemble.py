@@ -25,6 +25,7 @@ from tabulated_members import BINS, SPACE, STARTS, Floats, Tabulated, key, make
 
 from rookery.search.ask_tell import open_ask_tell
 from rookery.search.study import SplitReference, StudyDocument, SurveyReference
+from rookery_ensembles.marginal import contributions
 from rookery_ensembles.probabilities import LOG_FLOOR
 from rookery_ensembles.weights.greedy import bagged_selection
 
@@ -45,8 +46,12 @@ class FinishedLikelihoods:
         return self.finished[trial].likelihood["validation"]
 
 
-def replay(table: Table, search_for: str, seed: int) -> Floats:
-    """Return the ensemble's log loss of the test galaxies after each epoch; infinite at first."""
+def replay(table: Table, search_for: str, seed: int, *, further: bool = False) -> Floats:
+    """Return the ensemble's log loss of the test galaxies after each epoch; infinite at first.
+
+    With `further`, once eight trials have finished, every third network is one more random start of the
+    finished point whose worth is greatest; the sampler is not told of it.
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     document = StudyDocument(
         family=SPACE.family,
@@ -61,8 +66,16 @@ def replay(table: Table, search_for: str, seed: int) -> Floats:
     )
     known, visits, curve = FinishedLikelihoods(), Counter[tuple[Any, ...]](), list[float]()
     ask_tell = open_ask_tell(MemoryStudy(Path("tabulated-study"), document), 10**6, likelihoods=known)
-    loss = np.inf
+    loss, turn, points, extra = np.inf, 0, dict[int, tuple[Any, ...]](), list[Tabulated]()
     while len(curve) < BUDGET:
+        turn += 1
+        again = most_worth(known, points, visits) if further and turn % 3 == 0 else None
+        if again is not None:
+            extra.append(table[again][visits[again] % STARTS])
+            visits[again] += 1
+            curve += [loss] * len(extra[-1].curve)
+            curve[-1] = loss = test_loss([*known.finished.values(), *extra])
+            continue
         plan = ask_tell.suggest("trial")
         assert plan is not None
         point = key(plan["jobs"][0]["configuration"])
@@ -75,10 +88,21 @@ def replay(table: Table, search_for: str, seed: int) -> Floats:
             if stopped:
                 break
         if not stopped:
-            known.finished[plan["trial"]] = network
-            curve[-1] = loss = test_loss(list(known.finished.values()))
+            known.finished[plan["trial"]], points[plan["trial"]] = network, point
+            curve[-1] = loss = test_loss([*known.finished.values(), *extra])
         ask_tell.finish("trial", value=None if stopped else float(network.curve.min()))
     return np.array(curve[:BUDGET])
+
+
+def most_worth(
+    known: FinishedLikelihoods, points: dict[int, tuple[Any, ...]], visits: Counter[tuple[Any, ...]]
+) -> tuple[Any, ...] | None:
+    """Return the finished point with a random start left of which one more network is worth most."""
+    if len(points) < 8:
+        return None
+    worth = contributions(np.stack([known.of(trial) for trial in points])).another_m
+    ordered = [list(points.values())[place] for place in np.argsort(-worth)]
+    return next((point for point in ordered if visits[point] < STARTS), None)
 
 
 def test_loss(networks: Sequence[Tabulated]) -> float:
@@ -104,7 +128,11 @@ def main(scratch: str, catalogue: str, seeds: int = 20) -> None:
             aim: np.array(list(pool.map(partial(replay, table, aim), range(seeds))))
             for aim in ("member", "ensemble")
         }
+        further = partial(replay, table, "ensemble", further=True)
+        starts = np.array(list(pool.map(further, range(seeds))))
     report(curves)
+    print("\nwith further random starts of what is worth most, in place of every third new point:")
+    report({"member": curves["member"], "ensemble": starts})
 
 
 def describe(networks: Sequence[Tabulated]) -> None:
