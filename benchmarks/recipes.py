@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from muon import muon
 
 from rookery import api
 from rookery.networks.family import load_family
@@ -82,7 +81,7 @@ def _larger(space: str, name: str, changes: dict[str, Any]) -> dict[str, dict[st
 
 def _muon(name: str, changes: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {
-        f"{name}Muon, rate {rate:g} times": {**changes, "optimizer": muon, "rate": rate} for rate in (1, 2)
+        f"{name}Muon, rate {rate:g} times": {**changes, "optimizer": "muon", "rate": rate} for rate in (1, 2)
     }
 
 
@@ -101,7 +100,6 @@ def configuration(space_name: str, changes: dict[str, Any], part: float) -> dict
 def trained(space: str, survey: Path, values: dict[str, Any], seed: int) -> tuple[float, float]:
     """Train a network; return its last epoch's score and its seconds of processor."""
     family = load_family(load_space(find_space(space)).family)
-    optimizer = values.pop("optimizer", None)
     job = TrainingJob(
         member="0000",
         family=family.name,
@@ -121,7 +119,7 @@ def trained(space: str, survey: Path, values: dict[str, Any], seed: int) -> tupl
     def report(metrics: dict[str, float], progress: Progress) -> None:
         scores.append(metrics[OBJECTIVE])
 
-    train(job, family, c, data, report, optimizer=optimizer)
+    train(job, family, c, data, report)
     return scores[-1], time.process_time() - start
 
 
@@ -132,7 +130,7 @@ def measured(space: str, survey: Path, name: str, part: float) -> dict[str, Any]
     key = f"{space} | {name} | {part:g}"
     if key not in known:
         values = configuration(space, recipes(space)[name], part)
-        runs = [trained(space, survey, dict(values), seed) for seed in SEEDS]
+        runs = [trained(space, survey, values, seed) for seed in SEEDS]
         scores, seconds = zip(*runs, strict=True)
         known[key] = {"scores": scores, "seconds": statistics.mean(seconds), "epochs": values["epochs"]}
         place.write_text(json.dumps(known, indent=1))

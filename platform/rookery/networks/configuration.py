@@ -17,7 +17,8 @@ class TrainingConfiguration(Document):
     """
 
     later: ClassVar[tuple[str, ...]] = (
-        *("schedule", "step_at", "step_factor", "average_epochs", "precision", "freeze", "rate_ratio"),
+        *("optimizer", "schedule", "step_at", "step_factor", "average_epochs"),
+        *("precision", "freeze", "rate_ratio"),
     )
     """Hyperparameters that came when members existed: at their defaults they leave the hash as it was, and
     search spaces may leave them out; a value can be fixed all the same."""
@@ -26,6 +27,9 @@ class TrainingConfiguration(Document):
     """Passes over the training objects."""
     batch_size: int = Field(default=64, ge=2, le=1_000_000)
     """Objects a step."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """What makes steps of gradients. muon takes those of matrices and convolutions, all directions of which
+    then count alike, and leaves last layers, norms and biases to AdamW; such networks train in no pack."""
     learning_rate: float = Field(default=3e-3, gt=0)
     """Largest learning rate of AdamW; it rises linearly, then falls as `schedule` says."""
     schedule: Literal["cosine", "step"] = "cosine"

@@ -188,11 +188,11 @@ class Family(ABC, Generic[C]):
 
         Seeds and folds may differ, and how the learning rate goes, weight decay, patience and the weights
         of the loss. Networks with copies learn from objects of their own; those with frozen parts, a rate
-        of their own for weights that they start from, or averaged weights have optimizers of their own.
+        of their own for weights that they start from, averaged weights or Muon have optimizers of their own.
         """
         c = configuration
         optimizer = bool(c.freeze) or c.rate_ratio != 1 or c.average_epochs > 0
-        if optimizer or getattr(configuration, "copies", False):
+        if optimizer or c.optimizer != "adamw" or getattr(configuration, "copies", False):
             return None
         values = configuration.model_dump(mode="json", exclude={*FREE_IN_PACKS, *self.loss_weights})
         return json.dumps({"family": self.name, **values}, sort_keys=True)

@@ -1,6 +1,6 @@
 """Networks as a loop steps them: one by itself, which several processes may train together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -12,12 +12,10 @@ from rookery.networks.family import Family, Inputs
 from rookery.networks.start import keep_frozen
 from rookery.training.averaged import Averaged
 from rookery.training.data import TrainingData, predict_there
+from rookery.training.muon import Muon, with_matrices
 from rookery.training.progress import MEAN, State, means_of
 from rookery.training.team import Team
 from rookery.training.trainee import Trainee
-
-MakeOptimizer = Callable[[Trainee], torch.optim.Optimizer]
-"""Makes a network's optimizer; each of its groups has a `ratio`, of its learning rate to the step's."""
 
 
 class Stepped(Protocol):
@@ -77,13 +75,14 @@ class Loss(nn.Module):
 class AloneNetwork:
     """One network, trained by one process or by a team of them."""
 
-    def __init__(
-        self, family: Family[Any], trainee: Trainee, team: Team, optimizer: MakeOptimizer | None = None
-    ) -> None:
+    def __init__(self, family: Family[Any], trainee: Trainee, team: Team) -> None:
         self._family, self._team = family, team
         self._network, self._data, self._configuration = trainee.network, trainee.data, trainee.configuration
         self._frozen = self._configuration.frozen
-        self._optimizer = (optimizer or adamw)(trainee)
+        self._optimizer = _optimizer(trainee)
+        place = {id(parameter): number for number, parameter in enumerate(self._network.parameters())}
+        self._places = [place[id(p)] for group in self._optimizer.param_groups for p in group["params"]]
+        """Of the optimizer's parameters, in its order, among the network's."""
         self._loss = team.wrap(Loss(family, self._network, self._configuration))
         self._averaged = Averaged(self._network) if self._configuration.average_epochs else None
         self._let_learn()
@@ -133,7 +132,7 @@ class AloneNetwork:
         weights = {name: value.detach().clone() for name, value in self._network.state_dict().items()}
         state = self._optimizer.state_dict()["state"]
         optimizer = {
-            f"{index}.{name}": value.detach().clone()
+            f"{self._places[index]}.{name}": value.detach().clone()
             for index, values in state.items()
             for name, value in values.items()
         }
@@ -152,8 +151,9 @@ class AloneNetwork:
         for key, value in optimizer.items():
             if key.startswith(MEAN):
                 continue
-            index, name = key.split(".", 1)
-            state.setdefault(int(index), {})[name] = value.clone()  # steps change the optimizer's in place
+            among, name = key.split(".", 1)
+            index = self._places.index(int(among))
+            state.setdefault(index, {})[name] = value.clone()  # steps change the optimizer's in place
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})
 
     def keep_only(self, places: Sequence[int]) -> None:
@@ -172,10 +172,12 @@ class AloneNetwork:
         return False
 
 
-def adamw(trainee: Trainee) -> torch.optim.Optimizer:
-    """Return the optimizer of a network."""
-    c = trainee.configuration
-    groups = _parameter_groups(trainee)
+def _optimizer(trainee: Trainee) -> torch.optim.Optimizer:
+    """Return the optimizer that a network's configuration names."""
+    c, groups = trainee.configuration, _parameter_groups(trainee)
+    if c.optimizer == "muon":
+        groups = with_matrices(groups, trainee.network)
+        return Muon(groups, lr=c.learning_rate, weight_decay=c.weight_decay, fused=True)
     return torch.optim.AdamW(groups, lr=c.learning_rate, weight_decay=c.weight_decay, fused=True)
 
 

@@ -204,7 +204,10 @@ def _check_state(found: State, wanted: State, part: str, path: Path) -> None:
 
 
 def _check_moments(found: State, parameters: Sequence[Tensor], path: Path) -> None:
-    """Hold AdamW's state to the parameters: of each that has any, a step and two moments of its shape."""
+    """Hold the optimizer's state to the parameters: of each that has any, a step, and moments of its shape.
+
+    AdamW has two, Muon one.
+    """
     names: dict[int, set[str]] = defaultdict(set)
     for key, value in found.items():
         if key.startswith(MEAN):
@@ -216,8 +219,9 @@ def _check_moments(found: State, parameters: Sequence[Tensor], path: Path) -> No
             raise fail(path, f"{f'optimizer/{key}'!r} is no state of an optimizer of the network")
         names[number].add(name)
     for number, some in names.items():
-        if some != {"step", "exp_avg", "exp_avg_sq"}:
-            raise fail(path, f"'optimizer/{number}' must be step, exp_avg and exp_avg_sq")
+        if some not in ({"step", "exp_avg", "exp_avg_sq"}, {"step", "momentum"}):
+            rule = "must be step, exp_avg and exp_avg_sq, or step and momentum"
+            raise fail(path, f"'optimizer/{number}' {rule}")
 
 
 def _check_steps(partial: Partial, batch_size: int, n_train: int, path: Path) -> None:

@@ -16,7 +16,7 @@ from rookery.compute.interruption import InterruptedTraining, noticed
 from rookery.compute.memory import OutOfMemory, is_out_of_memory, out_of_memory_text
 from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.family import Family
-from rookery.training.alone import AloneNetwork, MakeOptimizer, Stepped
+from rookery.training.alone import AloneNetwork, Stepped
 from rookery.training.data import TrainingData
 from rookery.training.job import TrainingJob
 from rookery.training.pack import Pack
@@ -40,7 +40,6 @@ def train(
     keep: Keep = lambda progress: None,
     team: Team = ALONE,
     part: float = 1.0,
-    optimizer: MakeOptimizer | None = None,
 ) -> tuple[nn.Module, Progress]:
     """Train one network to its best epoch, or with the job's `keep` last to its last one.
 
@@ -61,8 +60,6 @@ def train(
         The processes that train this network together; every one of them calls this function.
     part
         Part of the device that this process holds, for the energy.
-    optimizer
-        Makes another optimizer than AdamW, to try one; a checkpoint of it is not opened again.
 
     Returns
     -------
@@ -80,7 +77,7 @@ def train(
         When this process was told to end, after `keep`.
     """
     trainee = Trainee.begin(job, family, configuration, data, report, resume=resume, keep=keep, team=team)
-    _Loop(family, [trainee], AloneNetwork(family, trainee, team, optimizer), team, part).run()
+    _Loop(family, [trainee], AloneNetwork(family, trainee, team), team, part).run()
     if trainee.error is not None:
         raise trainee.error
     if trainee.stopped:

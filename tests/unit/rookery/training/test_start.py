@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from rookery.networks.family import load_family
 from rookery.surveys import Survey, split_survey, write_survey
 from rookery.surveys.equal_bins import EqualBins
 from rookery.training.card import Card, read_card
+from rookery.training.checkpoint import load_checkpoint, save_checkpoint
 from rookery.training.data import load_data
 from rookery.training.job import StartFrom, TrainingJob
 from rookery.training.loop import train, train_pack
@@ -157,19 +157,23 @@ def test_a_decoder_that_the_source_had_not_is_fresh(job_from: MakeJob, tmp_path:
     assert any(name.startswith("decoder.") for name in after)
 
 
-def test_a_training_that_was_interrupted_goes_on_as_one_that_was_not(job_from: MakeJob) -> None:
+def test_a_training_that_was_interrupted_goes_on_as_one_that_was_not(
+    job_from: MakeJob, tmp_path: Path
+) -> None:
     job = job_from(configuration={"epochs": 3, "freeze": "encoder.temporal", "rate_ratio": 0.3})
     family = load_family(job.family)
     configuration = family.configure(job.configuration)
     data = load_data(job, family, configuration, CPU)
-    kept: list[Progress] = []
+    place = tmp_path / "running.safetensors"
 
     def keep(_: Any, progress: Progress) -> None:
         if progress.epoch == 1:
-            kept.append(deepcopy(progress))
+            save_checkpoint(place, job, progress)
 
     whole, _ = train(job, family, configuration, data, keep)
-    resumed, _ = train(job, family, configuration, data, silent, kept[0])
+    saved = load_checkpoint(place, job, whole)
+    assert saved is not None
+    resumed, _ = train(job, family, configuration, data, silent, saved)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
 

@@ -25,7 +25,7 @@ from rookery.training.job import TrainingJob
 from rookery.training.loop import DivergedError, train
 from rookery.training.progress import Progress
 from rookery.training.team import Team
-from rookery.training.trainee import Trainee, why_ended
+from rookery.training.trainee import why_ended
 
 MakeJob = Callable[..., TrainingJob]
 CPU = torch.device("cpu")
@@ -81,23 +81,6 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others(make_job:
     assert without_time(progress.history) == without_time(again.history)
     other, _ = run(make_job(seed=6))
     assert any(not torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
-
-
-def test_another_optimizer_takes_the_steps(make_job: MakeJob) -> None:
-    rates: list[float] = []
-
-    def plain(trainee: Trainee) -> torch.optim.Optimizer:
-        groups = [{"params": list(trainee.network.parameters()), "ratio": 0.5}]
-        optimizer = torch.optim.SGD(groups, lr=1.0)
-        optimizer.register_step_pre_hook(lambda made, *_: rates.append(made.param_groups[0]["lr"]))
-        return optimizer
-
-    job = make_job(configuration={"epochs": 2, "batch_size": 24})
-    other, progress = run(job, optimizer=plain)
-    assert rates[-1] == pytest.approx(0.5 * progress.history[-1]["learning_rate"])
-    assert not progress.optimizer  # plain descent has no state
-    usual, _ = run(job)
-    assert any(not torch.equal(a, b) for a, b in zip(other.parameters(), usual.parameters(), strict=True))
 
 
 def test_the_best_weights_stay_on_the_device(make_job: MakeJob) -> None:

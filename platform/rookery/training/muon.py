@@ -8,10 +8,9 @@ of the mean square, Liu et al. 2025, arXiv:2502.16982), so that its rate and dec
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rookery.networks.precision import LastLinear
-from rookery.training.trainee import Trainee
 
 _MOMENTUM = 0.95
 _LENGTH = 0.2
@@ -37,7 +36,7 @@ class Muon(torch.optim.AdamW):
         state, gradient = self.state[parameter], parameter.grad
         assert gradient is not None
         if not state:
-            state["step"] = torch.zeros(())
+            state["step"] = torch.zeros((), device=parameter.device)
             state["momentum"] = torch.zeros_like(parameter)
         state["step"] += 1
         mean = state["momentum"].lerp_(gradient, 1 - _MOMENTUM)
@@ -58,12 +57,16 @@ def orthogonal(matrix: Tensor) -> Tensor:
     return x if wide is matrix else x.T
 
 
-def muon(trainee: Trainee) -> Muon:
-    """Return the optimizer of a network: last layers and what has one dimension stay with AdamW."""
-    c, network = trainee.configuration, trainee.network
+def with_matrices(groups: list[dict[str, Any]], network: nn.Module) -> list[dict[str, Any]]:
+    """Return groups of parameters, each cut in two: `matrices`, and what stays with AdamW.
+
+    That is last layers and what has one dimension.
+    """
     last = {id(p) for m in network.modules() if isinstance(m, LastLinear) for p in m.parameters()}
-    groups: dict[bool, list[Tensor]] = {True: [], False: []}
-    for parameter in network.parameters():
-        groups[parameter.ndim > 1 and id(parameter) not in last].append(parameter)
-    made = [{"params": some, "ratio": 1.0, "matrices": matrices} for matrices, some in groups.items()]
-    return Muon(made, lr=c.learning_rate, weight_decay=c.weight_decay, fused=True)
+    found = []
+    for group in groups:
+        for matrices in (True, False):
+            some = [p for p in group["params"] if (p.ndim > 1 and id(p) not in last) == matrices]
+            if some:
+                found.append({**group, "params": some, "matrices": matrices})
+    return found
