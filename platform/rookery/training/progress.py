@@ -40,7 +40,7 @@ class Progress:
     network: State = field(default_factory=dict)
     best: State = field(default_factory=dict)
     optimizer: State = field(default_factory=dict)
-    """Weights now, weights of that epoch, and the optimizer's moments, by flat names; with them, by the network's
+    """Weights now, weights of that epoch, and AdamW's moments, by flat names; with them, by the network's
     names behind `MEAN`, the averaged weights of a network that has any."""
     partial: Partial | None = None
     """The unfinished epoch that `network` and `optimizer` are in the middle of; None between epochs."""
