@@ -191,7 +191,11 @@ class _Scorer:
         values = choice.calibrate(choice.pool(table.values, known), known)
         first = table.info
         info = PredictionInfo(
-            choice.target, bundle=bundle.path.name, survey=first.survey, unseen=first.unseen
+            choice.target,
+            bundle=bundle.path.name,
+            configuration=bundle.digest[:12],  # as the bundle's own predictions, of partial light curves too
+            survey=first.survey,
+            unseen=first.unseen,
         )
         return Predictions(info, table.object_id, table.truth, values.astype(np.float32))
 

@@ -1,5 +1,6 @@
 """A campaign in one process, without Ray: --processes 0."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -50,6 +51,35 @@ def test_networks_train_and_are_judged_without_ray(
     judged = read_predictions(tmp_path / "out" / "ensembles" / "all" / "ensemble.parquet")
     assert len(judged.object_id) == halves[0] == 120
     assert api.campaign(file, out=tmp_path / "out", processes=0).trained == 0
+
+
+def test_an_ensemble_is_also_judged_on_partial_light_curves(
+    tiny_survey: Survey, tmp_path: Path, one_thread: None
+) -> None:
+    file = tmp_path / "days.yaml"
+    file.write_text(f"""\
+name: days
+surveys: {{sky: {{path: {tiny_survey.path}}}}}
+defaults:
+  family: pelican
+  members: 2
+  configuration: {{days_per_column: 16, merged_blocks: 1, temporal_filters: 2, band_filters: 8,
+                  merged_filters: 2, features: 6, batch_size: 32, epochs: 1}}
+experiments:
+  half: {{survey: sky, split: half}}
+rows:
+  - {{name: network, configuration: {{}}}}
+  - {{name: ensemble, ensemble_of: [network]}}
+table: {{columns: [auc], replicates: 0}}
+""")
+    api.campaign(file, out=tmp_path / "out", processes=0)
+    bundle = tmp_path / "out" / "ensembles" / "half" / "ensemble"
+    judged, report = bundle.with_suffix(".parquet"), tmp_path / "report"
+    api.evaluate(judged, tiny_survey.path, report=report, bundle=bundle, days=[5, 1000], replicates=0)
+    found = json.loads((report / "metrics.json").read_text())
+    early, late = found["days"]["points"]
+    assert early["median_observations"] < late["median_observations"]
+    assert late["metrics"]["auc"]["value"] == pytest.approx(found["metrics"]["auc"], abs=1e-3)
 
 
 def test_only_what_is_missing_is_trained_again(file: Path, tmp_path: Path, one_thread: None) -> None:
