@@ -222,7 +222,7 @@ ALTERED = r"weights\.safetensors: must have the SHA-256 that card\.json names, .
             lambda folder: alter_config(folder, feature=9),
             rf"{CONFIG}, line \d+: `feature`: is not a known key",
         ),
-        (lambda folder: (folder / CONFIG).write_text("[1]"), f"{CONFIG}: must hold a mapping"),
+        (lambda folder: (folder / CONFIG).write_text("[1]"), f"{CONFIG}: must be YAML that maps keys"),
         (lambda folder: (folder / CONFIG).write_text("a: ["), f"{CONFIG}.*is not valid YAML"),
         (lambda folder: (folder / CONFIG).unlink(), rf"{CONFIG}: cannot be read \(No such file"),
         (lambda folder: (folder / CARD).unlink(), rf"{CARD}: cannot be read \(No such file"),
