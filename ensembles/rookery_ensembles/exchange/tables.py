@@ -161,9 +161,8 @@ def _csv(path: Path, id_column: str | None) -> dict[str, NDArray[Any]]:
     from pyarrow import csv as arrow
 
     with path.open(newline="", encoding="utf-8-sig") as stream:
-        lines = list(islice(stream, _SHOWN_ROWS))
-    mark = separator(lines[0].strip()) if lines else ","
-    mark = "," if mark == " " else mark  # blanks stand in the names of a single column
+        lines = [line for line in islice(stream, _SHOWN_ROWS) if line.strip("\r\n")]
+    mark = _mark(lines)
     names = next(csv.reader(lines, delimiter=mark), [])
     _once(path, names)
     ids = id_column or usual_name(dict.fromkeys(names), IDS)
@@ -171,6 +170,18 @@ def _csv(path: Path, id_column: str | None) -> dict[str, NDArray[Any]]:
     convert = arrow.ConvertOptions(column_types=kinds, decimal_point=decimal_point(lines[1:], mark))
     table = arrow.read_csv(path, parse_options=arrow.ParseOptions(delimiter=mark), convert_options=convert)
     return {name: _plain(table[name]) for name in table.column_names}
+
+
+def _mark(lines: list[str]) -> str:
+    """Return what parts the fields: what parts header and first row alike, as names may hold marks."""
+    import csv
+
+    for mark in (";", ",", "\t"):
+        header, row = (next(csv.reader(lines[start : start + 1], delimiter=mark), []) for start in (0, 1))
+        if len(header) == len(row) > 1:
+            return mark
+    mark = separator(lines[0].strip()) if lines else ","
+    return "," if mark == " " else mark  # blanks stand in the names of a single column
 
 
 def _plain(column: Any) -> NDArray[Any]:

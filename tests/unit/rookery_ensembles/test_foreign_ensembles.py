@@ -19,6 +19,7 @@ from rookery_ensembles import (
     read_predictions,
     write_predictions,
 )
+from rookery_ensembles.exchange.tables import read_columns
 from rookery_ensembles.foreign import apply, combine, member_names
 from rookery_ensembles.known_truth import KnownTruth
 from rookery_ensembles.redshift_pdf import gaussian_pdf, z_mean
@@ -238,6 +239,21 @@ def test_tables_may_be_written_with_other_marks_than_commas(tmp_path: Path, mark
     found = apply(made.bundle, [tmp_path / "a.csv"])
     assert found.object_id.tolist() == ids
     assert (np.array(["Ia", "II"])[found.values.argmax(axis=1)] == types).mean() > 0.7
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("id,flux [Jy; AB],z\n07,2.5,0.3\n", ["id", "flux [Jy; AB]", "z"]),
+        ("id\tz, spectroscopic\n07\t0.3\n", ["id", "z, spectroscopic"]),
+        ("\nid;z\n07;0,3\n", ["id", "z"]),
+    ],
+)
+def test_names_of_columns_may_hold_other_marks(tmp_path: Path, text: str, names: list[str]) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    found = read_columns(tmp_path / "t.csv")
+    assert list(found) == names
+    assert [found["id"].tolist(), found[names[-1]].tolist()] == [["07"], [0.3]]
 
 
 def test_names_of_files_are_names_of_members(tmp_path: Path) -> None:

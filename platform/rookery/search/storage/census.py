@@ -106,7 +106,7 @@ def read_census(
             trials[identity] = trial
         keys = {f"key{number}": key for number, key in enumerate(attributes)}
         statement = _ATTRIBUTES.format(keys=", ".join(f":{name}" for name in keys))
-        for identity, key, text in ask(statement, study=study, **keys):
+        for identity, key, text in ask(statement, study=study, **keys) if keys else ():  # no `IN ()` in SQL
             value = parse_json(text, f"trial {trials[identity].number}, `{key}`")
             rule, holds = RULES[key]
             if not holds(value):

@@ -5,7 +5,8 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from rookery.search.costs import trial_costs
 from rookery.search.creation import create_or_open_study
 from rookery.search.space import SearchSpace
 from rookery.search.status import _running
+from rookery.search.storage import census
 from rookery.search.storage.census import TrialRecord, read_census
 from rookery.search.study import Study, driver_lock
 from rookery.search.study_facts import StudyFacts
@@ -321,3 +323,26 @@ def test_a_counter_that_goes_away_leaves_energy_unknown(tmp_path: Path, make_job
     (folder / "energy_uj").unlink()
     assert meter.joules() is None
     assert meter.joules() is None
+
+
+def test_no_attributes_make_no_empty_list(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite takes ``IN ()``; PostgreSQL and MySQL, where a study may lie, call it an error of syntax."""
+    asked: list[str] = []
+    asking = census.asking
+
+    @contextmanager
+    def listening(folder: Path, storage: str | None) -> Iterator[Any]:
+        with asking(folder, storage) as ask:
+            assert ask is not None
+
+            def heard(statement: str, **parameters: str) -> Any:
+                asked.append(statement)
+                return ask(statement, **parameters)
+
+            yield heard
+
+    monkeypatch.setattr(census, "asking", listening)
+    found = read_census(study.path, None, "rookery", (), "epochs")
+    assert [each.number for each in found] == [0, 1, 2, 3]
+    assert asked
+    assert not [statement for statement in asked if "IN ()" in statement]
