@@ -128,7 +128,8 @@ class PredictionFiles:
             kept as `error`.
         """
         with self._lock:
-            self.there = there = whats_there(self._place())
+            place = self._place()
+            self.there = there = whats_there(place)
             if not there.files:
                 return there
             if self.info is None:
@@ -144,6 +145,9 @@ class PredictionFiles:
                 try:
                     block = next(self._left, None)
                 except InputError as error:
+                    if self._place() != place:  # finished meanwhile, and so renamed: the next look reads it
+                        self._stamps.popitem()
+                        break
                     self.error, block = error, None
                 if block is not None:
                     self.sums.add(block)

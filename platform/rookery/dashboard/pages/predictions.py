@@ -125,13 +125,15 @@ def _register_objects(app: Dash, viewer: Viewer) -> None:
         if asked is None or source is None:
             return no_update
         reader = viewer.predictions(source.path)
-        try:
-            there = reader.refresh(0.0)
-            rows = [_row(row) for row in reader.rows(asked["startRow"], asked["endRow"])]
-        except InputError as error:
-            reader.error = error  # the page tells it
-            return {"rowData": [], "rowCount": 0}
-        return {"rowData": rows, "rowCount": there.objects}
+        for again in (True, False):  # a folder that is finished meanwhile has another name
+            try:
+                there = reader.refresh(0.0)
+                rows = [_row(row) for row in reader.rows(asked["startRow"], asked["endRow"])]
+                return {"rowData": rows, "rowCount": there.objects}
+            except InputError as error:
+                if not again:
+                    reader.error = error  # the page tells it
+        return {"rowData": [], "rowCount": 0}
 
     app.clientside_callback(
         ClientsideFunction("rookery", "remember_page"),

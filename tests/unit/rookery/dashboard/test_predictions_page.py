@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("dash", reason="needs the extra `dashboard`")
 from dash_callbacks import answer
 from predicted import finish, folder, redshifts
+from rookery.dashboard import prediction_files
 from rookery.dashboard.fleet import fleet_row
 from rookery.dashboard.prediction_files import PredictionFiles
 from rookery.dashboard.prediction_sums import PredictionSums
@@ -147,6 +148,40 @@ def test_the_page_is_drawn_once_and_sends_the_rows_that_are_asked_for(tmp_path: 
         "response"
     ]
     assert "out of domain, edge" in str(drawn["predictions-found"])
+
+
+def test_a_folder_that_is_finished_while_it_is_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = folder(tmp_path / "sky.unfinished", (60, 40), 100, 60), prediction_files.read_blocks
+
+    def renamed(*given: Any) -> Any:
+        if path.exists():
+            finish(path, (60, 40))
+        return read(*given)
+
+    monkeypatch.setattr(prediction_files, "read_blocks", renamed)
+    reader = PredictionFiles(path)
+    reader.refresh()
+    assert reader.refresh().state == "finished"
+    assert (reader.error, reader.sums.objects) == (None, 100)
+
+
+def test_rows_of_a_folder_that_is_finished_while_they_are_read_are_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = folder(tmp_path / "sky.unfinished", (60, 40), 100, 60), PredictionFiles.rows
+
+    def renamed(reader: PredictionFiles, *part: int) -> Any:
+        if path.exists():
+            finish(path, (60, 40))
+        return read(reader, *part)
+
+    monkeypatch.setattr(PredictionFiles, "rows", renamed)
+    viewer, asked = Viewer([tmp_path]), {f"{GRID}.getRowsRequest": {"startRow": 55, "endRow": 65}}
+    told = answer(viewer, f"{GRID}.getRowsResponse", asked, {"predictions-key.data": "sky"}).get_json()
+    assert told["response"][GRID]["getRowsResponse"]["rowCount"] == 100
+    assert not shown(viewer)["predictions-error"]["children"]
 
 
 def test_predictions_train_nothing_and_cost_nothing(tmp_path: Path) -> None:
