@@ -123,6 +123,11 @@ class Weight:
             yield (row + (down + right) * wide + column).flatten()
 
 
+def _frozen(parameter: Tensor) -> bool:
+    """Whether it wants no gradient; what vmap puts in a parameter's place does not say, and may want one."""
+    return isinstance(parameter, nn.Parameter) and not parameter.requires_grad
+
+
 class Laid:
     """Weights that compute, by the layers that compute with them."""
 
@@ -188,7 +193,7 @@ class Layout:
         for number in self._order:
             weight = self._weights[number]
             view = parts[number].view(weight.shape(self.multiple))
-            if not any(source.parameter().requires_grad for source in weight.sources):
+            if all(_frozen(source.parameter()) for source in weight.sources):
                 view = view.detach()  # frozen: what comes before it needs no gradient for its sake
             made.setdefault(weight.layer, []).append(view.permute(0, 3, 1, 2) if weight.into else view)
         return Laid(self.multiple, dtype, made)

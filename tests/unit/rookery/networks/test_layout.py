@@ -161,7 +161,7 @@ def test_channels_are_added_where_they_are_few_and_no_batch_norm_counts_them(
 @pytest.mark.parametrize("multiple", [1, 8])
 def test_a_pack_of_laid_out_networks_is_its_members(name: str, multiple: int) -> None:
     family, c, network, inputs = built(name)
-    weights = {n: torch.stack([v, 0.9 * v, 1.1 * v]) for n, v in network.named_parameters()}
+    weights = {n: torch.stack([v, 0.9 * v, 1.1 * v]).detach() for n, v in network.named_parameters()}
     buffers = {n: torch.stack([v] * 3) for n, v in network.named_buffers()}
 
     class Terms(nn.Module):
@@ -176,10 +176,16 @@ def test_a_pack_of_laid_out_networks_is_its_members(name: str, multiple: int) ->
         found: Tensor = functional_call(Terms(), {f"network.{n}": v for n, v in values.items()}, (inputs,))
         return found
 
+    for values in weights.values():
+        values.requires_grad_()
+    learnt = list(weights.values())
     with asking_for(multiple):
         together = vmap(one, in_dims=(0, None))({**weights, **buffers}, inputs)
-        alone = [one({n: v[k].clone() for n, v in {**weights, **buffers}.items()}, inputs) for k in range(3)]
-    torch.testing.assert_close(together, torch.stack(alone), rtol=1e-10, atol=0)
+        each = [one({n: v[k].clone() for n, v in {**weights, **buffers}.items()}, inputs) for k in range(3)]
+    alone = torch.stack(each)
+    torch.testing.assert_close(together, alone, rtol=1e-10, atol=0)
+    found, wanted = (torch.autograd.grad(v.sum(), learnt, materialize_grads=True) for v in (together, alone))
+    torch.testing.assert_close(found, wanted, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.slow
