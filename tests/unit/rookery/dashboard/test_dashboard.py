@@ -1,6 +1,7 @@
 import hashlib
 import http.client
 import json
+import os
 import socket
 import sys
 import threading
@@ -89,6 +90,22 @@ def test_where_several_studies_are_shown_optunas_pages_say_so(study_folder: Path
         answer = ask(server, "/dashboard")
         assert answer.status == 404
         assert ask(server, "/").status == 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="niceness by thread is Linux's")
+def test_pages_give_way_to_what_runs_on_the_same_cores_and_the_caller_does_not(study_folder: Path) -> None:
+    def niceness() -> dict[int, int]:
+        threads = (int(folder.name) for folder in Path("/proc/self/task").iterdir())
+        return {thread: os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
+
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    before = niceness()
+    with running(make_server(study_folder, port=0)) as server:
+        assert ask(server, "/").status == 200
+        after = niceness()
+    assert max(after.values()) >= 5
+    assert after[threading.main_thread().native_id or 0] == own
+    assert {thread: after[thread] for thread in before if thread in after}.items() <= before.items()
 
 
 def test_server_listens_on_this_machine_only(study_folder: Path) -> None:
