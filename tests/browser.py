@@ -52,7 +52,7 @@ def started() -> Iterator[Any]:
 def opened(browser: Any) -> Iterator[Any]:
     """Open a page that must have nothing to say on its console, and asks nobody but the server."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(90_000)  # other tests may take the cores
     page = context.new_page()
     told: list[str] = []
     page.on("console", lambda line: told.append(line.text) if line.type in ("error", "warning") else None)
