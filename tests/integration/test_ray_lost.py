@@ -12,7 +12,7 @@ from processes import wait_for, wait_until_gone
 from rookery.search.study import open_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
-N_TRIALS = 8  # enough to outlast the watchdog's patience: workers go on without their raylet
+MANY = 1000  # none ends within the watchdog's patience, in which workers go on without their raylet
 FIXED = {"epochs": 120, "patience": 120, "hidden_layers": 2, "width": 8, "batch_size": 32}
 WITHIN = 20.0
 
@@ -58,10 +58,9 @@ def test_a_search_whose_ray_dies_ends_soon_with_one_error_and_goes_on(tiny_galax
     study = tmp_path / "study"
     command = rookery(
         "search", "photoz_mlp", "--survey", tiny_galaxies.path, "--split", "half", "--study", study,
-        "--trials", N_TRIALS, "--bins", "0,0.5,25", "--pruner", "none",
-        *(f"--set={key}={value}" for key, value in FIXED.items()),
+        "--bins", "0,0.5,25", "--pruner", "none", *(f"--set={key}={value}" for key, value in FIXED.items()),
     )  # fmt: skip
-    driver = start(command)
+    driver = start([*command, "--trials", str(MANY)])
     try:
         wait_for(lambda: any((study / "members").glob("[0-9]*/card.json")))
         cards = {card: card.read_bytes() for card in (study / "members").glob("[0-9]*/card.json")}
@@ -70,11 +69,13 @@ def test_a_search_whose_ray_dies_ends_soon_with_one_error_and_goes_on(tiny_galax
         driver.kill()
     assert_one_error(driver, output, seconds, name)
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    wanted = len(list((study / "members").glob("[0-9]*/card.json"))) + 4
+    going_on = [*command, "--trials", str(wanted)]
+    done = subprocess.run(going_on, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     trials = open_study(study).optuna_study().trials
     states = [trial.state for trial in trials if trial.state is not optuna.trial.TrialState.WAITING]
-    assert states == [optuna.trial.TrialState.COMPLETE] * N_TRIALS
+    assert states == [optuna.trial.TrialState.COMPLETE] * wanted
     for card, text in cards.items():
         assert card.read_bytes() == text, f"{card.parent.name} was trained again"
 
