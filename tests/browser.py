@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,9 @@ _OPTIONS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftsha
 
 
 @contextmanager
-def served(*paths: Path, **options: Any) -> Iterator[Any]:
-    """Serve folders on a port of their own."""
-    from rookery.dashboard import make_server
-
-    server = make_server(*paths, port=0, **options)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+def running(server: Any) -> Iterator[Any]:
+    """Let a server answer from a thread."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
         yield server
@@ -35,6 +32,13 @@ def served(*paths: Path, **options: Any) -> Iterator[Any]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def served(*paths: Path, **options: Any) -> AbstractContextManager[Any]:
+    """Serve folders on a port of their own."""
+    from rookery.dashboard import make_server
+
+    return running(make_server(*paths, port=0, **options))
 
 
 @contextmanager

@@ -72,7 +72,9 @@ class AutoReport:
     anew from the plain average itself. Zero within its error, or the report is not to be trusted."""
     alternatives: tuple[Alternative, ...]
     """All that were compared: first the one that was taken, or would have been had it gained more, then the
-    others, the best first. The gain of the first flatters: it is the best of many."""
+    others, the best first. The gain of the first flatters where it is the best of many. It does not where the
+    first is greedy selection with its usual calibration (`USUAL`), which is compared in any case: others may
+    then stand behind it that gain more, but not beyond their error."""
     n_objects: int
     """Objects that took part."""
 
@@ -292,7 +294,7 @@ def _reason(trials: Trials, recipe: Recipe, alternatives: tuple[Alternative, ...
     told = f"{first.recipe} gains {first.gain:.4f} +- {first.error:.4f} nats over the plain average"
     if recipe == PLAIN:
         return f"nothing beats the plain average beyond its error; the best, {told}"
-    if recipe == USUAL:
+    if recipe == USUAL and any(each.gain > first.gain for each in alternatives):
         return f"{told}, and the best of {len(alternatives)} ways does not beat that beyond its error"
     told = f"{told}, the most of {len(alternatives)} ways"
     gate = Recipe(weights=recipe.weights)

@@ -52,7 +52,7 @@ class KnownTruth:
     object_id: NDArray[Any]
     """(T,) text, all different."""
     columns: Mapping[str, NDArray[Any]]
-    """Its columns of T values; that of the truth is taken by the target's name for it, or a usual one."""
+    """Its columns of T values."""
     checksum: str | None = None
     """Of a survey: predictions that name another are refused."""
     earlier: tuple[str, ...] = ()
@@ -61,24 +61,54 @@ class KnownTruth:
     """Whether every predicted object must be in it, as in a survey."""
     beside: Mapping[str, NDArray[Any]] | None = None
     """Columns of T values that covariates are taken from; by default `columns`."""
+    column: str | None = None
+    """Which of `columns` holds the truth; by default the first of usual names (`COLUMNS`) that is there."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError when the column that is named is not there."""
+        if self.column is not None and self.column not in self.columns:
+            rule = f"must have the column `{self.column}` of true values"
+            raise fail(self.where, f"{rule}; its columns are {', '.join(self.columns)}")
 
     @classmethod
-    def of_file(cls, path: str | Path, id_column: str | None = None) -> "KnownTruth":
-        """Read a table (CSV, FITS, Parquet): a column of objects' names, and one of redshifts or classes."""
+    def of_file(
+        cls, path: str | Path, id_column: str | None = None, truth_column: str | None = None
+    ) -> "KnownTruth":
+        """Read a table (CSV, FITS, Parquet): a column of objects' names, and one of redshifts or classes.
+
+        Parameters
+        ----------
+        path
+            The table.
+        id_column, truth_column
+            Its columns of names and of truth; by default those of usual names.
+
+        Raises
+        ------
+        InputError
+            When one is not there, an object occurs twice, or the table is damaged.
+        """
         columns = read_columns(path, id_column)
         _, ids = find_ids(columns, str(path), id_column)
         values, counts = np.unique(ids, return_counts=True)
         if (counts > 1).any():
             name = str(values[counts > 1][0])
             raise fail(path, f"every object must occur once, but {name!r} occurs {counts.max()} times")
-        return cls(str(path), ids, columns)
+        return cls(str(path), ids, columns, column=truth_column)
 
     def of(self, target: Target) -> NDArray[Any]:
-        """Return (T,) truths as predictions of a target hold them."""
-        name = usual_name(self.columns, COLUMNS[target.kind])
+        """Return (T,) truths as predictions of a target hold them.
+
+        Raises
+        ------
+        InputError
+            When no column has a usual name and none was named, or it holds something else.
+        """
+        name = self.column or usual_name(self.columns, COLUMNS[target.kind])
         if name is None:
             rule = f"must have a column {' or '.join(COLUMNS[target.kind])} of true values"
-            raise fail(self.where, f"{rule}; its columns are {', '.join(self.columns)}")
+            found = f"its columns are {', '.join(self.columns)}"
+            raise fail(self.where, f"{rule}, or one that --truth-column names; {found}")
         values = np.asarray(self.columns[name])
         if values.dtype.kind == "S":
             values = np.char.decode(values, "utf-8", "replace")

@@ -21,6 +21,7 @@ def combine(
     bins: tuple[float, float, int] | None = None,
     class_names: Sequence[str] | None = None,
     id_column: str | None = None,
+    truth_column: str | None = None,
     by: Combining = "auto",
     calibration: str | None = None,
     covariates: Sequence[str] = (),
@@ -46,6 +47,8 @@ def combine(
         Classes of files that do not name theirs, in their order.
     id_column
         Column of the table's names of objects; object_id by default.
+    truth_column
+        Column of --truth that holds redshifts or classes, such as zspec; by default one of a usual name.
     by
         How they are combined, as `ensemble` does it.
     calibration
@@ -68,7 +71,7 @@ def combine(
     refuse_existing(out, overwrite=overwrite, document=DOCUMENT)
     return made_of(
         files,
-        _known(truth, id_column),
+        _known(truth, id_column, truth_column),
         out,
         target=_target(bins, class_names),
         by=by,
@@ -149,16 +152,17 @@ def _target(bins: tuple[float, float, int] | None, class_names: Sequence[str] | 
     return None if bins is None else RedshiftBins.equal(*bins)
 
 
-def _known(truth: PathLike, id_column: str | None) -> "KnownTruth":
+def _known(truth: PathLike, id_column: str | None, truth_column: str | None = None) -> "KnownTruth":
     from rookery_ensembles.known_truth import KnownTruth
 
     if not Path(truth).is_dir():
-        return KnownTruth.of_file(truth, id_column)
+        return KnownTruth.of_file(truth, id_column, truth_column)
     from rookery.surveys import open_survey
 
     survey = open_survey(truth)
     objects = survey.objects
-    columns = {name: objects[name].to_numpy() for name in ("redshift", "type") if name in objects}
+    truths = ("redshift", "type") if truth_column is None else objects.columns
+    columns = {name: objects[name].to_numpy() for name in truths if name in objects}
     ids = objects["object_id"].to_numpy().astype(str)
     beside = {
         name: objects[name].to_numpy(dtype=float, na_value=float("nan"))
@@ -166,4 +170,6 @@ def _known(truth: PathLike, id_column: str | None) -> "KnownTruth":
         if objects[name].dtype.kind in "fiu"
     }
     earlier = tuple(survey.info.earlier)
-    return KnownTruth(str(truth), ids, columns, survey.checksum, earlier, complete=True, beside=beside)
+    return KnownTruth(
+        str(truth), ids, columns, survey.checksum, earlier, True, beside=beside, column=truth_column
+    )

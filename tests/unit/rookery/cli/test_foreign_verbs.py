@@ -73,6 +73,15 @@ def test_tables_of_two_programs_become_a_bundle_and_then_a_table(
         ("combine other.csv --truth {survey} --out b", "all objects must be in"),
         ("combine liar.csv --truth {survey} --out b", "own truth must be that of"),
         ("combine liar.csv --truth {survey} --out snn.csv", "snn.csv: must not exist yet"),
+        (
+            "combine snn.csv --truth kinds.csv --out b",
+            "label of true values, or one that --truth-column names; its columns are object_id, kind, seen",
+        ),
+        (
+            "combine snn.csv --truth kinds.csv --truth-column sort --out b",
+            "kinds.csv: must have the column `sort` of true values; its columns are object_id, kind, seen",
+        ),
+        ("combine snn.csv --truth {survey} --truth-column sort --out b", "column `sort` of true values"),
         ("apply nowhere snn.csv --out out.parquet", "nowhere"),
         ("apply nowhere snn.csv --out out.txt", "must end in .csv"),
         ("predict nowhere {survey} out.txt", "must end in .csv"),
@@ -91,9 +100,41 @@ def test_a_mistake_is_one_line_and_status_2(
     table_of_classes(tmp_path / "other.csv", [f"x{i}" for i in range(len(objects))], types, 1)
     wrong = np.where(types == "Ia", "non-Ia", "Ia")
     table_of_classes(tmp_path / "liar.csv", objects["object_id"].tolist(), types, 1, true_class=wrong)
+    kinds = pd.DataFrame({"object_id": objects["object_id"], "kind": types, "seen": "often"})
+    kinds.to_csv(tmp_path / "kinds.csv", index=False)
     status, told = run(line.format(survey=predicted.path), capsys, monkeypatch)
     assert status == 2
     assert message in " ".join(told.split())
+
+
+def test_the_column_of_the_truth_may_have_any_name(
+    predicted: Survey, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = predicted.objects
+    kinds = pd.DataFrame({"object_id": objects["object_id"], "type": "unsure", "kind": objects["type"]})
+    kinds.iloc[5:].to_csv(tmp_path / "kinds.csv", index=False)
+    line = "combine snn.csv superphot.csv --truth kinds.csv --truth-column kind --out b"
+    status, told = run(line, capsys, monkeypatch)
+    assert status == 0
+    n = len(predicted)
+    assert f"{n} objects, {n - 5} of them in the truth, {n - 5} of known truth" in told
+    line = f"combine snn.csv superphot.csv --truth {predicted.path} --truth-column type --out c"
+    assert run(line, capsys, monkeypatch)[0] == 0
+
+
+@pytest.mark.parametrize("column", ["zspec", "z_spec", "Z", "redshift"])
+def test_redshifts_of_a_usual_name_need_no_option(
+    column: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    z, centres = np.random.default_rng(0).uniform(0, 0.4, 60), np.array([0.05, 0.15, 0.25, 0.35])
+    values = np.where(abs(z[:, None] - centres) < 0.05, 0.7, 0.1)
+    long = {"object_id": np.repeat(range(60), 4), "z": np.tile(centres, 60), "value": values.ravel()}
+    pd.DataFrame(long).to_csv("long.csv", index=False)
+    pd.DataFrame({"object_id": range(60), column: z}).to_csv("truth.csv", index=False)
+    status, told = run("combine long.csv --truth truth.csv --out b", capsys, monkeypatch)
+    assert status == 0, told
+    assert "60 of known truth" in told
 
 
 def test_predict_with_foreign_networks_says_what_to_do(predicted: Survey) -> None:

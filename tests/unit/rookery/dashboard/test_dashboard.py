@@ -7,13 +7,12 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from browser import running, served
 from rookery.dashboard import Dashboard, make_server, serve
 from rookery.dashboard.guard import Guard
 from rookery.dashboard.optuna_pages import open_storage
@@ -52,18 +51,6 @@ def study_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@contextmanager
-def running(server: Dashboard) -> Iterator[Dashboard]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def get_json(server: Dashboard, path: str, method: str = "GET") -> Any:
     request = urllib.request.Request(server.url + path, method=method)
     with urllib.request.urlopen(request, timeout=20) as answer:
@@ -71,7 +58,7 @@ def get_json(server: Dashboard, path: str, method: str = "GET") -> Any:
 
 
 def test_studies_are_listed_over_http(study_folder: Path) -> None:
-    with running(make_server(study_folder, port=0)) as server:
+    with served(study_folder) as server:
         (study,) = get_json(server, "api/studies")["study_summaries"]
         assert study["study_name"] == "rookery"
         detail = get_json(server, f"api/studies/{study['study_id']}")
@@ -86,7 +73,7 @@ def test_optunas_own_pages_are_at_their_own_addresses(study_folder: Path) -> Non
 
 def test_where_several_studies_are_shown_optunas_pages_say_so(study_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(STUDY)
-    with running(make_server(study_folder, tmp_path, port=0)) as server:
+    with served(study_folder, tmp_path) as server:
         answer = ask(server, "/dashboard")
         assert answer.status == 404
         assert ask(server, "/").status == 200
@@ -100,7 +87,7 @@ def test_pages_give_way_to_what_runs_on_the_same_cores_and_the_caller_does_not(s
 
     own = os.getpriority(os.PRIO_PROCESS, 0)
     before = niceness()
-    with running(make_server(study_folder, port=0)) as server:
+    with served(study_folder) as server:
         assert ask(server, "/").status == 200
         after = niceness()
     assert max(after.values()) >= 5
@@ -118,7 +105,7 @@ def test_looking_changes_no_byte_of_the_study(study_folder: Path) -> None:
         return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in study_folder.iterdir()}
 
     before = fingerprint()
-    with running(make_server(study_folder, port=0)) as server:
+    with served(study_folder) as server:
         study_id = get_json(server, "api/studies")["study_summaries"][0]["study_id"]
         get_json(server, f"api/studies/{study_id}")
     assert fingerprint() == before
@@ -155,13 +142,13 @@ def ask(server: Dashboard, path: str, **headers: str) -> http.client.HTTPRespons
     ],
 )
 def test_on_this_machine_only_its_own_names_are_answered(study_folder: Path, host: str, status: int) -> None:
-    with running(make_server(study_folder, port=0)) as server:
+    with served(study_folder) as server:
         assert server.token is None
         assert ask(server, "/api/studies", Host=host).status == status
 
 
 def test_elsewhere_a_token_is_asked_for_and_kept_in_a_cookie(study_folder: Path) -> None:
-    with running(make_server(study_folder, host="0.0.0.0", port=0)) as server:
+    with served(study_folder, host="0.0.0.0") as server:
         assert server.token is not None
         assert len(server.token) >= 32
         for path in (
@@ -199,7 +186,7 @@ def test_under_a_name_others_are_refused_even_with_the_token() -> None:
 
 def test_a_token_of_ones_own_is_taken_and_a_short_one_refused(study_folder: Path) -> None:
     own = "sixteen-letters-or-more"
-    with running(make_server(study_folder, port=0, token=own)) as server:
+    with served(study_folder, token=own) as server:
         assert ask(server, "/api/studies").status == 403
         assert ask(server, f"/?token={own}").status == 302
     for bad in ("", "short", "x" * 20 + ";"):
@@ -209,7 +196,7 @@ def test_a_token_of_ones_own_is_taken_and_a_short_one_refused(study_folder: Path
 
 @pytest.mark.parametrize(("method", "path"), [("DELETE", "api/studies/1"), ("POST", "api/studies/1/rename")])
 def test_requests_that_would_change_the_study_are_refused(study_folder: Path, method: str, path: str) -> None:
-    with running(make_server(study_folder, port=0)) as server:
+    with served(study_folder) as server:
         with pytest.raises(urllib.error.HTTPError) as refusal:
             get_json(server, path, method)
         refusal.value.close()
@@ -220,7 +207,7 @@ def test_requests_that_would_change_the_study_are_refused(study_folder: Path, me
 def test_a_search_goes_on_writing_while_the_dashboard_reads(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(STUDY)
     study = make_study(tmp_path)
-    with running(make_server(tmp_path, port=0)) as server:
+    with served(tmp_path) as server:
         stop, answers = threading.Event(), []
 
         def look() -> None:
@@ -239,7 +226,7 @@ def test_a_search_goes_on_writing_while_the_dashboard_reads(tmp_path: Path) -> N
 def test_storage_of_the_study_document_is_used(tmp_path: Path) -> None:
     make_study(tmp_path, "team.db")
     (tmp_path / "study.yaml").write_text(STUDY + f"storage: sqlite:///{tmp_path}/team.db\n")
-    with running(make_server(tmp_path, port=0)) as server:
+    with served(tmp_path) as server:
         assert get_json(server, "api/studies")["study_summaries"][0]["study_name"] == "rookery"
     assert not (tmp_path / "study.db").exists()
 
@@ -250,7 +237,7 @@ def test_folder_with_an_odd_name_is_served(tmp_path: Path) -> None:
     (folder / "study.yaml").write_text(STUDY)
     make_study(tmp_path)
     (tmp_path / "study.db").rename(folder / "study.db")
-    with running(make_server(folder, port=0)) as server:
+    with served(folder) as server:
         assert get_json(server, "api/studies")["study_summaries"][0]["study_name"] == "rookery"
 
 
@@ -277,7 +264,7 @@ def test_a_file_that_is_no_study_database_is_told_of_and_left_alone(
     (tmp_path / "study.yaml").write_text(STUDY)
     if content is not None:
         (tmp_path / "study.db").write_bytes(content)
-    with running(make_server(tmp_path, port=0)) as server:
+    with served(tmp_path) as server:
         with pytest.raises(urllib.error.HTTPError) as refusal:
             get_json(server, "api/studies")
         assert refusal.value.code == status
