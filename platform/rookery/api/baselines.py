@@ -75,20 +75,20 @@ def baseline(
     deredden
         Of b16: correct the magnitudes with the covariate mwebv.
     copies
-        Of binned-trees: train also on so many copies of each training object as objects to classify would
-        be seen, as the networks' hyperparameter `copies` does.
+        Of binned-trees and parametric-trees: train also on so many copies of each training object as objects
+        to classify would be seen, as the networks' hyperparameter `copies` does.
     redshifting
-        Of binned-trees: copies also move to the (photometric) redshifts of objects to classify.
+        Of copies: they also move to the (photometric) redshifts of objects to classify.
     copy_dimming
-        Of binned-trees: copies also get fainter, as the networks' hyperparameter `copy_dimming` does.
+        Of copies: they also get fainter, as the networks' hyperparameter `copy_dimming` does.
     copy_distance
-        Of binned-trees: copies go by redshifts, or, nearer or farther, until they are as bright as objects to
+        Of copies: they go by redshifts, or, nearer or farther, until they are as bright as objects to
         classify.
     copy_selection
-        Of binned-trees: copies that were detected once, or those and their points that the survey of the
+        Of copies: those that were detected once, or those and their points that the survey of the
         objects to classify would tell of.
     copy_snr
-        Of binned-trees: only training objects whose best point has such a signal-to-noise ratio are copied.
+        Of copies: only training objects whose best point has such a signal-to-noise ratio are copied.
     overwrite
         Replace a file that is there already.
     """

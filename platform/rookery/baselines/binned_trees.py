@@ -21,13 +21,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.baselines._copies import CopyOptions
 from rookery.baselines._redshift import redshift_features
-from rookery.baselines._rounds import Round
-from rookery.baselines._trees import FurtherExamples, make_task, predict_with_trees
-from rookery.shift.copies import copied_view
+from rookery.baselines._trees import make_task, predict_with_trees
 from rookery.shift.options import CopyDistance, CopySelection
 from rookery.surveys.train_on import TrainOn
-from rookery_ensembles.errors import fail
 from rookery_ensembles.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -78,35 +76,10 @@ def run_baseline(
         :func:`rookery.baselines._trees.make_task` and :func:`rookery.baselines._redshift.redshift_of`.
     """
     task = make_task(survey, split, classes, role, train_on)
-    if copies < 0 or copy_dimming < 0:
-        rule = f"copies and copy_dimming must be at least 0, but are {copies} and {copy_dimming:g}"
-        raise fail(f"baseline {name!r}", rule)
-    models = np.union1d(split.indices("test"), split.indices("unlabelled"))
-
-    def made(each: Round) -> FurtherExamples:
-        view, source = copied_view(
-            survey,
-            each.train,
-            models,
-            copies=copies,
-            redshifting=redshifting,
-            dimming=copy_dimming,
-            distance=copy_distance,
-            selection=copy_selection,
-            least_snr=copy_snr,
-            seed=seed,
-        )
-        return FurtherExamples(_features(view, redshift), source)
-
+    wanted = CopyOptions(copies, redshifting, copy_dimming, copy_distance, copy_selection, copy_snr)
+    more = wanted.examples(survey, split, lambda view: _features(view, redshift), name=name, seed=seed)
     return predict_with_trees(
-        task,
-        _features(survey, redshift),
-        SETTINGS,
-        survey,
-        out,
-        name=name,
-        seed=seed,
-        more=made if copies else None,
+        task, _features(survey, redshift), SETTINGS, survey, out, name=name, seed=seed, more=more
     )
 
 

@@ -26,11 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.baselines._bazin import PARAMETERS, BazinFits, bazin, fit_bazin
+from rookery.baselines._copies import CopyOptions
 from rookery.baselines._padding import Padded, block_curves, block_rows, by_band
 from rookery.baselines._redshift import redshift_features, redshift_of
 from rookery.baselines._trees import make_task, predict_with_trees
 from rookery.compute.pool import RayPool
 from rookery.compute.progress import tracked
+from rookery.shift.options import CopyDistance, CopySelection
 from rookery.surveys.train_on import TrainOn
 from rookery_ensembles.predictions import Predictions
 
@@ -56,6 +58,12 @@ def run_baseline(
     role: str = "test",
     train_on: TrainOn | None = None,
     workers: RayPool | None = None,
+    copies: int = 0,
+    redshifting: bool = True,
+    copy_dimming: float = 0.0,
+    copy_distance: CopyDistance = "redshift",
+    copy_selection: CopySelection = "detected",
+    copy_snr: float = 0.0,
 ) -> Predictions:
     """Fit all light curves, train on the labelled objects but those of `role`, and predict these.
 
@@ -65,20 +73,35 @@ def run_baseline(
         See :class:`rookery.baselines.Baseline`.
     workers
         Who fits; by default this process.
+    copies, redshifting, copy_dimming, copy_distance, copy_selection, copy_snr
+        Train also on fits of copies of the training objects, those that `binned-trees` has with the same
+        options and seed: see :func:`rookery.shift.copies.redshifted_copies`.
 
     Raises
     ------
     InputError
-        See :func:`rookery.baselines._trees.make_task` and :func:`rookery.baselines._redshift.redshift_of`.
+        For `copies` or `copy_dimming` below 0, or copies that cannot be made; see also
+        :func:`rookery.baselines._trees.make_task` and :func:`rookery.baselines._redshift.redshift_of`.
     """
     task = make_task(survey, split, classes, role, train_on)
     if redshift is not None:
         redshift_of(survey, redshift)  # refused before the fits, not after
-    features, names, peak = parametric_features(survey, workers or RayPool(processes=0))
-    if redshift is not None:
-        half = [column for column, text in enumerate(names) if text.startswith("half_")]
-        features = np.hstack([features, redshift_features(survey, redshift, peak, features[:, half])[0]])
-    return predict_with_trees(task, features, SETTINGS, survey, out, name=name, seed=seed)
+    pool = workers or RayPool(processes=0)
+    wanted = CopyOptions(copies, redshifting, copy_dimming, copy_distance, copy_selection, copy_snr)
+    more = wanted.examples(
+        survey, split, lambda view: _all_features(view, redshift, pool), name=name, seed=seed
+    )
+    features = _all_features(survey, redshift, pool)
+    return predict_with_trees(task, features, SETTINGS, survey, out, name=name, seed=seed, more=more)
+
+
+def _all_features(survey: "Survey", redshift: str | None, workers: RayPool) -> NDArray[np.float64]:
+    """Return (N, F): those of the fits, and of a redshift where one is named."""
+    features, names, peak = parametric_features(survey, workers)
+    if redshift is None:
+        return features
+    half = [column for column, text in enumerate(names) if text.startswith("half_")]
+    return np.hstack([features, redshift_features(survey, redshift, peak, features[:, half])[0]])
 
 
 def parametric_features(

@@ -260,8 +260,8 @@ def _reachable_models(
     known = np.isfinite(near)
     low, high = _NEAREST * (1 + near) - 1, farthest * (1 + near) - 1
     if PHOTO_Z not in survey.covariates or survey.objects[PHOTO_Z].iloc[models].isna().all():
-        far = np.exp(generator.uniform(np.log1p(near), np.log1p(high))) - 1
-        return far, model, known
+        start, stop = (np.log1p(np.where(known, edge, 0.0)) for edge in (near, high))
+        return np.where(known, np.exp(generator.uniform(start, stop)) - 1, near), model, known
     redshift = survey.objects[PHOTO_Z].to_numpy()[models]
     if PHOTO_Z_ERROR in survey.covariates:
         error = np.nan_to_num(survey.objects[PHOTO_Z_ERROR].to_numpy()[models])

@@ -174,8 +174,8 @@ def test_trees_train_on_the_very_copies_of_the_networks(labelled: Survey, tmp_pa
     )
     assert (plain.values != copied.values).any()
     assert classification_metrics(copied.info.target.names, copied.truth, copied.values)["auc"] > 0.9
-    with pytest.raises(InputError, match="'parametric-trees': takes no `copies`"):
-        api.baseline("parametric-trees", tmp_path / "x.parquet", survey=labelled.path, split="half", copies=4)
+    with pytest.raises(InputError, match="'salt2-trees': takes no `copies`"):
+        api.baseline("salt2-trees", tmp_path / "x.parquet", survey=labelled.path, split="half", copies=4)
     with pytest.raises(InputError, match="copies and copy_dimming must be at least 0, but are -1 and 0"):
         api.baseline("binned-trees", tmp_path / "x.parquet", survey=labelled.path, split="half", copies=-1)
 

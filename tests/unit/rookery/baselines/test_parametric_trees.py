@@ -10,8 +10,10 @@ from rookery.baselines._bazin import bazin, fit_bazin
 from rookery.baselines._least_squares import least_squares
 from rookery.baselines._padding import block_curves, block_rows
 from rookery.baselines._redshift import distance_modulus
-from rookery.baselines.parametric_trees import bazin_feature_names, parametric_features
+from rookery.baselines._trees import FurtherExamples, make_task, predict_with_trees
+from rookery.baselines.parametric_trees import SETTINGS, bazin_feature_names, parametric_features
 from rookery.compute.pool import RayPool
+from rookery.shift.copies import copied_view
 from rookery.surveys.splits import open_split, split_survey
 from rookery.surveys.store import Survey, write_survey
 from rookery_ensembles.errors import InputError
@@ -235,6 +237,36 @@ def test_baseline_tells_classes_apart_and_repeats_itself(
     np.testing.assert_array_equal(first.values, second.values)
     assert first.info.member == "baseline-parametric-trees"
     assert classification_metrics(first.info.target.names, first.truth, first.values)["auc"] > 0.95
+
+
+def test_fits_of_copies_train_too(labelled: Survey, tmp_path: Path) -> None:
+    split = open_split(labelled, "half")
+    task = make_task(labelled, split, ("Ia", "non-Ia"), "test")
+    train = task.rounds[0].train
+    view, source = copied_view(labelled, train, split.indices("test"), copies=3, redshifting=False, seed=2)
+    pool = RayPool(processes=0)
+    made = FurtherExamples(parametric_features(view, pool)[0], source)
+    features = parametric_features(labelled, pool)[0]
+    wanted = predict_with_trees(
+        task, features, SETTINGS, labelled, tmp_path / "w.parquet", name="w", seed=2, more=lambda _: made
+    )
+    found = api.baseline(
+        "parametric-trees",
+        tmp_path / "p.parquet",
+        survey=labelled.path,
+        split="half",
+        seed=2,
+        copies=3,
+        redshifting=False,
+    )
+    np.testing.assert_array_equal(found.values, wanted.values)
+    assert classification_metrics(found.info.target.names, found.truth, found.values)["auc"] > 0.95
+    again = {"survey": labelled.path, "split": "half", "copies": 1, "redshift": "photo_z"}
+    assert len(api.baseline("parametric-trees", tmp_path / "z.parquet", **again).values) == len(found.values)
+    with pytest.raises(InputError, match="'parametric-trees': copies and copy_dimming must be at least 0"):
+        api.baseline(
+            "parametric-trees", tmp_path / "x.parquet", survey=labelled.path, split="half", copies=-1
+        )
 
 
 @pytest.mark.parametrize("name", ["binned-trees", "parametric-trees"])

@@ -124,6 +124,10 @@ def test_source_of_unknown_redshift_keeps_its_distance(flat: Survey) -> None:
     copies = redshifted_copies(flat, np.array([1]), MODELS, copies=4)
     assert np.isnan(copies.redshift).all()
     assert np.median(copies.observations.flux) == pytest.approx(20, rel=0.1)
+    without = dataclasses.replace(flat, objects=flat.objects.drop(columns="host_photo_z"))
+    copies = redshifted_copies(without, np.array([0, 1]), MODELS, copies=4)
+    assert np.isnan(copies.redshift).tolist() == [False] * 4 + [True] * 4
+    assert np.median(copies.observations.flux[copies.observations.rows(7)]) == pytest.approx(20, rel=0.2)
 
 
 def test_dimming_makes_copies_fainter_by_up_to_the_asked_magnitudes(flat: Survey) -> None:
