@@ -137,7 +137,7 @@ def _member(
 
 def combine(
     files: Files,
-    truth: KnownTruth,
+    truth: KnownTruth | None,
     out: str | Path,
     *,
     target: Target | None = None,
@@ -156,7 +156,7 @@ def combine(
     files
         One for each network, of the same objects.
     truth
-        What is known of the objects.
+        What is known of the objects; None: what the files themselves tell.
     out
         The bundle's folder.
     target
@@ -175,9 +175,10 @@ def combine(
     Raises
     ------
     InputError
-        As `read_members`, `KnownTruth.match` and `choose` do.
+        As `read_members`, `KnownTruth.of_predictions`, `KnownTruth.match` and `choose` do.
     """
-    members = read_members(files, target, object_id=truth.object_id)
+    members = read_members(files, target, object_id=None if truth is None else truth.object_id)
+    truth = KnownTruth.of_predictions(members) if truth is None else truth
     looks = looks_at_covariates(by, calibration, members[0].info.target.kind, covariates)
     if not covariates and needs_covariates(by):
         rule = f"weights by {by} look at covariates: name columns of {truth.where} with --covariates"

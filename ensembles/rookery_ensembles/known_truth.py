@@ -96,6 +96,22 @@ class KnownTruth:
             raise fail(path, f"every object must occur once, but {name!r} occurs {counts.max()} times")
         return cls(str(path), ids, columns, column=truth_column)
 
+    @classmethod
+    def of_predictions(cls, members: Sequence[Predictions]) -> "KnownTruth":
+        """Return what predictions of the same objects tell of their truth, the first of them that tells any.
+
+        Raises
+        ------
+        InputError
+            When none does.
+        """
+        for each in members:
+            if each.truth is not None:
+                column = COLUMNS[each.info.target.kind][0]
+                return cls("the files", each.object_id, {column: np.asarray(each.truth)})
+        names = ", ".join(member.info.maker for member in members)
+        raise fail("truth", f"must come from a survey or table (--truth), for {names} tell none of their own")
+
     def of(self, target: Target) -> NDArray[Any]:
         """Return (T,) truths as predictions of a target hold them.
 

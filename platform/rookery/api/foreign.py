@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def combine(
     files: Sequence[PathLike],
     *,
-    truth: PathLike,
     out: OutPath,
+    truth: PathLike | None = None,
     bins: tuple[float, float, int] | None = None,
     class_names: Sequence[str] | None = None,
     id_column: str | None = None,
@@ -37,10 +37,11 @@ def combine(
     ----------
     files
         A file of predictions for each network: Parquet, CSV, .npy, .npz, qp (HDF5 or FITS), FITS tables.
-    truth
-        Survey store, or a table (CSV, FITS, Parquet) of names and redshifts or classes.
     out
         Bundle to make.
+    truth
+        Survey store, or a table (CSV, FITS, Parquet) of names and redshifts or classes; by default the
+        files' own counts.
     bins
         Lower edge, upper edge and number of redshift bins of all; by default those of the first file.
     class_names
@@ -71,7 +72,7 @@ def combine(
     refuse_existing(out, overwrite=overwrite, document=DOCUMENT)
     return made_of(
         files,
-        _known(truth, id_column, truth_column),
+        None if truth is None else _known(truth, id_column, truth_column),
         out,
         target=_target(bins, class_names),
         by=by,

@@ -176,6 +176,37 @@ def test_predictions_made_for_another_survey_are_refused(tmp_path: Path) -> None
         combine([made], known(checksum="e" * 64, complete=True), tmp_path / "bundle")
 
 
+def test_without_a_table_of_truth_that_of_the_files_counts(files: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"truth: must come from .*--truth.* annz, bpz, lephare tell none"):
+        combine(files, None, tmp_path / "bundle")
+    told = network(tmp_path / "told.parquet", 4, truth=truth(), sigma=0.05)
+    made = combine([*files, told], None, tmp_path / "bundle")
+    assert made.matched.known == N
+    wanted = combine([*files, told], known(), tmp_path / "wanted").bundle
+    assert {m.id: m.weight for m in made.bundle.members} == {m.id: m.weight for m in wanted.members}
+    wrong = network(tmp_path / "wrong.parquet", 5, truth=truth() + 0.01)
+    with pytest.raises(InputError, match=r"own truth must be that of the files, but differs for 300"):
+        combine([told, wrong], None, tmp_path / "other")
+    none = np.full(N, np.nan)
+    plain = combine([files[0], network(tmp_path / "n.parquet", 6, truth=none), told], None, tmp_path / "c")
+    assert plain.matched.known == N
+
+
+def test_classes_that_the_files_tell_count(tmp_path: Path) -> None:
+    kinds = Classes(("Ia", "non-Ia"))
+    p = np.random.default_rng(0).uniform(size=100)
+    told = np.array(["Ia" if value > 0.4 else "non-Ia" for value in p], dtype=object)
+    told[::7] = None
+    ids = np.array([f"o{i}" for i in range(100)])
+    for name in "ab":
+        values = np.stack([p, 1 - p], axis=1).astype(np.float32)
+        write_predictions(
+            Predictions(PredictionInfo(kinds, member="x"), ids, told, values), tmp_path / f"{name}.parquet"
+        )
+    made = combine([tmp_path / "a.parquet", tmp_path / "b.parquet"], None, tmp_path / "bundle", by="mean")
+    assert (made.matched.objects, made.matched.known) == (100, 85)
+
+
 @pytest.mark.parametrize("drop", [0, 299])
 def test_a_member_that_misses_an_object_is_refused(drop: int, tmp_path: Path) -> None:
     first, other = network(tmp_path / "a.parquet", 1), tmp_path / "b.npz"
