@@ -95,8 +95,8 @@ def test_every_page_is_drawn_without_a_word_on_the_console_also_on_a_phone(page:
 
 def test_the_fleet_shows_broken_studies_beside_whole_ones(page: Any, server: Any) -> None:
     look(page, server, "/")
-    page.wait_for_selector(".state.broken")
-    row = page.locator(".ag-center-cols-container .ag-row", has=page.locator(".state.broken"))
+    page.wait_for_selector(".state.damaged")
+    row = page.locator(".ag-center-cols-container .ag-row", has=page.locator(".state.damaged"))
     assert row.count() == 1
     assert page.get_by_text("is damaged").count() == 1
     page.get_by_role("link", name="studies/classes", exact=True).first.click()

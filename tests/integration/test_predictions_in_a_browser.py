@@ -20,7 +20,7 @@ pytestmark = in_a_browser
 FILES = Path(__file__).resolve().parents[1] / "fixtures" / "files_of_0_1"
 NAMED = f"/predictions?at={quote(NASTY)}.parquet"
 PAGES = {
-    "/": ".state.broken",
+    "/": ".state.damaged",
     "/predictions?at=files%2Fredshifts.parquet&id=g7": "#predictions-object .scatterlayer .trace",
     "/predictions?at=files%2Fclasses.parquet": "#predictions-predicted .scatterlayer .trace",
     "/predictions?at=half": "#predictions-predicted .scatterlayer .trace",
@@ -72,12 +72,12 @@ def test_every_page_is_drawn_without_a_word_on_the_console_also_on_a_phone(page:
 
 def test_what_is_broken_or_half_made_is_told_beside_what_is_whole(page: Any, server: Any) -> None:
     look(page, server, "/")
-    page.wait_for_selector(".state.broken")
+    page.wait_for_selector(".state.damaged")
     shown = {
         row.locator("[col-id=state]").inner_text(): row.locator("[col-id=progress]").inner_text()
         for row in page.locator(".ag-center-cols-container .ag-row").all()
     }
-    assert set(shown) == {"finished", "interrupted", "broken"}
+    assert set(shown) == {"finished", "interrupted", "damaged"}
     told = page.locator("#fleet-failures").inner_text()
     assert MANIFEST in told
     page.get_by_role("link", name="torn", exact=True).first.click()
@@ -93,12 +93,12 @@ def test_a_filter_of_the_list_stands_in_the_address_and_comes_back_with_it(page:
     kept = {"state": {"filterType": "text", "type": "equals", "filter": "interrupted"}}
     look(page, server, f"/?fleet-filter={quote(json.dumps(kept))}")
     page.wait_for_selector(".state.interrupted")
-    assert page.locator(".state.finished, .state.broken").count() == 0
+    assert page.locator(".state.finished, .state.damaged").count() == 0
     page.locator("[col-id=progress] .ag-header-cell-label").click()
     page.wait_for_url("**fleet-sort=asc+progress**")
     page.reload()
     page.wait_for_selector(".state.interrupted")
-    assert page.locator(".state.finished, .state.broken").count() == 0
+    assert page.locator(".state.finished, .state.damaged").count() == 0
     names = page.locator(".ag-pinned-left-cols-container .ag-row a").all_inner_texts()
     assert sorted(names) == ["half", "nothing-yet"]
 

@@ -15,6 +15,7 @@ import yaml
 from rookery.campaigns.status import campaign_status
 from rookery.compute.lock import driver_alive, is_locked
 from rookery.dashboard.campaign_state import read_table
+from rookery.dashboard.damage import check_whole
 from rookery.dashboard.sources import Source, find_sources
 from rookery.dashboard.trials import stamp_of
 from rookery.search.status import study_status
@@ -22,6 +23,8 @@ from rookery.search.study_facts import STUDY_DOCUMENT, StudyFacts, read_facts
 from rookery.training.card import VALIDATION
 from rookery_ensembles.errors import InputError
 
+DAMAGED = "damaged"
+"""State of what cannot be read, or has a file that is not whole."""
 _FIND_SECONDS = 5.0
 _DATABASE_SECONDS = 5.0
 """So often at most is a folder scanned, and a database on a server asked."""
@@ -75,12 +78,17 @@ class Fleet:
 
 
 def fleet_row(source: Source) -> dict[str, Any]:
-    """Return how one stands, as plain values; what cannot be read is a row with its `error`."""
+    """Return how one stands, as plain values; what is damaged has an `error` beside what can be told."""
     readers = {"study": _study, "campaign": _campaign, "bundle": _bundle, "predictions": _predictions}
+    row = _head(source)
     try:
-        return _head(source) | readers[source.kind](source.path)
+        row |= readers[source.kind](source.path)
+        if row["state"] != "running":
+            own = source.kind == "study" and read_facts(source.path).storage is None
+            check_whole(source, own_database=own)
     except InputError as error:
-        return _head(source) | {"state": "broken", "error": str(error)}
+        row |= {"state": DAMAGED, "error": str(error)}
+    return row
 
 
 def _head(source: Source) -> dict[str, Any]:

@@ -127,7 +127,10 @@ def folders_with(document: str, folder: Path, deeper: int, passed: Collection[st
 
 
 def is_prediction_file(path: Path) -> bool:
-    """Return whether a file is of predictions, by its name and the metadata in its footer."""
+    """Return whether a file is of predictions, by its name and the metadata in its footer.
+
+    A Parquet file that was cut short has lost its footer, and may be one: where it is read this is told.
+    """
     if path.suffix.lower() != ".parquet" or path.name in _NEVER_PREDICTIONS:
         return False
     try:
@@ -139,11 +142,15 @@ def is_prediction_file(path: Path) -> bool:
 
 @lru_cache(maxsize=4096)
 def _has_metadata(path: Path, changed: int, size: int) -> bool:
-    """Return whether a Parquet file's footer holds the metadata of predictions."""
+    """Return whether a Parquet file's footer holds the metadata of predictions, or is lost."""
     with path.open("rb") as stream:
+        if stream.read(4) != b"PAR1":
+            return False
         stream.seek(max(0, size - 8))
         length = int.from_bytes(stream.read(4), "little")
-        if stream.read(4) != b"PAR1" or length + 8 > size:
+        if stream.read(4) != b"PAR1":
+            return True
+        if length + 8 > size:
             return False
         stream.seek(size - 8 - length)
         footer = stream.read(length)

@@ -102,7 +102,7 @@ def _look(viewer: Viewer) -> tuple[Any, ...]:
         own = one["kind"] == "study" and number.isdecimal()
         one["network_href"] = parts.href("/trial", at=one["of"], trial=int(number)) if own else one["of_href"]
     nodes = machine_rows(answer, networks, this_machine())
-    told = [row for row in rows if row["kind"] in ("study", "campaign") and row["state"] != "broken"]
+    told = [row for row in rows if row["kind"] in ("study", "campaign") and "device_hours" in row]
     costs = [_cost(row) for row in told]
     drawn = (
         _facts(answer, networks, told, nodes),

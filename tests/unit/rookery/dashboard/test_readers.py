@@ -99,7 +99,7 @@ def test_the_fleet_tells_how_each_stands_and_a_broken_one_leaves_the_others_whol
             (tmp_path / name / file).write_text(text)
     fleet = Fleet([tmp_path])
     rows = {row["key"]: row for row in fleet.refresh()}
-    broken = {key for key, row in rows.items() if row["state"] == "broken"}
+    broken = {key for key, row in rows.items() if row["state"] == "damaged"}
     assert broken == {"garbage", "no-document", "bad-yaml", "bad-campaign", "cut"}
     assert all(str(tmp_path / key) in rows[key]["error"] for key in broken)
     assert rows["begun"]["state"] == "not begun"
