@@ -22,14 +22,14 @@ from rookery_ensembles.files import check_name
 
 KEY = "catalogue"
 """Of a bundle's provenance: how the catalogue was read whose objects trained the members."""
-_ID, _TRUTH = "object_id", "redshift"
+_ID, _DATE = "object_id", "mjd"
 
 
 def how_it_was_read(survey: Survey) -> dict[str, Any]:
     """Return the entry `KEY` for a bundle's provenance, in plain values; nothing for other surveys."""
     told = survey.info.provenance
     columns = told.get("columns")
-    if not isinstance(columns, Mapping) or not any(role.startswith(("mag_", "flux_")) for role in columns):
+    if not isinstance(columns, Mapping) or not _of_galaxies(columns):
         return {}
     kept = {key: told[key] for key in ("units", "offsets", "dereddened", "missing") if told.get(key)}
     return {KEY: {"columns": dict(columns), **kept}}
@@ -119,10 +119,15 @@ def _as_store(
 def how_was_it_read(bundle: Bundle, path: Path) -> Mapping[str, Any]:
     """Return how the catalogue was read that a bundle's members learned from; InputError without that."""
     how = bundle.provenance.get(KEY)
-    if not isinstance(how, Mapping):
-        rule = "is a catalogue, but the bundle does not tell how one was read for its training"
-        raise fail(path, f"{rule}: read it with `rookery ingest`, and predict the survey store")
-    return how
+    if isinstance(how, Mapping) and _of_galaxies(how["columns"]):
+        return how
+    rule = "is no survey store, and the bundle does not tell how a catalogue was read for its training"
+    raise fail(path, f"{rule}: read it with `rookery ingest`, and predict the survey store")
+
+
+def _of_galaxies(columns: Mapping[str, Any]) -> bool:
+    """Whether roles of columns are a catalogue's, which has some for each band, and no light curves'."""
+    return _DATE not in columns and any(role.startswith(("mag_", "flux_")) for role in columns)
 
 
 def catalogue_options(

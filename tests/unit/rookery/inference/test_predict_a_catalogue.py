@@ -8,6 +8,7 @@ import pytest
 
 from catalogues import catalogue
 from rookery import api
+from rookery.inference.catalogues import how_it_was_read
 from rookery.surveys import Survey
 from rookery_ensembles import Bundle, InputError, write_bundle
 
@@ -81,6 +82,23 @@ def test_a_bundle_that_learned_from_no_catalogue_says_what_to_do(
     )  # fmt: skip
     catalogue(5).to_csv(tmp_path / "new.csv", index=False)
     with pytest.raises(
-        InputError, match=r"new\.csv: is a catalogue, but the bundle does not tell.*rookery ingest"
+        InputError, match=r"new\.csv: is no survey store, and the bundle does not tell.*rookery ingest"
     ):
         api.predict(silent.path, tmp_path / "new.csv", tmp_path / "out.csv")
+
+
+def test_light_curves_in_a_table_are_no_catalogue_also_where_an_older_bundle_says_so(
+    class_bundle: Bundle, tmp_path: Path
+) -> None:
+    file = tmp_path / "curves.csv"
+    row = {"object_id": "a", "mjd": [1.0, 2.0], "band": "g", "flux": 3.0, "flux_err": 1.0, "type": "Ia"}
+    pd.DataFrame(row).to_csv(file, index=False)
+    survey = api.ingest_table(file, tmp_path / "survey").survey
+    assert how_it_was_read(survey) == {}
+    told = {"catalogue": {"columns": survey.info.provenance["columns"]}}
+    older = write_bundle(
+        tmp_path / "older", members=class_bundle.members, target=class_bundle.target, scores={},
+        provenance=told, bands=class_bundle.bands,
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"curves\.csv: is no survey store, .*`rookery ingest`"):
+        api.predict(older.path, file, tmp_path / "out.csv")
