@@ -37,6 +37,7 @@ rows:
   - {name: ensemble, ensemble_of: [plain, + autoencoder]}
   - {name: gated, ensemble_of: [plain, + autoencoder], by: gate, covariates: [mwebv], groups: mwebv}
   - {name: average, average_of: [plain, + autoencoder]}
+  - {name: with trees, average_of: [baseline, plain]}
 table:
   columns: [accuracy, auc]
   baseline: baseline
@@ -113,6 +114,22 @@ def test_an_average_is_the_plain_mean_of_its_networks(finished):
     assert line.metrics["auc"] == pytest.approx(
         classification_metrics(("Ia", "non-Ia"), found[0].truth, mean)["auc"]
     )
+
+
+def test_an_average_with_a_baseline_counts_each_row_the_same(finished):
+    out, result = finished
+    for name in ("half", "again"):
+        trees, plain, line = (lines(result, row)[name] for row in ("baseline", "plain", "with trees"))
+        assert (line.members, line.wanted, line.ids) == (2, 2, (*plain.ids, *trees.ids))
+    of_trees = read_predictions(out / "predictions" / f"{trees.ids[0]}.parquet")
+    place = {name: row for row, name in enumerate(of_trees.object_id)}
+    mean = of_trees.values / 2
+    for member in plain.ids:
+        found = read_predictions(out / "members" / member / "predictions-test.parquet")
+        mean[[place[name] for name in found.object_id]] += found.values / 4
+    wanted = classification_metrics(("Ia", "non-Ia"), of_trees.truth, mean)
+    assert line.metrics["auc"] == pytest.approx(wanted["auc"])
+    assert line.metrics["log_loss"] == pytest.approx(wanted["log_loss"], rel=1e-5)
 
 
 def test_errors_and_paired_differences_stand_in_every_table(finished):

@@ -21,11 +21,14 @@ def check_rows(source: Source, document: CampaignDocument) -> None:
                 row_chain(document.rows, row)
             except InputError as error:
                 raise source.error(("rows", position, "from" if row.start else "add"), str(error)) from error
-        networks = [other.name for other in document.rows if other.is_network]
-        key = "ensemble_of" if row.ensemble_of else "average_of"
+        key, kinds = "ensemble_of", "a row that trains networks"
+        able = [other.name for other in document.rows if other.is_network]
+        if row.average_of is not None:
+            key, kinds = "average_of", f"{kinds} or a baseline"
+            able = [other.name for other in document.rows if other.is_network or other.baseline is not None]
         for number, member in enumerate(row.parts):
-            if member not in networks:
-                rule = f"must be a row that trains networks ({', '.join(networks)}), but found {member!r}"
+            if member not in able:
+                rule = f"must be {kinds} ({', '.join(able)}), but found {member!r}"
                 raise source.error(("rows", position, key, number), rule)
 
 

@@ -69,7 +69,8 @@ class RowDocument(Document):
     groups: str | None = None
     """A covariate whose thirds have conformal limits of their own in the bundle."""
     average_of: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Rows whose networks are averaged, all with the same weight and without a calibration."""
+    """Rows whose networks are averaged, all with the same weight and without a calibration. With baselines
+    among them each row has the same weight, however many networks it has."""
     without_widest: float | None = Field(default=None, gt=0, lt=1)
     """Judge without this part of the objects, those of the widest PDFs of redshift."""
     members: int | None = Field(default=None, ge=1)
@@ -99,7 +100,7 @@ class RowDocument(Document):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Rows whose networks an ensemble or an average is made of."""
+        """Rows that an ensemble or an average is made of."""
         return self.ensemble_of or self.average_of or ()
 
     @property

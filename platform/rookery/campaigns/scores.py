@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from statistics import mean
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.campaigns.averages import mean_of, take
 from rookery.campaigns.campaign import Campaign
 from rookery.campaigns.document import Bins, ExperimentDocument
 from rookery.campaigns.jobs import Datasets, fold_name, training_job
@@ -27,13 +28,11 @@ from rookery.training.card import DEGRADED
 from rookery_ensembles import (
     PredictionInfo,
     Predictions,
-    average,
     narrowest,
     open_predictions,
     out_of_fold,
     pool_folds,
     read_predictions,
-    stack_members,
     write_predictions,
 )
 from rookery_ensembles.errors import fail
@@ -95,11 +94,6 @@ class _Scorer:
 
     def lines(self, row: RowDocument) -> list[Line]:
         """Return a row's line, and one for each bin."""
-        if row.baseline is not None:
-            task = baseline_task(self.campaign, self.data, self.experiment, row)
-            path = self.folders.predictions / f"{task.id}.parquet"
-            found = [read_predictions(path)] if path.is_file() else []
-            return self._judge(row, found, (task.id,), members=0, wanted=0)
         rows = [self.campaign.row(name) for name in row.parts] or [row]
         starts = {name: self._of_folds(name) for each in rows for name in self._names(each)}
         whole = {name: nets for name, nets in starts.items() if all(map(self._is_ready, nets))}
@@ -107,12 +101,36 @@ class _Scorer:
             found = [self._ensemble(row, whole)] if whole else []
             for one in found:
                 write_predictions(one, self._bundle(row).with_suffix(".parquet"))
+        elif row.average_of is not None:
+            found = self._average(rows, whole)
         else:
-            found = [self._read(networks) for networks in whole.values()]
-            found = [mean_of(found)] if row.average_of and found else found
+            found = self._of_row(row, whole)
         members, wanted = (sum(map(len, each.values())) for each in (whole, starts))
         ids = tuple(name for networks in whole.values() for name in networks)
+        ids += tuple(self._baseline(each).stem for each in rows if each.baseline is not None)
         return self._judge(row, found, ids, members=members, wanted=wanted)
+
+    def _baseline(self, row: RowDocument) -> Path:
+        """Return the predictions of a baseline's row, which may be missing."""
+        task = baseline_task(self.campaign, self.data, self.experiment, row)
+        return self.folders.predictions / f"{task.id}.parquet"
+
+    def _of_row(self, row: RowDocument, whole: Mapping[str, Sequence[str]]) -> list[Predictions]:
+        """Return what each random start of a row, or its baseline, says of the test objects."""
+        if row.baseline is not None:
+            path = self._baseline(row)
+            return [read_predictions(path)] if path.is_file() else []
+        return [self._read(whole[name]) for name in self._names(row) if name in whole]
+
+    def _average(self, rows: Sequence[RowDocument], whole: Mapping[str, Sequence[str]]) -> list[Predictions]:
+        """Return the mean over networks; with a baseline that over rows, where none is missing."""
+        if all(row.is_network for row in rows):
+            found = [self._read(networks) for networks in whole.values()]
+            return [mean_of(found)] if found else []
+        of_rows = [self._of_row(row, whole) for row in rows]
+        if not all(of_rows):
+            return []
+        return [mean_of([mean_of([self._aligned(each) for each in of_row]) for of_row in of_rows])]
 
     def _read(self, start: Sequence[str]) -> Predictions:
         """Return what the networks of one random start say of the test objects."""
@@ -123,6 +141,8 @@ class _Scorer:
 
     def _names(self, row: RowDocument) -> list[str]:
         """Return the names of a row's random starts: those of its networks, but for their folds."""
+        if row.baseline is not None:
+            return []
         seeds = self.campaign.seeds(self.experiment, row)
         where = self.campaign, self.datasets, self.experiment
         return [training_job(*where, row, seed).member for seed in seeds]
@@ -285,30 +305,6 @@ def edges_of(bins: Bins, values: NDArray[np.float64]) -> tuple[float, ...]:
         return bins.edges
     found = np.nanquantile(values, np.linspace(0, 1, bins.parts + 1))
     return (*found[:-1].tolist(), float(np.nextafter(found[-1], np.inf)))  # the largest is in the last bin
-
-
-def take(predictions: Predictions, rows: NDArray[np.integer]) -> Predictions:
-    """Return the predictions of some objects."""
-    return replace(
-        predictions,
-        object_id=predictions.object_id[rows],
-        truth=None if predictions.truth is None else predictions.truth[rows],
-        values=predictions.values[rows],
-    )
-
-
-def mean_of(found: Sequence[Predictions]) -> Predictions:
-    """Return the plain mean of predictions of the same objects, in the order of the first."""
-    if len(found) == 1:
-        return found[0]
-    # Starts that were pooled over folds all carry the name of their configuration.
-    numbered = [
-        replace(each, info=replace(each.info, member=f"{number}", bundle=None))
-        for number, each in enumerate(found)
-    ]
-    stack = stack_members(numbered)
-    values = average(stack.values).astype(np.float32)
-    return replace(found[0], object_id=stack.object_id, truth=stack.truth, values=values)
 
 
 def check_bins(campaign: Campaign, datasets: dict[str, ExperimentData]) -> None:

@@ -105,7 +105,7 @@ def test_a_row_adds_to_the_row_above_or_to_the_one_it_names(tmp_path: Path) -> N
         ("members: 1", "rows: [all, plain]", 18, "`experiments.few.rows`: `all` needs the rows wide too"),
         ("members: 1", "test_survey: other", 18, "`experiments.few.test_survey`: baselines predict"),
         ("ensemble_of: [plain", "average_of: [plane", 26,
-         r"`rows.5.average_of.0`: must be a row that trains networks .*found 'plane'"),
+         r"`rows.5.average_of.0`: must be a row that trains networks or a baseline .*found 'plane'"),
         ("[accuracy, auc]", "[accuracy, auc], differences: [[plain, wise]]", 27,
          r"`table.differences.0.1`: must be a row .*but found 'wise'"),
         ("[accuracy, auc]", "[accuracy, auc], between: [[half, fwe]]", 27,

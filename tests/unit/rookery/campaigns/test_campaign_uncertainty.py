@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rookery.campaigns.scores import mean_of
+from rookery.campaigns.averages import mean_of
 from rookery.campaigns.uncertainty import Judged, differences, judge
 from rookery_ensembles import Classes, PredictionInfo, Predictions, prediction_metrics
 

@@ -1,0 +1,33 @@
+"""Predictions of some objects, and plain means of predictions."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rookery_ensembles import Predictions, average, stack_members
+
+
+def take(predictions: Predictions, rows: NDArray[np.integer]) -> Predictions:
+    """Return the predictions of some objects."""
+    return replace(
+        predictions,
+        object_id=predictions.object_id[rows],
+        truth=None if predictions.truth is None else predictions.truth[rows],
+        values=predictions.values[rows],
+    )
+
+
+def mean_of(found: Sequence[Predictions]) -> Predictions:
+    """Return the plain mean of predictions of the same objects, in the order of the first."""
+    if len(found) == 1:
+        return found[0]
+    # Starts that were pooled over folds all carry the name of their configuration.
+    numbered = [
+        replace(each, info=replace(each.info, member=f"{number}", bundle=None))
+        for number, each in enumerate(found)
+    ]
+    stack = stack_members(numbered)
+    values = average(stack.values).astype(np.float32)
+    return replace(found[0], object_id=stack.object_id, truth=stack.truth, values=values)
