@@ -10,7 +10,7 @@ from rookery_ensembles.calibrations import Covariates
 from rookery_ensembles.covariates import some
 from rookery_ensembles.pools import find_pool
 from rookery_ensembles.probabilities import LOG_FLOOR, check_sample_weight
-from rookery_ensembles.recipe import PLAIN, Recipe
+from rookery_ensembles.recipe import EQUAL, PLAIN, Recipe
 from rookery_ensembles.target import Target
 from rookery_ensembles.weights import Evidence, find_weights
 from rookery_ensembles.weights.evidence import cells, gram_of_cells
@@ -127,7 +127,7 @@ class Trials:
     def pooled(self, recipe: Recipe, fold: int | None) -> FloatArray:
         """Return (N, K) pooled values of all objects, with weights by all folds but one."""
         pool = find_pool(recipe.pool, self.target)
-        if recipe.weights == "equal":
+        if recipe.weights == EQUAL:
             if recipe.pool not in self._equal:
                 self._equal[recipe.pool] = pool.combine(self.target, self.values_m)
             return self._equal[recipe.pool]

@@ -18,7 +18,7 @@ from rookery_ensembles.calibrations import Covariates, methods
 from rookery_ensembles.errors import fail
 from rookery_ensembles.pools import POOLS
 from rookery_ensembles.progress import tracked
-from rookery_ensembles.recipe import PLAIN, USUAL, Recipe
+from rookery_ensembles.recipe import EQUAL, PLAIN, USUAL, Recipe
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.target import Target
 from rookery_ensembles.weights import WEIGHTS
@@ -218,7 +218,7 @@ def select(trials: Trials, outer: int | None = None) -> tuple[Recipe, tuple[Alte
         return max(tried.values(), key=lambda each: each.gain).recipe
 
     several = len(trials.values_m) > 1
-    for name in _weights(local=False) if several else ("equal",):
+    for name in _weights(local=False) if several else (EQUAL,):
         attempt(Recipe(weights=name))
     flat = best()
     aside: list[Alternative] = []

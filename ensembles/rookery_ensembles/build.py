@@ -301,7 +301,7 @@ def choose(
         sharpen=sharpen,
         by=by,
         recipe=recipe,
-        conformal=find_limits(table, recipe, seen_nk, group_n) if exchangeable else None,
+        conformal=find_limits(table, recipe, seen_nk, group_n, bags=bags) if exchangeable else None,
         report=report,
         judged=_judged(found.object_id[table.rows]),
         gate=None if weights.gate is None else weights.gate.of(found.group_of(shares)),

@@ -7,6 +7,7 @@ Shafer 2005). Groups have limits of their own (Mondrian), so that coverage holds
 faint ones, say. Limits are found with crepes (Boström 2022).
 """
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -74,6 +75,10 @@ class _Conformal:
         column, names = self.levels.index(level), group_names(groups, n)
         known = {name: limits[column] for name, limits in self.limits.items()}
         return np.array([known.get(name, known[_ALL]) for name in names])
+
+    def spread(self, level: float, group: str = _ALL) -> tuple[float, float]:
+        """Return between which parts of new objects the limit of a group covers; see `coverage_spread`."""
+        return coverage_spread(self.objects[group], level)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for YAML or JSON; an infinite limit is None."""
@@ -284,6 +289,32 @@ def check_levels(levels: Sequence[float], where: str) -> None:
     if not len(levels):
         raise fail(where, "there must be at least one level, but there is none")
     check_edges([0.0, *levels, 1.0], f"{where}, levels with 0 and 1")
+
+
+def coverage_spread(n: int, level: float, part: float = 0.95) -> tuple[float, float]:
+    """Return between which parts of new objects limits from `n` objects cover, `part` of the times.
+
+    The promise is kept on average over the objects that limits come from. What the limits of n of them cover
+    of all new objects has the distribution Beta(k, n + 1 - k), k = ceil((n + 1) level), where no two
+    scores are the same (Vovk 2012; Angelopoulos & Bates 2023, section 3.2). Where k is above n,
+    the limit is infinite and covers all.
+
+    Raises
+    ------
+    InputError
+        When there is no object, or `level` or `part` is not between 0 and 1.
+    """
+    from scipy.stats import beta
+
+    if n < 1:
+        raise fail("objects", f"there must be one or more that the limits come from, but found {n}")
+    check_levels((level,), "level")
+    check_levels((part,), "part")
+    k = math.ceil((n + 1) * level * (1 - _ROUNDING))
+    if k > n:
+        return 1.0, 1.0
+    low, high = beta.ppf([(1 - part) / 2, (1 + part) / 2], k, n + 1 - k)
+    return float(low), float(high)
 
 
 def group_names(groups: Sequence[str] | NDArray[Any] | None, n: int) -> NDArray[np.str_]:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from rookery_ensembles._bundle_document import BundleDocument
+from rookery_ensembles.conformal_limits import Conformal
 from rookery_ensembles.recipe import GREEDY
 
 FILE = "MODEL_CARD.md"
@@ -69,7 +70,10 @@ def _combined(document: BundleDocument) -> list[str]:
         column = None if document.groups is None else document.groups.column
         apart = "" if column is None else f"; thirds of {_text(column)} have limits of their own"
         objects = max(document.conformal.objects.values())
-        lines.append(f"- Conformal limits at {levels}, from {objects:,} objects{apart}.")
+        lines.append(
+            f"- Conformal limits at {levels}, from {objects:,} objects{apart}. Such limits cover "
+            f"{_covered(document.conformal)} of new objects that are like these, in 19 of 20 cases."
+        )
     if document.class_fractions is not None:
         listed = ", ".join(f"{_text(name)} {part:.3f}" for name, part in document.class_fractions.items())
         lines.append(f"- The probabilities presume these class fractions: {listed}.")
@@ -85,6 +89,11 @@ def _combined(document: BundleDocument) -> list[str]:
                 f"{null_error:.4f}."
             )
     return lines
+
+
+def _covered(limits: Conformal) -> str:
+    ends = (limits.spread(level) for level in limits.levels)
+    return " and ".join(f"{100 * low:.1f} to {100 * high:.1f} %" for low, high in ends)
 
 
 def _scores(document: BundleDocument) -> list[str]:

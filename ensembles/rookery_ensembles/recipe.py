@@ -14,6 +14,8 @@ from rookery_ensembles.target import Target
 from rookery_ensembles.weights import WEIGHTS
 
 AUTO, MEAN, GREEDY = "auto", "mean", "greedy"
+EQUAL = "equal"
+"""The weights of the plain average."""
 Combining = Literal["auto", "mean", "greedy", "em", "crps", "top_k", "gate"]
 """How an ensemble may be asked for; see `rookery_ensembles.choose`."""
 
@@ -25,7 +27,7 @@ class Recipe:
 
     pool: str = "linear"
     """One of `rookery_ensembles.pools.POOLS`."""
-    weights: str = "equal"
+    weights: str = EQUAL
     """One of `rookery_ensembles.weights.WEIGHTS`."""
     calibration: str | None = "none"
     """One of the target's `calibrations`; None for the one that the target takes where none is asked for."""
@@ -64,7 +66,7 @@ USUAL = Recipe(weights=GREEDY, calibration=None, shrink=False)
 
 def ways() -> tuple[str, ...]:
     """Return the names by which an ensemble may be asked for."""
-    return (AUTO, MEAN, *(name for name in WEIGHTS if name != "equal"))
+    return (AUTO, MEAN, *(name for name in WEIGHTS if name != EQUAL))
 
 
 def named_recipe(by: str) -> Recipe | None:

@@ -24,6 +24,7 @@ from rookery_ensembles.exchange import export
 from rookery_ensembles.foreign import apply, combine
 from rookery_ensembles.known_truth import KnownTruth
 from rookery_ensembles.predictions import write_predictions
+from rookery_ensembles.redshift_pdf import gaussian_pdf
 
 BINS = RedshiftBins.equal(0.0, 1.0, 50)
 CLASSES = Classes(("Ia", "II", "Ibc"))
@@ -40,6 +41,20 @@ def pdfs(n: int, seed: int) -> list[Predictions]:
         values = masses / masses.sum(axis=1, keepdims=True) / np.diff(edges)
         ids = np.array([f"g{i}" for i in range(n)])
         info = PredictionInfo(target=BINS, member=name, role="validation")
+        found.append(Predictions(info, ids, z, values.astype(np.float32)))
+    return found
+
+
+def many(n: int, seed: int) -> list[Predictions]:
+    """Forty networks with a common error and their own, half of them too sure."""
+    rng = np.random.default_rng(seed)
+    z, common = rng.uniform(0.25, 0.75, n), rng.normal(0, 0.04, n)
+    ids, found = np.array([f"g{i}" for i in range(n)]), []
+    for number in range(40):
+        values = gaussian_pdf(
+            z + common + rng.normal(0, 0.04, n), np.full(n, 0.034 + 0.034 * (number % 2)), BINS.edges
+        )
+        info = PredictionInfo(target=BINS, member=f"m{number}", role="validation")
         found.append(Predictions(info, ids, z, values.astype(np.float32)))
     return found
 
@@ -87,6 +102,21 @@ def test_new_objects_are_covered_as_often_as_promised(make, by: str) -> None:
     for level, found in covered.items():
         error = np.sqrt(level * (1 - level) / (200 * len(found)))
         assert abs(np.mean(found) - level) < 4 * error + 0.01, (level, found)
+
+
+@pytest.mark.parametrize("by", ["greedy", "em"])
+def test_weights_of_many_members_by_few_objects_take_nothing_from_the_coverage(by: str) -> None:
+    covered = []
+    for seed in range(20):
+        choice = choose(candidates(many(60, seed)), by=by)
+        assert choice.conformal is not None
+        new = {member.info.member: member for member in many(1000, 1000 + seed)}
+        values = choice.calibrate(choice.pool([new[member.id].values for member in choice.members]))
+        columns = conformal_columns(choice.target, choice.conformal, values)
+        z = new["m0"].truth
+        covered.append(np.mean((columns["conformal_low_68"] <= z) & (z <= columns["conformal_high_68"])))
+    error = np.sqrt(0.68 * 0.32 / (60 * len(covered)))
+    assert abs(np.mean(covered) - 0.68) < 2 * error
 
 
 def test_they_go_into_the_bundle_and_out_to_a_table(tmp_path: Path) -> None:

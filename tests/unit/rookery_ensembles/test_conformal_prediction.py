@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery_ensembles import InputError
-from rookery_ensembles.conformal import LEVELS, AdaptiveSets, ConformalIntervals, ConformalSets
+from rookery_ensembles.conformal import (
+    LEVELS,
+    AdaptiveSets,
+    ConformalIntervals,
+    ConformalSets,
+    coverage_spread,
+)
 from rookery_ensembles.redshift_pdf import gaussian_pdf
 
 EDGES = np.linspace(0, 1, 41)
@@ -94,6 +100,32 @@ def test_a_limit_is_the_score_of_the_rank_that_the_theory_says(n: int, level: fl
     exact = np.sort(1 - p)[rank - 1] if rank <= n else np.inf
     above = np.sort(1 - p)[rank] if rank < n else np.inf  # one further where rounding decides
     assert found.limits["all"][0] in (pytest.approx(exact), pytest.approx(above))
+
+
+@pytest.mark.parametrize("n", [60, 500])
+@pytest.mark.parametrize("level", [0.68, 0.95])
+def test_coverage_differs_from_one_set_of_limits_to_the_next_as_is_said(n: int, level: float) -> None:
+    # A limit of 1 - p, p even between 0 and 1, covers as much of new objects as it is large.
+    rng = np.random.default_rng([n, 1])
+    covered = [
+        ConformalSets.fit(np.column_stack([p, 1 - p]), np.zeros(n, int), levels=(level,)).limits["all"][0]
+        for p in rng.uniform(size=(400, n))
+    ]
+    low, high = coverage_spread(n, level)
+    assert low < level < high
+    assert np.mean((low <= np.array(covered)) & (np.array(covered) <= high)) == pytest.approx(0.95, abs=0.035)
+    inner = coverage_spread(n, level, 0.5)
+    assert low < inner[0] < inner[1] < high
+
+
+def test_limits_of_too_few_objects_cover_all_and_the_spread_is_of_the_group() -> None:
+    assert coverage_spread(18, 0.95) == (1.0, 1.0)
+    assert coverage_spread(19, 0.95)[1] < 1
+    found = ConformalSets((0.68,), {"all": (0.3,), "faint": (0.4,)}, {"all": 500, "faint": 50})
+    assert found.spread(0.68) == coverage_spread(500, 0.68)
+    assert found.spread(0.68, "faint") == coverage_spread(50, 0.68)
+    with pytest.raises(InputError, match="must be one or more that the limits come from, but found 0"):
+        coverage_spread(0, 0.68)
 
 
 def test_adaptive_scores_worked_by_hand() -> None:

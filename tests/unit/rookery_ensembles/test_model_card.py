@@ -8,12 +8,14 @@ import pytest
 from rookery_ensembles import (
     BundleMember,
     Classes,
+    ConformalSets,
     InputError,
     RedshiftBins,
     TemperatureCalibration,
     load_bundle,
     write_bundle,
 )
+from rookery_ensembles.conformal import coverage_spread
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.files import sha256
 from rookery_ensembles.model_card import FILE
@@ -53,6 +55,14 @@ def test_what_a_bundle_tells_cannot_break_the_card(make_member, tmp_path: Path) 
     card = made(tmp_path, make_member)
     assert "- study: x \\| y # &lt;script&gt;\n" in card
     assert card.count("\n# ") == 0
+
+
+def test_what_limits_of_so_many_objects_cover_is_told(make_member, tmp_path: Path) -> None:
+    limits = ConformalSets((0.68, 0.95), {"all": (0.3, 0.6)}, {"all": 500})
+    card = made(tmp_path, make_member, conformal=limits)
+    low, high = coverage_spread(500, 0.95)
+    assert "Conformal limits at 68 % and 95 %, from 500 objects. Such limits cover 63.9 to 72.1 %" in card
+    assert f"and {100 * low:.1f} to {100 * high:.1f} % of new objects" in card
 
 
 def test_the_domain_and_the_lack_of_one_are_told(make_member, tmp_path: Path) -> None:
