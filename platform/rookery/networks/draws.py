@@ -53,7 +53,7 @@ class Draws:
 
     def words(self, name: str, shape: tuple[int, ...] = ()) -> Tensor:
         """Return words (B, *shape), each of the 2^32 alike likely."""
-        places = _places.__wrapped__ if torch.compiler.is_compiling() else _places
+        places = _places.__wrapped__ if torch.compiler.is_compiling() or _captured(self.key_b) else _places
         words = _joined(places(name, math.prod(shape), self.key_b.device), self._word_b[:, None])
         return words.reshape(len(self.key_b), *shape)
 
@@ -81,7 +81,7 @@ class Draws:
 
     def pairs(self, name: str) -> Tensor:
         """Return numbers (B, B) in [0, 1) for each object with each."""
-        return _uniform(_joined(_mixed(self._word_b + _word(name))[:, None], self._word_b))
+        return _uniform(_joined(_mixed(_plus(self._word_b, _word(name)))[:, None], self._word_b))
 
     def turns(self, number: int) -> Tensor:
         """Return whole numbers (B,) below `number`, a power of 2: an object begins with a drawn one, and each
@@ -130,7 +130,13 @@ class Layers(nn.Sequential):
 @lru_cache(maxsize=512)
 def _places(name: str, size: int, device: torch.device) -> Tensor:
     """Return the words (size,) of a name's places, which are the same at every step."""
-    return _mixed(torch.arange(size, dtype=torch.int32, device=device) * _GOLDEN + _word(name))
+    numbers = torch.arange(size, dtype=torch.int32, device=device)
+    return _mixed(_plus(_times(numbers, _GOLDEN), _word(name)))
+
+
+def _captured(x: Tensor) -> bool:
+    """Whether a CUDA graph is being recorded, which works out itself what it must not lose."""
+    return x.is_cuda and torch.cuda.is_current_stream_capturing()
 
 
 def _word(name: str) -> int:
@@ -147,9 +153,9 @@ _word._dynamo_marked_constant = True  # type: ignore[attr-defined]
 def _mixed(x: Tensor) -> Tensor:
     """Return words whose every bit depends on each bit of those of `x`."""
     x = x ^ ((x >> 16) & 0xFFFF)  # a signed integer's shift repeats its sign
-    x = x.mul_(_FIRST)
+    x = _times(x, _FIRST)
     x = x.bitwise_xor_((x >> 15).bitwise_and_(0x1FFFF))
-    x = x.mul_(_SECOND)
+    x = _times(x, _SECOND)
     return x.bitwise_xor_((x >> 16).bitwise_and_(0xFFFF))
 
 
@@ -158,9 +164,26 @@ def _joined(a: Tensor, b: Tensor) -> Tensor:
 
     Dropout spends its time here: another round would take as long again, and tests find nothing to mend.
     """
-    x = (a ^ b).mul_(_FIRST)
+    x = _times(a ^ b, _FIRST)
     x = x.bitwise_xor_((x >> 15).bitwise_and_(0x1FFFF))
-    return x.mul_(_SECOND)
+    return _times(x, _SECOND)
+
+
+def _in_cpp(x: Tensor) -> bool:
+    """Whether C++ is being made of this, where an integer that overflows has no meaning: gcc then takes the
+    sign of a product for that of its factors, and masks come out otherwise than the words that they are of.
+    """
+    return torch.compiler.is_compiling() and x.device.type == "cpu"
+
+
+def _times(x: Tensor, factor: int) -> Tensor:
+    """Multiply words, which are lost, modulo 2^32."""
+    return (x.long() * factor).to(torch.int32) if _in_cpp(x) else x.mul_(factor)
+
+
+def _plus(x: Tensor, term: int) -> Tensor:
+    """Add to words modulo 2^32."""
+    return (x.long() + term).to(torch.int32) if _in_cpp(x) else x + term
 
 
 def _uniform(words: Tensor) -> Tensor:
