@@ -2,10 +2,12 @@
 
 Correctness first, for each family a line a check: loss and gradient in single precision, without TF32, within
 1e-4 of the CPU's; the steps of an epoch, in which the host may wait for the device nowhere
-(`torch.cuda.set_sync_debug_mode`); a pack that is its members, and a training that is resumed, within 1e-3
-after three epochs; half of the batch where memory does not suffice. Then what `rookery bench` measures, and
-training with weights laid out (`rookery.networks.layout`) beside training with them as they are. Exit status
-1 where something fails. With `cpu` what needs no GPU: a test runs that.
+(`torch.cuda.set_sync_debug_mode`); a pack that is its members, as one program and by CUDA graphs, compiled
+steps that are plain ones, and a training that is resumed, within 1e-3 after three epochs; half of the batch
+where memory does not suffice. Then what `rookery bench` measures, compiled steps and packs by CUDA graphs
+included, and training with weights laid out (`rookery.networks.layout`) beside training with them as they
+are. What fails has its error in its line, and the rest goes on. Exit status 1 where a check fails. With `cpu`
+what needs no GPU: a test runs that.
 """
 
 import copy
@@ -29,6 +31,8 @@ from rookery.training.loop import train, train_pack
 from rookery.training.speed import Bench, Case, turns
 from rookery.training.team import ALONE
 from rookery.training.trainee import Trainee
+from rookery.training.ways import Strategy
+from rookery_ensembles.errors import InputError
 
 CPU = torch.device("cpu")
 SMALL_CNN = {"image_size": 16, "width": 0.1, "units": 32, "blocks": 2, "batch_size": 32}
@@ -124,13 +128,31 @@ def losses(trainee: Trainee) -> torch.Tensor:
     return torch.tensor([row["train_loss"] for row in trainee.progress.history])
 
 
-def pack_is_its_members(bench: Bench, folder: Path) -> str:
+def pack_is_its_members(bench: Bench, folder: Path, strategy: Strategy = "fused") -> str:
     """Compare a pack of four with four trainings."""
     pack, alone = trainees(bench, range(4)), trainees(bench, range(4))
-    train_pack(bench.family, pack)
+    train_pack(bench.family, pack, strategy=strategy)
     for one in alone:
         train_pack(bench.family, [one])
     worst = max(near(losses(a), losses(b)) for a, b in zip(pack, alone, strict=True))
+    return "" if worst <= FAR else f"losses differ by {worst:.2g}"
+
+
+def graphs_are_the_members(bench: Bench, folder: Path) -> str:
+    """Compare a pack of four, each of which is a CUDA graph, with four trainings."""
+    return pack_is_its_members(bench, folder, "graphs") if bench.device.type == "cuda" else ""
+
+
+def compiled_is_plain(bench: Bench, folder: Path) -> str:
+    """Compare a training of compiled steps with one of plain steps."""
+    if bench.device.type != "cuda":
+        return ""
+    c, rows = trainees(bench, range(1))[0].configuration, []
+    for asked in ("always", "never"):
+        job = bench.job.model_copy(update={"compile": asked})
+        _, progress = train(job, bench.family, c, bench.data, lambda *_: None)
+        rows.append(torch.tensor([row["train_loss"] for row in progress.history]))
+    worst = near(*rows)
     return "" if worst <= FAR else f"losses differ by {worst:.2g}"
 
 
@@ -187,10 +209,15 @@ CHECKS: dict[str, Callable[[Bench, Path], str]] = {
     "as on the CPU": as_on_the_cpu,
     "steps without waiting": steps_without_waiting,
     "a pack is its members": pack_is_its_members,
+    "graphs of a pack are its members": graphs_are_the_members,
+    "compiled is plain": compiled_is_plain,
     "resumed is whole": resumed_is_whole,
     "half of the batch without memory": half_without_memory,
 }
-OF_GPUS = ("steps without waiting", "half of the batch without memory")
+OF_GPUS = (
+    *("steps without waiting", "half of the batch without memory"),
+    *("graphs of a pack are its members", "compiled is plain"),
+)
 """Checks that tell nothing on a CPU."""
 
 
@@ -201,7 +228,10 @@ def checked(device: torch.device) -> bool:
         with tempfile.TemporaryDirectory(prefix="rookery-gpu-") as scratch, arithmetic("float32", device):
             bench = Bench(case, Path(scratch), device)
             for name, check in CHECKS.items():
-                fault = check(bench, Path(scratch))
+                try:
+                    fault = check(bench, Path(scratch))
+                except (RuntimeError, InputError) as error:  # torch's own errors are the first kind
+                    fault = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
                 good &= not fault
                 word = "FAIL" if fault else "SKIP" if device == CPU and name in OF_GPUS else "PASS"
                 print(f"{word} {case.name}: {name} {fault}".rstrip(), flush=True)

@@ -1,6 +1,7 @@
 """The script for a GPU runs: the next one at hand shall not wait for its first mistakes."""
 
 import importlib.util
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -26,7 +27,7 @@ def test_what_needs_no_gpu_passes(script: ModuleType, capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit) as ended:
         script.main("cpu")
     words = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert words == ["PASS", "SKIP", "PASS", "PASS", "SKIP"]
+    assert words == ["PASS", "SKIP", "PASS", "SKIP", "SKIP", "PASS", "SKIP"]
     assert ended.value.code == 0
 
 
@@ -39,6 +40,19 @@ def test_a_check_that_fails_is_told(
         script.main("cpu")
     assert "FAIL photoz_mlp: a pack is its members losses differ by 3" in capsys.readouterr().out
     assert ended.value.code == 1
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_check_that_cannot_run_is_a_line_and_the_others_go_on(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graphs = partial(script.pack_is_its_members, strategy="graphs")
+    monkeypatch.setattr(script, "CASES", script.CASES[:1])
+    monkeypatch.setattr(script, "CHECKS", {"graphs": graphs, "others": lambda *_: ""})
+    assert not script.checked(torch.device("cpu"))
+    failed, passed = capsys.readouterr().out.splitlines()
+    assert failed.startswith("FAIL photoz_mlp: graphs InputError: `graphs` of a pack are CUDA graphs")
+    assert passed == "PASS photoz_mlp: others"
 
 
 @pytest.mark.usefixtures("one_thread")

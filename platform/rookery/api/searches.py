@@ -32,6 +32,7 @@ def search(
     address: str | None = None,
     execution: Literal["auto", "train", "actor", "pack"] = "auto",
     pack: Count = 16,
+    compile: Literal["auto", "never", "always"] = "auto",
     sampler: Literal["tpe", "gp", "cmaes", "nsgaii", "nsgaiii", "random", "grid"] = "tpe",
     sampler_options: Mapping[str, Any] | None = None,
     pruner: Literal["percentile", "median", "asha", "hyperband", "patience", "none"] = "percentile",
@@ -94,6 +95,9 @@ def search(
         packs of small networks where timed steps say that they pay.
     pack
         With execution pack: trials of one architecture that train as one program.
+    compile
+        Whether torch compiles the steps of networks that train by themselves; auto: on a GPU, where timed
+        steps say that it pays.
     sampler
         Who proposes configurations.
     sampler_options
@@ -159,7 +163,8 @@ def search(
         "search_for": search_for, "starts": starts, "keep": keep, "inner_validation": inner_validation,
         "sampler": sampler, "sampler_options": dict(sampler_options or {}),
         "pruner": pruner, "pruner_options": dict(pruner_options or {}), "seed": seed,
-        "execution": execution, "pack": pack, "workers_per_network": workers_per_network,
+        "execution": execution, "pack": pack, "compile": compile,
+        "workers_per_network": workers_per_network,
         "deterministic": deterministic, "warm_start": warm_start, "start_from": sources,
         "trial_minutes": trial_minutes,
     }  # fmt: skip

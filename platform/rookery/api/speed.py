@@ -133,18 +133,22 @@ def _rows(bench: "Bench", precision: str, pack: int, rounds: int) -> "Iterator[S
 
     from rookery.training.speed import turns
     from rookery.training.speed_result import SpeedRow
+    from rookery_ensembles.errors import InputError
 
     ways: dict[str, Callable[[], float]] = {"plain": bench.plain, "loop": bench.loop}
     if bench.device.type == "cuda":
         ways |= {"compiled": partial(bench.plain, compiled=True), "graph": partial(bench.plain, graph=True)}
+        ways["loop compiled"] = partial(bench.loop, "always")
     if bench.family.pack_key(bench.configuration) is not None:
         ways[f"pack of {pack}"] = partial(bench.pack, pack)
+        for strategy in ("fused", "graphs") if bench.device.type == "cuda" else ():
+            ways[f"pack of {pack}, {strategy}"] = partial(bench.pack, pack, strategy)
     found: dict[str, float] = {}
     errors: dict[str, str] = {}
     for name, way in ways.items():
         try:
             found |= turns({name: way}, rounds)
-        except RuntimeError as error:  # out of memory, or what torch cannot compile or record
+        except (RuntimeError, InputError) as error:  # out of memory, or what torch cannot compile or record
             errors[name] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
     for name in ways:
         relative = found["loop"] / found[name] if name in found and "loop" in found else None

@@ -12,7 +12,7 @@ from rookery.documents import Document
 from rookery.search.space import Objective
 from rookery.surveys.equal_bins import EqualBins
 from rookery.surveys.train_on import TrainOn
-from rookery.training.job import KeptEpoch
+from rookery.training.job import Compile, KeptEpoch
 from rookery_ensembles import METRICS
 
 
@@ -89,6 +89,8 @@ class Defaults(Document):
     networks of one row as one program."""
     pack: int = Field(default=16, ge=1, le=1024)
     """With `execution` pack: at most so many networks train as one program."""
+    compile: Compile = "auto"
+    """Whether torch compiles the steps of networks that train by themselves."""
     workers_per_network: int = Field(default=1, ge=1)
     """Processes that train a network together, each on its share of every batch."""
     configuration: Values = Field(default_factory=dict)

@@ -66,6 +66,7 @@ def training_job(
         fold=fold,
         train_on=experiment.train_on,
         start=start,
+        compile=defaults.compile,
         # Members of one seed start alike in every fold.
         seed=seed,
         **rule,

@@ -16,7 +16,7 @@ from rookery_ensembles.errors import fail
 
 _KEPT = (
     "member", "configuration", "fold", "seed", "value", "metrics", "best_epoch", "epochs", "batch_size",
-    "parameters", "device", "device_seconds", "energy_joules", "pack", "workers", "finished", "node",
+    "steps", "parameters", "device", "device_seconds", "energy_joules", "pack", "workers", "finished", "node",
 )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ def trial_jobs(study: Study, trial: int, values: dict[str, Any]) -> list[Trainin
             keep=document.keep,
             inner_validation=document.inner_validation,
             start=start_from,
+            compile=document.compile,
             most_seconds=None if minutes is None else 60 * minutes / n_networks,
             # Folds of one start share nothing but the configuration; start 0 is as it always was.
             seed=document.seed * 1_000_003 + trial * 101 + (fold or 0) + 50_021 * start,

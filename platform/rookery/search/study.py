@@ -23,7 +23,7 @@ from rookery.shift.options import ImportanceWeighting
 from rookery.surveys.equal_bins import EqualBins
 from rookery.training.card import Card, read_card
 from rookery.training.epochs_file import epochs_file, stop_epochs
-from rookery.training.job import KeptEpoch, StartFrom
+from rookery.training.job import Compile, KeptEpoch, StartFrom
 from rookery.training.target import make_target
 from rookery_ensembles import Target
 from rookery_ensembles.errors import fail
@@ -121,6 +121,8 @@ class StudyDocument(Document):
     `pack` one that it shares with trials of the same architecture."""
     pack: int = Field(default=16, ge=1, le=1024)
     """With `execution` pack: at most so many trials of one architecture train as one program."""
+    compile: Compile = "auto"
+    """Whether torch compiles the steps of networks that train by themselves."""
     workers_per_network: int = Field(default=1, ge=1)
     """Processes that train a network together, each on its share of every batch."""
     deterministic: int | None = Field(default=None, ge=1)

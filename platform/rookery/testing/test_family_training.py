@@ -1,8 +1,10 @@
 """What training keeps with every family: it learns, waits for nothing, streams, and members open again."""
 
 import math
+import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +80,41 @@ def test_what_a_step_computes_is_one_graph(case: Case) -> None:
     found = torch._dynamo.explain(loss)(inputs, target, draws_of(inputs).key_b)
     assert found.graph_count == 1
     assert found.break_reasons == []
+
+
+@pytest.fixture
+def double() -> Iterator[None]:
+    """Compute in double precision."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles for a CPU by g++")
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # of torch's own code
+@pytest.mark.usefixtures("double")
+def test_compiled_steps_train_the_same_network(case: Case, make_job: Callable[..., TrainingJob]) -> None:
+    """In single precision a bias before batch norm, with a gradient of mere rounding, goes its own way."""
+    configuration = case.point(0).model_copy(update={"epochs": 3, "batch_size": 24})
+    found = []
+    for asked in ("never", "always"):
+        job = case.job(make_job, configuration).model_copy(update={"compile": asked})
+        data = load_data(job, case.family, configuration, torch.device("cpu"))
+        wide = {n: v.double() if v.is_floating_point() else v for n, v in data.inputs.items()}
+        data = replace(data, inputs=wide)
+        network, progress = train(job, case.family, configuration, data, lambda *_: None)
+        values = predict_rows(network, case.family, data.inputs, data.rows["test"])
+        found.append((progress, values))
+    (plain, wanted), (compiled, values) = found
+    assert plain.steps is None
+    assert compiled.steps is not None
+    assert compiled.steps.way == "compiled"
+    assert compiled.steps.milliseconds.keys() == {"plain", "compiled"}
+    for row, other in zip(compiled.history, plain.history, strict=True):
+        timeless = {name: value for name, value in row.items() if name != "seconds"}
+        assert timeless == pytest.approx({name: other[name] for name in timeless}, rel=1e-5, abs=1e-5)
+    np.testing.assert_allclose(values, wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_a_survey_that_streams_from_the_host_trains_the_same_weights(

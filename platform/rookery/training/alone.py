@@ -1,6 +1,6 @@
 """Networks as a loop steps them: one by itself, which several processes may train together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -10,16 +10,22 @@ from rookery.networks.configuration import TrainingConfiguration
 from rookery.networks.draws import Draws
 from rookery.networks.family import Family, Inputs
 from rookery.networks.start import keep_frozen
+from rookery.training import compiled
 from rookery.training.averaged import Averaged
 from rookery.training.data import TrainingData, predict_there
 from rookery.training.muon import Muon, with_matrices
 from rookery.training.progress import MEAN, State, means_of
 from rookery.training.team import Team
 from rookery.training.trainee import Trainee
+from rookery_ensembles.errors import InputError
 
 
 class Stepped(Protocol):
     """K networks that train at once, by their places from 0."""
+
+    def choose(self, trainees: Sequence[Trainee]) -> None:
+        """Choose how steps are computed where that is to be chosen by steps that are undone, and note it."""
+        ...
 
     def step(
         self,
@@ -55,6 +61,10 @@ class Stepped(Protocol):
         """Take less memory a step without another result; return whether that was possible."""
         ...
 
+    def close(self) -> None:
+        """Free what was compiled or recorded for its steps."""
+        ...
+
 
 class Loss(nn.Module):
     """A family's loss as a module: DistributedDataParallel can wrap it, a pack can give it other weights."""
@@ -85,7 +95,51 @@ class AloneNetwork:
         """Of the optimizer's parameters, in its order, among the network's."""
         self._loss = team.wrap(Loss(family, self._network, self._configuration))
         self._averaged = Averaged(self._network) if self._configuration.average_epochs else None
+        self._asked = trainee.job.compile
+        self._compiled: compiled.Compute | None = None
+        self._whole = 0
+        """Objects of the steps that are compiled: all but the last ones of epochs have so many."""
         self._let_learn()
+
+    def choose(self, trainees: Sequence[Trainee]) -> None:
+        """See :class:`Stepped`; once for each size of steps; without a GPU only where it is asked for."""
+        (trainee,), device = trainees, self._data.target_n.device
+        size = min(trainee.batch_size, len(self._data.rows["train"]))
+        if self._asked == "never" or size == self._whole or (self._asked == "auto" and device.type != "cuda"):
+            return
+        if self._team.size > 1:
+            if self._asked == "always":
+                rule = "needs networks that one process trains, but this one has"
+                raise InputError(f"`compile` always: {rule} {self._team.size} workers")
+            return
+        self._compiled, self._whole = None, size
+        state, epoch = self.state(0), trainee.next_epoch(2)
+        rows, key = (some[None, :size] for some in (epoch.rows, epoch.key))
+        rate, follow = trainee.rate(epoch, 0), trainee.follow(epoch, 0)
+
+        def step() -> dict[str, Tensor]:
+            return self.step([0], rows, key, [rate], [follow])
+
+        def make() -> Callable[[], dict[str, Tensor]]:
+            self._compiled = compiled.compiled(self._means, device)
+            return step
+
+        try:
+            steps = compiled.choose(
+                self._asked,
+                device,
+                self._configuration.precision,
+                trainee.steps_left(),
+                step,
+                make,
+                lambda: self.set_state(0, *state),
+            )
+        except BaseException:
+            self._compiled, self._whole = None, 0
+            raise
+        if steps.way == "plain":
+            self.close()
+        trainee.progress.steps = steps
 
     def _let_learn(self) -> None:
         """Set the network to training, as prediction leaves it not."""
@@ -112,20 +166,33 @@ class AloneNetwork:
         if len(unlabelled):
             mine = torch.cat([labelled, team.share(unlabelled)])
             words = torch.cat([words, team.share(their_key)])
-        draws = Draws(words)
-        inputs = self._family.augment(self._data.batch(mine), self._configuration, draws)
-        terms = self._loss(inputs, self._data.target_n[labelled], draws)
-        means = {name: term.mean() for name, term in terms.items()}
-        if team.size > 1:
-            whole = {len(mine): len(rows) + len(unlabelled), len(labelled): len(rows)}
-            parts = {name: len(term) * team.size / whole[len(term)] for name, term in terms.items()}
-            means = {name: mean * parts[name] for name, mean in means.items()}
+        given = self._data.batch(mine), self._data.target_n[labelled], words
+        if self._compiled is not None and len(rows) == self._whole:
+            # What a CUDA graph returns lies where its next run writes.
+            if rows.device.type == "cuda":
+                torch.compiler.cudagraph_mark_step_begin()
+            means = {name: mean.clone() for name, mean in self._compiled(*given).items()}
+        else:
+            means = self._means(*given, {len(mine): len(rows) + len(unlabelled), len(labelled): len(rows)})
         self._optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(list(means.values()))
         self._optimizer.step()
         if self._averaged is not None:
             self._averaged.move(follow[0])
         return {name: mean.detach()[None] for name, mean in means.items()}
+
+    def _means(
+        self, inputs: Inputs, target: Tensor, words: Tensor, whole: Mapping[int, int] | None = None
+    ) -> dict[str, Tensor]:
+        """Return the mean of each term of the loss; `whole` are a team's objects by this process's own."""
+        draws = Draws(words)
+        varied = self._family.augment(inputs, self._configuration, draws)
+        terms = self._loss(varied, target, draws)
+        means = {name: term.mean() for name, term in terms.items()}
+        if self._team.size > 1 and whole is not None:
+            parts = {name: len(term) * self._team.size / whole[len(term)] for name, term in terms.items()}
+            means = {name: mean * parts[name] for name, mean in means.items()}
+        return means
 
     def state(self, place: int) -> tuple[State, State]:
         """See :class:`Stepped`."""
@@ -170,6 +237,12 @@ class AloneNetwork:
     def fewer_at_once(self) -> bool:
         """See :class:`Stepped`: one network is the least."""
         return False
+
+    def close(self) -> None:
+        """See :class:`Stepped`."""
+        if self._compiled is not None:
+            self._compiled = None
+            compiled.forget()
 
 
 def _optimizer(trainee: Trainee) -> torch.optim.Optimizer:

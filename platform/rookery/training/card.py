@@ -56,6 +56,20 @@ class Started(Document):
     """Tensors that did not come from it: its bands, classes or bins were other ones."""
 
 
+class Steps(Document):
+    """What a card tells of how the steps of a training were computed, where there was a choice."""
+
+    way: str
+    """`plain`, or `compiled` by torch.compile; of a pack `fused`, all its networks as one program, `fused N`,
+    so many of them at once, `loop`, one after the other, or `graphs`, a CUDA graph of each."""
+    milliseconds: dict[str, float] = Field(default_factory=dict)
+    """Of a step by each way that was timed: of a pack, of all its networks."""
+    compile_seconds: float | None = None
+    """What the compilation took, where one was tried."""
+    why: str
+    """Why this way: asked for, timed, or what kept from another one."""
+
+
 class Process(Document):
     """What a card tells of the process that trained, the first one where there were several."""
 
@@ -109,6 +123,8 @@ class Card(Document):
     """Why no more; None in cards that do not tell yet."""
     batch_size: int | None = None
     """Objects a step, where memory did not suffice for the configuration's number; else None."""
+    steps: Steps | None = None
+    """How its steps were computed in its last run; None: plainly, without a choice."""
     workers: int = 1
     """Processes that trained it together."""
     pack: int = 1

@@ -14,6 +14,9 @@ from rookery.training.target import make_target
 from rookery_ensembles import Target
 
 KeptEpoch = Literal["best", "last"]
+Compile = Literal["auto", "never", "always"]
+"""Whether torch compiles the steps of a network that trains alone; `auto`: on a GPU, where timed steps say
+that it pays."""
 INNER_VALIDATION = 0.1
 """Part of the training objects that chooses the epoch where folds judge, unless another is wanted."""
 _LATER = ("shift", "redshift_bins", "train_on", "inner_validation", "keep", "start", "most_seconds")
@@ -78,6 +81,8 @@ class TrainingJob(Document):
     """The member that the network starts from; None for fresh weights."""
     most_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Device-seconds after which no further epoch is begun: what it has by then is kept. None: no limit."""
+    compile: Compile = "auto"
+    """Whether torch compiles its steps, which changes nothing but rounding."""
     seed: int
     """Seeds weights, order of objects, dropout and augmentation."""
 
@@ -94,12 +99,12 @@ class TrainingJob(Document):
     def digest(self) -> str:
         """Return a hash of the job: a checkpoint of another job is never taken up.
 
-        Where the survey and the start lie does not count, only their checksums.
+        Where the survey and the start lie does not count, only their checksums; nor how steps are computed.
         """
         # What is absent leaves the digest of jobs made before there was any.
         fields = type(self).model_fields
         absent = {name for name in _LATER if getattr(self, name) == fields[name].default}
-        exclude = {"survey"} | absent
+        exclude = {"survey", "compile"} | absent
         values = self.model_dump(mode="json", exclude=exclude)
         if self.start is not None:
             values["start"] = self.start.weights

@@ -23,6 +23,7 @@ from rookery.training.pack import Pack
 from rookery.training.progress import Keep, Metrics, Partial, Progress, Report, State
 from rookery.training.team import ALONE, Team
 from rookery.training.trainee import DivergedError, Epoch, Losses, StoppedTrainingError, Sums, Trainee
+from rookery.training.ways import Strategy
 
 logger = logging.getLogger(__name__)
 KEEP_SECONDS = 300.0
@@ -91,6 +92,7 @@ def train_pack(
     *,
     part: float = 1.0,
     on_round: Callable[[], None] = lambda: None,
+    strategy: Strategy = "auto",
 ) -> None:
     """Train several networks as one program, each as :func:`train` would, to rounding.
 
@@ -106,14 +108,18 @@ def train_pack(
         Part of the device that this process holds, for the energy.
     on_round
         Called once all have reported an epoch; it may set their `stopped`.
+    strategy
+        How several of them step.
 
     Raises
     ------
+    InputError
+        Where a pack cannot step by that strategy.
     OutOfMemory, InterruptedTraining
         As :func:`train`, for all of them; before, one network after the other is tried.
     """
     one = len(trainees) == 1
-    together: Stepped = AloneNetwork(family, trainees[0], ALONE) if one else Pack(family, trainees)
+    together: Stepped = AloneNetwork(family, trainees[0], ALONE) if one else Pack(family, trainees, strategy)
     _Loop(family, list(trainees), together, ALONE, part, on_round).run()
 
 
@@ -142,6 +148,12 @@ class _Loop:
 
     def run(self) -> None:
         """Train until each is done."""
+        try:
+            self._run()
+        finally:
+            self.together.close()
+
+    def _run(self) -> None:
         self._let_go()
         while self.live:
             found = self._round_within_memory()
@@ -201,6 +213,7 @@ class _Loop:
         for trainee in self.live:
             part = trainee.progress.epoch / trainee.configuration.epochs
             self.family.begin_epoch(trainee.network, trainee.configuration, part)
+        self.together.choose(self.live)
         sums = Sums([epoch.done.sums for epoch in epochs], self.device)
         last = max(len(epoch.sizes) - epoch.done.step for epoch in epochs)
         self.losses.steps = []

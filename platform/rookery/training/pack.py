@@ -5,8 +5,7 @@ operation of a network into one of all K. Inputs are gathered from the one surve
 network's own order, and what they draw comes from the words of the same shape.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,10 +17,13 @@ from torch.utils._pytree import tree_map
 from rookery.networks.draws import Draws
 from rookery.networks.family import Family, Inputs
 from rookery.training.alone import Loss, draw_unlabelled
-from rookery.training.at_once import AtOnce
+from rookery.training.card import Steps
 from rookery.training.data import TrainingData
+from rookery.training.graphs import CudaRecorder, Graphs
 from rookery.training.progress import State
+from rookery.training.resident import place_of
 from rookery.training.trainee import Trainee
+from rookery.training.ways import Strategy, Ways, slices
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
 """AdamW's, as torch has them by default."""
@@ -42,9 +44,15 @@ class _Predict(nn.Module):
 
 
 class Pack:
-    """K networks that train at once; see :class:`rookery.training.alone.Stepped`."""
+    """K networks that train at once; see :class:`rookery.training.alone.Stepped`.
 
-    def __init__(self, family: Family[Any], trainees: Sequence[Trainee]) -> None:
+    Raises
+    ------
+    InputError
+        With the strategy `graphs`, where a step cannot be a CUDA graph.
+    """
+
+    def __init__(self, family: Family[Any], trainees: Sequence[Trainee], strategy: Strategy = "auto") -> None:
         self._family = family
         self._data: TrainingData = trainees[0].data
         self._shape = trainees[0].network
@@ -63,9 +71,35 @@ class Pack:
             }
         self._first, self._second = torch.zeros_like(self._weights), torch.zeros_like(self._weights)
         self._steps = torch.zeros(len(networks), dtype=torch.float32, device=self._weights.device)
-        self._most = len(networks)
-        self._trial = AtOnce(len(networks)) if self._weights.device.type == "cpu" else None
+        self._progress = [trainee.progress for trainee in trainees]
         self._own = self._own_numbers()
+        self._graphs = Graphs(self._recorded, self._held, lambda: CudaRecorder(self._weights.device))
+        places = self._weights.device, place_of(self._data.inputs)
+        self._ways = Ways(strategy, len(networks), *places, self._step, self._graphs, self._note)
+
+    def _note(self, steps: Steps) -> None:
+        """Keep for the cards how steps are computed."""
+        for progress in self._progress:
+            progress.steps = steps
+
+    def _recorded(self, place: int, rows: Tensor, key: Tensor, rate: Tensor) -> dict[str, Tensor]:
+        return self._step([place], rows, key, [rate])
+
+    def _held(self, place: int) -> Callable[[], None]:
+        """Return what sets a network to what it is now, where it lies."""
+        lie = [self._weights, self._first, self._second, self._steps, *self._buffers.values()]
+        held = [values[place].clone() for values in lie]
+
+        @torch.no_grad()
+        def again() -> None:
+            for values, value in zip(lie, held, strict=True):
+                values[place].copy_(value)
+
+        return again
+
+    def choose(self, trainees: Sequence[Trainee]) -> None:
+        """Nothing is undone: the first steps of all count, whichever way they are timed."""
+        self._graphs.expect(min(trainees[0].batch_size, len(trainees[0].data.rows["train"])))
 
     def step(
         self,
@@ -76,18 +110,10 @@ class Pack:
         follow: Sequence[float],
     ) -> dict[str, Tensor]:
         """Take one step of some of them, at most so many at once as memory holds; no weights are averaged."""
-        whole = len(places) == len(self._weights)
-        with self._trial.timed() if self._trial and whole else nullcontext(self._most) as at_once:
-            parts = [
-                self._step(list(places[some]), rows_kb[some], key_kb[some], rates[some])
-                for some in _slices(len(places), min(at_once, self._most))
-            ]
-        if self._trial and self._trial.decided:
-            self._most, self._trial = min(self._most, self._trial.best), None
-        return parts[0] if len(parts) == 1 else {n: torch.cat([part[n] for part in parts]) for n in parts[0]}
+        return self._ways.step(places, rows_kb, key_kb, rates, whole=len(places) == len(self._weights))
 
     def _step(
-        self, places: list[int], rows_kb: Tensor, key_kb: Tensor, rates: Sequence[float]
+        self, places: Sequence[int], rows_kb: Tensor, key_kb: Tensor, rates: Sequence[float | Tensor]
     ) -> dict[str, Tensor]:
         data, c, number = self._data, self._configurations[places[0]], len(places)
         rows, key = rows_kb.flatten(), key_kb.flatten()
@@ -123,8 +149,8 @@ class Pack:
         return {name: mean.detach() for name, mean in means.items()}
 
     @torch.no_grad()
-    def _optimize(self, places: Sequence[int], gradient: Tensor, rates: Sequence[float]) -> None:
-        """Take AdamW's step, each network by its own rate and decay."""
+    def _optimize(self, places: Sequence[int], gradient: Tensor, rates: Sequence[float | Tensor]) -> None:
+        """Take AdamW's step, each network by its own rate and decay; a graph's rate lies on the device."""
         for place, grad, rate in zip(places, gradient.unbind(), rates, strict=True):
             adamw(
                 [self._weights[place]],
@@ -134,6 +160,7 @@ class Pack:
                 [],
                 [self._steps[place]],
                 fused=True,
+                capturable=isinstance(rate, Tensor),
                 amsgrad=False,
                 beta1=_BETAS[0],
                 beta2=_BETAS[1],
@@ -175,6 +202,7 @@ class Pack:
     @torch.no_grad()
     def keep_only(self, places: Sequence[int]) -> None:
         """Let the others go, and their memory."""
+        self._graphs.forget()
         pick = list(places)
         self._weights, self._first, self._second, self._steps = (
             values[pick].clone() for values in (self._weights, self._first, self._second, self._steps)
@@ -190,7 +218,7 @@ class Pack:
         for place, some in enumerate(rows):
             groups.setdefault(len(some), []).append(place)
         for group in groups.values():
-            for part in _slices(len(group), self._most):
+            for part in slices(len(group), self._ways.most):
                 places = group[part]
                 values = self._predict(places, [inputs[p] for p in places], [rows[p] for p in places])
                 for place, value in zip(places, values, strict=True):
@@ -209,7 +237,7 @@ class Pack:
 
         blocks = []
         run = vmap(probability, in_dims=(0, None if shared else 0))
-        for part in _slices(len(rows[0]), _PREDICTED_AT_ONCE):
+        for part in slices(len(rows[0]), _PREDICTED_AT_ONCE):
             if shared:
                 batch = self._data.gather(inputs[0], rows[0][part])
             else:
@@ -222,11 +250,12 @@ class Pack:
         return torch.cat(blocks, dim=1)
 
     def fewer_at_once(self) -> bool:
-        """Step half as many at once from now on, unless it is one already."""
-        if self._most == 1:
-            return False
-        self._most = -(-min(self._most, len(self._weights)) // 2)
-        return True
+        """Step half as many at once from now on, unless it is one already; instead of graphs, one."""
+        return self._ways.fewer(len(self._weights))
+
+    def close(self) -> None:
+        """Free what was recorded."""
+        self._graphs.forget()
 
     def _views(self, flat_kp: Tensor) -> State:
         """Return each parameter (K, *shape) of weights (K, P)."""
@@ -263,7 +292,7 @@ def _flat(values: Sequence[Tensor]) -> Tensor:
     return torch.cat([value.flatten() for value in values])
 
 
-def _chosen(values: Tensor, places: list[int]) -> Tensor:
+def _chosen(values: Tensor, places: Sequence[int]) -> Tensor:
     """Return some rows: those that follow each other as they are, in the same memory."""
     if _follow(places):
         return values[places[0] : places[-1] + 1].detach()
@@ -273,9 +302,3 @@ def _chosen(values: Tensor, places: list[int]) -> Tensor:
 def _follow(places: Sequence[int]) -> bool:
     """Whether each place is the next one of that before it."""
     return places[-1] - places[0] == len(places) - 1
-
-
-def _slices(number: int, size: int) -> Iterator[slice]:
-    """Yield slices of at most `size` of `number`."""
-    for start in range(0, number, size):
-        yield slice(start, start + size)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from rookery.training.card import Draws
+from rookery.training.card import Draws, Steps
 
 Metrics = dict[str, float]
 State = dict[str, Tensor]
@@ -48,6 +48,8 @@ class Progress:
     """Objects a step, where memory did not suffice for the configured number; else None."""
     draws: Draws = "hash"
     """What drew its random numbers."""
+    steps: Steps | None = None
+    """How its steps were computed, where that was chosen; each run chooses anew, so checkpoints lack it."""
 
     @property
     def epoch(self) -> int:

@@ -18,12 +18,13 @@ from rookery.surveys import open_survey, split_survey
 from rookery.surveys.simulators.random_numbers import CLASSES, LARGEST_REDSHIFT, random_survey
 from rookery.training.arithmetic import arithmetic
 from rookery.training.data import TrainingData, load_data
-from rookery.training.job import TrainingJob
+from rookery.training.job import Compile, TrainingJob
 from rookery.training.loop import train, train_pack
 from rookery.training.plain_loop import PlainLoop
 from rookery.training.progress import Metrics, Progress
 from rookery.training.target import chosen_target, target_fields
 from rookery.training.trainee import Trainee
+from rookery.training.ways import Strategy
 
 N_BINS = 180
 """Redshift bins of what is measured."""
@@ -77,17 +78,19 @@ class Bench:
             survey=str(place),
             survey_checksum=open_survey(place, verify=False).checksum,
             split=_SPLIT,
+            compile="never",
             seed=0,
             **target_fields(target),
         )
 
-    def loop(self) -> float:
-        """Train one network: what a loop over many takes for each."""
+    def loop(self, compile: Compile = "never") -> float:
+        """Train one network: what a loop over many takes for each; with `always`, compiled steps."""
+        job = self.job.model_copy(update={"compile": compile})
         with self._epochs() as report:
-            train(self.job, self.family, self.configuration, self.data, report)
+            train(job, self.family, self.configuration, self.data, report)
         return report.seconds()
 
-    def pack(self, networks: int) -> float:
+    def pack(self, networks: int, strategy: Strategy = "auto") -> float:
         """Train so many networks of other seeds, rates and decays as one program."""
         with self._epochs() as report:
             trainees = []
@@ -98,7 +101,7 @@ class Bench:
                 job = self.job.model_copy(update={"seed": number, "member": f"{number:04d}"})
                 told = report if number == 0 else lambda *_: None
                 trainees.append(Trainee.begin(job, self.family, c, self.data, told))
-            train_pack(self.family, trainees)
+            train_pack(self.family, trainees, strategy=strategy)
         return report.seconds() / networks
 
     def plain(self, *, compiled: bool = False, graph: bool = False) -> float:

@@ -12,7 +12,9 @@ class SpeedRow:
     network: str
     way: str
     """`plain` is a minimal loop of PyTorch's own parts, `compiled` and `graph` that loop compiled and as a
-    CUDA graph; `loop` is the loop that trains members, `pack of K` K networks as one program."""
+    CUDA graph; `loop` is the loop that trains members, `loop compiled` the same with compiled steps, `pack
+    of K` K networks that train together, by the way that timed steps choose, and `pack of K, fused` and
+    `pack of K, graphs` by these (:data:`rookery.training.ways.Strategy`)."""
     precision: str
     objects_per_second: float | None
     """Of all networks of a pack together."""

@@ -109,6 +109,7 @@ class Trained:
             epochs=progress.epoch,
             ended=why_ended(job, self.configuration, progress),
             batch_size=progress.batch_size,
+            steps=progress.steps,
             workers=self.workers,
             pack=self.pack,
             process=RESIDENT.process(),

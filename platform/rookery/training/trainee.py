@@ -144,6 +144,11 @@ class Trainee:
         done = self.progress.partial or Partial(0, 0.0, {})
         return Epoch(self.progress.epoch, rows[order], draws.key_b[order], sizes, done)
 
+    def steps_left(self) -> int:
+        """Return how many steps it has left if it trains for all its epochs."""
+        of_each = max(1, len(self.data.rows["train"]) // self.batch_size)
+        return of_each * (self.configuration.epochs - self.progress.epoch)
+
     def rate(self, epoch: Epoch, step: int) -> float:
         """Return the learning rate of a step."""
         n, c = len(epoch.sizes), self.configuration

@@ -129,7 +129,17 @@ def _row(source: Source, trial: Trial, members: list[dict[str, Any]], reader: St
         for name in ("parameters", "device", "node"):
             row[name] = members[0].get(name)
         row["batch used"] = next((card["batch_size"] for card in members if card.get("batch_size")), None)
+        row["steps"] = next((_steps(card["steps"]) for card in members if card.get("steps")), None)
     return row | {f"point.{name}": _plain(value) for name, value in trial.point.items()}
+
+
+def _steps(told: Any) -> str | None:
+    """Return how a network's steps were computed, and how long one took that way."""
+    if not isinstance(told, dict):
+        return None
+    times = told.get("milliseconds")
+    taken = times.get(told.get("way")) if isinstance(times, dict) else None
+    return f"{told.get('way')}, {taken:.3g} ms" if isinstance(taken, int | float) else str(told.get("way"))
 
 
 def columns(rows: list[dict[str, Any]], facts: StudyFacts) -> list[dict[str, Any]]:
@@ -143,6 +153,7 @@ def columns(rows: list[dict[str, Any]], facts: StudyFacts) -> list[dict[str, Any
         "epochs trained",
         "seconds",
         "batch used",
+        "steps",
         "parameters",
         "device",
         "node",

@@ -152,6 +152,7 @@ def changed(**parameters: Any) -> SearchSpace:
         ({"seed": 1}, "`seed`: the study was made with 0, not with 1"),
         ({"trial_minutes": 5.0}, "`trial_minutes`: the study was made with None, not with 5.0"),
         ({"execution": "train"}, "`execution`: the study was made with 'auto', not with 'train'"),
+        ({"compile": "never"}, "`compile`: the study was made with 'auto', not with 'never'"),
         ({"space": SPACE.fix({"learning_rate": 0.02})}, r"`space`: .*\(changed: learning_rate, published\)"),
         ({"space": changed(epochs={"value": 4})}, r"`space`: .*\(changed: epochs\)"),
         ({"space": changed(dropout={"value": 0.1})}, r"`space`: .*\(changed: dropout\)"),
