@@ -25,12 +25,13 @@ from rookery_ensembles.exchange.readers import read_foreign
 from rookery_ensembles.known_truth import KnownTruth, MatchedTruth
 from rookery_ensembles.metric import plain_scores
 from rookery_ensembles.partitions import digest_of
-from rookery_ensembles.recipe import AUTO, looks_at_covariates, needs_covariates
+from rookery_ensembles.recipe import AUTO, MEAN, looks_at_covariates, needs_covariates
 from rookery_ensembles.redshift_bins import Z_MEAN
 from rookery_ensembles.schema import PredictionInfo, Predictions, check_predictions
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.stack import stack_members
 from rookery_ensembles.target import Target
+from rookery_ensembles.unjudged import plain_average
 
 logger = logging.getLogger(__name__)
 Files = Sequence[str | Path]
@@ -156,7 +157,8 @@ def combine(
     files
         One for each network, of the same objects.
     truth
-        What is known of the objects; None: what the files themselves tell.
+        What is known of the objects; None: what the files themselves tell. By ``mean``, without a calibration
+        or groups of one's own, they need not tell any.
     out
         The bundle's folder.
     target
@@ -178,6 +180,9 @@ def combine(
         As `read_members`, `KnownTruth.of_predictions`, `KnownTruth.match` and `choose` do.
     """
     members = read_members(files, target, object_id=None if truth is None else truth.object_id)
+    plain = by == MEAN and calibration is None and groups is None and not covariates
+    if truth is None and plain and all(member.truth is None for member in members):
+        return _unjudged(files, members, out, replace_old=replace_old, provenance=provenance)
     truth = KnownTruth.of_predictions(members) if truth is None else truth
     looks = looks_at_covariates(by, calibration, members[0].info.target.kind, covariates)
     if not covariates and needs_covariates(by):
@@ -198,15 +203,47 @@ def combine(
     choice = choose(
         candidates, by=by, calibration=calibration, covariates=known, groups=apart, positive=positive
     )
+    told = {"truth": truth.where, **(provenance or {})}
+    return _written(choice, matched, len(files), out, replace_old=replace_old, provenance=told)
+
+
+def _unjudged(
+    files: Files,
+    members: Sequence[Predictions],
+    out: str | Path,
+    *,
+    replace_old: bool,
+    provenance: Mapping[str, object] | None,
+) -> Combined:
+    """Write the plain average of members none of whose objects has a known truth."""
+    candidates = [
+        CandidateMember(m.info.maker, Path(file), m.info.maker, m)
+        for file, m in zip(files, members, strict=True)
+    ]
+    matched = MatchedTruth(len(members[0].object_id), 0, 0)
+    told = dict(provenance or {})
+    choice = plain_average(candidates)
+    return _written(choice, matched, len(files), out, replace_old=replace_old, provenance=told)
+
+
+def _written(
+    choice: EnsembleChoice,
+    matched: MatchedTruth,
+    candidates: int,
+    out: str | Path,
+    *,
+    replace_old: bool,
+    provenance: Mapping[str, object],
+) -> Combined:
+    """Write a choice's bundle."""
     bundle = choice.write(
         out,
         sources={m.id: Source(m.folder.name, digest_of(m.folder)) for m in choice.members},
         provenance={
-            **(provenance or {}),
-            "truth": truth.where,
+            **provenance,
             "objects": matched.objects,
             "objects_of_known_truth": matched.known,
-            "candidates": len(files),
+            "candidates": candidates,
             **choice.provenance(),
         },
         replace_old=replace_old,

@@ -110,7 +110,8 @@ class KnownTruth:
                 column = COLUMNS[each.info.target.kind][0]
                 return cls("the files", each.object_id, {column: np.asarray(each.truth)})
         names = ", ".join(member.info.maker for member in members)
-        raise fail("truth", f"must come from a survey or table (--truth), for {names} tell none of their own")
+        rule = f"must come from a survey or table (--truth), for {names} tell none of their own"
+        raise fail("truth", f"{rule}; `--by mean` needs none")
 
     def of(self, target: Target) -> NDArray[Any]:
         """Return (T,) truths as predictions of a target hold them.

@@ -41,7 +41,7 @@ def combine(
         Bundle to make.
     truth
         Survey store, or a table (CSV, FITS, Parquet) of names and redshifts or classes; by default the
-        files' own counts.
+        files' own counts, which `mean` does without.
     bins
         Lower edge, upper edge and number of redshift bins of all; by default those of the first file.
     class_names

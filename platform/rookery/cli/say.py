@@ -122,6 +122,8 @@ def combined(made: "Combined", given: Given) -> None:
 
     typer.echo(f"{made.matched}")
     _choice(made.bundle, made.choice)
+    if not made.choice.scores:
+        return
     title = "Objects of known truth (chosen by these)"
     _console().print(comparison_table(_rows(made.choice.scores), title=title))
 

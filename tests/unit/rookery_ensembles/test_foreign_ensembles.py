@@ -192,6 +192,25 @@ def test_without_a_table_of_truth_that_of_the_files_counts(files: list[Path], tm
     assert plain.matched.known == N
 
 
+def test_objects_of_which_nobody_knows_the_truth_are_averaged(files: list[Path], tmp_path: Path) -> None:
+    made = combine(files, None, tmp_path / "bundle", by="mean", provenance={"version": "1"})
+    assert made.summary()["members"] == pytest.approx(dict.fromkeys(NAMES, 1 / 3))
+    assert (made.matched.objects, made.matched.known, made.bundle.scores) == (N, 0, {})
+    assert made.summary()["scores"] == {"known_truth": {}}
+    assert made.bundle.class_fractions is None
+    pooled = apply(made.bundle, files)
+    mean = np.mean([read_predictions(file).values for file in files], axis=0)
+    np.testing.assert_allclose(pooled.values, mean, rtol=1e-5, atol=1e-6)
+    assert "## Scores" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
+    for further in ({"calibration": "temperature"}, {"groups": "mag_r"}, {"covariates": ["mag_r"]}):
+        with pytest.raises(InputError):
+            combine(files, None, tmp_path / "other", by="mean", **further)
+    short = network(tmp_path / "short.parquet", 4, z=truth(n=N - 1))
+    with pytest.raises(InputError, match=str(1000 + N - 1)):
+        combine([*files, short], None, tmp_path / "other", by="mean")
+    assert not (tmp_path / "other").exists()
+
+
 def test_classes_that_the_files_tell_count(tmp_path: Path) -> None:
     kinds = Classes(("Ia", "non-Ia"))
     p = np.random.default_rng(0).uniform(size=100)

@@ -159,7 +159,5 @@ def test_it_needs_a_folder_and_a_bundle_that_tells_the_columns(
         tmp_path / "silent", members=catalogue_bundle.members, target=catalogue_bundle.target, scores={},
         provenance={}, bands=["u", "g", "r"],
     )  # fmt: skip
-    with pytest.raises(
-        InputError, match="is no survey store, and the bundle does not tell"
-    ):
+    with pytest.raises(InputError, match="is no survey store, and the bundle does not tell"):
         api.predict(silent.path, sky, tmp_path / "out")
