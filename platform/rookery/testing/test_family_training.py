@@ -13,6 +13,7 @@ import torch
 
 from rookery.networks.draws import Draws
 from rookery.networks.family import Inputs
+from rookery.networks.layout import asking_for
 from rookery.surveys import open_split
 from rookery.testing.fake_device import Spy, pretended_device
 from rookery.testing.family_case import Case, draws_of
@@ -65,8 +66,9 @@ def test_a_step_waits_for_nothing_of_the_host(
 
 
 @pytest.mark.slow
-def test_what_a_step_computes_is_one_graph(case: Case) -> None:
-    """torch.compile finds no place at which it must go back to Python."""
+@pytest.mark.parametrize("multiple", [None, 8], ids=["as they are", "laid out"])
+def test_what_a_step_computes_is_one_graph(case: Case, multiple: int | None) -> None:
+    """torch.compile finds no place at which it must go back to Python, with weights as on a GPU either."""
     configuration = case.point(0)
     network, inputs = case.network(configuration).train(), case.batch(configuration)
     target = torch.tensor([0, 1, 2] * 2)
@@ -77,7 +79,9 @@ def test_what_a_step_computes_is_one_graph(case: Case) -> None:
         terms = case.family.loss_terms(network, varied, target, configuration, draws)
         return torch.stack([term.mean() for term in terms.values()]).sum()
 
-    found = torch._dynamo.explain(loss)(inputs, target, draws_of(inputs).key_b)
+    torch._dynamo.reset()
+    with asking_for(multiple):
+        found = torch._dynamo.explain(loss)(inputs, target, draws_of(inputs).key_b)
     assert found.graph_count == 1
     assert found.break_reasons == []
 

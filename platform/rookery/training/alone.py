@@ -166,6 +166,7 @@ class AloneNetwork:
         if len(unlabelled):
             mine = torch.cat([labelled, team.share(unlabelled)])
             words = torch.cat([words, team.share(their_key)])
+        self._optimizer.zero_grad(set_to_none=True)  # before: a CUDA graph writes where gradients lay
         given = self._data.batch(mine), self._data.target_n[labelled], words
         if self._compiled is not None and len(rows) == self._whole:
             # What a CUDA graph returns lies where its next run writes.
@@ -174,7 +175,6 @@ class AloneNetwork:
             means = {name: mean.clone() for name, mean in self._compiled(*given).items()}
         else:
             means = self._means(*given, {len(mine): len(rows) + len(unlabelled), len(labelled): len(rows)})
-        self._optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(list(means.values()))
         self._optimizer.step()
         if self._averaged is not None:

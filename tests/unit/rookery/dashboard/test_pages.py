@@ -225,6 +225,22 @@ def test_rows_have_links_metrics_and_hyperparameters(viewer: Viewer) -> None:
     assert "learning_rate" in compared
 
 
+def test_how_steps_were_computed_stands_in_the_table(tmp_path: Path) -> None:
+    shutil.copytree(FILES / "studies" / "classes", tmp_path / "s")
+    card = tmp_path / "s" / "members" / "0000" / "card.json"
+    steps = {"way": "compiled", "milliseconds": {"plain": 2.5, "compiled": 1.23456}, "why": "timed"}
+    card.write_text(json.dumps(json.loads(card.read_bytes()) | {"steps": steps}))
+    viewer = Viewer([tmp_path])
+    source = viewer.source("s", "study")
+    assert source is not None
+    reader, cards = viewer.trials(source), viewer.cards(source.path / "members")
+    reader.refresh()
+    cards.refresh()
+    rows = study.study_networks.table(source, reader, cards)
+    assert [row["steps"] for row in rows if row.get("steps")] == ["compiled, 1.23 ms"]
+    assert '"steps"' in json.dumps(study.study_networks.columns(rows, reader.facts))
+
+
 def test_a_campaigns_grid_has_a_cell_for_every_network_and_says_what_became_of_it(tmp_path: Path) -> None:
     shutil.copytree(FILES / "campaign", tmp_path / "c")
     places = [place.model_dump() for place in read_campaign_state(tmp_path / "c").places]

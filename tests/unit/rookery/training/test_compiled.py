@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +16,11 @@ from rookery.networks.family import load_family
 from rookery.testing.fake_device import Spy, pretended_device
 from rookery.training import compiled
 from rookery.training.alone import AloneNetwork
-from rookery.training.card import Steps
+from rookery.training.card import Steps, read_card
 from rookery.training.data import load_data
 from rookery.training.job import TrainingJob
 from rookery.training.loop import train
+from rookery.training.member import train_member
 from rookery.training.progress import Progress
 from rookery.training.team import Team
 from rookery.training.trainee import Trainee
@@ -136,6 +138,17 @@ def test_a_training_whose_steps_were_timed_is_one_whose_were_not_bit_for_bit(
         assert {n: v for n, v in row.items() if n not in times} == {
             n: v for n, v in other.items() if n not in times
         }
+
+
+def test_a_card_tells_what_was_chosen(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(compiled, "compiled", lambda compute, device: compute)
+    job = make_job(configuration={"epochs": 1}).model_copy(update={"compile": "always"})
+    card = train_member(job, tmp_path / "member", tmp_path / "running", lambda *_: None, device="cpu")
+    assert card.steps is not None
+    assert (card.steps.way, card.steps.why) == ("compiled", "asked for")
+    assert read_card(tmp_path / "member").steps == card.steps
 
 
 def test_auto_times_nothing_on_a_cpu_and_says_so_nowhere(make_job: MakeJob) -> None:
