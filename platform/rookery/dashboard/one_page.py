@@ -189,6 +189,8 @@ def bundle_page(path: Path) -> Page:
     calibration = "none" if bundle.calibration is None else str(bundle.calibration)
     facts = {n: v for n, v in bundle.provenance.items() if not isinstance(v, Mapping | list)}
     note = "Validation scores: on the objects that chose members and weights, unless they were cross-fitted."
+    if not rows:
+        note = "None: no object of known truth judged it."
     return Page(
         "Ensemble",
         f"{count(len(heaviest), 'network')} that predict {bundle.target.spoken}",

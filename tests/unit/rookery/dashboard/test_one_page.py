@@ -4,11 +4,12 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from rookery import api
-from rookery_ensembles import InputError
+from rookery_ensembles import Classes, InputError, PredictionInfo, Predictions, write_predictions
 
 FILES = Path(__file__).resolve().parents[3] / "fixtures" / "files_of_0_1"
 _LINK = re.compile(r"""(?:src|href)\s*=\s*["']?(?!#)""")
@@ -55,6 +56,18 @@ def test_a_bundle_has_its_scores_and_weights(tmp_path: Path) -> None:
     assert "selected calibrated" in shown
     for member in manifest["members"]:
         assert member["id"] in shown
+
+
+def test_a_bundle_that_nobody_judged_says_so(tmp_path: Path) -> None:
+    info = PredictionInfo(Classes(("Ia", "non-Ia")), member="x")
+    for name in ("trees", "networks"):
+        made = Predictions(info, np.array(["1", "2"]), None, np.full((2, 2), 0.5, np.float32))
+        write_predictions(made, tmp_path / f"{name}.parquet")
+    files = [tmp_path / "trees.parquet", tmp_path / "networks.parquet"]
+    bundle = api.combine(files, out=tmp_path / "bundle", by="mean").bundle
+    shown = body(page(bundle.path, tmp_path))
+    assert "None: no object of known truth judged it." in shown
+    assert "Validation scores" not in shown
 
 
 @pytest.mark.parametrize("what", ["studies/classes", "campaign", "studies/classes/ensemble"])
