@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.calibrations.base import Covariates
 from rookery_ensembles.errors import fail
+from rookery_ensembles.redshift_pdf import bin_centres, std_of_masses
 from rookery_ensembles.shown import short_repr
+
+Z_MEAN, Z_WIDTH = "z_mean", "z_width"
+OF_PDFS = (Z_MEAN, Z_WIDTH)
+"""Covariates that every PDF has: its mean, and the logarithm of its standard deviation."""
+_DIGITS = 4  # of the latter: PDFs of one width but for rounding must not be told apart
 
 
 @short_repr
@@ -55,3 +61,19 @@ class ObjectCovariates:
 def some(covariates: Covariates | None, rows: NDArray[Any] | slice) -> Covariates | None:
     """Return the covariates of some of the objects, where any are known."""
     return None if covariates is None else covariates.take(rows)
+
+
+def with_own(
+    covariates: Covariates | None, masses_nk: NDArray[np.float64], edges: NDArray[np.float64]
+) -> Covariates:
+    """Return covariates with those of `OF_PDFS` among them, of PDFs with these bin masses.
+
+    One of that name that is given stays.
+    """
+    known = Covariates((), np.empty((len(masses_nk), 0))) if covariates is None else covariates
+    if Z_MEAN not in known.names:
+        known = known.with_column(Z_MEAN, masses_nk @ bin_centres(edges))
+    if Z_WIDTH not in known.names:
+        width = np.maximum(std_of_masses(masses_nk, edges), np.diff(edges).min() * 1e-3)
+        known = known.with_column(Z_WIDTH, np.round(np.log(width), _DIGITS))
+    return known

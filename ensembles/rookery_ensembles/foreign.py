@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rookery_ensembles._bundle_document import Source
 from rookery_ensembles.build import CandidateMember, EnsembleChoice, choose
 from rookery_ensembles.bundle import Bundle, load_bundle
-from rookery_ensembles.covariates import ObjectCovariates
+from rookery_ensembles.covariates import OF_PDFS, ObjectCovariates
 from rookery_ensembles.errors import fail
 from rookery_ensembles.exchange.found import Found
 from rookery_ensembles.exchange.readers import read_foreign
@@ -26,7 +26,6 @@ from rookery_ensembles.known_truth import KnownTruth, MatchedTruth
 from rookery_ensembles.metric import plain_scores
 from rookery_ensembles.partitions import digest_of
 from rookery_ensembles.recipe import AUTO, MEAN, looks_at_covariates, needs_covariates
-from rookery_ensembles.redshift_bins import Z_MEAN
 from rookery_ensembles.schema import PredictionInfo, Predictions, check_predictions
 from rookery_ensembles.shown import short_repr
 from rookery_ensembles.stack import stack_members
@@ -303,7 +302,7 @@ def files_of_members(bundle: Bundle, files: Files) -> dict[str, str | Path]:
 
 def warn_without(bundle: Bundle, covariates: ObjectCovariates | None) -> None:
     """Log which covariates a bundle looks at, where none are given."""
-    wanted = [name for name in bundle.covariates if name != Z_MEAN]
+    wanted = [name for name in bundle.covariates if name not in OF_PDFS]
     if wanted and covariates is None:
         told = "%s: looks at %s, which --catalogue tells; without, all objects have those for unknown ones"
         logger.warning(told, bundle.path, ", ".join(wanted))

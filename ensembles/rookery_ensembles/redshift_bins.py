@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rookery_ensembles.calibrations import Calibration, Covariates, fit_calibration, methods
 from rookery_ensembles.conformal import ConformalIntervals
+from rookery_ensembles.covariates import OF_PDFS, with_own
 from rookery_ensembles.errors import fail
 from rookery_ensembles.metric import REDSHIFT_METRICS, Metric
 from rookery_ensembles.metrics import log_loss
@@ -31,8 +32,6 @@ from rookery_ensembles.shown import short_repr
 FloatArray = NDArray[np.float64]
 Weights = NDArray[np.float64] | None
 
-Z_MEAN = "z_mean"
-"""The covariate that every PDF has: its mean."""
 SAME_REDSHIFT = 1e-5
 """Redshifts may differ by so much times 1 + z: rounding to float32 or five digits is no contradiction."""
 
@@ -290,10 +289,10 @@ class RedshiftBins:
         """Return a calibration of pooled PDFs.
 
         See `rookery_ensembles.calibrations.fit_calibration`; `method` is one of `calibrations`.
-        ``z_mean`` of the pooled PDFs is a covariate where none of that name is given.
+        ``z_mean`` and ``z_width`` of the pooled PDFs are covariates where none of that name is given.
         """
         masses = bin_masses(values_nk, self.edges)
-        known = self._with_z_mean(masses, covariates)
+        known = with_own(covariates, masses, np.asarray(self.edges))
         return fit_calibration(
             self.kind, method, masses, index_n, weight_n, sharpen=sharpen, covariates=known
         )
@@ -308,7 +307,8 @@ class RedshiftBins:
         if calibration is None:
             return np.asarray(values_nk, dtype=np.float64)
         masses = bin_masses(values_nk, self.edges)
-        known = self._with_z_mean(masses, covariates) if calibration.covariates else None
+        own = any(name in OF_PDFS for name in calibration.covariates)
+        known = with_own(covariates, masses, np.asarray(self.edges)) if own else covariates
         return calibration.apply(masses, known) / self.widths
 
     def check_calibration(self, calibration: Calibration | None, where: str) -> None:
@@ -316,13 +316,6 @@ class RedshiftBins:
         if calibration is not None and self.kind not in calibration.kinds:
             rule = f"redshift PDFs must have a calibration of their own ({', '.join(self.calibrations)})"
             raise fail(where, f"{rule}, but found `{calibration.document}`, one of class probabilities")
-
-    def _with_z_mean(self, masses_nk: FloatArray, covariates: Covariates | None) -> Covariates:
-        """Return covariates with the PDFs' own mean redshift among them."""
-        if covariates is not None and Z_MEAN in covariates.names:
-            return covariates
-        known = Covariates((), np.empty((len(masses_nk), 0))) if covariates is None else covariates
-        return known.with_column(Z_MEAN, masses_nk @ bin_centres(self.edges))
 
     def fit_limits(
         self,

@@ -118,19 +118,19 @@ def apply(
     import rookery
     import rookery.compute.progress
     from rookery_ensembles import load_bundle
+    from rookery_ensembles.covariates import OF_PDFS
     from rookery_ensembles.exchange import check_output, write_output
     from rookery_ensembles.files import refuse_existing
     from rookery_ensembles.foreign import apply as pooled
     from rookery_ensembles.foreign_parts import apply_parts
     from rookery_ensembles.partitions import MANIFEST, is_folder
-    from rookery_ensembles.redshift_bins import Z_MEAN
 
     folder = is_folder(out)
     refuse_existing(out, overwrite=overwrite, document=MANIFEST if folder else None)
     if not folder:
         check_output(out)
     loaded = load_bundle(bundle)
-    names = [name for name in loaded.covariates if name != Z_MEAN]
+    names = [name for name in loaded.covariates if name not in OF_PDFS]
     known = None if catalogue is None else _known(catalogue, id_column).covariates(names)
     if folder:
         return apply_parts(

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from rookery.baselines._photometry import reference_band
 from rookery.surveys import Survey
 from rookery_ensembles import Bundle, Covariates
-from rookery_ensembles.covariates import ObjectCovariates
+from rookery_ensembles.covariates import OF_PDFS, ObjectCovariates
 from rookery_ensembles.errors import fail
 from rookery_ensembles.recipe import AUTO, looks_at_covariates, needs_covariates
-from rookery_ensembles.redshift_bins import Z_MEAN
 
 logger = logging.getLogger(__name__)
 _USUAL = ("mwebv", "host_photo_z")
@@ -41,8 +40,8 @@ def object_covariates(
 ) -> ObjectCovariates | None:
     """Return the covariates of a survey's objects; None where an ensemble looks at none.
 
-    A local calibration can do with the PDFs' own mean redshift where the survey has none of the usual ones,
-    and an ensemble that is to be found looks at those that there are.
+    A local calibration can do with the PDFs' own mean redshift and width where the survey has none of the
+    usual ones, and an ensemble that is to be found looks at those that there are.
 
     Parameters
     ----------
@@ -110,7 +109,7 @@ def some_covariates(bundle: Bundle, survey: Survey, object_id: NDArray[np.str_])
 
 def warn_of_lacking(bundle: Bundle, survey: Survey) -> None:
     """Log which covariates of the ensemble a survey lacks."""
-    there = (*survey.objects.columns, Z_MEAN)
+    there = (*survey.objects.columns, *OF_PDFS)
     lacking = [name for name in bundle.covariates if name not in there]
     if lacking:
         told = "%s: lacks %s, which weights or calibration depend on; all objects have those for unknown ones"

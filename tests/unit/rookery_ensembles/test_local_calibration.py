@@ -10,7 +10,8 @@ from rookery_ensembles.calibrations._beta_mixture import mixture_cdf, per_object
 from rookery_ensembles.calibrations._local_map import WIDTH
 from rookery_ensembles.calibrations.local import LocalCalibration
 from rookery_ensembles.calibrations.temperature_beta import PdfCalibration
-from rookery_ensembles.redshift_pdf import bin_indices, credible_interval, gaussian_pdf, pit
+from rookery_ensembles.covariates import with_own
+from rookery_ensembles.redshift_pdf import bin_indices, credible_interval, gaussian_pdf, pdf_std, pit
 
 EDGES = np.linspace(0, 1, 101)
 TARGET = RedshiftBins(tuple(EDGES.tolist()))
@@ -105,6 +106,39 @@ def test_the_mean_redshift_of_the_pdfs_serves_without_a_catalogue() -> None:
         TARGET.calibrate(found, pdf), index
     )
     assert gain > 0.03
+
+
+def by_width(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Narrow PDFs that are too wide by a half, and wide ones that are too narrow."""
+    rng = np.random.default_rng(seed)
+    mean, width = rng.uniform(0.4, 0.6, n), np.exp(rng.uniform(np.log(0.025), np.log(0.09), n))
+    z = mean + width * (width / 0.047) ** 0.6 * rng.normal(size=n)
+    return gaussian_pdf(mean, width, EDGES), np.clip(z, 0, 1)
+
+
+def test_pdfs_that_are_wrong_by_their_width_cover_in_each_third_of_it() -> None:
+    pdf, z = by_width(3000, 0)
+    found = TARGET.fit_calibration(pdf, bin_indices(z, EDGES), method="local")
+    assert "z_width" in found.covariates
+    pdf, z = by_width(6000, 1)
+    third = np.array_split(np.argsort(pdf_std(pdf, EDGES)), 3)
+    inside = {
+        name: np.abs(pit(TARGET.calibrate(made, pdf), EDGES, z) - 0.5) <= 0.34
+        for name, made in (("all", found.base), ("local", found))
+    }
+    held = {name: np.array([each[part].mean() for part in third]) for name, each in inside.items()}
+    assert np.abs(held["all"] - 0.68).max() > 0.08
+    np.testing.assert_allclose(held["local"], 0.68, atol=0.03)
+
+
+def test_pdfs_of_one_width_are_not_told_apart_by_rounding() -> None:
+    pdf = np.tile(gaussian_pdf([0.5], [0.05], EDGES), (50, 1)) * (1 + 1e-7 * np.arange(50))[:, None]
+    masses = pdf * np.diff(EDGES)
+    known = with_own(None, masses / masses.sum(axis=1, keepdims=True), EDGES)
+    assert known.names == ("z_mean", "z_width")
+    assert len(np.unique(known.values[:, 1])) == 1
+    given = Covariates(("z_width",), np.arange(50.0)[:, None])
+    assert with_own(given, masses, EDGES).columns(("z_width",))[:, 0].tolist() == list(range(50))
 
 
 @settings(max_examples=40, deadline=None)
