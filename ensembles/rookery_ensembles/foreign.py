@@ -194,6 +194,10 @@ def combine(
         truth.check_source(member.info, member.info.maker)
     matches = [truth.match(member, f"predictions of {member.info.maker}") for member in members]
     matched = matches[0][0]
+    inside = int((members[0].info.target.index(matches[0][1]) >= 0).sum())
+    if inside < matched.known:
+        text = "%s: the truth of %s of %s objects lies outside of all bins, and chooses nothing"
+        logger.warning(text, truth.where, f"{matched.known - inside:,}", f"{matched.known:,}")
     judged = [replace(member, truth=told) for member, (_, told) in zip(members, matches, strict=True)]
     candidates = [
         CandidateMember(m.info.maker, Path(file), m.info.maker, m)

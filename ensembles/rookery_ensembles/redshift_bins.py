@@ -24,6 +24,7 @@ from rookery_ensembles.redshift_pdf import (
     bin_indices,
     bin_masses,
     credible_interval,
+    read_redshifts,
     std_of_masses,
     z_median,
 )
@@ -113,9 +114,7 @@ class RedshiftBins:
 
     def read_truth(self, values_n: NDArray[Any], where: str, column: str) -> NDArray[Any]:
         """Return (N,) redshifts of a table's column, NaN where unknown; InputError for no numbers."""
-        if values_n.dtype.kind not in "fiu":
-            raise fail(where, f"the column `{column}` must hold redshifts, but holds {values_n.dtype}")
-        return self.truth_of(values_n)
+        return read_redshifts(values_n, where, column)
 
     def foreign_truth(self, values_n: NDArray[Any]) -> NDArray[Any] | None:
         """Return (N,) redshifts that a foreign file tells; None for what is no number."""
@@ -175,13 +174,12 @@ class RedshiftBins:
         return density_nk
 
     def of_foreign(self, values_nk: NDArray[Any]) -> NDArray[Any]:
-        """Return densities, given them or the masses of bins, whichever of them sums to 1."""
+        """Return densities, given them or the masses of bins: what sums to 1 of more objects."""
         values = np.asarray(values_nk, dtype=np.float64)
         sums, integrals = values.sum(axis=1), values @ self.widths
-        # Negative and other wrong values are told by the check that follows.
-        if np.abs(sums - 1).max() <= TOLERANCE and not np.abs(integrals - 1).max() <= TOLERANCE:
-            return np.asarray(values / self.widths)
-        return values
+        # Negative and other wrong values are told, as they stand, by the check that follows.
+        masses, densities = ((np.abs(total - 1) <= TOLERANCE).sum() for total in (sums, integrals))
+        return np.where(values < 0, values, values / self.widths) if masses > densities else values
 
     def answer(self, values_nk: NDArray[Any]) -> NDArray[Any]:
         """Return (N,) medians of the PDFs."""

@@ -184,6 +184,37 @@ def redshifts(z_n: NDArray[Any], n: int, name: str = "z_spec") -> FloatArray:
     return z
 
 
+def read_redshifts(values_n: NDArray[Any], where: str, column: str) -> FloatArray:
+    """Return (N,) redshifts that stand in a column of a table, NaN where there is none.
+
+    Raises
+    ------
+    InputError
+        With the row and the value, when one is no number, infinite or not above -1.
+    """
+    if values_n.dtype.kind in "fiu":
+        z = values_n.astype(np.float64)
+        bad = np.isinf(z) | (z <= -1)
+    else:
+        told = [
+            None if value is None or value != value or value == "" else value for value in values_n.tolist()
+        ]
+        z = np.array([np.nan if value is None else _number(value) for value in told])
+        bad = np.isinf(z) | (z <= -1) | (np.isnan(z) & np.array([value is not None for value in told]))
+    for row in np.flatnonzero(bad):
+        rule = f"`{column}` must be a redshift above -1, or empty where it is unknown"
+        raise fail(f"{where}, row {row}", f"{rule}, but found {values_n.tolist()[row]!r}")
+    return z
+
+
+def _number(value: Any) -> float:
+    """Return what a value says in words of Python, NaN where that is no number."""
+    try:
+        return np.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return np.nan
+
+
 def _gaussian_masses(t_ne: FloatArray) -> FloatArray:
     """Return (N, K) normalised integrals of the unit Gaussian between neighbouring `t`."""
     from scipy.special import log_ndtr, ndtr

@@ -123,6 +123,23 @@ def test_broken_pdfs_are_refused(kind, bad, rule, tmp_path):
         read_members([write(kind, tmp_path / "net", values)])
 
 
+@pytest.mark.parametrize(
+    ("bad", "rule"),
+    [
+        (np.nan, "values must be finite, but column 2 holds nan"),
+        (-0.2, "values must not be negative, but column 2 holds -0.2"),
+        (0.9, r"the PDF must integrate to 1 within 0\.001, but integrates to"),
+    ],
+    ids=["NaN", "negative", "unnormalised"],
+)
+@pytest.mark.parametrize("kind", ["plain", "wide", "long", "fits", "npz"])
+def test_the_broken_one_of_many_histograms_of_masses_is_named(kind, bad, rule, tmp_path):
+    masses = pdfs() * np.diff(EDGES)
+    masses[1, 2] = bad
+    with pytest.raises(InputError, match=rf"net\..*, row \d \(object {IDS[1]}\): {rule}"):
+        read_members([write(kind, tmp_path / "net", masses)])
+
+
 @pytest.mark.parametrize("kind", [kind for kind in REDSHIFTS if kind != "wide"])  # text may end anywhere
 def test_a_truncated_file_is_refused_in_one_line(kind, tmp_path):
     file = write(kind, tmp_path / "net", pdfs())

@@ -73,7 +73,8 @@ class LocalCalibration(Calibration):
 
     def __str__(self) -> str:
         """Return the calibration in a few words."""
-        return f"{self.base}, then local in {', '.join(self.names) or 'nothing'}"
+        told = f"then local in {', '.join(self.names)}" if self.names else "the same for all objects"
+        return f"{self.base}, {told}"
 
     @classmethod
     def fit(

@@ -1,5 +1,6 @@
 """Foreign networks: combined by objects of known truth, applied to new ones, refused where nothing fits."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -243,10 +244,26 @@ def test_no_known_redshift_at_all_is_refused(files: list[Path], tmp_path: Path) 
         combine(files, known(np.full(N, np.nan)), tmp_path / "bundle")
 
 
-def test_truth_outside_of_the_grid_takes_part_in_the_scores_alone(files: list[Path], tmp_path: Path) -> None:
+def test_truth_outside_of_the_grid_takes_part_in_the_scores_alone(
+    files: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     z = truth().copy()
     z[:3] = 2.0
-    assert combine(files, known(z), tmp_path / "bundle").matched.known == N
+    with caplog.at_level(logging.WARNING):
+        assert combine(files, known(z), tmp_path / "bundle").matched.known == N
+    assert "spectra.csv: the truth of 3 of 300 objects lies outside of all bins" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("value", "found"), [("abc", "'abc'"), ("inf", "inf"), ("-99", r"-99\.0"), ("True", "'True'")]
+)
+def test_a_redshift_that_is_none_is_told_with_its_row_and_value(
+    tmp_path: Path, value: str, found: str
+) -> None:
+    (tmp_path / "t.csv").write_text(f"id,z_spec\n1,0.25\n2,\n3,{value}\n")
+    rule = r"t\.csv, row 2: `z_spec` must be a redshift above -1, or empty where it is unknown"
+    with pytest.raises(InputError, match=f"{rule}, but found {found}"):
+        KnownTruth.of_file(tmp_path / "t.csv").of(BINS)
 
 
 def test_one_member_and_equal_members_are_served(tmp_path: Path) -> None:
