@@ -10,27 +10,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from processes import LEAN_HEAD, wait_for
+from processes import LEAN_HEAD
 from rookery import api
 from rookery.compute.actors import ActorPool
 from rookery_ensembles import InputError, read_predictions
 from rookery_ensembles.predictions import read_info
 
-DIES_AT_THE_THIRD_CORRECTION = """
-import os, signal, sys
+DIES = """
+import importlib, os, signal, sys
 from rookery import cli
-from rookery.inference import partition_priors
 
-write, calls = partition_priors.write_predictions, []
-def third(*given):
+_, module, last = sys.argv[:3]
+writer = importlib.import_module(f"rookery.inference.{module}")
+write, calls = writer.write_predictions, []
+def dying(*given):
     calls.append(given)
-    if len(calls) == 3:
+    if len(calls) == int(last):
         os.kill(os.getpid(), signal.SIGKILL)
     write(*given)
-partition_priors.write_predictions = third
-sys.argv[0] = "rookery"
+writer.write_predictions = dying
+sys.argv = ["rookery", *sys.argv[3:]]
 cli.main()
 """
+"""A command that is killed as a module of inference begins to write its so-and-so-manieth file."""
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(300)]
 
 
@@ -99,28 +101,29 @@ def test_a_workers_own_error_is_told_as_it_is(ray_session):
 
 @pytest.mark.timeout(600)
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(bundle, tiny_survey, tmp_path):
-    """The real command of partial light curves, SIGKILL at any moment, also amid the correction of priors."""
-    words = [sys.executable, "-m", "rookery", "predict", str(bundle.path), str(tiny_survey.path)]
+    """The real command of partial light curves, SIGKILL among its parts and amid the correction of priors."""
+    words = ["predict", str(bundle.path), str(tiny_survey.path)]
     options = ["--rows", "5", "--correct-priors", "--days", "20"]
+    whole = [sys.executable, "-m", "rookery", *words]
+
+    def dies(module, last):
+        dying = [sys.executable, "-c", DIES, module, str(last), *words, str(out), *options]
+        assert subprocess.run(dying, **silent).returncode == -signal.SIGKILL
+
     silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     out, work = tmp_path / "killed", tmp_path / "killed.unfinished"
-    subprocess.run([*words, str(tmp_path / "straight"), *options], check=True, **silent)
+    subprocess.run([*whole, str(tmp_path / "straight"), *options], check=True, **silent)
     for kill in range(2):
         before = {file: file.stat().st_mtime_ns for file in work.glob("part-*.parquet")}
-        run = subprocess.Popen([*words, str(out), *options], **silent)
-        wanted = len(before) + 5 + kill
-        wait_for(lambda least=wanted: len(list(work.glob("part-*.parquet"))) >= least)
-        assert run.poll() is None
-        run.kill()
-        run.wait()
+        dies("partition", 6 + kill)
+        assert len(list(work.glob("part-*.parquet"))) == len(before) + 5 + kill
         assert not out.exists()
         assert {file: file.stat().st_mtime_ns for file in before} == before
-    dying = [sys.executable, "-c", DIES_AT_THE_THIRD_CORRECTION, *words[3:], str(out), *options]
-    assert subprocess.run(dying, **silent).returncode == -signal.SIGKILL
+    dies("partition_priors", 3)
     parts = sorted(work.glob("part-*.parquet"))
     assert sum(read_info(part).prior_correction is not None for part in parts) == 2
     assert not out.exists()
-    subprocess.run([*words, str(out), *options], check=True, **silent)
+    subprocess.run([*whole, str(out), *options], check=True, **silent)
     straight, killed = ({f.name: f.read_bytes() for f in p.iterdir()} for p in (tmp_path / "straight", out))
     assert killed == straight
     assert read_predictions(out).info.prior_correction is not None

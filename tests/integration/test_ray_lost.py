@@ -83,21 +83,33 @@ def test_a_search_whose_ray_dies_ends_soon_with_one_error_and_goes_on(tiny_galax
 def test_a_ray_that_does_not_come_up_in_time_is_started_again():
     program = """
 import logging
+import signal
+
+from ray._private import services
+
+start_process, halted = services.start_ray_process, []
+
+
+def start(command, process_type, *rest, **options):
+    made = start_process(command, process_type, *rest, **options)
+    if process_type == "raylet" and not halted:
+        made.process.send_signal(signal.SIGSTOP)
+        halted.append(made.process.pid)
+    return made
+
+
+services.start_ray_process = start
 from rookery.compute.session import ray_session
 
 logging.basicConfig(format="%(message)s")
 with ray_session(None) as nodes:
     print("nodes:", len(nodes))
+print("halted:", *halted)
 """
     driver = start([sys.executable, "-c", program])
-
-    def raylet():
-        return [p for p in psutil.Process(driver.pid).children(recursive=True) if p.name() == "raylet"]
-
-    (first,) = wait_for(raylet)
-    first.suspend()
-    output, _ = driver.communicate(timeout=150)
+    output, _ = driver.communicate(timeout=300)
     assert driver.returncode == 0, output
     assert "did not come up on this machine" in output
     assert "nodes: 1" in output
-    assert psutil.wait_procs([first], timeout=30)[1] == []
+    first = int(output.rpartition("halted:")[2])
+    wait_for(lambda: not psutil.pid_exists(first), 30)

@@ -176,7 +176,7 @@ def survey_rows(object_id: NDArray[Any], survey: Survey, where: str) -> NDArray[
     rows = pd.Index(survey.objects["object_id"]).get_indexer(pd.Index(object_id.astype(object)))
     unknown = np.flatnonzero(rows < 0)
     if unknown.size:
-        first = object_id[unknown[0]]
+        first = str(object_id[unknown[0]])
         rule = f"every object must be in the survey {survey.path}, but {unknown.size} are not"
         raise fail(where, f"{rule}, the first being {first!r} in row {unknown[0]}")
     return np.asarray(rows)

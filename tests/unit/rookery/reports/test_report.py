@@ -273,7 +273,7 @@ def redshifts(predictions: Predictions) -> Predictions:
         (other_survey, "0003: must be of the survey .*, but was made for the checksum 000"),
         (
             stranger,
-            r"0003: every object must be in the survey .*, but 7 are not, the first being .*x0.* in row 0",
+            r"0003: every object must be in the survey .*, but 7 are not, the first being 'x0.*' in row 0",
         ),
         (redshifts, "z: must be of the kind 'class_probability' to be assessed, but is of 'redshift_pdf'"),
     ],
