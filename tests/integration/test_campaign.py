@@ -6,11 +6,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
+import psutil
 import pytest
 
-from processes import wait_for
+from processes import wait_for, wait_until_gone
 from rookery import api
 from rookery_ensembles import InputError, classification_metrics, load_bundle, read_predictions
 
@@ -77,7 +77,8 @@ def lines(result, row, bin_=""):
 
 
 def members(out):
-    return {path.name: (path / "card.json").stat().st_mtime_ns for path in (out / "members").iterdir()}
+    cards = (out / "members").glob("[!.]*/card.json")
+    return {card.parent.name: card.stat().st_mtime_ns for card in cards}
 
 
 def test_what_experiments_share_is_trained_once(finished):
@@ -298,24 +299,25 @@ def test_a_driver_killed_at_any_moment_loses_no_finished_network(file, tmp_path)
     out = tmp_path / "out"
     long = ["--set", "defaults.configuration.epochs=30", "--set", "defaults.configuration.patience=30"]
     command = [sys.executable, "-m", "rookery", "campaign", str(file), "--out", str(out), *long]
-    command += ["--processes", "2", "--set", "defaults.members=4"]
-    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    start = time.monotonic()
-    while not list((out / "members").glob("[!.]*/card.json")):
-        assert driver.poll() is None
-        assert time.monotonic() - start < 300
-        time.sleep(0.05)
-    driver.send_signal(signal.SIGKILL)
-    driver.wait()
-    time.sleep(2)  # its workers die with it, and may just have finished one more
+    command += ["--processes", "2", "--set"]
+    many = [*command, "defaults.members=500"]  # they do not end before they are killed on any machine
+    driver = subprocess.Popen(many, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: list((out / "members").glob("[!.]*/card.json")), 300)
+        workers = psutil.Process(driver.pid).children(recursive=True)
+    finally:
+        driver.kill()
+        driver.wait()
+    wait_until_gone(workers)  # they may just have finished one more
     before = members(out)
-    assert 0 < len(before) < 5
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    wanted = len(before) + 3
+    few = [*command, f"defaults.members={wanted}"]
+    done = subprocess.run(few, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     after = members(out)
-    assert len(after) == 5
+    assert len(after) == wanted + 1  # the autoencoder's too
     assert {name: after[name] for name in before} == before
-    assert "| again | plain | all | 4 |" in done.stdout
+    assert f"| again | plain | all | {wanted} |" in done.stdout
 
 
 @pytest.mark.slow
