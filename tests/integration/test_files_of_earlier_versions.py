@@ -106,9 +106,9 @@ def test_jobs_and_configurations_have_the_digests_that_they_had(files):
         family = load_family(job.family)
         assert job.digest() == told["digest"]
         assert configuration_hash(family.name, family.configure(job.configuration)) == told["configuration"]
-        came_later = {"start", "most_seconds"} - set(told["job"])
+        came_later = {"start", "most_seconds", "compile"} - set(told["job"])
         assert job.model_dump(mode="json", exclude=came_later) == told["job"]
-        assert (job.start, job.most_seconds) == (None, None)
+        assert (job.start, job.most_seconds, job.compile) == (None, None, "auto")
 
 
 def test_a_network_that_was_cut_off_goes_on_from_its_checkpoint(files, tmp_path, one_thread):

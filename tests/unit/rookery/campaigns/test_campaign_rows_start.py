@@ -54,6 +54,21 @@ def datasets(campaign: Campaign, tmp_path: Path) -> dict[str, ExperimentData]:
     return prepare(campaign, tmp_path / "surveys", lambda _: None)
 
 
+def test_networks_are_compiled_as_the_defaults_say(tmp_path: Path, tiny_survey: Survey) -> None:
+    asked = [
+        opened(tmp_path, tiny_survey),
+        load_campaign(tmp_path / "tuned.yaml", settings={"defaults.compile": "never"}),
+    ]
+    found = []
+    for campaign in asked:
+        datasets = prepare(campaign, tmp_path / "surveys", lambda _: None)
+        name, document = next(iter(campaign.document.experiments.items()))
+        row = next(row for row in campaign.rows_of(document) if row.configuration is not None)
+        found.append(training_job(campaign, datasets, document, row, 0, next(iter(datasets[name].folds))))
+    assert [job.compile for job in found] == ["auto", "never"]
+    assert found[0].member == found[1].member, "it is no part of what a network is"
+
+
 def by_row(
     campaign: Campaign, datasets: dict[str, ExperimentData], tasks: list[NetworkTask], experiment: str
 ) -> dict[str, list[NetworkTask]]:

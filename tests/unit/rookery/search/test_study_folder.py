@@ -92,6 +92,11 @@ def test_networks_of_a_trial_share_its_time(
     assert [job.most_seconds for job in trial_jobs(study, 0, {"epochs": 3})] == [seconds] * 6
 
 
+def test_networks_are_compiled_as_the_study_says(create: Create) -> None:
+    study = create(compile="never")
+    assert [job.compile for job in trial_jobs(study, 0, {"epochs": 3})] == ["never"]
+
+
 def test_random_starts_train_every_fold_so_often_under_names_of_their_own(create: Create) -> None:
     study = create(split="folds", starts=2)
     names = [study.member_name(3, *each) for each in study.trainings()]
