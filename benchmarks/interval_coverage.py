@@ -10,6 +10,7 @@ Simulated: members with a common error and their own, half of them too sure; 3,0
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from rookery_ensembles import (
     Predictions,
     RedshiftBins,
     choose,
+    conformal_limits,
     open_predictions,
     read_predictions,
 )
@@ -56,7 +58,8 @@ def main(scratch: str, catalogue: str, splits: str = "10") -> None:
     tell("mean", np.array(found))
     ends = [choice.conformal.spread(level) for level in SERVED]
     print(f"| 19 of 20 times, of all galaxies | | {' | '.join(f'{a:.3f} to {b:.3f}' for a, b in ends)} |")
-    print(f"\n| members | objects | weights | {head} |\n|---|---|---|---|---|")
+    print(f"\n| members | objects | weights | {head} | by weights that saw the object: {head} |")
+    print("|---|---|---|---|---|---|---|")
     for members, objects in SIMULATED:
         for by in ("em", "greedy"):
             draws = [of_draw(members, objects, by, seed) for seed in range(DRAWS)]
@@ -99,11 +102,13 @@ def of_split(survey: Survey, scratch: Path, seed: int) -> tuple[EnsembleChoice, 
 
 
 def of_draw(members: int, objects: int, by: str, seed: int) -> list[float]:
-    """Return what intervals of an ensemble of simulated members hold of new objects."""
+    """Return what intervals of an ensemble of simulated members hold of new objects, and would hold."""
     rng = np.random.default_rng([members, objects, seed])
     seen, new = simulated(members, objects, rng), simulated(members, 3000, rng)
-    choice = choose([CandidateMember(name, Path(name), name, one) for name, one in seen.items()], by=by)
-    return covered(choice, new.__getitem__, None)
+    candidates = [CandidateMember(name, Path(name), name, one) for name, one in seen.items()]
+    found = covered(choose(candidates, by=by), new.__getitem__, None)
+    with patch.object(conformal_limits, "_pooled_by_others", lambda _, __, pooled_nk, *___: [pooled_nk] * 5):
+        return found + covered(choose(candidates, by=by), new.__getitem__, None)
 
 
 def simulated(members: int, n: int, rng: np.random.Generator) -> dict[str, Predictions]:
