@@ -1,5 +1,7 @@
 """The engine of searches and campaigns on a real Ray, with trials that only say where they ran."""
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -63,3 +65,29 @@ def test_trials_shorter_than_the_start_of_a_worker_use_every_place(ray_session, 
         run_trials(queue, plan_resources(nodes, "actor", trials=200))
     assert len(queue.values) == 200
     assert len(set(queue.values)) == 2  # one actor took all while the other one's start was called off
+
+
+class Interrupted(Errands):
+    """The first of them that ends is the only one that runs; then comes Ctrl-C."""
+
+    def _end(self, live, value, error, kind):
+        super()._end(live, value, error, kind)
+        if len(self.values) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_interruption_between_two_trials_ends_the_search_too(ray_session, tmp_path, monkeypatch):
+    def errand(config):
+        import ray.tune
+
+        from rookery.search.trial_plan import FINISHED
+
+        ray.tune.report({FINISHED: 0})
+
+    monkeypatch.setattr(rookery.search.worker, "run_trial", errand)
+    queue = Interrupted(tmp_path, wanted=5)
+    with session(None) as nodes:
+        plan = plan_resources(nodes, "actor", trials=5, concurrent=1)
+        run_trials(queue, plan)
+    assert len(queue.values) == 1
+    assert not queue.nothing_left()

@@ -30,6 +30,8 @@ class QueueSearcher(Searcher):
         super().__init__()
         self._queue, self._resources = queue, resources
         self._room, self._looked = resources.concurrent, time.monotonic()
+        self.ended = False
+        """Whether it said that the session has no more trials: a session ends before that at Ctrl-C alone."""
         # Tune keeps all that it ever ran, and grows slower with it: a fresh session forgets.
         self._session = max(_SESSION_TRIALS, _SESSION_ROUNDS * resources.concurrent)
 
@@ -39,6 +41,7 @@ class QueueSearcher(Searcher):
             return None
         plan = self._queue.suggest(trial_id) if self._session else None
         if plan is None:
+            self.ended = True
             return Searcher.FINISHED
         self._session -= 1
         where = {
