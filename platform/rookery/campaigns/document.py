@@ -12,7 +12,7 @@ from rookery.documents import Document
 from rookery.search.space import Objective
 from rookery.surveys.equal_bins import EqualBins
 from rookery.surveys.train_on import TrainOn
-from rookery.training.job import Compile, KeptEpoch
+from rookery.training.job import Compile, KeptEpoch, check_compile
 from rookery_ensembles import METRICS
 
 
@@ -104,6 +104,7 @@ class Defaults(Document):
             raise ValueError(
                 f"positive must be one of {', '.join(self.classes)}, but found {self.positive!r}"
             )
+        check_compile(self.compile, self.workers_per_network)
         return self
 
 

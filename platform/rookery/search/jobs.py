@@ -12,6 +12,8 @@ def trial_jobs(study: Study, trial: int, values: dict[str, Any]) -> list[Trainin
     document, objective = study.document, study.space.objective
     begun = document.start_from
     minutes, n_networks = document.trial_minutes, len(study.trainings())
+    # What timed steps say is not the seed's.
+    chosen = "never" if document.deterministic and document.compile == "auto" else document.compile
     starts = [None] * n_networks if begun is None else begun.members
     return [
         TrainingJob(
@@ -29,7 +31,7 @@ def trial_jobs(study: Study, trial: int, values: dict[str, Any]) -> list[Trainin
             keep=document.keep,
             inner_validation=document.inner_validation,
             start=start_from,
-            compile=document.compile,
+            compile=chosen,
             most_seconds=None if minutes is None else 60 * minutes / n_networks,
             # Folds of one start share nothing but the configuration; start 0 is as it always was.
             seed=document.seed * 1_000_003 + trial * 101 + (fold or 0) + 50_021 * start,

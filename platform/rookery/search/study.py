@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from rookery.compute.lock import held
 from rookery.compute.resources import Execution
@@ -23,7 +23,7 @@ from rookery.shift.options import ImportanceWeighting
 from rookery.surveys.equal_bins import EqualBins
 from rookery.training.card import Card, read_card
 from rookery.training.epochs_file import epochs_file, stop_epochs
-from rookery.training.job import Compile, KeptEpoch, StartFrom
+from rookery.training.job import Compile, KeptEpoch, StartFrom, check_compile
 from rookery.training.target import make_target
 from rookery_ensembles import Target
 from rookery_ensembles.errors import fail
@@ -145,6 +145,11 @@ class StudyDocument(Document):
         if names is not None and len(set(names)) < len(names):
             raise ValueError(f"classes must differ, but are {', '.join(names)}")
         return names
+
+    @model_validator(mode="after")
+    def _compiled_by_one(self) -> "StudyDocument":
+        check_compile(self.compile, self.workers_per_network)
+        return self
 
     @property
     def target(self) -> Target:

@@ -104,7 +104,7 @@ class AloneNetwork:
     def choose(self, trainees: Sequence[Trainee]) -> None:
         """See :class:`Stepped`; once for each size of steps; without a GPU only where it is asked for."""
         (trainee,), device = trainees, self._data.target_n.device
-        size = min(trainee.batch_size, len(self._data.rows["train"]))
+        size = trainee.sizes(2)[0]
         if self._asked == "never" or size == self._whole or (self._asked == "auto" and device.type != "cuda"):
             return
         if self._team.size > 1:
@@ -112,7 +112,8 @@ class AloneNetwork:
                 rule = "needs networks that one process trains, but this one has"
                 raise InputError(f"`compile` always: {rule} {self._team.size} workers")
             return
-        self._compiled, self._whole = None, size
+        self.close()
+        self._whole = size
         state, epoch = self.state(0), trainee.next_epoch(2)
         rows, key = (some[None, :size] for some in (epoch.rows, epoch.key))
         rate, follow = trainee.rate(epoch, 0), trainee.follow(epoch, 0)
@@ -130,6 +131,7 @@ class AloneNetwork:
                 device,
                 self._configuration.precision,
                 trainee.steps_left(),
+                trainee.seconds_left(),
                 step,
                 make,
                 lambda: self.set_state(0, *state),

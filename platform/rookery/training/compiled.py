@@ -4,11 +4,13 @@ A compiled step computes what a plain one does, to rounding. Draws have no state
 and then undone: the training that follows is that of a network which was not timed.
 """
 
+import math
 import os
 import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
+from subprocess import SubprocessError
 from typing import Any
 
 import torch
@@ -27,8 +29,11 @@ EXPECTED_SECONDS = 60.0
 """What a compilation is taken to last before this process has seen one: half of a minute to one where
 measured."""
 NEAR = {"float32": 1e-3, "tf32": 1e-2, "bf16": 5e-2}
-"""By how much of itself a loss may differ in a compiled step, by precision."""
+"""By how much a loss may differ in a compiled step, by precision: of itself, and of 1 where it is less, since
+its parts may cancel."""
 
+_FAULTS = (RuntimeError, OSError, SubprocessError, ImportError)
+"""Torch's own are the first kind; the others come of its cache's folder, and of compilers that it calls."""
 _seen = [EXPECTED_SECONDS]
 
 
@@ -37,9 +42,9 @@ def expected_seconds() -> float:
     return _seen[-1]
 
 
-def can_win(plain: float, steps: int) -> bool:
-    """Whether so many steps of `plain` seconds would win a compilation back, if compiled ones took half."""
-    return steps * plain / 2 >= expected_seconds()
+def can_win(seconds: float) -> bool:
+    """Whether so many seconds of plain steps would win a compilation back, if compiled ones took half."""
+    return seconds / 2 >= expected_seconds()
 
 
 def compiled(compute: Compute, device: torch.device) -> Compute:
@@ -76,6 +81,7 @@ def choose(
     device: torch.device,
     precision: str,
     left: int,
+    most: float,
     plain: Callable[[], dict[str, Tensor]],
     make: Callable[[], Callable[[], dict[str, Tensor]]],
     undo: Callable[[], None],
@@ -88,6 +94,8 @@ def choose(
         `auto` or `always`.
     left
         Steps that the training still has.
+    most
+        Seconds that it may still take.
     plain
         Takes a plain step and returns the means of its loss.
     make
@@ -100,13 +108,18 @@ def choose(
     InputError
         With `always`, where torch cannot compile, or computes something else then.
     """
+
+    def wins(seconds: float) -> bool:
+        return asked == "always" or can_win(min(left * seconds, most))
+
     times: dict[str, float] = {}
     try:
-        loss, times["plain"] = _timed(plain, device)
+        loss, times["plain"] = _timed(plain, device, wins)
     finally:
         undo()
-    if asked == "auto" and not can_win(times["plain"], left):
-        return _steps("plain", times, None, f"the {left} steps left are over before a compilation pays")
+    if not wins(times["plain"]):
+        told = f"the {left} steps left" if left * times["plain"] <= most else f"the {most:.0f} seconds left"
+        return _steps("plain", times, None, f"{told} are over before a compilation pays")
     start = time.perf_counter()
     try:
         step = make()
@@ -116,9 +129,9 @@ def choose(
         fault = _fault(loss, first, precision)
         if fault is None:
             _, times["compiled"] = _timed(step, device)
-    except RuntimeError as error:
+    except _FAULTS as error:
         took = time.perf_counter() - start
-        text = "out of memory" if is_out_of_memory(error) else str(error).strip().splitlines()[0]
+        text = "out of memory" if is_out_of_memory(error) else (str(error).strip().splitlines() or [""])[0]
         fault = f"torch cannot compile it here ({type(error).__name__}: {text})"
     finally:
         undo()
@@ -140,16 +153,27 @@ def _steps(way: str, times: Mapping[str, float], took: float | None, why: str) -
 
 def _fault(plain: float, found: float, precision: str) -> str | None:
     """Say whether a compiled step has another loss than the plain one from the same weights."""
-    if abs(found - plain) <= NEAR[precision] * abs(plain) or plain != plain:
-        return None
+    if not math.isfinite(plain) or abs(found - plain) <= NEAR[precision] * max(1.0, abs(plain)):
+        return None  # what is not finite is told of by the training itself
     return f"the loss of a compiled step is {found:.6g}, but that of the plain one {plain:.6g}"
 
 
-def _timed(step: Callable[[], dict[str, Tensor]], device: torch.device) -> tuple[float, float]:
-    """Return the loss of the first step, and the seconds of one, a mean of some after those that warm up."""
+def _timed(
+    step: Callable[[], dict[str, Tensor]],
+    device: torch.device,
+    wanted: Callable[[float], bool] = lambda seconds: True,
+) -> tuple[float, float]:
+    """Return the loss of the first step, and the seconds of one, a mean of some after those that warm up.
+
+    The last of these takes no less: what is not `wanted` of its time is not timed any longer.
+    """
     loss = _loss(step())
-    for _ in range(WARM_UP - 1):
+    for _ in range(WARM_UP - 2):
         step()
+    start = clock(device)
+    step()
+    if not wanted(seconds := clock(device) - start):
+        return loss, seconds
     start = clock(device)
     for _ in range(TIMED):
         step()

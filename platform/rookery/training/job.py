@@ -34,6 +34,13 @@ def inner_part(wanted: float | None, keep: KeptEpoch, folds: int) -> float | Non
     return wanted or None
 
 
+def check_compile(compile: Compile, workers: int) -> None:
+    """Raise ValueError where steps of several processes were to be compiled."""
+    if compile == "always" and workers > 1:
+        rule = "needs networks that one process trains, but `workers_per_network` is"
+        raise ValueError(f"`compile` always {rule} {workers}")
+
+
 class StartFrom(Document):
     """The finished member whose weights a network starts from."""
 

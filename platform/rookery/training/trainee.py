@@ -131,23 +131,33 @@ class Trainee:
 
     def next_epoch(self, least: int) -> Epoch:
         """Return its next epoch, or the rest of one; a rest of fewer than `least` joins the step before."""
-        rows = self.data.rows["train"]
+        rows, sizes = self.data.rows["train"], self.sizes(least)
         draws = Draws.of(self.job.seed, self.progress.epoch, rows)
         order = draws.words("order").argsort(stable=True)
-        size = min(self.batch_size, len(rows))
-        sizes = [size] * (len(rows) // size)
-        if rest := len(rows) % size:
+        done = self.progress.partial or Partial(0, 0.0, {})
+        return Epoch(self.progress.epoch, rows[order], draws.key_b[order], sizes, done)
+
+    def sizes(self, least: int) -> list[int]:
+        """Return the objects of each step of an epoch; see :meth:`next_epoch`."""
+        objects = len(self.data.rows["train"])
+        size = min(self.batch_size, objects)
+        sizes = [size] * (objects // size)
+        if rest := objects % size:
             if rest < least and len(sizes):
                 sizes[-1] += rest
             else:
                 sizes.append(rest)
-        done = self.progress.partial or Partial(0, 0.0, {})
-        return Epoch(self.progress.epoch, rows[order], draws.key_b[order], sizes, done)
+        return sizes
 
     def steps_left(self) -> int:
-        """Return how many steps it has left if it trains for all its epochs."""
-        of_each = max(1, len(self.data.rows["train"]) // self.batch_size)
-        return of_each * (self.configuration.epochs - self.progress.epoch)
+        """Return how many steps of the first one's size it has left if it trains for all its epochs."""
+        sizes = self.sizes(2)
+        return sizes.count(sizes[0]) * (self.configuration.epochs - self.progress.epoch)
+
+    def seconds_left(self) -> float:
+        """Return how long it may still train; infinite without a limit."""
+        spent = sum(row["seconds"] for row in self.progress.history)
+        return math.inf if self.job.most_seconds is None else self.job.most_seconds - spent
 
     def rate(self, epoch: Epoch, step: int) -> float:
         """Return the learning rate of a step."""

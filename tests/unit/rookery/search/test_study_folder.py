@@ -97,6 +97,23 @@ def test_networks_are_compiled_as_the_study_says(create: Create) -> None:
     assert [job.compile for job in trial_jobs(study, 0, {"epochs": 3})] == ["never"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "deterministic", "wanted"),
+    [("auto", None, "auto"), ("auto", 2, "never"), ("always", 2, "always")],
+)
+def test_what_timed_steps_say_decides_nothing_in_a_deterministic_study(
+    create: Create, asked: str, deterministic: int | None, wanted: str
+) -> None:
+    study = create(compile=asked, deterministic=deterministic)
+    assert trial_jobs(study, 0, {"epochs": 3})[0].compile == wanted
+
+
+def test_a_study_does_not_begin_where_no_trial_could_be_compiled(create: Create, tmp_path: Path) -> None:
+    rule = "`compile` always needs networks that one process trains, but `workers_per_network` is 2"
+    with pytest.raises(InputError, match=rule):
+        create(compile="always", workers_per_network=2)
+
+
 def test_random_starts_train_every_fold_so_often_under_names_of_their_own(create: Create) -> None:
     study = create(split="folds", starts=2)
     names = [study.member_name(3, *each) for each in study.trainings()]

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,7 +39,9 @@ class Machine:
     ) -> None:
         self.now, self.undone, self.compilations = 0.0, 0, 0
         self._times, self._compilation = {"plain": plain, "compiled": fast}, compilation
-        self.loss, self.error = 1.0, ""
+        self.loss, self.plain_loss = 1.0, 1.0
+        self.error: str | Exception = ""
+        self.plain_steps = 0
         monkeypatch.setattr(compiled, "clock", lambda device: self.now)
         monkeypatch.setattr(compiled.time, "perf_counter", lambda: self.now)
         monkeypatch.setattr(compiled, "_seen", [compiled.EXPECTED_SECONDS])
@@ -51,15 +54,18 @@ class Machine:
         self.compilations += 1
         self.now += self._compilation
         if self.error:
-            raise RuntimeError(self.error)
+            raise self.error if isinstance(self.error, Exception) else RuntimeError(self.error)
         return lambda: self.step("compiled", self.loss)
 
     def undo(self) -> None:
         self.undone += 1
 
-    def choose(self, asked: str, left: int) -> Steps:
-        plain = lambda: self.step("plain", 1.0)  # noqa: E731
-        return compiled.choose(asked, CPU, "float32", left, plain, self.make, self.undo)
+    def plain(self) -> dict[str, Tensor]:
+        self.plain_steps += 1
+        return self.step("plain", self.plain_loss)
+
+    def choose(self, asked: str, left: int, most: float = math.inf) -> Steps:
+        return compiled.choose(asked, CPU, "float32", left, most, self.plain, self.make, self.undo)
 
 
 @pytest.mark.parametrize(("fast", "way"), [(0.004, "compiled"), (0.012, "plain")])
@@ -85,6 +91,23 @@ def test_nothing_is_compiled_for_steps_that_are_over_before_it_pays(monkeypatch:
     assert machine.choose("auto", 4_100).way == "compiled", "the last compilation took 20 s"
 
 
+def test_short_trainings_lose_no_more_than_the_steps_that_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timed for longer, a training of 100 steps would take a fifth more."""
+    machine = Machine(monkeypatch, plain=0.01, fast=0.001, compilation=20)
+    assert machine.choose("auto", 100).way == "plain"
+    assert machine.plain_steps == compiled.WARM_UP
+    machine.choose("always", 100)
+    assert machine.plain_steps == 2 * compiled.WARM_UP + compiled.TIMED
+
+
+def test_nothing_is_compiled_where_the_time_is_over_before_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, plain=0.01, fast=0.001, compilation=20)
+    found = machine.choose("auto", 100_000, 119)
+    assert (found.way, machine.compilations) == ("plain", 0)
+    assert "the 119 seconds left are over before a compilation pays" in found.why
+    assert machine.choose("auto", 100_000, 121).way == "compiled"
+
+
 def test_other_numbers_or_what_cannot_be_compiled_leave_plain_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, plain=1, fast=0.1, compilation=20)
     machine.loss = 1.01
@@ -97,6 +120,31 @@ def test_other_numbers_or_what_cannot_be_compiled_leave_plain_steps(monkeypatch:
     assert "torch cannot compile it here (RuntimeError: no Triton)" in machine.choose("auto", 10_000).why
     with pytest.raises(InputError, match=r"`compile` always: torch cannot compile it here .*no Triton"):
         machine.choose("always", 10_000)
+
+
+def test_a_cache_that_cannot_be_written_leaves_plain_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a folder of torch's compiler that is not this user's comes an OSError, which ended the training."""
+    machine = Machine(monkeypatch, plain=1, fast=0.1, compilation=20)
+    machine.error = PermissionError(13, "Permission denied", "/tmp/torchinductor_other")
+    assert "(PermissionError: [Errno 13] Permission denied" in machine.choose("auto", 10_000).why
+    assert machine.undone == 2
+    machine.error = RuntimeError()
+    assert "(RuntimeError: )" in machine.choose("auto", 10_000).why
+    machine.error = InputError("`compile` always: no compiler")
+    with pytest.raises(InputError, match=r"^`compile` always: no compiler$"):
+        machine.choose("always", 10_000)
+
+
+@pytest.mark.parametrize(
+    ("plain", "found"), [(math.inf, math.inf), (math.nan, 1.0), (1e-5, 2e-5), (-1e-5, 1e-5)], ids=str
+)
+def test_a_loss_near_0_and_one_that_is_no_number_are_no_fault_of_the_compiler(
+    monkeypatch: pytest.MonkeyPatch, plain: float, found: float
+) -> None:
+    """What is infinite is told of by the training, as that of this network."""
+    machine = Machine(monkeypatch, plain=1, fast=0.1, compilation=20)
+    machine.plain_loss, machine.loss = plain, found
+    assert machine.choose("always", 10_000).way == "compiled"
 
 
 def test_always_is_taken_however_few_steps_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,12 +234,38 @@ def test_several_workers_of_a_network_are_not_compiled(make_job: MakeJob) -> Non
     assert trainee.progress.steps is None
 
 
+@pytest.mark.parametrize("batch_size", [24, 79])
+def test_the_steps_that_are_compiled_are_those_that_are_taken(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, batch_size: int
+) -> None:
+    """With a rest of one object, which joins the only step, no step was of the size that was compiled."""
+    calls = list[int]()
+
+    def counted(compute: compiled.Compute, device: torch.device) -> compiled.Compute:
+        def step(*given: Any) -> dict[str, Tensor]:
+            calls.append(len(given[1]))
+            return compute(*given)
+
+        return step
+
+    monkeypatch.setattr(compiled, "compiled", counted)
+    job = make_job(configuration={"epochs": 2, "batch_size": batch_size})
+    family = load_family(job.family)
+    configuration = family.configure(job.configuration)
+    data = load_data(job, family, configuration, CPU)
+    assert len(data.rows["train"]) == 80
+    _, progress = trained(job.model_copy(update={"compile": "always"}))
+    assert progress.steps is not None
+    steps = {24: [24] * 6, 79: [80] * 2}[batch_size]
+    assert calls[1 + compiled.WARM_UP + compiled.TIMED :] == steps
+
+
 @contextlib.contextmanager
 def tried_anywhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     """Return a device that is no CPU, on which compiled steps are plain ones."""
     monkeypatch.setattr(compiled, "compiled", lambda compute, device: compute)
     monkeypatch.setattr(compiled, "clock", lambda device: 0.0)
-    monkeypatch.setattr(compiled, "can_win", lambda plain, steps: True)
+    monkeypatch.setattr(compiled, "can_win", lambda seconds: True)
     with pretended_device() as device:
         yield device
 
