@@ -99,7 +99,10 @@ class Pack:
 
     def choose(self, trainees: Sequence[Trainee]) -> None:
         """Nothing is undone: the first steps of all count, whichever way they are timed."""
-        self._graphs.expect(min(trainees[0].batch_size, len(trainees[0].data.rows["train"])))
+        objects = trainees[0].sizes(2)[0]
+        if objects != self._graphs.objects:
+            self._graphs.expect(objects)
+            self._ways.begin_again(len(self._weights))
 
     def step(
         self,
@@ -204,6 +207,8 @@ class Pack:
         """Let the others go, and their memory."""
         self._graphs.forget()
         pick = list(places)
+        self._ways.begin_again(len(pick))
+        self._progress = [self._progress[place] for place in places]
         self._weights, self._first, self._second, self._steps = (
             values[pick].clone() for values in (self._weights, self._first, self._second, self._steps)
         )

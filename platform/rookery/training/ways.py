@@ -58,22 +58,36 @@ class Ways:
         self.most = 1 if strategy in ("loop", "graphs") else networks
         """Networks at once, at most."""
         self.by_graphs = strategy == "graphs"
+        self._device, self._graph_ways = device, [GRAPHS] if where == device else []
         self.trial: AtOnce | None = None
         """What times the ways; None once one was chosen."""
         if strategy != "auto":
             note(Steps(way=strategy, why="asked for"))
-        elif device.type == "cpu":
-            self.trial = AtOnce(networks)
-        elif device.type == "cuda":
-            ways = [networks, 1, *([GRAPHS] if where == device else [])]
-            self.trial = AtOnce(networks, partial(clock, device), ways)
+        else:
+            self.trial = self._new_trial()
+
+    def _new_trial(self) -> AtOnce | None:
+        if self._device.type == "cpu":
+            return AtOnce(self._networks)
+        if self._device.type == "cuda":
+            ways = [self._networks, 1, *self._graph_ways]
+            return AtOnce(self._networks, partial(clock, self._device), ways)
+        return None
+
+    def begin_again(self, networks: int) -> None:
+        """Steps are of so many networks now, or of another size: what was not chosen is timed anew."""
+        self._networks, self.most = networks, min(self.most, networks)
+        if self.trial is not None:
+            self.trial = self._new_trial()
 
     def step(
         self, places: Sequence[int], rows_kb: Tensor, key_kb: Tensor, rates: Sequence[float], *, whole: bool
     ) -> dict[str, Tensor]:
-        """Take one step of some networks; only those of the `whole` pack are timed."""
+        """Take one step of some networks; only those of the `whole` pack and of the size that graphs expect
+        are timed, for a shorter one, as the last of an epoch, would be the fastest of its way.
+        """
         given = places, rows_kb, key_kb, rates
-        if self.trial is None or not whole:
+        if self.trial is None or not whole or rows_kb.shape[1] != self._graphs.objects:
             return self._step_by(GRAPHS if self.by_graphs else self.most, *given)
         found, trial = None, self.trial
         with trial.timed() as way:
@@ -87,6 +101,7 @@ class Ways:
                 self._graphs.forget()
         if found is None:
             trial.drop(GRAPHS)
+            self._graph_ways = []
         if trial.decided:
             self._decide(trial)
         return self.step(*given, whole=whole) if found is None else found

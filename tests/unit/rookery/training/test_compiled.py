@@ -287,6 +287,29 @@ def test_a_trial_is_all_that_differs_on_another_device(
     assert [row["train_loss"] for row in always.history] == [row["train_loss"] for row in never.history]
 
 
+def test_what_was_compiled_is_freed_before_steps_of_another_size_are_timed(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps are of another size where memory did not suffice: what holds some must not stay."""
+    job = make_job(configuration={"epochs": 1, "batch_size": 24})
+    family = load_family(job.family)
+    configuration = family.configure(job.configuration)
+    freed = list[int]()
+    with tried_anywhere(monkeypatch) as device:
+        data = load_data(job, family, configuration, device)
+        trainee = Trainee.begin(job, family, configuration, data, lambda *_: None)
+        network = AloneNetwork(family, trainee, Team())
+        network._asked = "always"
+        network.choose([trainee])
+        monkeypatch.setattr(compiled, "forget", lambda: freed.append(1))
+        network._asked, trainee.progress.batch_size = "auto", 12
+        monkeypatch.setattr(compiled, "can_win", lambda seconds: False)
+        network.choose([trainee])
+    assert trainee.progress.steps is not None
+    assert trainee.progress.steps.way == "plain"
+    assert freed == [1]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles for a CPU by g++")
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # of torch's own code

@@ -203,7 +203,7 @@ class Timed:
     def _step(
         self, places: Sequence[int], rows: Tensor, key: Tensor, rates: Sequence[float]
     ) -> dict[str, Tensor]:
-        self.now += self._seconds[len(places)]
+        self.now += self._seconds[len(places)] * rows.shape[1] / 8
         self.seen.append("fused" if len(places) == 4 else "one")
         return {"loss": torch.zeros(len(places))}
 
@@ -241,6 +241,42 @@ def test_on_a_gpu_three_ways_are_timed_and_the_fastest_stays(
     timed.seen.clear()
     timed.step(5)  # the last step of an epoch is no graph
     assert set(timed.seen) == {"fused" if best == "fused" else "one"}
+
+
+def test_last_steps_of_epochs_which_are_shorter_decide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shortest of each way counts: graphs were taken by a short step that was none of theirs."""
+    timed = Timed(monkeypatch, 2, 3, 4)
+    timed.step(2)
+    while not timed.told:
+        timed.step()
+        timed.step(2)
+    assert timed.told[0].way == "fused"
+    assert timed.told[0].milliseconds == pytest.approx({"fused": 2000, "loop": 3000, "graphs": 4000})
+
+
+def test_ways_are_timed_with_the_networks_that_are_left(
+    redshift_jobs: Callable[..., list[TrainingJob]],
+) -> None:
+    """Else those that are timed after half of the networks left would win."""
+    trainees = begin(redshift_jobs(batch_size=16))
+    together = pack.Pack(load_family("photoz_mlp"), trainees)
+
+    def step(networks: int) -> None:
+        rows = trainees[0].data.rows["train"][:16].expand(networks, -1)
+        together.step(range(networks), rows, rows, [0.01] * networks, [0.0] * networks)
+
+    together.choose(trainees)
+    for _ in range(5):
+        step(4)
+    together.keep_only([0, 2])
+    together.choose([trainees[0], trainees[2]])
+    for _ in range(7):
+        step(2)
+    assert trainees[0].progress.steps is None
+    step(2)
+    assert trainees[0].progress.steps is not None
+    assert trainees[2].progress.steps == trainees[0].progress.steps
+    assert trainees[1].progress.steps is None
 
 
 def test_graphs_that_cannot_be_recorded_are_left_out_of_the_choice(
