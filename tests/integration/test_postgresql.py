@@ -1,11 +1,9 @@
 """Studies on a real PostgreSQL server: several drivers at once, one that dies, a server that goes away."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 import optuna
@@ -21,6 +19,7 @@ from rookery.search.study import open_study
 from rookery_ensembles import InputError
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.xdist_group("postgresql")]
+MANY = 1000  # no search of so many ends before what a test waits for, however fast the machine
 FIXED = {"epochs": 60, "days_per_column": 8, "temporal_blocks": 1, "merged_blocks": 2, "patience": 60}
 
 
@@ -66,26 +65,59 @@ def assert_complete(study, server, number):
     return trials
 
 
-def members(study):
-    return len(list((study / "members").glob("[0-9]*/card.json")))
+def owners(trials):
+    return {trial.user_attrs[DRIVER] for trial in trials if DRIVER in trial.user_attrs}
+
+
+def finished(study):
+    return {card.parent.name for card in (study / "members").glob("[0-9]*/card.json")}
+
+
+def in_training(study):
+    return {path.stem for path in (study / "running").glob("[0-9]*.safetensors")} - finished(study)
+
+
+def stop(driver, study, name):
+    """Stop a search as a user does; return what it said."""
+    driver.send_signal(signal.SIGTERM)
+    driver.wait(timeout=120)
+    output = Path(f"{study}-{name}.log").read_text()
+    assert driver.returncode == 130, output
+    return output
+
+
+def go_on(survey, study, server):
+    """Search for some more trials than are finished; return all, which are then complete."""
+    wanted = len(finished(study)) + 3
+    end(start(survey, study, server, wanted, "last"), study, "last")
+    return assert_complete(study, server, wanted)
 
 
 def test_two_drivers_share_a_study_and_one_takes_up_what_the_other_left(survey, tmp_path, server):
     study = tmp_path / "study"
-    first = start(survey, study, server, 8, "first")
-    second = start(survey, study, server, 8, "second")
+    first = start(survey, study, server, MANY, "first")
+    second = None
     try:
-        wait_for(lambda: members(study) >= 2)
-        wait_for(lambda: len({t.user_attrs.get(DRIVER) for t in begun(study, server)}) == 2)
-        wait_for(lambda: len(list((study / "running").glob("[0-9]*.safetensors"))) == 2)
-        os.kill(first.pid, signal.SIGKILL)
+        wait_for(lambda: len(finished(study)) >= 2 and in_training(study))
+        first.send_signal(signal.SIGSTOP)  # it keeps its lock, and begins nothing more
+        mine = owners(begun(study, server))
+        assert len(mine) == 1
+        wanted = len(begun(study, server)) + 6
+        second = start(survey, study, server, wanted, "second")
+        wait_for(lambda: owners(begun(study, server)) - mine)
+        first.kill()
+        first.wait()
+        running = optuna.trial.TrialState.RUNNING
+        left = [t.number for t in begun(study, server) if t.state is running and owners([t]) <= mine]
         end(second, study, "second")
     finally:
-        first.kill()
-        second.kill()
-    trials = assert_complete(study, server, 8)
-    owners = Counter(trial.user_attrs[DRIVER] for trial in trials)
-    assert len(owners) == 2
+        for driver in (first, second):
+            if driver is not None:
+                driver.kill()
+    trials = assert_complete(study, server, wanted)
+    assert left
+    assert not owners([trials[number] for number in left]) & mine
+    assert len(owners(trials)) == 2
     text = (study / "study.yaml").read_text()
     assert "secret" not in text
     assert "postgresql://rookery@127.0.0.1" in text
@@ -93,17 +125,19 @@ def test_two_drivers_share_a_study_and_one_takes_up_what_the_other_left(survey, 
 
 def test_a_server_that_is_away_for_twenty_seconds_costs_no_trial(survey, tmp_path, server):
     study = tmp_path / "study"
-    driver = start(survey, study, server, 5, "only")
+    driver = start(survey, study, server, MANY, "only")
     try:
-        wait_for(lambda: members(study) >= 1)
+        wait_for(lambda: finished(study))
         server.stop()
         time.sleep(20)
         server.start()
-        output = end(driver, study, "only")
+        before = finished(study)
+        wait_for(lambda: finished(study) > before)
+        output = stop(driver, study, "only")
     finally:
         driver.kill()
     assert "tried again in" in output
-    assert_complete(study, server, 5)
+    go_on(survey, study, server)
 
 
 def test_several_studies_share_a_database(survey, tmp_path, server):
