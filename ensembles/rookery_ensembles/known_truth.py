@@ -37,9 +37,8 @@ class MatchedTruth:
 
     def __str__(self) -> str:
         """Return the numbers in words."""
-        return (
-            f"{self.objects:,} objects, {self.matched:,} of them in the truth, {self.known:,} of known truth"
-        )
+        objects = f"{self.objects:,} object{'' if self.objects == 1 else 's'}"
+        return f"{objects}, {self.matched:,} of them in the truth, {self.known:,} of known truth"
 
 
 @short_repr

@@ -77,10 +77,12 @@ def ensemble(built: "StudyEnsemble", given: Given) -> None:
 
 def _choice(bundle: "Bundle", choice: "EnsembleChoice") -> None:
     """Tell an ensemble's members, and why it is combined as it is."""
+    from rookery.words import count
+
     heaviest = sorted(choice.weights.items(), key=lambda item: (-item[1], item[0]))
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in heaviest[:_SHOWN])
     weights += f" and {len(heaviest) - _SHOWN} lighter ones" if len(heaviest) > _SHOWN else ""
-    typer.echo(f"{bundle.path}: {len(heaviest)} members ({weights}); {choice.calibration}")
+    typer.echo(f"{bundle.path}: {count(len(heaviest), 'member')} ({weights}); {choice.calibration}")
     if (report := choice.report) is None:
         return
     typer.echo(f"auto: {report.reason}")

@@ -7,6 +7,7 @@ from typing import Any
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from rookery.dashboard import figures, learning_curves
+from rookery.dashboard.damage import check_whole
 from rookery.dashboard.networks import Cards, History, shown_columns
 from rookery.dashboard.pages import parts, study_hyperparameters, study_networks, study_stopped
 from rookery.dashboard.sources import Source
@@ -83,6 +84,15 @@ def _overview(viewer: Viewer, source: Source, reader: StudyTrials, query: dict[s
     )
 
 
+def _damage(source: Source, reader: StudyTrials) -> Any:
+    """Return what is damaged in a study that nobody works on, though all could be read that is shown."""
+    try:
+        check_whole(source, own_database=reader.facts.storage is None)
+    except InputError as error:
+        return parts.error_box(str(error))
+    return None
+
+
 def register(app: Dash, viewer: Viewer) -> None:
     """Keep the page up to date."""
     study_networks.register(app, viewer)
@@ -117,7 +127,7 @@ def register(app: Dash, viewer: Viewer) -> None:
         if version == before:
             return (no_update,) * 5
         return (
-            None,
+            _damage(source, reader) if reader.driver_alive() is False else None,
             _facts(reader, cards, len(minutes)),
             _running(source, reader, told),
             failures(source, reader.trials),

@@ -94,3 +94,20 @@ def test_any_page_of_a_database_that_is_overwritten_is_told(tmp_path: Path) -> N
         assert row["state"] == "damaged", f"page {start // PAGE + 1}"
         assert "study.db: is damaged" in row["error"]
         assert "\n" not in row["error"]
+
+
+def test_the_page_of_a_study_tells_the_damage_beside_what_can_be_shown(runs: Path) -> None:
+    from dash_callbacks import answer  # not above: the extra may lack
+    from rookery.dashboard.viewer import Viewer
+
+    viewer, tick = Viewer([runs]), {"study-tick.n_intervals": 1}
+    state = {"study-key.data": STUDY, "study-shown.data": None}
+
+    def told() -> str:
+        return answer(viewer, "study-facts", tick, state).get_data(as_text=True)
+
+    assert "is damaged" not in told()
+    cut(first(runs / STUDY, "members/*/predictions-validation.parquet"))
+    page = told()
+    assert "predictions-validation.parquet: is damaged: it was cut short or altered" in page
+    assert "best validation_log_loss" in page
