@@ -96,7 +96,7 @@ class Ways:
             except RuntimeError as error:
                 if way != GRAPHS:
                     raise
-                text = str(error).strip().splitlines()[0]
+                text = (str(error).strip().splitlines() or ["without a message"])[0]
                 logger.warning("packs: no CUDA graphs of the networks (%s: %s)", type(error).__name__, text)
                 self._graphs.forget()
         if found is None:

@@ -15,6 +15,7 @@ from rookery.search.jobs import trial_jobs
 from rookery.search.space import SearchSpace
 from rookery.search.study import Study, driver_lock, open_study
 from rookery.surveys import Survey, open_survey, simulate_supernovae, split_survey
+from rookery.training.job import TrainingJob
 from rookery_ensembles import Classes
 from rookery_ensembles.errors import InputError
 
@@ -108,7 +109,20 @@ def test_what_timed_steps_say_decides_nothing_in_a_deterministic_study(
     assert trial_jobs(study, 0, {"epochs": 3})[0].compile == wanted
 
 
-def test_a_study_does_not_begin_where_no_trial_could_be_compiled(create: Create, tmp_path: Path) -> None:
+def test_a_study_of_before_there_was_a_choice_goes_on_with_the_jobs_that_it_had(create: Create) -> None:
+    study = create()
+    file = study.path / "study.yaml"
+    text = file.read_text()
+    assert "compile: auto\n" in text
+    file.write_text(text.replace("compile: auto\n", ""))
+    jobs = [trial_jobs(found, 0, {"epochs": 3})[0] for found in (study, create())]
+    assert jobs[1] == jobs[0]
+    # What digests were made of before: a checkpoint of then is taken up.
+    dump = jobs[0].model_dump(mode="json", exclude={"compile"})
+    assert TrainingJob.model_validate(dump).digest() == jobs[0].digest()
+
+
+def test_a_study_does_not_begin_where_no_trial_could_be_compiled(create: Create) -> None:
     rule = "`compile` always needs networks that one process trains, but `workers_per_network` is 2"
     with pytest.raises(InputError, match=rule):
         create(compile="always", workers_per_network=2)

@@ -279,18 +279,25 @@ def test_ways_are_timed_with_the_networks_that_are_left(
     assert trainees[1].progress.steps is None
 
 
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("operation not permitted when stream is capturing\nmore", "operation not permitted when stream"),
+        (" ", "without a message"),
+    ],
+)
 def test_graphs_that_cannot_be_recorded_are_left_out_of_the_choice(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: str, told: str
 ) -> None:
     timed = Timed(monkeypatch, 2, 3, 1)
-    timed.fault = "operation not permitted when stream is capturing\nmore"
+    timed.fault = fault
     with caplog.at_level(logging.WARNING):
         for _ in range(20):
             assert timed.step()["loss"].shape == (4,)
-    assert "no CUDA graphs of the networks (RuntimeError: operation not permitted" in caplog.text
-    (told,) = timed.told
-    assert told.way == "fused"
-    assert told.milliseconds.keys() == {"fused", "loop"}
+    assert f"no CUDA graphs of the networks (RuntimeError: {told}" in caplog.text
+    (steps,) = timed.told
+    assert steps.way == "fused"
+    assert steps.milliseconds.keys() == {"fused", "loop"}
     assert timed.seen.count("graphs") == 1
 
 
