@@ -61,7 +61,8 @@ class LocalCalibration(Calibration):
     knots: tuple[tuple[float, ...], ...] = ()
     """C lists of increasing values of the covariate at evenly spaced ranks."""
     slopes: tuple[tuple[float, ...], ...] = ()
-    """3 C rows of 2 + J numbers: what a polynomial adds to the shift, the log-scale and the log-weights."""
+    """3 C rows of 2 + J numbers: what a polynomial adds to the shift, the log-scale and the log-weights; and
+    one more that is added for all objects, which files of earlier versions lack."""
 
     document: ClassVar[str] = "local"
     kinds: ClassVar[tuple[str, ...]] = (PDFS,)
@@ -125,7 +126,7 @@ class LocalCalibration(Calibration):
         if not used:
             return alone
         knots = knots_of(covariates.columns(used)[known])
-        features = rank_polynomials(covariates.columns(used)[chosen], knots)
+        features = _with_constant(rank_polynomials(covariates.columns(used)[chosen], knots))
         slopes = tuple(tuple(row) for row in fit_slopes(ends, features, weight[chosen], prior).tolist())
         found = cls(base, used, knots, slopes)
         return found if _loss(found, data, covariates) < _loss(alone, data, covariates) else alone
@@ -149,7 +150,10 @@ class LocalCalibration(Calibration):
         masses = masses.copy()
         for start in range(0, len(rows), _BLOCK):
             part = rows[start : start + _BLOCK]
-            cdf = mapped(cdf_of_masses(masses[part]), rank_polynomials(values[part], self.knots), slopes)
+            features = rank_polynomials(values[part], self.knots)
+            if len(slopes) > features.shape[1]:
+                features = _with_constant(features)
+            cdf = mapped(cdf_of_masses(masses[part]), features, slopes)
             masses[part] = np.maximum(np.diff(cdf, axis=1), 0.0)  # rounding must not make a mass negative
         return as_probabilities(masses, "bin masses")
 
@@ -168,9 +172,18 @@ class LocalCalibration(Calibration):
         return cls(base, names, knots, fields.take_rows("slopes"))
 
 
+def _with_constant(features_np: FloatArray) -> FloatArray:
+    """Return features and a column of ones: maps that differ by object need another one for all than one map.
+
+    Without it PDFs that are right for each part of the objects come out too wide or too narrow in all.
+    """
+    return np.column_stack([features_np, np.ones(len(features_np))])
+
+
 def _check(found: LocalCalibration, where: str) -> None:
     check_knots(found.names, found.knots, where)
-    if len(found.slopes) != DEGREE * len(found.names):
+    polynomials = DEGREE * len(found.names)
+    if len(found.slopes) not in (polynomials, polynomials + 1 if found.names else 0):
         rule = f"there must be {DEGREE} rows of slopes for each of {len(found.names)} covariates"
         raise fail(where, f"{rule}, but found {len(found.slopes)}")
     if any(len(row) != WIDTH for row in found.slopes):

@@ -108,11 +108,11 @@ def test_the_mean_redshift_of_the_pdfs_serves_without_a_catalogue() -> None:
     assert gain > 0.03
 
 
-def by_width(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def by_width(n: int, seed: int, power: float = 0.6) -> tuple[np.ndarray, np.ndarray]:
     """Narrow PDFs that are too wide by a half, and wide ones that are too narrow."""
     rng = np.random.default_rng(seed)
     mean, width = rng.uniform(0.4, 0.6, n), np.exp(rng.uniform(np.log(0.025), np.log(0.09), n))
-    z = mean + width * (width / 0.047) ** 0.6 * rng.normal(size=n)
+    z = mean + width * (width / 0.047) ** power * rng.normal(size=n)
     return gaussian_pdf(mean, width, EDGES), np.clip(z, 0, 1)
 
 
@@ -129,6 +129,19 @@ def test_pdfs_that_are_wrong_by_their_width_cover_in_each_third_of_it() -> None:
     held = {name: np.array([each[part].mean() for part in third]) for name, each in inside.items()}
     assert np.abs(held["all"] - 0.68).max() > 0.08
     np.testing.assert_allclose(held["local"], 0.68, atol=0.03)
+
+
+def test_maps_that_differ_by_object_keep_the_level_of_all() -> None:
+    held = []
+    for seed in range(3):
+        pdf, z = by_width(2000, seed, power=1.5)
+        found = TARGET.fit_calibration(pdf, bin_indices(z, EDGES), method="local")
+        assert len(found.slopes) == 3 * len(found.covariates) + 1
+        assert LocalCalibration.from_dict(found.to_dict(), "d") == found
+        pdf, z = by_width(8000, 99 + seed, power=1.5)
+        far = np.abs(pit(TARGET.calibrate(found, pdf), EDGES, z) - 0.5)
+        held.append([np.mean(far <= 0.34), np.mean(far <= 0.475)])
+    np.testing.assert_allclose(np.mean(held, axis=0), [0.68, 0.95], atol=0.02)
 
 
 def test_pdfs_of_one_width_are_not_told_apart_by_rounding() -> None:
