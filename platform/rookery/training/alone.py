@@ -99,13 +99,20 @@ class AloneNetwork:
         self._compiled: compiled.Compute | None = None
         self._whole = 0
         """Objects of the steps that are compiled: all but the last ones of epochs have so many."""
+        self._chosen_for: tuple[int, dict[str, Any]] | None = None
+        """Of which steps it was chosen how they run."""
         self._let_learn()
 
     def choose(self, trainees: Sequence[Trainee]) -> None:
-        """See :class:`Stepped`; once for each size of steps; without a GPU only where it is asked for."""
+        """See :class:`Stepped`; once for each size of steps, and of what a family lets its network see;
+        without a GPU only where it is asked for.
+        """
         (trainee,), device = trainees, self._data.target_n.device
         size = trainee.sizes(2)[0]
-        if self._asked == "never" or size == self._whole or (self._asked == "auto" and device.type != "cuda"):
+        if self._asked == "never" or (self._asked == "auto" and device.type != "cuda"):
+            return
+        chosen_for = size, compiled.constants(self._network)
+        if chosen_for == self._chosen_for:
             return
         if self._team.size > 1:
             if self._asked == "always":
@@ -113,7 +120,7 @@ class AloneNetwork:
                 raise InputError(f"`compile` always: {rule} {self._team.size} workers")
             return
         self.close()
-        self._whole = size
+        self._whole, self._chosen_for = size, chosen_for
         state, epoch = self.state(0), trainee.next_epoch(2)
         rows, key = (some[None, :size] for some in (epoch.rows, epoch.key))
         rate, follow = trainee.rate(epoch, 0), trainee.follow(epoch, 0)
@@ -137,7 +144,8 @@ class AloneNetwork:
                 lambda: self.set_state(0, *state),
             )
         except BaseException:
-            self._compiled, self._whole = None, 0
+            self.close()
+            self._chosen_for = None
             raise
         if steps.way == "plain":
             self.close()

@@ -14,7 +14,7 @@ from subprocess import SubprocessError
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rookery.compute.memory import is_out_of_memory
 from rookery.compute.peaks import clock
@@ -74,6 +74,15 @@ def forget() -> None:
     """Free what was compiled in this process, and the memory of its graphs."""
     if "torch._inductor.compile_fx" in sys.modules:
         torch._dynamo.reset()
+
+
+def constants(network: nn.Module) -> dict[str, Any]:
+    """Return a network's own plain attributes: what is compiled holds for these, for others it is made anew.
+
+    Whether it trains is none of them, as steps are taken in training alone.
+    """
+    kinds, left = (bool, int, float, str), "training"
+    return {name: value for name, value in vars(network).items() if isinstance(value, kinds) and name != left}
 
 
 def choose(

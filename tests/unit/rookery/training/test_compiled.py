@@ -14,6 +14,8 @@ from torch import Tensor
 
 from rookery.networks.draws import Draws
 from rookery.networks.family import load_family
+from rookery.surveys import Survey
+from rookery.surveys.equal_bins import EqualBins
 from rookery.testing.fake_device import Spy, pretended_device
 from rookery.training import compiled
 from rookery.training.alone import AloneNetwork
@@ -258,6 +260,32 @@ def test_the_steps_that_are_compiled_are_those_that_are_taken(
     assert progress.steps is not None
     steps = {24: [24] * 6, 79: [80] * 2}[batch_size]
     assert calls[1 + compiled.WARM_UP + compiled.TIMED :] == steps
+
+
+def test_how_steps_run_is_chosen_anew_where_a_family_lets_its_network_see_other_images(
+    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch, survey_of_kind: Callable[[str], Survey]
+) -> None:
+    """Else torch compiles them in the middle of a training, untimed, and whatever fails there ends it."""
+    survey, made = survey_of_kind("images"), list[int]()
+
+    def untouched(compute: compiled.Compute, device: torch.device) -> compiled.Compute:
+        made.append(1)
+        return compute
+
+    monkeypatch.setattr(compiled, "compiled", untouched)
+    shape = {"image_size": 16, "width": 0.1, "units": 16, "blocks": 1, "head": "global", "batch_size": 48}
+    for part, wanted in ((0.5, 2), (0.0, 1)):
+        job = make_job(
+            family="photoz_cnn",
+            survey=str(survey.path),
+            survey_checksum=survey.checksum,
+            class_names=None,
+            redshift_bins=EqualBins(low=0, high=0.4, number=5),
+        )
+        values = {**shape, "epochs": 4, "coarse_part": part}
+        made.clear()
+        trained(job.model_copy(update={"configuration": values, "compile": "always"}))
+        assert len(made) == wanted
 
 
 @contextlib.contextmanager
