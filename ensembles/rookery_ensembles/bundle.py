@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from rookery_ensembles._bundle_document import MEMBER_FILES, BundleDocument, MemberEntry, Source, text_digest
 from rookery_ensembles.calibrations import Calibration, Covariates
 from rookery_ensembles.conformal_limits import Conformal, conformal_columns
+from rookery_ensembles.covariates import OF_PDFS
 from rookery_ensembles.domain import Domain
 from rookery_ensembles.errors import fail
 from rookery_ensembles.files import atomic_folder, sha256
@@ -103,10 +104,13 @@ class Bundle:
 
     @property
     def covariates(self) -> tuple[str, ...]:
-        """Names of the covariates that `combine` and `conformal_columns` look at."""
-        wanted = (() if self.gate is None else self.gate.names) + (
-            () if self.calibration is None else self.calibration.covariates
-        )
+        """Names of the covariates that `combine` and `conformal_columns` must be given.
+
+        Those that a calibration takes from the pooled PDFs themselves (`OF_PDFS`) are not among them.
+        """
+        wanted = () if self.gate is None else self.gate.names
+        if self.calibration is not None:
+            wanted += tuple(name for name in self.calibration.covariates if name not in OF_PDFS)
         return tuple(dict.fromkeys((*wanted, *(() if self.groups is None else (self.groups.column,)))))
 
     @property

@@ -68,12 +68,9 @@ def with_own(
 ) -> Covariates:
     """Return covariates with those of `OF_PDFS` among them, of PDFs with these bin masses.
 
-    One of that name that is given stays.
+    They replace what is given under their names: a catalogue's ``z_mean`` is of another program's PDFs.
     """
     known = Covariates((), np.empty((len(masses_nk), 0))) if covariates is None else covariates
-    if Z_MEAN not in known.names:
-        known = known.with_column(Z_MEAN, masses_nk @ bin_centres(edges))
-    if Z_WIDTH not in known.names:
-        width = np.maximum(std_of_masses(masses_nk, edges), np.diff(edges).min() * 1e-3)
-        known = known.with_column(Z_WIDTH, np.round(np.log(width), _DIGITS))
-    return known
+    width = np.maximum(std_of_masses(masses_nk, edges), np.diff(edges).min() * 1e-3)
+    known = known.with_column(Z_MEAN, masses_nk @ bin_centres(edges))
+    return known.with_column(Z_WIDTH, np.round(np.log(width), _DIGITS))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rookery_ensembles._bundle_document import Source
 from rookery_ensembles.build import CandidateMember, EnsembleChoice, choose
 from rookery_ensembles.bundle import Bundle, load_bundle
-from rookery_ensembles.covariates import OF_PDFS, ObjectCovariates
+from rookery_ensembles.covariates import ObjectCovariates
 from rookery_ensembles.errors import fail
 from rookery_ensembles.exchange.found import Found
 from rookery_ensembles.exchange.readers import read_foreign
@@ -188,8 +188,9 @@ def combine(
         rule = f"weights by {by} look at covariates: name columns of {truth.where} with --covariates"
         raise fail("covariates", rule)
     names = tuple(dict.fromkeys(covariates))
-    known = truth.covariates(names) if looks and names else None
-    apart = None if groups is None else truth.covariates((groups,))
+    target = members[0].info.target
+    known = truth.covariates(names, target) if looks and names else None
+    apart = None if groups is None else truth.covariates((groups,), target)
     for member in members:
         truth.check_source(member.info, member.info.maker)
     matches = [truth.match(member, f"predictions of {member.info.maker}") for member in members]
@@ -306,10 +307,9 @@ def files_of_members(bundle: Bundle, files: Files) -> dict[str, str | Path]:
 
 def warn_without(bundle: Bundle, covariates: ObjectCovariates | None) -> None:
     """Log which covariates a bundle looks at, where none are given."""
-    wanted = [name for name in bundle.covariates if name not in OF_PDFS]
-    if wanted and covariates is None:
+    if bundle.covariates and covariates is None:
         told = "%s: looks at %s, which --catalogue tells; without, all objects have those for unknown ones"
-        logger.warning(told, bundle.path, ", ".join(wanted))
+        logger.warning(told, bundle.path, ", ".join(bundle.covariates))
 
 
 def pool_found(

@@ -97,17 +97,23 @@ class KnownTruth:
 
     @classmethod
     def of_predictions(cls, members: Sequence[Predictions]) -> "KnownTruth":
-        """Return what predictions of the same objects tell of their truth, the first of them that tells any.
+        """Return what predictions of the same objects tell of their truth, the first that knows an object's.
 
         Raises
         ------
         InputError
-            When none does.
+            When none tells any.
         """
+        told: dict[str, Any] = {}
         for each in members:
             if each.truth is not None:
-                column = COLUMNS[each.info.target.kind][0]
-                return cls("the files", each.object_id, {column: np.asarray(each.truth)})
+                known = _known(each.truth)
+                both = zip(each.object_id[known].tolist(), each.truth[known].tolist(), strict=True)
+                told = dict(both) | told
+        if told:
+            target = members[0].info.target
+            truth: NDArray[Any] = np.array(list(told.values()), dtype=target.truth_dtype)
+            return cls("the files", np.array(list(told)), {COLUMNS[target.kind][0]: truth})
         names = ", ".join(member.info.maker for member in members)
         rule = f"must come from a survey or table (--truth), for {names} tell none of their own"
         raise fail("truth", f"{rule}; `--by mean` needs none")
@@ -120,7 +126,7 @@ class KnownTruth:
         InputError
             When no column has a usual name and none was named, or it holds something else.
         """
-        name = self.column or usual_name(self.columns, COLUMNS[target.kind])
+        name = self._column(target)
         if name is None:
             rule = f"must have a column {' or '.join(COLUMNS[target.kind])} of true values"
             found = f"its columns are {', '.join(self.columns)}"
@@ -130,16 +136,24 @@ class KnownTruth:
             values = np.char.decode(values, "utf-8", "replace")
         return np.asarray(target.read_truth(values, self.where, name))
 
-    def covariates(self, names: Sequence[str]) -> ObjectCovariates:
-        """Return covariates of its objects, which hold numbers.
+    def _column(self, target: Target) -> str | None:
+        return self.column or usual_name(self.columns, COLUMNS[target.kind])
+
+    def covariates(self, names: Sequence[str], target: Target | None = None) -> ObjectCovariates:
+        """Return covariates of its objects, which hold numbers; with a target not the truth itself.
 
         Raises
         ------
         InputError
-            When one is not there or holds something else.
+            When one is not there, holds something else, or is the truth.
         """
         given = self.columns if self.beside is None else self.beside
         able = {name: values for name, values in given.items() if np.asarray(values).dtype.kind in "fiu"}
+        if target is not None and (told := self._column(target)) in able:
+            if told in names:
+                rule = "covariates must be known of objects whose truth is not"
+                raise fail(self.where, f"{rule}, but {told} is the {target.truth_name}")
+            able = {name: values for name, values in able.items() if name != told}
         missing = [name for name in names if name not in able]
         if missing:
             rule = f"must have columns of numbers {', '.join(names)}, but lacks {', '.join(missing)}"

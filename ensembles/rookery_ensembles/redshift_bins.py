@@ -287,7 +287,7 @@ class RedshiftBins:
         """Return a calibration of pooled PDFs.
 
         See `rookery_ensembles.calibrations.fit_calibration`; `method` is one of `calibrations`.
-        ``z_mean`` and ``z_width`` of the pooled PDFs are covariates where none of that name is given.
+        ``z_mean`` and ``z_width`` of the pooled PDFs are among the covariates; see `with_own`.
         """
         masses = bin_masses(values_nk, self.edges)
         known = with_own(covariates, masses, np.asarray(self.edges))

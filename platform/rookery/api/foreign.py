@@ -66,10 +66,14 @@ def combine(
     import rookery
     import rookery.compute.progress
     from rookery_ensembles.bundle import DOCUMENT
+    from rookery_ensembles.errors import fail
     from rookery_ensembles.files import refuse_existing
     from rookery_ensembles.foreign import combine as made_of
 
     refuse_existing(out, overwrite=overwrite, document=DOCUMENT)
+    for option, column in (("--id-column", id_column), ("--truth-column", truth_column)):
+        if truth is None and column is not None:
+            raise fail(option, f"must be a column of --truth, but is {column!r} without a --truth")
     return made_of(
         files,
         None if truth is None else _known(truth, id_column, truth_column),
@@ -118,7 +122,6 @@ def apply(
     import rookery
     import rookery.compute.progress
     from rookery_ensembles import load_bundle
-    from rookery_ensembles.covariates import OF_PDFS
     from rookery_ensembles.exchange import check_output, write_output
     from rookery_ensembles.files import refuse_existing
     from rookery_ensembles.foreign import apply as pooled
@@ -130,8 +133,7 @@ def apply(
     if not folder:
         check_output(out)
     loaded = load_bundle(bundle)
-    names = [name for name in loaded.covariates if name not in OF_PDFS]
-    known = None if catalogue is None else _known(catalogue, id_column).covariates(names)
+    known = None if catalogue is None else _known(catalogue, id_column).covariates(loaded.covariates)
     if folder:
         return apply_parts(
             loaded, files, out, version=rookery.__version__, covariates=known, overwrite=overwrite

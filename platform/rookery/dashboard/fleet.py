@@ -27,7 +27,8 @@ DAMAGED = "damaged"
 """State of what cannot be read, or has a file that is not whole."""
 _FIND_SECONDS = 5.0
 _DATABASE_SECONDS = 5.0
-"""So often at most is a folder scanned, and a database on a server asked."""
+_DAMAGED_SECONDS = 10.0
+"""So often at most is a folder scanned, a database on a server asked, and what is damaged looked at again."""
 
 
 class Fleet:
@@ -63,6 +64,8 @@ class Fleet:
                 del self._rows[key], self._stamps[key]
             for key, source in sources.items():
                 stamp = _stamp(source)
+                if self._rows.get(key, {}).get("state") == DAMAGED:  # what mends it may leave the stamp alone
+                    stamp = (stamp, int(time.monotonic() / _DAMAGED_SECONDS))
                 if stamp == self._stamps.get(key):
                     continue
                 if time.monotonic() > until and self._rows:

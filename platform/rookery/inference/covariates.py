@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rookery.baselines._photometry import reference_band
 from rookery.surveys import Survey
 from rookery_ensembles import Bundle, Covariates
-from rookery_ensembles.covariates import OF_PDFS, ObjectCovariates
+from rookery_ensembles.covariates import ObjectCovariates
 from rookery_ensembles.errors import fail
 from rookery_ensembles.recipe import AUTO, looks_at_covariates, needs_covariates
 
@@ -109,8 +109,7 @@ def some_covariates(bundle: Bundle, survey: Survey, object_id: NDArray[np.str_])
 
 def warn_of_lacking(bundle: Bundle, survey: Survey) -> None:
     """Log which covariates of the ensemble a survey lacks."""
-    there = (*survey.objects.columns, *OF_PDFS)
-    lacking = [name for name in bundle.covariates if name not in there]
+    lacking = [name for name in bundle.covariates if name not in survey.objects.columns]
     if lacking:
         told = "%s: lacks %s, which weights or calibration depend on; all objects have those for unknown ones"
         logger.warning(told, survey.path, ", ".join(lacking))

@@ -20,6 +20,8 @@ from rookery_ensembles import (
     read_predictions,
     write_predictions,
 )
+from rookery_ensembles.calibrations.local import LocalCalibration
+from rookery_ensembles.covariates import OF_PDFS
 from rookery_ensembles.exchange.tables import read_columns
 from rookery_ensembles.foreign import apply, combine, member_names
 from rookery_ensembles.known_truth import KnownTruth
@@ -191,6 +193,40 @@ def test_without_a_table_of_truth_that_of_the_files_counts(files: list[Path], tm
     none = np.full(N, np.nan)
     plain = combine([files[0], network(tmp_path / "n.parquet", 6, truth=none), told], None, tmp_path / "c")
     assert plain.matched.known == N
+
+
+def test_what_one_file_does_not_know_of_an_object_another_tells(tmp_path: Path) -> None:
+    first, second = truth(), truth()
+    first[: N // 2], second[N // 2 :] = np.nan, np.nan
+    files = [network(tmp_path / f"{i}.parquet", i, truth=z) for i, z in enumerate((first, second))]
+    assert combine(files, None, tmp_path / "bundle", by="mean").matched.known == N
+
+
+def test_the_truth_is_no_covariate_of_its_own(tmp_path: Path) -> None:
+    files = [network(tmp_path / f"{i}.parquet", i, truth=truth()) for i in range(2)]
+    rule = "covariates must be known of objects whose truth is not, but {} is the redshift"
+    for table, options, name in (
+        (None, {"covariates": ["redshift"]}, "redshift"),
+        (known(), {"covariates": ["z_spec"]}, "z_spec"),
+        (known(), {"groups": "z_spec"}, "z_spec"),
+    ):
+        with pytest.raises(InputError, match=rule.format(name)):
+            combine(files, table, tmp_path / "bundle", **options)
+    with pytest.raises(InputError, match="lacks mag_r; it has none"):
+        combine(files, None, tmp_path / "bundle", covariates=["mag_r"])
+
+
+def test_what_a_calibration_takes_from_the_pdfs_is_asked_of_no_catalogue(
+    files: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bundle = combine(files, known(), tmp_path / "bundle", by="mean", calibration="temperature_beta").bundle
+    knots, slopes = ((0.0, 1.0),) * 2, ((0.0,) * 10,) * 6
+    made = replace(bundle, calibration=LocalCalibration(bundle.calibration, OF_PDFS, knots, slopes))
+    assert made.covariates == ()
+    apply(made, files)
+    assert not caplog.records
+    mixed = replace(made, calibration=replace(made.calibration, names=("mag_r", "z_width")))
+    assert mixed.covariates == ("mag_r",)
 
 
 def test_objects_of_which_nobody_knows_the_truth_are_averaged(files: list[Path], tmp_path: Path) -> None:

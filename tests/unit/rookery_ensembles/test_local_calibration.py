@@ -150,8 +150,16 @@ def test_pdfs_of_one_width_are_not_told_apart_by_rounding() -> None:
     known = with_own(None, masses / masses.sum(axis=1, keepdims=True), EDGES)
     assert known.names == ("z_mean", "z_width")
     assert len(np.unique(known.values[:, 1])) == 1
-    given = Covariates(("z_width",), np.arange(50.0)[:, None])
-    assert with_own(given, masses, EDGES).columns(("z_width",))[:, 0].tolist() == list(range(50))
+
+
+def test_a_catalogues_columns_of_these_names_are_of_other_pdfs() -> None:
+    pdf, z = by_width(3000, 0)
+    strange = Covariates(("z_width", "z_mean"), np.random.default_rng(0).normal(size=(3000, 2)))
+    index = bin_indices(z, EDGES)
+    found = TARGET.fit_calibration(pdf, index, method="local")
+    assert "z_width" in found.covariates
+    assert TARGET.fit_calibration(pdf, index, method="local", covariates=strange) == found
+    np.testing.assert_array_equal(TARGET.calibrate(found, pdf, strange), TARGET.calibrate(found, pdf))
 
 
 @settings(max_examples=40, deadline=None)

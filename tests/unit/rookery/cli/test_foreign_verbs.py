@@ -82,6 +82,14 @@ def test_tables_of_two_programs_become_a_bundle_and_then_a_table(
             "kinds.csv: must have the column `sort` of true values; its columns are object_id, kind, seen",
         ),
         ("combine snn.csv --truth {survey} --truth-column sort --out b", "column `sort` of true values"),
+        (
+            "combine snn.csv --truth-column kind --out b",
+            "--truth-column: must be a column of --truth, but is",
+        ),
+        (
+            "combine snn.csv --id-column name --out b",
+            "--id-column: must be a column of --truth, but is 'name'",
+        ),
         ("apply nowhere snn.csv --out out.parquet", "nowhere"),
         ("apply nowhere snn.csv --out out.txt", "must end in .csv"),
         ("predict nowhere {survey} out.txt", "must end in .csv"),

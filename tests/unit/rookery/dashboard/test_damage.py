@@ -72,6 +72,20 @@ def test_a_file_that_is_not_whole_is_told_in_its_row(
     assert rows[key].get("done") == (None if key in ("z.parquet", "sky") else whole[key]["done"])
 
 
+@pytest.mark.parametrize(("key", "pattern"), [(BUNDLE, "*/weights.safetensors"), (STUDY, "*/card.json")])
+def test_what_comes_later_or_is_mended_is_damaged_no_longer(
+    runs: Path, key: str, pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rookery.dashboard.fleet._DAMAGED_SECONDS", 1e-9)
+    file = first(runs / key / "members", pattern)
+    content = file.read_bytes()
+    file.write_bytes(content[:10])  # as while a folder is being copied
+    fleet = Fleet([runs])
+    assert {row["state"] for row in fleet.refresh() if row["key"] == key} == {"damaged"}
+    file.write_bytes(content)
+    assert "damaged" not in {row["state"] for row in fleet.refresh()}
+
+
 def test_any_page_of_a_database_that_is_overwritten_is_told(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     shutil.copy(FILES / STUDY / "study.yaml", tmp_path / "s")
