@@ -91,7 +91,7 @@ def test_what_is_served_beats_what_stands_before_it_beyond_its_error(make, seed:
 
 
 def test_of_few_objects_the_usual_ensemble_is_served_where_the_best_of_many_beats_it_by_luck() -> None:
-    report = find_recipe(*measured(200, 0, (1.0, 1.2, 4.0)), honest=False)
+    report = find_recipe(*measured(200, 3, (1.0, 1.2, 4.0)), honest=False)
     assert report.recipe == USUAL == report.alternatives[0].recipe
     assert max(each.gain for each in report.alternatives) > report.alternatives[0].gain
     assert "does not beat that beyond its error" in report.reason

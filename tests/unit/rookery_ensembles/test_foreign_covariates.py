@@ -153,7 +153,7 @@ def test_what_cannot_be_is_one_error(gated: Bundle, skies: tuple[Path, Path], tm
     for how, message in (
         ({"by": "gate"}, "weights by gate look at covariates: name columns of .*catalogue.csv with --cov"),
         ({"by": "em", "covariates": ["mag_r"]}, "are for what looks at them .* mag_r were given without"),
-        ({"covariates": ["mag_i"]}, "must have columns of numbers mag_i, but lacks mag_i; it has redshift,"),
+        ({"covariates": ["mag_i"]}, "must have columns of numbers mag_i, but lacks mag_i; it has mag_r"),
         ({"groups": "object_id"}, "but lacks object_id"),
         ({"calibration": "venn_abers"}, "calibration: must be one of"),
     ):
