@@ -64,7 +64,8 @@ def opened(browser: Any) -> Iterator[Any]:
     page.on("request", lambda asked: None if "127.0.0.1" in asked.url[:20] else told.append(asked.url))
     yield page
     context.close()
-    assert [line for line in told if not line.startswith(("data:", "blob:"))] == []
+    unwanted = [line for line in told if not line.startswith(("data:", "blob:"))]
+    assert not unwanted, unwanted
 
 
 def look(page: Any, server: Any, path: str) -> None:

@@ -115,7 +115,7 @@ def test_a_running_study_grows_on_its_page_and_the_zoom_stays(page: Any, server:
     page.mouse.down()
     page.mouse.move(box["x"] + 220, box["y"] + 150, steps=5)
     page.mouse.up()
-    page.wait_for_function(f"{shown}.layout.xaxis.autorange === false")
+    page.wait_for_function(f"{shown}?.layout.xaxis.autorange === false")
     zoomed = page.evaluate(f"{shown}.layout.xaxis.range")
     run_trial(live_study(runs), 0)
     page.wait_for_function(
@@ -135,11 +135,11 @@ def test_choices_and_filters_stand_in_the_address_and_come_back_with_it(page: An
     page.wait_for_selector("#learning-curves .main-svg")
     assert page.locator("button.dash-dropdown").nth(1).inner_text().strip() == "fold 1"
     look(page, server, "/study?at=studies%2Fredshifts&column=train_loss&training=1")
-    page.wait_for_function(f"{CURVES}.layout?.yaxis?.title?.text === 'train_loss'")
+    page.wait_for_function(f"{CURVES}?.layout?.yaxis?.title?.text === 'train_loss'")
     page.locator("button.dash-dropdown").first.click()
     page.get_by_text("learning rate", exact=True).click()
     page.wait_for_url("**column=learning_rate**")
-    page.wait_for_function(f"{CURVES}.layout?.yaxis?.title?.text === 'learning_rate'")
+    page.wait_for_function(f"{CURVES}?.layout?.yaxis?.title?.text === 'learning_rate'")
     kept = {"state": {"filterType": "text", "type": "equals", "filter": "failed"}}
     look(page, server, f"/study?at={quote(NASTY)}&view=networks&networks-filter={quote(json.dumps(kept))}")
     page.wait_for_selector(".state.failed")

@@ -134,7 +134,7 @@ def test_a_folder_that_is_half_made_grows_until_it_is_whole_and_the_object_stays
             break
     facts = page.locator("#predictions-facts")
     page.wait_for_selector("#predictions-object .scatterlayer .trace")
-    assert "30 of 60" in facts.inner_text()
+    page.wait_for_function("document.querySelector('#predictions-facts')?.innerText.includes('30 of 60')")
     assert "interrupted" in facts.inner_text()
     write_predictions(redshifts(30, 30), made / partition_name(1))
     finish(made, (30, 30))
