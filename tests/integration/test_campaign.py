@@ -7,12 +7,22 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import psutil
 import pytest
 
 from processes import wait_for, wait_until_gone
 from rookery import api
-from rookery_ensembles import InputError, classification_metrics, load_bundle, read_predictions
+from rookery.inference.priors import labelled_fractions
+from rookery.surveys import open_split
+from rookery_ensembles import (
+    InputError,
+    classification_metrics,
+    correct_probabilities,
+    estimate_fractions,
+    load_bundle,
+    read_predictions,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.xdist_group("ray")]
 
@@ -38,6 +48,7 @@ rows:
   - {name: gated, ensemble_of: [plain, + autoencoder], by: gate, covariates: [mwebv], groups: mwebv}
   - {name: average, average_of: [plain, + autoencoder]}
   - {name: with trees, average_of: [baseline, plain]}
+  - {name: with trees corrected, average_of: [baseline, plain], correct_priors: true}
 table:
   columns: [accuracy, auc]
   baseline: baseline
@@ -117,7 +128,7 @@ def test_an_average_is_the_plain_mean_of_its_networks(finished):
     )
 
 
-def test_an_average_with_a_baseline_counts_each_row_the_same(finished):
+def test_an_average_with_a_baseline_counts_each_row_the_same(finished, survey):
     out, result = finished
     for name in ("half", "again"):
         trees, plain, line = (lines(result, row)[name] for row in ("baseline", "plain", "with trees"))
@@ -131,6 +142,14 @@ def test_an_average_with_a_baseline_counts_each_row_the_same(finished):
     wanted = classification_metrics(("Ia", "non-Ia"), of_trees.truth, mean)
     assert line.metrics["auc"] == pytest.approx(wanted["auc"])
     assert line.metrics["log_loss"] == pytest.approx(wanted["log_loss"], rel=1e-5)
+    labelled = labelled_fractions(survey, open_split(survey, "half"), of_trees.info.target)
+    estimated = estimate_fractions(mean, labelled).fractions
+    at = correct_probabilities(mean, labelled, estimated)
+    wanted = classification_metrics(("Ia", "non-Ia"), of_trees.truth, at)
+    assert lines(result, "with trees corrected")["again"].metrics["log_loss"] == pytest.approx(
+        wanted["log_loss"], rel=1e-4
+    )
+    assert not np.allclose(estimated, labelled, atol=0.01)
 
 
 def test_errors_and_paired_differences_stand_in_every_table(finished):

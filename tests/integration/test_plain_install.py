@@ -31,6 +31,7 @@ LINES = {
     "predict": ("{study} {survey} o.parquet", "search"),
     "combine": ("nowhere.parquet --truth {survey} --out o", None),
     "apply": ("nowhere nowhere.parquet --out o.parquet", None),
+    "correct-priors": ("nowhere.parquet o.parquet --survey {survey} --split half", "search"),
     "export": ("nowhere.parquet o.csv", None),
     "evaluate": ("nowhere.parquet {survey} --split half --replicates 0 --report r", None),
     "compare": ("nowhere.parquet other.parquet", None),

@@ -22,7 +22,7 @@ from rookery.api.extending import new_family
 from rookery.api.fleet import report, status, tag
 from rookery.api.foreign import apply, combine
 from rookery.api.overviews import families, show, spaces
-from rookery.api.predictions import ensemble, export, predict
+from rookery.api.predictions import correct_priors, ensemble, export, predict
 from rookery.api.searches import campaign, dashboard, pareto, search
 from rookery.api.speed import bench
 from rookery.api.surveys import append, merge, simulate_galaxies, simulate_supernovae, split, update
@@ -54,6 +54,7 @@ __all__ = [
     "cluster",
     "combine",
     "compare",
+    "correct_priors",
     "dashboard",
     "doctor",
     "ensemble",

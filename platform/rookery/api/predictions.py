@@ -170,6 +170,40 @@ def predict(
     )
 
 
+def correct_priors(
+    predictions: PathLike,
+    out: OutPath,
+    *,
+    survey: PathLike,
+    split: str,
+    overwrite: bool = False,
+) -> "Predictions":
+    """Correct a file of class probabilities for the class fractions of the objects to classify.
+
+    `predict --correct-priors` does so for an ensemble; this is for what baselines, `apply` and other programs
+    predicted. See :func:`rookery.inference.priors.correct_file`.
+
+    Parameters
+    ----------
+    predictions
+        Prediction file (Parquet) of class probabilities, not corrected before.
+    out
+        Prediction file (Parquet) to write.
+    survey
+        Survey store of the objects.
+    split
+        Split whose labelled objects have the class fractions that the probabilities presume, and whose other
+        objects have those that are estimated.
+    overwrite
+        Replace a file that is there already.
+    """
+    from rookery.inference.priors import correct_file
+    from rookery_ensembles.files import refuse_existing
+
+    refuse_existing(out, overwrite=overwrite)
+    return correct_file(predictions, out, survey, split)
+
+
 def export(
     predictions: PathLike,
     out: OutPath,

@@ -131,6 +131,9 @@ def check_answers(campaign: Campaign) -> None:
         if row.without_widest is not None and not campaign.target.has_pdfs:
             rule = "is about PDFs of redshift, but this campaign's networks predict classes"
             raise campaign.source.error(("rows", position, "without_widest"), rule)
+        if row.correct_priors and campaign.target.has_pdfs:
+            rule = "is about class probabilities, but this campaign's networks predict redshifts"
+            raise campaign.source.error(("rows", position, "correct_priors"), rule)
         try:
             looks_at_covariates(row.by, row.calibration, campaign.target.kind, row.covariates)
         except InputError as error:

@@ -71,6 +71,9 @@ class RowDocument(Document):
     average_of: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Rows whose networks are averaged, all with the same weight and without a calibration. With baselines
     among them each row has the same weight, however many networks it has."""
+    correct_priors: bool = False
+    """Judge the row's class probabilities corrected for the class fractions that they tell of the test
+    objects, each prediction by itself; see :mod:`rookery_ensembles.priors`."""
     without_widest: float | None = Field(default=None, gt=0, lt=1)
     """Judge without this part of the objects, those of the widest PDFs of redshift."""
     members: int | None = Field(default=None, ge=1)

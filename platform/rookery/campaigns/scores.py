@@ -21,6 +21,7 @@ from rookery.campaigns.prepare import ExperimentData
 from rookery.campaigns.rows import RowDocument
 from rookery.campaigns.uncertainty import Judged, judge
 from rookery.inference.covariates import named_covariates, object_covariates, some_covariates
+from rookery.inference.priors import correct_priors, labelled_fractions
 from rookery.inference.write_ensemble import write_ensemble
 from rookery.shift.domain import training_domain
 from rookery.training.candidate import open_candidate
@@ -232,6 +233,9 @@ class _Scorer:
         training = data.training_size(self.experiment.train_on)
         validation = 0 if data.split.n_folds else data.count("validation")
         aligned = [self._aligned(predictions) for predictions in found]
+        if row.correct_priors:
+            labelled = labelled_fractions(data.survey, data.split, self.campaign.target)
+            aligned = [correct_priors(predictions, labelled) for predictions in aligned]
         kept = [self._kept(row, predictions) for predictions in aligned]
         lines = []
         for label, chosen in self._bins(table.bins):

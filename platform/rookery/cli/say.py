@@ -93,11 +93,11 @@ def _choice(bundle: "Bundle", choice: "EnsembleChoice") -> None:
 
 
 def predict(predictions: "Predictions | Partitions", given: Given) -> None:
-    """Tell how many objects were predicted, and how unlike the training objects they are."""
+    """Tell how many objects were predicted, how unlike the training objects they are, and class fractions."""
     from rookery.words import count
     from rookery_ensembles.partitions import Partitions
 
-    days = given["days"]
+    days = given.get("days")
     what = "" if days is None else f", observed up to {days:g} days since {given['since']}"
     if isinstance(predictions, Partitions):
         objects, outside = predictions.objects, predictions.out_of_domain

@@ -37,6 +37,7 @@ VERBS: dict[str, Verb | Group] = {
     "predict": Verb(api.predict, say.predict),
     "combine": Verb(api.combine, say.combined, _JSON),
     "apply": Verb(api.apply, say.baseline),
+    "correct-priors": Verb(api.correct_priors, say.predict),
     "export": Verb(api.export, say.exported),
     "evaluate": Verb(api.evaluate, say.evaluate, _JSON),
     "compare": Verb(api.compare, say.compared, _JSON),

@@ -7,9 +7,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.surveys import Survey, open_split, open_survey
-from rookery_ensembles import Bundle, Predictions, PriorCorrection, correct_probabilities, estimate_fractions
+from rookery.surveys import Split, Survey, open_split, open_survey
+from rookery_ensembles import (
+    Bundle,
+    Predictions,
+    PriorCorrection,
+    Target,
+    correct_probabilities,
+    estimate_fractions,
+    read_predictions,
+    write_predictions,
+)
 from rookery_ensembles.errors import fail
+from rookery_ensembles.predictions import check_predictions_path
 
 
 def training_fractions(bundle: Bundle) -> list[float]:
@@ -31,6 +41,57 @@ def objects_to_classify(survey: Survey | str | Path, split: str) -> NDArray[np.s
     if len(rows) == 0:
         raise fail(f"split {split} of {known.path}", "has no test or unlabelled objects to estimate from")
     return known.objects["object_id"].to_numpy()[rows].astype(str)
+
+
+def labelled_fractions(survey: Survey, split: Split, target: Target) -> list[float]:
+    """Return the class fractions of a split's objects that train or validate.
+
+    Raises
+    ------
+    InputError
+        When the predictions are of redshift, a type is of no class, or a class has no such object.
+    """
+    where = f"split {split.name} of {survey.path}"
+    if not target.names:
+        raise fail(where, f"class fractions need class probabilities, but found {target.spoken}")
+    rows = np.flatnonzero(np.isin(split.role.astype(str), ("train", "validation")))
+    index = target.index(target.truth_of(survey.objects[target.truth_column].iloc[rows]), where)
+    target.check_training(index[index >= 0], where)
+    found = target.fractions(index[index >= 0]) or {}
+    return [found[name] for name in target.names]
+
+
+def correct_file(file: str | Path, out: str | Path, survey: str | Path, split: str) -> Predictions:
+    """Write class probabilities again, corrected for the class fractions of the objects to classify.
+
+    The probabilities are taken as true at the class fractions of the split's labelled objects; those of its
+    test and unlabelled objects are estimated on their probabilities. No label of theirs is used.
+
+    Parameters
+    ----------
+    file
+        Predictions of a baseline, a network or an average, for objects of the survey.
+    out
+        Prediction file (Parquet) to write.
+
+    Raises
+    ------
+    InputError
+        When the probabilities were corrected before, a class has no labelled object, or the file has no
+        object to classify.
+    """
+    check_predictions_path(out)
+    predictions, known = read_predictions(file), open_survey(survey)
+    if predictions.info.prior_correction is not None:
+        raise fail(file, "must not be corrected for class fractions yet, but was when it was made")
+    training = labelled_fractions(known, open_split(known, split), predictions.info.target)
+    wanted = objects_to_classify(known, split)
+    if not np.isin(predictions.object_id, wanted).any():
+        rule = f"must have objects to classify of the split {split}, but has none"
+        raise fail(file, f"{rule} among its {len(predictions.object_id)}")
+    made = correct_priors(predictions, training, wanted)
+    write_predictions(made, out)
+    return made
 
 
 def correct_priors(

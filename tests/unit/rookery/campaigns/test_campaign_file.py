@@ -116,6 +116,8 @@ def test_a_row_adds_to_the_row_above_or_to_the_one_it_names(tmp_path: Path) -> N
          "`table`: `replicates` must be at least 20"),
         ("name: all,", "name: all, without_widest: 0.2,", 26,
          "`rows.5.without_widest`: is about PDFs of redshift"),
+        ("name: all,", "name: all, correct_priors: 3,", 26,
+         "`rows.5.correct_priors`: .*found 3"),
         ("seed: 5", "seed: 5\n  compile: always\n  workers_per_network: 2", 5,
          "`defaults`: `compile` always needs networks that one process trains"),
         ("members: 1", "test_split: x", 14, "`experiments.few`: `test_split` goes with `test_survey` alone"),

@@ -60,7 +60,7 @@ def command_line(words: tuple[str, ...], output: str, there: Path) -> list[str]:
 def name_of(words: tuple[str, ...], output: str) -> str:
     """Return a name that the verb takes for its output: a file's where it may write one."""
     endings = {"report": ".html", "compare": ".json", "figure": ".png", "cluster": ".yaml"}
-    files = ("predict", "apply", "export", "baseline")
+    files = ("predict", "apply", "export", "baseline", "correct-priors")
     default = ".parquet" if words[0] in files else ""
     return "there" + endings.get(output, endings.get(words[0], default))
 
