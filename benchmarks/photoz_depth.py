@@ -1,6 +1,6 @@
 """How survey users judge redshifts: photoz_depth.py SURVEY SPLIT NAME=PREDICTIONS...
 
-On the split's test objects, for each file: bias and sigma_NMAD of the PDF's mean and of its median, outliers
+On the split's test objects, or those of its folds where it has none, for each file: bias and sigma_NMAD of the PDF's mean and of its median, outliers
 beyond 0.05 and 0.15, and the coverage of the central 68 % in thirds of magnitude (the middle band).
 ± is one standard deviation over 200 bootstrap draws of the objects.
 """
@@ -35,7 +35,9 @@ def values(
 def main() -> None:
     """Print a Markdown table."""
     survey = open_survey(sys.argv[1])
-    test = set(survey.objects["object_id"].to_numpy()[open_split(survey, sys.argv[2]).indices("test")])
+    split = open_split(survey, sys.argv[2])
+    rows = split.indices("test")
+    test = set(survey.objects["object_id"].to_numpy()[rows if len(rows) else split.indices("train")])
     magnitude = dict(
         zip(survey.objects["object_id"], survey.magnitudes()[:, len(survey.bands) // 2], strict=True)
     )
