@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rookery_ensembles._bundle_document import Source
 from rookery_ensembles.build import CandidateMember, EnsembleChoice, choose
 from rookery_ensembles.bundle import Bundle, load_bundle
+from rookery_ensembles.common_objects import common_objects
 from rookery_ensembles.covariates import ObjectCovariates
 from rookery_ensembles.errors import fail
 from rookery_ensembles.exchange.found import Found
@@ -146,6 +147,7 @@ def combine(
     covariates: Sequence[str] = (),
     groups: str | None = None,
     positive: str = "Ia",
+    common: bool = False,
     replace_old: bool = False,
     provenance: Mapping[str, object] | None = None,
 ) -> Combined:
@@ -154,7 +156,7 @@ def combine(
     Parameters
     ----------
     files
-        One for each network, of the same objects.
+        One for each network, of the same objects; or `common`.
     truth
         What is known of the objects; None: what the files themselves tell. By ``mean``, without a calibration
         or groups of one's own, they need not tell any.
@@ -168,6 +170,8 @@ def combine(
         Columns of the truth that weights or calibrations look at; none by default.
     groups
         One whose thirds have conformal limits of their own.
+    common
+        Whether objects that a file lacks are left out.
     replace_old
         Whether a former bundle may be replaced.
     provenance
@@ -179,6 +183,7 @@ def combine(
         As `read_members`, `KnownTruth.of_predictions`, `KnownTruth.match` and `choose` do.
     """
     members = read_members(files, target, object_id=None if truth is None else truth.object_id)
+    members = common_objects(members) if common else members
     plain = by == MEAN and calibration is None and groups is None and not covariates
     if truth is None and plain and all(member.truth is None for member in members):
         return _unjudged(files, members, out, replace_old=replace_old, provenance=provenance)
@@ -261,6 +266,7 @@ def apply(
     *,
     version: str | None = None,
     covariates: ObjectCovariates | None = None,
+    common: bool = False,
 ) -> Predictions:
     """Pool and calibrate what a bundle's foreign networks predict for new objects.
 
@@ -272,6 +278,8 @@ def apply(
     covariates
         Those of `Bundle.covariates` that are known of the objects; without, all have weights, map and limits
         of objects whose covariates are unknown.
+    common
+        Whether objects that a file lacks are left out.
 
     Raises
     ------
@@ -282,7 +290,7 @@ def apply(
     loaded = bundle if isinstance(bundle, Bundle) else load_bundle(bundle)
     found = {name: read_foreign(file) for name, file in files_of_members(loaded, files).items()}
     warn_without(loaded, covariates)
-    return pool_found(loaded, found, version=version, covariates=covariates)
+    return pool_found(loaded, found, version=version, covariates=covariates, common=common)
 
 
 def files_of_members(bundle: Bundle, files: Files) -> dict[str, str | Path]:
@@ -318,11 +326,12 @@ def pool_found(
     *,
     version: str | None = None,
     covariates: ObjectCovariates | None = None,
+    common: bool = False,
 ) -> Predictions:
     """Pool and calibrate what was read of each member, by its name; parameters and errors as of `apply`."""
     ids = next((each.object_id for each in found.values() if each.object_id is not None), None)
     members = [_member(each, name, bundle.target, ids, chosen=True) for name, each in found.items()]
-    stack = stack_members(members)
+    stack = stack_members(common_objects(members) if common else members)
     known = None if covariates is None else covariates.of(stack.object_id)
     if known is not None and not np.isin(stack.object_id, covariates.object_id if covariates else ()).any():
         raise fail("covariates", f"must be of some of the {len(known):,} objects, but are of none of them")

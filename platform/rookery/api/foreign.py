@@ -27,6 +27,7 @@ def combine(
     covariates: Sequence[str] = (),
     groups: str | None = None,
     positive: str = "Ia",
+    common: bool = False,
     overwrite: bool = False,
 ) -> "Combined":
     """Combine predictions that any programs made into an ensemble bundle.
@@ -60,6 +61,8 @@ def combine(
         One whose thirds have conformal limits of their own: coverage holds in each.
     positive
         Class whose recall at fixed precision is reported.
+    common
+        Leave out objects that not every file has, which are refused otherwise.
     overwrite
         Replace a bundle made before.
     """
@@ -84,6 +87,7 @@ def combine(
         covariates=covariates,
         groups=groups,
         positive=positive,
+        common=common,
         replace_old=overwrite,
         provenance={"version": rookery.__version__},
     )
@@ -96,6 +100,7 @@ def apply(
     out: OutPath,
     catalogue: PathLike | None = None,
     id_column: str | None = None,
+    common: bool = False,
     overwrite: bool = False,
 ) -> "Predictions | Partitions":
     """Pool and calibrate what a bundle's foreign networks predict for new objects.
@@ -116,12 +121,15 @@ def apply(
         Survey store, or a table (CSV, FITS, Parquet), that has the covariates which the bundle looks at.
     id_column
         The table's column of objects' names; object_id by default.
+    common
+        Leave out objects that not every file has, which are refused otherwise; not of folders.
     overwrite
         Replace a file or folder of predictions that is there already.
     """
     import rookery
     import rookery.compute.progress
     from rookery_ensembles import load_bundle
+    from rookery_ensembles.errors import fail
     from rookery_ensembles.exchange import check_output, write_output
     from rookery_ensembles.files import refuse_existing
     from rookery_ensembles.foreign import apply as pooled
@@ -134,12 +142,14 @@ def apply(
         check_output(out)
     loaded = load_bundle(bundle)
     known = None if catalogue is None else _known(catalogue, id_column).covariates(loaded.covariates)
+    if folder and common:
+        raise fail(out, "`common` is of files: the parts of folders must hold the same objects")
     if folder:
         return apply_parts(
             loaded, files, out, version=rookery.__version__, covariates=known, overwrite=overwrite
         )
     check_output(out, loaded.target)
-    predictions = pooled(loaded, files, version=rookery.__version__, covariates=known)
+    predictions = pooled(loaded, files, version=rookery.__version__, covariates=known, common=common)
     write_output(predictions, out)
     return predictions
 

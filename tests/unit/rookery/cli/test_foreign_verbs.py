@@ -130,6 +130,36 @@ def test_the_column_of_the_truth_may_have_any_name(
     assert run(line, capsys, monkeypatch)[0] == 0
 
 
+def test_files_of_different_objects_are_cut_to_those_that_all_have(
+    predicted: Survey, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("snn", "superphot"))
+    first, second = first.iloc[3:], second.iloc[::-1].iloc[5:]
+    first.to_csv("snn.csv", index=False)
+    second.to_csv("superphot.csv", index=False)
+    line = f"combine snn.csv superphot.csv --truth {predicted.path} --by mean --out b"
+    status, told = run(line, capsys, monkeypatch)
+    assert status == 2
+    assert "the objects must be those of snn" in " ".join(told.split())
+    n = len(predicted)
+    assert run(f"{line} --common", capsys, monkeypatch)[0] == 0
+    assert run("apply b snn.csv superphot.csv --out all.parquet", capsys, monkeypatch)[0] == 2
+    status, told = run("apply b snn.csv superphot.csv --out all.parquet --common", capsys, monkeypatch)
+    assert status == 0
+    assert f"all.parquet: {n - 8} objects" in told
+    made = read_predictions("all.parquet")
+    wanted = (first.set_index("object_id") + second.set_index("object_id")).dropna() / 2
+    assert set(made.object_id) == set(wanted.index.astype(str))
+    wanted.index = wanted.index.astype(str)
+    assert np.allclose(made.values, wanted.loc[list(made.object_id), ["p_Ia", "p_non-Ia"]], atol=1e-6)
+    second.assign(object_id=[f"x{i}" for i in range(n - 5)]).to_csv("superphot.csv", index=False)
+    status, told = run("apply b snn.csv superphot.csv --out none.parquet --common", capsys, monkeypatch)
+    assert status == 2
+    assert "some object must be in all of snn, superphot, but none is" in " ".join(told.split())
+    status, told = run("apply b snn.csv superphot.csv --out folder --common", capsys, monkeypatch)
+    assert (status, "`common` is of files" in told) == (2, True)
+
+
 @pytest.mark.parametrize("column", ["zspec", "z_spec", "Z", "redshift"])
 def test_redshifts_of_a_usual_name_need_no_option(
     column: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
