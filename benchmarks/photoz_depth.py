@@ -1,7 +1,8 @@
 """How survey users judge redshifts: photoz_depth.py SURVEY SPLIT NAME=PREDICTIONS...
 
-On the split's test objects, or those of its folds where it has none, for each file: bias and sigma_NMAD of the PDF's mean and of its median, outliers
-beyond 0.05 and 0.15, and the coverage of the central 68 % in thirds of magnitude (the middle band).
+On the split's test objects, or those of its folds where it has none, for each file: bias and sigma_NMAD of
+the PDF's mean and of its median, outliers beyond 0.05 and 0.15, and the coverage of the central 68 % in
+thirds of magnitude (the middle band).
 ± is one standard deviation over 200 bootstrap draws of the objects.
 """
 

@@ -62,6 +62,13 @@ class ExperimentData:
         own = self.split.indices("validation") if fold is None else self.split.indices("train", fold)
         return np.union1d(own, self.split.indices("test"))
 
+    def labelled(self, wanted: TrainOn | None) -> NDArray[np.int64]:
+        """Return the rows of objects that train networks, of all folds together, or validate them."""
+        train = self.split.indices("train")
+        if wanted is not None:
+            train = training_rows(self.survey, train, wanted, None)
+        return np.union1d(train, self.split.indices("validation"))
+
     def training_size(self, wanted: TrainOn | None) -> int:
         """Return how many objects train a network, on average over the folds, or validate it."""
         sizes = []

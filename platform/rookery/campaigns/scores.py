@@ -234,7 +234,8 @@ class _Scorer:
         validation = 0 if data.split.n_folds else data.count("validation")
         aligned = [self._aligned(predictions) for predictions in found]
         if row.correct_priors:
-            labelled = labelled_fractions(data.survey, data.split, self.campaign.target)
+            rows, where = data.labelled(self.experiment.train_on), f"experiment {self.name}"
+            labelled = labelled_fractions(data.survey, rows, self.campaign.target, where)
             aligned = [correct_priors(predictions, labelled) for predictions in aligned]
         kept = [self._kept(row, predictions) for predictions in aligned]
         lines = []

@@ -43,22 +43,26 @@ def objects_to_classify(survey: Survey | str | Path, split: str) -> NDArray[np.s
     return known.objects["object_id"].to_numpy()[rows].astype(str)
 
 
-def labelled_fractions(survey: Survey, split: Split, target: Target) -> list[float]:
-    """Return the class fractions of a split's objects that train or validate.
+def labelled_fractions(survey: Survey, rows: NDArray[np.integer], target: Target, where: str) -> list[float]:
+    """Return the class fractions of some labelled objects, by their rows in the survey's object table.
 
     Raises
     ------
     InputError
-        When the predictions are of redshift, a type is of no class, or a class has no such object.
+        Beginning with `where`: when the predictions are of redshift, a type is of no class, or a class has no
+        object.
     """
-    where = f"split {split.name} of {survey.path}"
     if not target.names:
         raise fail(where, f"class fractions need class probabilities, but found {target.spoken}")
-    rows = np.flatnonzero(np.isin(split.role.astype(str), ("train", "validation")))
-    index = target.index(target.truth_of(survey.objects[target.truth_column].iloc[rows]), where)
+    index = target.index(target.truth_of(survey.objects[target.truth_column].iloc[rows], where), where)
     target.check_training(index[index >= 0], where)
     found = target.fractions(index[index >= 0]) or {}
     return [found[name] for name in target.names]
+
+
+def labelled_rows(split: Split) -> NDArray[np.int64]:
+    """Return the rows of a split's objects that train or validate."""
+    return np.flatnonzero(np.isin(split.role.astype(str), ("train", "validation")))
 
 
 def correct_file(file: str | Path, out: str | Path, survey: str | Path, split: str) -> Predictions:
@@ -84,7 +88,8 @@ def correct_file(file: str | Path, out: str | Path, survey: str | Path, split: s
     predictions, known = read_predictions(file), open_survey(survey)
     if predictions.info.prior_correction is not None:
         raise fail(file, "must not be corrected for class fractions yet, but was when it was made")
-    training = labelled_fractions(known, open_split(known, split), predictions.info.target)
+    rows, where = labelled_rows(open_split(known, split)), f"split {split} of {known.path}"
+    training = labelled_fractions(known, rows, predictions.info.target, where)
     wanted = objects_to_classify(known, split)
     if not np.isin(predictions.object_id, wanted).any():
         rule = f"must have objects to classify of the split {split}, but has none"
