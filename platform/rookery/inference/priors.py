@@ -81,13 +81,16 @@ def correct_file(file: str | Path, out: str | Path, survey: str | Path, split: s
     Raises
     ------
     InputError
-        When the probabilities were corrected before, a class has no labelled object, or the file has no
-        object to classify.
+        When the probabilities were corrected before or are of another survey, a class has no labelled object,
+        or the file has no object to classify.
     """
     check_predictions_path(out)
     predictions, known = read_predictions(file), open_survey(survey)
     if predictions.info.prior_correction is not None:
         raise fail(file, "must not be corrected for class fractions yet, but was when it was made")
+    if predictions.info.survey is not None and not known.info.was(predictions.info.survey):
+        rule = f"must be of the survey {known.path}, whose checksum is {known.checksum[:12]}"
+        raise fail(file, f"{rule}, but was made for {predictions.info.survey[:12]}")
     rows, where = labelled_rows(open_split(known, split)), f"split {split} of {known.path}"
     training = labelled_fractions(known, rows, predictions.info.target, where)
     wanted = objects_to_classify(known, split)
