@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rookery.reports.assess.judged import check_survey
 from rookery.surveys import Split, Survey, open_split, open_survey
 from rookery_ensembles import (
     Bundle,
@@ -88,9 +89,7 @@ def correct_file(file: str | Path, out: str | Path, survey: str | Path, split: s
     predictions, known = read_predictions(file), open_survey(survey)
     if predictions.info.prior_correction is not None:
         raise fail(file, "must not be corrected for class fractions yet, but was when it was made")
-    if predictions.info.survey is not None and not known.info.was(predictions.info.survey):
-        rule = f"must be of the survey {known.path}, whose checksum is {known.checksum[:12]}"
-        raise fail(file, f"{rule}, but was made for {predictions.info.survey[:12]}")
+    check_survey(predictions.info, known, str(file))
     rows, where = labelled_rows(open_split(known, split)), f"split {split} of {known.path}"
     training = labelled_fractions(known, rows, predictions.info.target, where)
     wanted = objects_to_classify(known, split)

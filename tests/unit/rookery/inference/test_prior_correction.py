@@ -111,6 +111,8 @@ def test_what_cannot_be_corrected_is_refused_and_nothing_is_written(
         api.correct_priors(tmp_path / "z.parquet", out, **given)
     other = replace(made, info=replace(made.info, survey="0123456789abcdef"))
     write_predictions(other, tmp_path / "other.parquet")
-    with pytest.raises(InputError, match=r"other.parquet: must be of the survey .* made for 0123456789ab"):
+    with pytest.raises(
+        InputError, match=r"other.parquet: must be of the survey .* the checksum 0123456789ab"
+    ):
         api.correct_priors(tmp_path / "other.parquet", out, **given)
     assert not out.exists()
