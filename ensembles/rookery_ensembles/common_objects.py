@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,6 +33,5 @@ def common_objects(members: Sequence[Predictions]) -> list[Predictions]:
         if len(rows) < len(own):
             told = "%s: %s of %s objects are not in every file, and are left out"
             logger.warning(told, member.info.maker, f"{len(own) - len(rows):,}", f"{len(own):,}")
-        truth = None if member.truth is None else member.truth[rows]
-        cut.append(Predictions(member.info, member.object_id[rows], truth, member.values[rows]))
+        cut.append(replace(member.take(rows), out_of_domain=None, columns={}))
     return cut

@@ -6,7 +6,7 @@ not what another training would.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -98,7 +98,7 @@ def compare_predictions(
     if not len(both):
         rule = f"must share an object of known truth with {first.info.maker}"
         raise fail(second.info.maker, f"{rule}, but of {len(ids[0])} and {len(ids[1])} none is the same")
-    pair = [_some(each, row[place]) for each, row, place in zip((first, second), rows, places, strict=True)]
+    pair = [each.take(row[place]) for each, row, place in zip((first, second), rows, places, strict=True)]
     truth = [np.asarray(each.truth) for each in pair]
     if (wrong := target.contradicts(truth[0], truth[1])).any():
         some = int(wrong.argmax())
@@ -132,14 +132,6 @@ def _paired(key: str, first: float, second: float, draws: NDArray[np.float64]) -
     if METRICS[key].goal is None and (low > 0 or high < 0):
         better = "first" if METRICS[key].loss(first) < METRICS[key].loss(second) else "second"
     return PairedDifference(first, second, low, high, better)
-
-
-def _some(predictions: Predictions, rows: NDArray[np.intp]) -> Predictions:
-    assert predictions.truth is not None
-    truth, values = np.asarray(predictions.truth)[rows], predictions.values[rows]
-    return replace(
-        predictions, object_id=predictions.object_id[rows], truth=truth, values=values, out_of_domain=None
-    )
 
 
 def _known(predictions: Predictions) -> NDArray[np.intp]:

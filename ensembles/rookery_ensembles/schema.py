@@ -3,8 +3,8 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -183,6 +183,17 @@ class Predictions:
         truth: Any = self.truth
         if isinstance(truth, (list, tuple)):
             object.__setattr__(self, "truth", np.array(truth, dtype=self.info.target.truth_dtype))
+
+    def take(self, rows: NDArray[np.integer]) -> Self:
+        """Return what is said of some objects, by their rows and in their order."""
+        return replace(
+            self,
+            object_id=np.asarray(self.object_id)[rows],
+            truth=None if self.truth is None else np.asarray(self.truth)[rows],
+            values=np.asarray(self.values)[rows],
+            out_of_domain=None if self.out_of_domain is None else np.asarray(self.out_of_domain)[rows],
+            columns={name: np.asarray(column)[rows] for name, column in self.columns.items()},
+        )
 
 
 def require_predictions(value: object, where: str, *, shapes_too: bool = True) -> Predictions:

@@ -13,7 +13,7 @@ import pytest
 
 from processes import wait_for, wait_until_gone
 from rookery import api
-from rookery.inference.priors import labelled_fractions, labelled_rows
+from rookery.inference.priors import labelled_fractions
 from rookery.surveys import open_split
 from rookery_ensembles import (
     InputError,
@@ -142,7 +142,7 @@ def test_an_average_with_a_baseline_counts_each_row_the_same(finished, survey):
     wanted = classification_metrics(("Ia", "non-Ia"), of_trees.truth, mean)
     assert line.metrics["auc"] == pytest.approx(wanted["auc"])
     assert line.metrics["log_loss"] == pytest.approx(wanted["log_loss"], rel=1e-5)
-    rows = labelled_rows(open_split(survey, "half"))
+    rows = open_split(survey, "half").labelled
     labelled = labelled_fractions(survey, rows, of_trees.info.target, "the split")
     estimated = estimate_fractions(mean, labelled).fractions
     at = correct_probabilities(mean, labelled, estimated)

@@ -1,22 +1,11 @@
-"""Predictions of some objects, and plain means of predictions."""
+"""Plain means of predictions."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rookery_ensembles import Predictions, average, stack_members
-
-
-def take(predictions: Predictions, rows: NDArray[np.integer]) -> Predictions:
-    """Return the predictions of some objects."""
-    return replace(
-        predictions,
-        object_id=predictions.object_id[rows],
-        truth=None if predictions.truth is None else predictions.truth[rows],
-        values=predictions.values[rows],
-    )
 
 
 def mean_of(found: Sequence[Predictions]) -> Predictions:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rookery.campaigns.averages import mean_of, take
+from rookery.campaigns.averages import mean_of
 from rookery.campaigns.campaign import Campaign
 from rookery.campaigns.document import Bins, ExperimentDocument
 from rookery.campaigns.jobs import Datasets, fold_name, training_job
@@ -242,7 +242,7 @@ class _Scorer:
         for label, chosen in self._bins(table.bins):
             positions = [np.flatnonzero(chosen & mask) for mask in kept]
             some = [
-                (take(predictions, position), position)
+                (predictions.take(position), position)
                 for predictions, position in zip(aligned, positions, strict=True)
                 if len(position)
             ]
@@ -284,7 +284,7 @@ class _Scorer:
             raise fail(
                 f"predictions of {predictions.info.maker}, experiment {self.name}", f"must have {lacks}"
             )
-        return take(predictions, rows)
+        return predictions.take(rows)
 
     def _kept(self, row: RowDocument, predictions: Predictions) -> NDArray[np.bool_]:
         """Mark the objects that a row is judged on: all, or those without the widest PDFs."""

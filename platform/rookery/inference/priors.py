@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rookery.reports.assess.judged import check_survey
-from rookery.surveys import Split, Survey, open_split, open_survey
+from rookery.surveys import Survey, open_split, open_survey
 from rookery_ensembles import (
     Bundle,
     Predictions,
@@ -38,7 +38,7 @@ def objects_to_classify(survey: Survey | str | Path, split: str) -> NDArray[np.s
     """Return the ids of a split's test and unlabelled objects; raises InputError when there is none."""
     known = survey if isinstance(survey, Survey) else open_survey(survey, verify=False)
     opened = open_split(known, split)
-    rows = np.flatnonzero(np.isin(opened.role.astype(str), ("test", "unlabelled")))
+    rows = opened.to_classify
     if len(rows) == 0:
         raise fail(f"split {split} of {known.path}", "has no test or unlabelled objects to estimate from")
     return known.objects["object_id"].to_numpy()[rows].astype(str)
@@ -59,11 +59,6 @@ def labelled_fractions(survey: Survey, rows: NDArray[np.integer], target: Target
     target.check_training(index[index >= 0], where)
     found = target.fractions(index[index >= 0]) or {}
     return [found[name] for name in target.names]
-
-
-def labelled_rows(split: Split) -> NDArray[np.int64]:
-    """Return the rows of a split's objects that train or validate."""
-    return np.flatnonzero(np.isin(split.role.astype(str), ("train", "validation")))
 
 
 def correct_file(file: str | Path, out: str | Path, survey: str | Path, split: str) -> Predictions:
@@ -90,7 +85,7 @@ def correct_file(file: str | Path, out: str | Path, survey: str | Path, split: s
     if predictions.info.prior_correction is not None:
         raise fail(file, "must not be corrected for class fractions yet, but was when it was made")
     check_survey(predictions.info, known, str(file))
-    rows, where = labelled_rows(open_split(known, split)), f"split {split} of {known.path}"
+    rows, where = open_split(known, split).labelled, f"split {split} of {known.path}"
     training = labelled_fractions(known, rows, predictions.info.target, where)
     wanted = objects_to_classify(known, split)
     if not np.isin(predictions.object_id, wanted).any():

@@ -7,7 +7,7 @@ import numpy as np
 
 from rookery.search.storage.remote_folder import is_url
 from rookery.surveys import Split, Survey, open_split, open_survey
-from rookery.surveys.merge import labelled_rows, merge_surveys, write_merged_split
+from rookery.surveys.merge import merge_surveys, write_merged_split
 from rookery.surveys.splits import split_path
 from rookery_ensembles.errors import InputError, fail
 
@@ -62,7 +62,7 @@ def with_target(survey: str | Path, split: str, target: str | Path, study: str |
             f"`rookery merge {survey} {target} OUT --split {split}` has options for it, and is searched alone"
         )
         raise InputError(f"--target {target}: {error}; {hint}") from error
-    logger.info("%s: %d objects learn, %d are to be classified", out, len(labelled_rows(kept)), len(other))
+    logger.info("%s: %d objects learn, %d are to be classified", out, len(kept.labelled), len(other))
     return merged
 
 
@@ -77,9 +77,9 @@ def _found(out: Path, kept: Split, learns: Survey, other: Survey) -> Survey:
         )
     if not split_path(merged, kept.name).is_file():  # the driver was killed in between
         write_merged_split(merged, kept)
-    rows, found = labelled_rows(kept), open_split(merged, kept.name)
+    rows, found = kept.labelled, open_split(merged, kept.name)
     first = slice(0, len(rows))
-    alike = len(labelled_rows(found)) == len(rows) and np.array_equal(found.role[first], kept.role[rows])
+    alike = len(found.labelled) == len(rows) and np.array_equal(found.role[first], kept.role[rows])
     if not alike or not np.array_equal(found.fold[first], kept.fold[rows]):
         rule = f"was made with another split {kept.name} of {learns.path}: remove it, or name another study"
         raise fail(out, rule)

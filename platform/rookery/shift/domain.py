@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 def training_domain(survey: Survey, split: Split) -> Domain:
     """Return where a split's training and validation objects lie; of 20,000, evenly chosen, at most."""
-    rows = np.flatnonzero(np.isin(split.role.astype(str), ("train", "validation")))
+    rows = split.labelled
     some = rows[np.linspace(0, len(rows) - 1, min(len(rows), _MOST)).astype(np.intp)]
     unobserved = unobserved_bands(survey)
     return Domain.of(

@@ -57,14 +57,15 @@ def labelled_and_target(survey: Survey, split: Split) -> tuple[NDArray[np.int64]
     InputError
         When either has fewer than 2 objects.
     """
-    found = []
-    for name, roles in (("labelled", ("train", "validation")), ("target", ("test", "unlabelled"))):
-        rows = np.flatnonzero(np.isin(split.role.astype(str), roles)).astype(np.int64)
+    found = {
+        "labelled objects (roles train and validation)": split.labelled,
+        "target objects (roles test and unlabelled)": split.to_classify,
+    }
+    for name, rows in found.items():
         if len(rows) < 2:
-            rule = f"a shift needs at least 2 {name} objects (roles {' and '.join(roles)})"
+            rule = f"a shift needs at least 2 {name}"
             raise fail(f"split {split.name} of {survey.path}", f"{rule}, but there are {len(rows)}")
-        found.append(rows)
-    return found[0], found[1]
+    return split.labelled, split.to_classify
 
 
 def covariate_names(survey: Survey) -> tuple[str, ...]:

@@ -46,6 +46,16 @@ class Split:
         """Number of folds; 0 for a hold-out split."""
         return int(self.fold.max(initial=-1)) + 1
 
+    @property
+    def labelled(self) -> NDArray[np.int64]:
+        """Rows of the survey's object table that train or validate, in ascending order."""
+        return np.flatnonzero(np.isin(self.role.astype(str), ("train", "validation")))
+
+    @property
+    def to_classify(self) -> NDArray[np.int64]:
+        """Rows of the survey's object table that test or are unlabelled, in ascending order."""
+        return np.flatnonzero(np.isin(self.role.astype(str), ("test", "unlabelled")))
+
     def indices(self, role: str, fold: int | None = None) -> NDArray[np.int64]:
         """Return the rows of the survey's object table that have a role, in ascending order.
 

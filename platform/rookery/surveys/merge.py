@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from rookery.compute.progress import tracked
 from rookery.surveys._document import DOCUMENT
@@ -102,7 +101,7 @@ def merge_surveys(
     kept: Split | None = None
     if split is not None and opened:
         kept = open_split(opened[0], split)
-        opened[0] = SurveyView.of_objects(opened[0], labelled_rows(kept))
+        opened[0] = SurveyView.of_objects(opened[0], kept.labelled)
     parts = _parts(opened, origins, prefix_ids, band_aliases or {}, type_map or {})
     _check_kinds(parts)
     bands = _aligned_bands(parts)
@@ -127,14 +126,9 @@ def merge_surveys(
     return merged
 
 
-def labelled_rows(split: Split) -> NDArray[np.int64]:
-    """Return the rows that train or validate."""
-    return np.sort(np.concatenate([split.indices("train"), split.indices("validation")]))
-
-
 def write_merged_split(merged: Survey, kept: Split) -> None:
     """Write the first survey's split for the merged one, whose other objects are to be classified."""
-    rows = labelled_rows(kept)
+    rows = kept.labelled
     column = "type" if merged.info.kind == "light_curves" else "redshift"
     known = merged.objects[column].notna().to_numpy()
     role = np.where(known, "test", "unlabelled").astype(object)

@@ -9,6 +9,8 @@ import pytest
 from rookery_ensembles import (
     Classes,
     InputError,
+    PredictionInfo,
+    Predictions,
     RedshiftBins,
     read_predictions,
     split_uncertainty,
@@ -110,3 +112,26 @@ def test_a_file_keeps_the_columns(make_predictions, tmp_path: Path) -> None:
 def test_columns_that_break_a_rule_are_refused(columns: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         check_columns(columns, 2, "p")
+
+
+def test_some_objects_are_taken_with_all_that_is_said_of_them_in_the_order_asked_for() -> None:
+    info = PredictionInfo(target=Classes(("Ia", "non-Ia")), member="a")
+    values = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], np.float32)
+    whole = Predictions(
+        info,
+        np.array(["a", "b", "c"]),
+        np.array(["Ia", None, "non-Ia"], object),
+        values,
+        np.array([True, False, False]),
+        {DISAGREEMENT: np.array([0.1, 0.2, 0.3])},
+    )
+    some = whole.take(np.array([2, 0]))
+    assert some.info is info
+    assert some.object_id.tolist() == ["c", "a"]
+    assert some.truth is not None
+    assert some.truth.tolist() == ["non-Ia", "Ia"]
+    np.testing.assert_array_equal(some.values, values[[2, 0]])
+    assert some.out_of_domain is not None
+    assert some.out_of_domain.tolist() == [False, True]
+    assert some.columns[DISAGREEMENT].tolist() == [0.3, 0.1]
+    assert dataclasses.replace(whole, truth=None, out_of_domain=None).take(np.array([1])).truth is None

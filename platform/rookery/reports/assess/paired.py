@@ -44,16 +44,7 @@ def compare_on(
         rows, truth, _ = hold(
             read, known, where, name=where, source=source, split=split, role=role, truth="agree"
         )
-        held.append(
-            replace(
-                read,
-                info=replace(read.info, member=where, bundle=None),
-                object_id=read.object_id[rows],
-                truth=truth,
-                values=read.values[rows],
-                out_of_domain=None,
-            )
-        )
+        held.append(replace(read.take(rows), info=replace(read.info, member=where, bundle=None), truth=truth))
     return compare_predictions(held[0], held[1], **options)
 
 
