@@ -116,9 +116,24 @@ def credible_interval(pdf_nk: NDArray[Any], edges: Edges, level: float) -> Float
     InputError
         When `level` is not between 0 and 1, or the PDFs are invalid.
     """
-    if not 0 < level < 1:
-        raise fail("level", f"must be between 0 and 1, but found {level:g}")
-    return quantiles(pdf_nk, edges, ((1 - level) / 2, (1 + level) / 2))
+    return credible_interval_of_cdf(cdf_at_edges(pdf_nk, edges), edges_array(edges), level)
+
+
+def bins_in_interval(pdf_nk: NDArray[Any], edges: Edges, level: float = 0.68) -> FloatArray:
+    """Return (N,) how many bins, and parts of bins, the central interval of probability `level` spans.
+
+    A PDF is flat within a bin, and so wider than the density that it stands for: true PDFs whose 68 %
+    intervals span 6 bins hold 0.683 of the redshifts, of 4 bins 0.689, of 2 bins 0.72
+    (`benchmarks/bin_widths.py`).
+
+    Raises
+    ------
+    InputError
+        When `level` is not between 0 and 1, or the PDFs are invalid.
+    """
+    number = np.arange(len(edges_array(edges)), dtype=np.float64)
+    low_high = credible_interval_of_cdf(cdf_at_edges(pdf_nk, edges), number, level)
+    return np.asarray(low_high[:, 1] - low_high[:, 0])
 
 
 def pit(pdf_nk: NDArray[Any], edges: Edges, z_n: NDArray[Any]) -> FloatArray:
@@ -266,6 +281,13 @@ def quantiles_of_cdf(cdf_ne: FloatArray, edges: FloatArray, q: FloatArray) -> Fl
         inside = edges[k] + (edges[k + 1] - edges[k]) * ((wanted - low) / (high - low))
         found[:, i] = np.minimum(inside, edges[k + 1])  # by rounding the sum may exceed the edge
     return found
+
+
+def credible_interval_of_cdf(cdf_ne: FloatArray, edges: FloatArray, level: float) -> FloatArray:
+    """Return (N, 2) ends of the central intervals; raises InputError when `level` is not between 0 and 1."""
+    if not 0 < level < 1:
+        raise fail("level", f"must be between 0 and 1, but found {level:g}")
+    return quantiles_of_cdf(cdf_ne, edges, np.array([(1 - level) / 2, (1 + level) / 2]))
 
 
 def cdf_at(cdf_ne: FloatArray, edges: FloatArray, z_n: FloatArray) -> FloatArray:

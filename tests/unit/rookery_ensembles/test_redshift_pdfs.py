@@ -9,6 +9,7 @@ from rookery_ensembles.redshift_pdf import (
     bin_centres,
     bin_indices,
     bin_masses,
+    bins_in_interval,
     cdf_at_edges,
     credible_interval,
     gaussian_pdf,
@@ -42,6 +43,8 @@ def test_numbers_of_a_pdf_worked_by_hand() -> None:
     found = quantiles(PDF, EDGES, (0, 0.125, 0.25, 0.625, 1))
     np.testing.assert_allclose(found, [[0.0, 0.0625, 0.125, 0.375, 0.5]])
     np.testing.assert_allclose(credible_interval(PDF, EDGES, 0.75), [[0.0625, 0.25 + 0.25 * 0.625 / 0.75]])
+    # From the middle of the first bin to 5/6 of the third.
+    np.testing.assert_allclose(bins_in_interval(PDF, EDGES, 0.75), [0.5 + 1 + 5 / 6])
 
 
 def test_the_mean_of_one_bin_is_its_centre_and_not_its_left_edge() -> None:

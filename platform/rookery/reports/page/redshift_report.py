@@ -5,6 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from rookery.reports.assess.covariates import Bins
 from rookery.reports.assess.judged import Truth
 from rookery.reports.assess.redshift_results import KIND, Results, make_results, results_document
@@ -32,6 +34,7 @@ from rookery.reports.page.render import render_page
 from rookery.reports.page.words import chance_document
 from rookery.surveys.store import Survey
 from rookery_ensembles.bootstrap import REPLICATES, check_bootstrap
+from rookery_ensembles.redshift_pdf import bins_in_interval
 
 
 def evaluate_redshifts(
@@ -102,6 +105,7 @@ def evaluate_redshifts(
         **results_document(results, with_published=published is not None),
         "matched": {one.name: asdict(one.matched) for one in methods},
         "chance": {one.name: chance_document(one.pdf, one.true_bin) for one in methods},
+        "bins_in_interval_68": {one.name: _median_bins(one) for one in methods},
         "counts": dict(_counts(first)),
         "provenance": {
             "predictions": {one.name: predictions_provenance(one) for one in methods},
@@ -114,6 +118,12 @@ def evaluate_redshifts(
     page = render_page("redshift.html.j2", charts, **page_values(results, document))
     write_report(report, page, document, charts, redshift_tables(document) | paper_tables(document))
     return results.metrics
+
+
+def _median_bins(one: RedshiftAssessment) -> float:
+    """Return how many bins the median 68 % interval spans, of 10,000 objects at most."""
+    rows = np.linspace(0, len(one.pdf) - 1, min(len(one.pdf), 10_000)).astype(np.intp)
+    return float(np.median(bins_in_interval(one.pdf[rows], one.edges)))
 
 
 def _charts(results: Results) -> dict[str, Chart]:

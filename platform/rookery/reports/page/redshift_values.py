@@ -13,6 +13,7 @@ from rookery.reports.page.csv_tables import slugs
 from rookery.reports.page.words import (
     bin_note,
     chance_lines,
+    coarse_lines,
     describe_objects,
     listed,
     matched_lines,
@@ -46,7 +47,7 @@ def page_values(results: Results, document: Mapping[str, Any]) -> dict[str, Any]
         "lead": f"Redshift PDFs of {describe_objects(first)}{against}",
         "matched": matched_lines(document),
         "simulated": first.simulated,
-        "notices": chance_lines(document) + notices(results),
+        "notices": chance_lines(document) + coarse_lines(document) + notices(results),
         "tiles": [
             (METRICS[key].short.replace("@", " "), METRICS[key].format(results.metrics[key]))
             for key in RedshiftBins.headline

@@ -12,6 +12,7 @@ from rookery.reports.page.words import (
     Rows,
     bin_name,
     chance_lines,
+    coarse_lines,
     compared_cells,
     matched_lines,
     metric_cells,
@@ -41,7 +42,7 @@ def print_report(console: "Console", report: Path, name: str, covariates: Iterab
         console.print(sentence, markup=False, highlight=False)
     for table in tables:
         console.print(table)
-    for sentence in chance_lines(document):
+    for sentence in chance_lines(document) + coarse_lines(document):
         console.print(sentence, markup=False, highlight=False, style="bold red")
 
 

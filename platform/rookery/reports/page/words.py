@@ -11,6 +11,8 @@ from rookery.reports.assess.judged import Judged
 from rookery_ensembles.chance import against_chance
 from rookery_ensembles.metric import METRICS
 
+_FEWEST_BINS = 4
+"""In 68 % intervals of true PDFs, whose coverage is then 0.689 (`benchmarks/bin_widths.py`)."""
 Rows = Sequence[tuple[str, Mapping[str, float]]]
 """Names and metrics of methods to compare."""
 
@@ -31,6 +33,18 @@ def chance_lines(document: Mapping[str, Any]) -> list[str]:
         f"(gain {one['gain']:.4f} ± {one['error']:.4f} nats an object)."
         for name, one in found.items()
         if one is not None and not one["is_better"]
+    ]
+
+
+def coarse_lines(document: Mapping[str, Any]) -> list[str]:
+    """Return whose redshift bins are so coarse that PDFs must be too wide, a sentence each."""
+    found = document.get("bins_in_interval_68", {})  # which an earlier report does not have
+    return [
+        f"{name}: Coarse bins: the median 68 % interval spans {spans:.1f} of them. PDFs are flat within a "
+        f"bin, so that intervals of fewer than {_FEWEST_BINS} bins hold more than they promise even where "
+        "the PDFs are right: make networks with finer ones (--bins LOW,HIGH,NUMBER)."
+        for name, spans in found.items()
+        if spans < _FEWEST_BINS
     ]
 
 

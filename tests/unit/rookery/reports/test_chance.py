@@ -51,8 +51,10 @@ def test_one_answer_for_all_is_chance_and_one_object_tells_nothing():
     assert against_chance(np.array([[0.5, 0.5]]), np.array([0])) is None
 
 
-@pytest.mark.parametrize("knows", [False, True])
-def test_the_table_and_the_page_say_that_a_result_is_chance(tmp_path: Path, capsys, monkeypatch, knows):
+@pytest.mark.parametrize(("knows", "width"), [(False, 0.05), (True, 0.05), (True, 0.01)])
+def test_the_table_and_the_page_say_that_a_result_is_chance_or_of_coarse_bins(
+    tmp_path: Path, capsys, monkeypatch, knows, width
+):
     n, edges = 60, tuple(np.linspace(0.0, 0.4, 21))
     with new_galaxy_survey(tmp_path / "s", name="s", bands=["r"]) as writer:
         z, ids = RNG.uniform(0, 0.4, n), [f"g{i}" for i in range(n)]
@@ -60,7 +62,7 @@ def test_the_table_and_the_page_say_that_a_result_is_chance(tmp_path: Path, caps
     survey = open_survey(tmp_path / "s")
     guess = z if knows else RNG.permutation(z)
     centres = (np.array(edges)[1:] + np.array(edges)[:-1]) / 2
-    pdf = np.exp(-0.5 * ((centres - guess[:, None]) / 0.05) ** 2)
+    pdf = np.exp(-0.5 * ((centres - guess[:, None]) / width) ** 2)
     pdf /= pdf.sum(axis=1, keepdims=True) * 0.02
     info = PredictionInfo(target=RedshiftBins(edges), bundle="b", survey=survey.checksum)
     write_predictions(Predictions(info, np.array(ids), None, pdf.astype(np.float32)), tmp_path / "p.parquet")
@@ -70,6 +72,8 @@ def test_the_table_and_the_page_say_that_a_result_is_chance(tmp_path: Path, caps
     with pytest.raises(SystemExit, match="0"):
         cli.main()
     page = (tmp_path / "r" / "index.html").read_text()
-    assert ("No better than chance" in " ".join(capsys.readouterr().out.split())) is not knows
-    assert ("No better than chance" in page) is not knows
+    printed = " ".join(capsys.readouterr().out.split())
+    for text in (printed, page):
+        assert ("No better than chance" in text) is not knows
+        assert ("Coarse bins" in text) is (width < 0.02)
     assert "Pasquet" not in page.split("<script>")[0]
