@@ -1,5 +1,6 @@
 """Processes told to end by SIGTERM or Ctrl-C: they save what they have, and the study goes on from there."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,7 +10,6 @@ import time
 import optuna
 import psutil
 import pytest
-from safetensors import safe_open
 
 from processes import wait_for
 from rookery import api
@@ -38,12 +38,17 @@ def workers(driver, name):
 
 
 def partial_step(checkpoint):
-    """Return the step of an unfinished epoch that a checkpoint holds, or None."""
-    if not checkpoint.is_file():
+    """Return the step of an unfinished epoch that a checkpoint holds, or None.
+
+    Read in one go: `safe_open` opens a file twice, and a worker may replace it in between.
+    """
+    try:
+        whole = checkpoint.read_bytes()
+    except FileNotFoundError:
         return None
-    with safe_open(checkpoint, framework="pt") as stream:
-        text = stream.metadata()["rookery"]
-        return text if '"partial"' in text else None
+    header = json.loads(whole[8 : 8 + int.from_bytes(whole[:8], "little")])
+    text = header["__metadata__"]["rookery"]
+    return text if '"partial"' in text else None
 
 
 @pytest.mark.parametrize(
