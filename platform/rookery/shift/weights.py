@@ -57,15 +57,15 @@ def labelled_and_target(survey: Survey, split: Split) -> tuple[NDArray[np.int64]
     InputError
         When either has fewer than 2 objects.
     """
-    found = {
-        "labelled objects (roles train and validation)": split.labelled,
-        "target objects (roles test and unlabelled)": split.to_classify,
-    }
-    for name, rows in found.items():
+    labelled, target = split.labelled, split.to_classify
+    for name, rows in (
+        ("labelled objects (roles train and validation)", labelled),
+        ("target objects (roles test and unlabelled)", target),
+    ):
         if len(rows) < 2:
             rule = f"a shift needs at least 2 {name}"
             raise fail(f"split {split.name} of {survey.path}", f"{rule}, but there are {len(rows)}")
-    return split.labelled, split.to_classify
+    return labelled, target
 
 
 def covariate_names(survey: Survey) -> tuple[str, ...]:
